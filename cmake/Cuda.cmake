@@ -1,0 +1,10 @@
+# CUDA for moga/kernels. wgmma and setmaxnreg need the architecture-specific target sm_90a.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 90a-real)
+endif()
+enable_language(CUDA)
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+find_package(CUDAToolkit 13.0 REQUIRED)
+add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-lineinfo$<SEMICOLON>-Xptxas=--warn-on-spills>)
+add_compile_definitions(MOGA_CUDA=1)

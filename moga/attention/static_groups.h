@@ -1,0 +1,29 @@
+// STGA windows (DESIGN section 2): a window group is one spatial window in one run of one shot. Keys (never queries)
+// of a group that touches a shot boundary also take the same window of the nearest frames beyond that boundary.
+#pragma once
+
+#include "moga/attention/grouping.h"
+
+namespace moga {
+
+struct WindowConfig {
+  int64_t rows = 2;             // s_y: cuts of the frame, uneven allowed
+  int64_t columns = 2;          // s_x
+  int64_t run_frames = 10;      // T: a shot's frames in ceil(F_shot / T) runs, as equal as they come
+  int64_t boundary_frames = 2;  // latent frames taken beyond a shot boundary
+
+  template <class Fields>
+  void fields(Fields& field) {
+    field("rows", rows, "windows down the frame (s_y)");
+    field("columns", columns, "windows across the frame (s_x)");
+    field("run_frames", run_frames, "longest run of latent frames in a window group (T)");
+    field("boundary_frames", boundary_frames, "latent frames of keys taken beyond a shot boundary");
+  }
+};
+
+Grouping window_groups(const Layout& layout, const WindowConfig& config, c10::Device device);
+
+// `total` cut into `parts` pieces as equal as they come, longer pieces first.
+std::vector<int64_t> equal_cuts(int64_t total, int64_t parts);
+
+}  // namespace moga

@@ -1,0 +1,43 @@
+// Config: a struct with defaults beside its component, read from TOML or JSON and written back complete.
+//
+// A struct lists its fields once, and reading, writing and help all follow from the list:
+//
+//   struct ScheduleConfig {
+//     double shift = 5.0;
+//     int64_t steps = 50;
+//     template <class Fields>
+//     void fields(Fields& field) {
+//       field("shift", shift, "timestep shift s");
+//       field("steps", steps, "sampler steps");
+//     }
+//   };
+//
+// Field types: bool, int64_t, double, std::string, std::optional and std::vector of these, structs with fields(),
+// std::optional and std::vector of such structs. An unknown key is an error that names file and line and suggests the nearest
+// key; so is a value of the wrong type. A struct may have `void validate() const`, called after reading.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace moga {
+
+template <class Config>
+Config load_toml(const std::filesystem::path& path);
+template <class Config>
+Config parse_toml(const std::string& text, const std::string& source);  // source: the name used in messages
+
+template <class Config>
+Config load_json(const std::filesystem::path& path, bool ignore_unknown = false);
+template <class Config>
+Config parse_json(const std::string& text, const std::string& source, bool ignore_unknown = false);
+
+// The complete config, defaults included, each field behind its help text as a comment.
+template <class Config>
+std::string to_toml(const Config& config);
+template <class Config>
+std::string to_json(const Config& config);
+
+}  // namespace moga
+
+#include "moga/core/config_impl.h"

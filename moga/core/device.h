@@ -1,0 +1,32 @@
+// Where tensors live. libtorch_cuda is loaded here, on demand, so that one binary serves machines with and without a
+// GPU (cmake/Torch.cmake).
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <string>
+
+namespace moga {
+
+// True when libtorch_cuda can be loaded and sees at least one GPU. Loads it on the first call.
+bool cuda_available();
+
+// "cpu", "cuda", "cuda:1", or "auto" (a GPU when there is one). Throws one clear line when it cannot be had.
+c10::Device parse_device(const std::string& name);
+
+// "float32", "bfloat16", "float16", "float64" and the short forms fp32, bf16, fp16, fp64.
+c10::ScalarType parse_dtype(const std::string& name);
+std::string dtype_name(c10::ScalarType dtype);
+
+// "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names beside a measurement.
+std::string device_name(c10::Device device);
+
+// Waits for all work queued on a CUDA device; nothing on the CPU.
+void synchronize(c10::Device device);
+
+// Largest number of bytes allocated on the device by tensors since the start; on the CPU the process's peak resident
+// set.
+int64_t peak_memory(c10::Device device);
+
+}  // namespace moga

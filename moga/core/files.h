@@ -1,0 +1,19 @@
+// Files that are either whole or absent: written beside their final name, synced, renamed.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace moga {
+
+std::string read_text(const std::filesystem::path& path);
+
+// Calls write(temporary) with a path in the same folder, then syncs and renames it to path. When write throws, the
+// temporary is removed and the file that was at path stays as it was. Creates missing parent folders.
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(const std::filesystem::path& temporary)>& write);
+void write_text(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace moga

@@ -1,0 +1,31 @@
+// PNG files and contact sheets: what people look at.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <vector>
+
+namespace moga {
+
+void save_png(const std::filesystem::path& path, const at::Tensor& image);  // uint8 [3, Y, X]
+at::Tensor load_png(const std::filesystem::path& path);
+
+// Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.
+at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin = 4);
+
+// Collects a contact sheet while a video is written: a row a shot, `columns` evenly spaced frames of each shot.
+class ContactSheet {
+ public:
+  ContactSheet(std::vector<int64_t> shot_frames, int64_t columns);  // pixel frames of each shot
+  void add(const at::Tensor& frames);                              // uint8 [T, 3, Y, X], the next frames
+  at::Tensor image() const;                                        // uint8 [3, Y, X]
+
+ private:
+  std::vector<int64_t> shot_frames_;
+  int64_t columns_;
+  int64_t next_ = 0;
+  std::vector<std::vector<at::Tensor>> rows_;
+};
+
+}  // namespace moga

@@ -1,0 +1,62 @@
+// Shot script: what the user writes. TOML in, one struct out; wrong scripts get one line with file and line number.
+//
+//   title = "Mara by the lake"
+//   size = [224, 128]          # width, height in pixels
+//   fps = 16
+//   seed = 7
+//   negative_prompt = ""
+//   global_caption = "…"       # optional, prepended to every shot's caption
+//   [[shot]]
+//   caption = "…"
+//   duration = 2.0             # seconds, or: frames = 32
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace moga {
+
+struct Shot {
+  std::string caption;
+  std::optional<double> duration;  // seconds
+  std::optional<int64_t> frames;   // pixel frames
+
+  template <class Fields>
+  void fields(Fields& field) {
+    field("caption", caption, "what the shot shows");
+    field("duration", duration, "seconds");
+    field("frames", frames, "pixel frames, instead of duration");
+  }
+};
+
+struct Script {
+  std::string title;
+  std::vector<int64_t> size = {832, 480};  // width, height
+  int64_t fps = 16;
+  int64_t seed = 0;
+  std::string negative_prompt;
+  std::optional<std::string> global_caption;
+  std::vector<Shot> shot;
+
+  void validate() const;
+  std::vector<std::string> captions() const;           // with the global caption prepended
+  // Latent frames of each shot: a shot of n pixel frames takes round(n / 4) latent frames, at least 1 (the first
+  // shot's first latent frame is one pixel frame).
+  std::vector<int64_t> latent_shot_frames() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("title", title, "name of the video");
+    field("size", size, "width and height in pixels");
+    field("fps", fps, "frames a second");
+    field("seed", seed, "seed of the noise");
+    field("negative_prompt", negative_prompt, "what guidance leads away from");
+    field("global_caption", global_caption, "prepended to the caption of every shot");
+    field("shot", shot, "the shots, in order");
+  }
+};
+
+Script load_script(const std::filesystem::path& path);
+
+}  // namespace moga

@@ -1,0 +1,42 @@
+// Video files ↔ uint8 frames [T, 3, Y, X] (RGB). Written frame by frame while they are made, so memory does not grow
+// with duration. MP4 (H.264, yuv420p, BT.709 limited range, tagged) through FFmpeg's libraries; .y4m without them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <memory>
+
+namespace moga {
+
+struct VideoInfo {
+  int64_t width = 0, height = 0;
+  double fps = 0;
+  int64_t frames = 0;  // 0 when the container does not say
+};
+
+class VideoWriter {
+ public:
+  virtual ~VideoWriter() = default;
+  virtual void write(const at::Tensor& frames) = 0;  // uint8 [T, 3, Y, X] or [3, Y, X], any device
+  // Completes the file under its final name; without it the destructor removes what was written.
+  virtual void finish() = 0;
+};
+// By extension: .mp4 or .y4m.
+std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
+                                               double fps);
+
+class VideoReader {
+ public:
+  virtual ~VideoReader() = default;
+  virtual VideoInfo info() const = 0;
+  // The next `count` frames, fewer at the end, [0, 3, Y, X] beyond it.
+  virtual at::Tensor read(int64_t count) = 0;
+};
+std::unique_ptr<VideoReader> open_video(const std::filesystem::path& path);
+
+// [-1, 1] float [3, T, Y, X] ↔ uint8 [T, 3, Y, X].
+at::Tensor to_uint8(const at::Tensor& video);
+at::Tensor to_float(const at::Tensor& frames);
+
+}  // namespace moga

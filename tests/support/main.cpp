@@ -1,0 +1,10 @@
+// The main of every test program. A suite named *Gpu* begins with MOGA_NEEDS_GPU (gpu.h).
+#include <gtest/gtest.h>
+
+#include "moga/core/log.h"
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  moga::set_quiet(true);
+  return RUN_ALL_TESTS();
+}

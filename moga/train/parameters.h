@@ -1,0 +1,29 @@
+// The parameters of a run as one flat, named list: what the optimiser steps, the EMA follows and a checkpoint holds.
+// The order is that of registration, so it is the same in every run of the same model.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moga/core/safetensors.h"
+
+namespace moga {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// The parameters of `module` that require a gradient, each named prefix + its own name.
+NamedTensors named_parameters(const torch::nn::Module& module, const std::string& prefix = "");
+
+std::vector<at::Tensor> tensors_of(const NamedTensors& named);
+
+// A view for saving: names and tensors, nothing copied.
+TensorMap to_map(const NamedTensors& named);
+
+// Copies `saved` into `named`. Throws when a name is missing or superfluous or a shape differs; `source` names the file.
+void restore(const NamedTensors& named, const TensorMap& saved, const std::string& source);
+
+}  // namespace moga

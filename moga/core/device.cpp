@@ -1,0 +1,176 @@
+// Loads libtorch_cuda when a GPU is asked for. The driver is asked first, through dlopen and without CUDA's headers,
+// because libtorch_cuda takes seconds to load and is of no use without a GPU. Everything else goes through ATen's
+// device-independent interfaces, so that nothing here links a CUDA library.
+#include "moga/core/device.h"
+
+#include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+// The few functions of the CUDA driver that are needed, with the types of its C interface (0 is success).
+struct Driver {
+  int (*init)(unsigned) = nullptr;
+  int (*device_count)(int*) = nullptr;
+  int (*device)(int*, int) = nullptr;
+  int (*device_name)(char*, int, int) = nullptr;
+};
+
+Driver load_driver() {
+  Driver driver;
+  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  if (!library) return driver;
+  const auto find = [library]<class Function>(Function& function, const char* name) {
+    function = reinterpret_cast<Function>(dlsym(library, name));
+    return function != nullptr;
+  };
+  const bool complete = find(driver.init, "cuInit") && find(driver.device_count, "cuDeviceGetCount") &&
+                        find(driver.device, "cuDeviceGet") && find(driver.device_name, "cuDeviceGetName");
+  return complete ? driver : Driver{};
+}
+
+// The folder from which libtorch_cpu.so was loaded; the CUDA library that fits it lies beside it.
+std::filesystem::path torch_folder() {
+  void* library = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+  link_map* map = nullptr;
+  if (!library || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return {};
+  return std::filesystem::path(map->l_name).parent_path();
+}
+
+// Empty on success, otherwise why it cannot be loaded.
+std::string load_torch_cuda() {
+  const std::filesystem::path beside = torch_folder() / "libtorch_cuda.so";
+  std::error_code ignored;
+  const std::string name = std::filesystem::exists(beside, ignored) ? beside.string() : "libtorch_cuda.so";
+  if (dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL)) return "";
+  return dlerror();
+}
+
+struct Cuda {
+  Driver driver;
+  int count = 0;
+  std::string missing;  // what keeps CUDA from being used; empty when it can be
+};
+
+Cuda find_cuda() {
+  Cuda cuda{load_driver(), 0, ""};
+  if (!cuda.driver.init) {
+    cuda.missing = "no NVIDIA driver is installed (libcuda.so.1 was not found)";
+    return cuda;
+  }
+  if (cuda.driver.init(0) != 0 || cuda.driver.device_count(&cuda.count) != 0 || cuda.count == 0) {
+    cuda.count = 0;
+    cuda.missing = "the NVIDIA driver sees no GPU";
+    return cuda;
+  }
+  if (const std::string reason = load_torch_cuda(); !reason.empty()) {
+    cuda.missing = "PyTorch's CUDA library cannot be loaded (" + reason + "); it comes with the full torch wheel";
+  } else if (!at::globalContext().hasCUDA()) {
+    cuda.missing = "PyTorch's CUDA library was loaded too late or cannot use this driver";
+  }
+  return cuda;
+}
+
+const Cuda& cuda() {
+  static const Cuda found = find_cuda();
+  return found;
+}
+
+c10::DeviceIndex index_of(c10::Device device) {
+  if (device.has_index()) return device.index();
+  return c10::impl::getDeviceGuardImpl(device.type())->getDevice().index();
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+struct DtypeName {
+  c10::ScalarType dtype;
+  const char* name;
+  const char* abbreviation;
+};
+constexpr std::array<DtypeName, 4> kComputeDtypes{{{c10::kFloat, "float32", "fp32"},
+                                                   {c10::kBFloat16, "bfloat16", "bf16"},
+                                                   {c10::kHalf, "float16", "fp16"},
+                                                   {c10::kDouble, "float64", "fp64"}}};
+
+}  // namespace
+
+bool cuda_available() { return cuda().missing.empty(); }
+
+c10::Device parse_device(const std::string& name) {
+  if (name == "cpu") return c10::Device(c10::kCPU);
+  if (name == "auto") return cuda_available() ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+  int index = 0;
+  bool known = name == "cuda";
+  if (name.starts_with("cuda:")) {
+    const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), index);
+    known = error == std::errc() && end == name.data() + name.size() && index >= 0;
+  }
+  check(known, "device '", name, "' is unknown: expected cpu, cuda, cuda:N or auto");
+  check(cuda_available(), "device '", name, "' cannot be used: ", cuda().missing);
+  check(index < cuda().count, "device '", name, "' does not exist: this machine has ", cuda().count,
+        " GPU(s), counted from cuda:0");
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+c10::ScalarType parse_dtype(const std::string& name) {
+  for (const DtypeName& known : kComputeDtypes) {
+    if (name == known.name || name == known.abbreviation) return known.dtype;
+  }
+  fail("dtype '", name, "' is unknown: expected float32, bfloat16, float16 or float64");
+}
+
+std::string dtype_name(c10::ScalarType dtype) {
+  for (const DtypeName& known : kComputeDtypes) {
+    if (dtype == known.dtype) return known.name;
+  }
+  return c10::toString(dtype);
+}
+
+std::string device_name(c10::Device device) {
+  if (!device.is_cuda()) return processor_name();
+  check(cuda_available(), "device ", device, " cannot be used: ", cuda().missing);
+  int handle = 0;
+  std::array<char, 256> name{};
+  const Driver& driver = cuda().driver;
+  const bool found = driver.device(&handle, index_of(device)) == 0 &&
+                     driver.device_name(name.data(), static_cast<int>(name.size()) - 1, handle) == 0;
+  return found ? name.data() : device.str();
+}
+
+void synchronize(c10::Device device) {
+  if (device.is_cuda()) c10::impl::getDeviceGuardImpl(device.type())->synchronizeDevice(index_of(device));
+}
+
+int64_t peak_memory(c10::Device device) {
+  if (!device.is_cuda()) {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  }
+  c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
+  if (!allocator->initialized()) return 0;
+  constexpr size_t kAllPools = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return allocator->getDeviceStats(index_of(device)).allocated_bytes[kAllPools].peak;
+}
+
+}  // namespace moga

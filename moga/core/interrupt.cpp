@@ -1,0 +1,35 @@
+// A flag that SIGINT and SIGTERM set; long loops look at it between two units of work.
+#include "moga/core/interrupt.h"
+
+#include <atomic>
+#include <csignal>
+
+namespace moga {
+namespace {
+
+std::atomic<bool> arrived{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+
+void on_signal(int signal) {
+  if (arrived.exchange(true)) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);  // delivered when the handler returns; the exit status then tells of the signal
+  }
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;  // a read or write under way goes on
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return arrived.load(); }
+
+void set_interrupted(bool value) { arrived.store(value); }
+
+}  // namespace moga

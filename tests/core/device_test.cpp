@@ -1,0 +1,60 @@
+#include "moga/core/device.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "tests/support/gpu.h"
+
+namespace moga {
+namespace {
+
+std::string error_of(const std::string& device) {
+  try {
+    parse_device(device);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Device, NamesAreParsed) {
+  EXPECT_EQ(parse_device("cpu"), c10::Device(c10::kCPU));
+  EXPECT_EQ(parse_device("auto").is_cuda(), cuda_available());
+}
+
+TEST(Device, UnknownNamesSayWhatIsExpected) {
+  for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x"})
+    EXPECT_NE(error_of(name).find("expected cpu, cuda, cuda:N or auto"), std::string::npos) << name;
+}
+
+TEST(Device, AskingForAnAbsentGpuSaysWhatIsMissing) {
+  EXPECT_NE(error_of("cuda:97").find(cuda_available() ? "counted from cuda:0" : "cannot be used: "), std::string::npos);
+}
+
+TEST(Device, DtypesHaveLongAndShortNames) {
+  EXPECT_EQ(parse_dtype("bf16"), at::kBFloat16);
+  EXPECT_EQ(parse_dtype("float32"), at::kFloat);
+  EXPECT_EQ(dtype_name(at::kHalf), "float16");
+  EXPECT_THROW(parse_dtype("int8"), Error);
+}
+
+TEST(Device, PeakMemoryOfTheCpuGrowsWithWhatIsTouched) {
+  const int64_t before = peak_memory(at::kCPU);
+  const at::Tensor touched = at::ones({32 << 20}, at::kFloat);
+  EXPECT_GE(peak_memory(at::kCPU), std::max(before, touched.numel() * 4));
+  EXPECT_FALSE(device_name(at::kCPU).empty());
+}
+
+TEST(DeviceGpu, WorksWithoutLinkingCuda) {
+  MOGA_NEEDS_GPU();
+  const c10::Device device = parse_device("cuda");
+  const at::Tensor product = at::ones({256, 256}, device).matmul(at::ones({256, 256}, device));
+  synchronize(device);
+  EXPECT_EQ(product.sum().item<float>(), 256.0f * 256.0f * 256.0f);
+  EXPECT_GE(peak_memory(device), 3 * 256 * 256 * 4);
+  EXPECT_NE(device_name(device).find("NVIDIA"), std::string::npos) << device_name(device);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,30 @@
+#include "moga/core/interrupt.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace moga {
+namespace {
+
+TEST(Interrupt, ASignalIsRemembered) {
+  catch_interrupts();
+  EXPECT_FALSE(interrupted());
+  std::raise(SIGTERM);
+  EXPECT_TRUE(interrupted());
+  set_interrupted(false);
+  EXPECT_FALSE(interrupted());
+}
+
+TEST(InterruptDeathTest, TheSecondSignalEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        catch_interrupts();
+        std::raise(SIGINT);
+        std::raise(SIGTERM);
+      },
+      testing::KilledBySignal(SIGTERM), "");
+}
+
+}  // namespace
+}  // namespace moga

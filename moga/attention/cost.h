@@ -16,4 +16,32 @@ PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config)
 // 1 - pairs / full pairs: 0.7125 for DESIGN's check (boundary_frames = 0).
 double sparsity(const Layout& layout, const VisualAttentionConfig& config);
 
+// What a transformer's cost depends on besides the layout; the defaults are Wan2.1-1.3B.
+struct ModelShape {
+  int64_t layers = 30;
+  int64_t heads = 12;           // H
+  int64_t head_dim = 128;       // D; width C = H·D
+  int64_t ffn = 8960;
+  int64_t patch_in = 64;        // latent values of a patch: C_z · 1 · 2 · 2
+  int64_t patch_out = 64;
+  int64_t text_tokens = 512;    // a shot
+  int64_t text_dim = 4096;
+  int64_t freq_dim = 256;
+
+  int64_t width() const { return heads * head_dim; }
+};
+
+// Floating point operations of one forward pass, a multiply-add being two.
+struct ForwardCost {
+  double full = 0, routed = 0, window = 0, frame = 0;  // 4 · pairs · H · D · layers; the branches the config uses
+  double text = 0;      // text attention, 4 · tokens · text_tokens · H · D · layers
+  double products = 0;  // 2 · parameters · rows of every linear layer: a row is a token, a text token or a video
+  double visual() const { return full + routed + window + frame; }
+  double total() const { return visual() + text + products; }
+};
+
+// Counted: all linear layers (q, k, v, o, router, text attention, ffn, patch, text and time embeddings, head) and the
+// two products of each attention. Not counted: norms, rotary embedding, softmax and other element-wise work.
+ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config);
+
 }  // namespace moga

@@ -15,6 +15,7 @@ struct Rows {
   at::Tensor offsets;       // int32 [G + 1] on the device of the data
   int64_t longest = 0;      // upper bound on a group's length, known on the host without a synchronisation
   int64_t count = 0;        // n: rows over all groups
+  bool repeated = false;    // a row may be in several groups: its gradients accumulate
   // Group lengths where the host knows them (static groups); empty for groups made on the device (routed).
   std::vector<int64_t> lengths;
 };
@@ -29,7 +30,7 @@ struct Grouping {
   Grouping to(c10::Device device) const;
 };
 
-// Rows from host lists. An empty `index` means identity.
+// Rows from host lists. An empty `index` means identity; otherwise it has one entry for each row of the groups.
 Rows make_rows(const std::vector<int64_t>& lengths, const std::vector<int64_t>& index, c10::Device device);
 
 // Full attention: one group a video.

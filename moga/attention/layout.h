@@ -24,12 +24,21 @@ struct VideoShape {
   bool operator==(const VideoShape&) const = default;
 };
 
+// Neighbouring videos of equal token count: what is done a video is done for all of them by one view.
+struct EqualVideos {
+  int64_t first = 0;   // video number
+  int64_t videos = 0;
+  int64_t begin = 0;   // token row of the first
+  int64_t tokens = 0;  // of each
+};
+
 struct Layout {
   std::vector<VideoShape> videos;
 
   int64_t tokens() const;                       // N
   int64_t shots() const;                        // over all videos
   std::vector<int64_t> video_offsets() const;   // [B + 1] token rows
+  std::vector<EqualVideos> equal_videos() const;
   void validate() const;
   bool operator==(const Layout&) const = default;
 };

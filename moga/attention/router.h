@@ -1,5 +1,8 @@
 // Router: r = W x + b, p = softmax(r) in float32, g = argmax p (lowest index on a tie). One a layer, shared by all
 // heads. The balance loss keeps its groups even.
+//
+// Logits are float32 whatever x and W are kept in (Switch Transformer's selective precision): a bfloat16 logit has
+// eight bits, and about one token in a hundred would be routed by a rounding tie. x is converted, not kept converted.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -12,9 +15,9 @@
 namespace moga {
 
 struct Routing {
-  at::Tensor probabilities;  // p [N, M] float32
+  at::Tensor probabilities;  // p [N, M] float32 (float64 for float64)
   at::Tensor group;          // g [N] int64
-  at::Tensor gate;           // [N] float32: p(g(x)|x), or 1 with that gradient (straight_through), or undefined (none)
+  at::Tensor gate;           // [N] like p: p(g(x)|x), or 1 with that gradient (straight_through), or undefined (none)
   Grouping grouping;         // B·M groups
 };
 

@@ -12,6 +12,7 @@ struct WindowConfig {
   int64_t run_frames = 10;      // T: a shot's frames in ceil(F_shot / T) runs, as equal as they come
   int64_t boundary_frames = 2;  // latent frames taken beyond a shot boundary
 
+  void validate() const;
   template <class Fields>
   void fields(Fields& field) {
     field("rows", rows, "windows down the frame (s_y)");
@@ -20,6 +21,20 @@ struct WindowConfig {
     field("boundary_frames", boundary_frames, "latent frames of keys taken beyond a shot boundary");
   }
 };
+
+// One window group: queries are the window's tokens in frames [first_frame, first_frame + frames), keys those in
+// [key_first_frame, key_first_frame + key_frames), which adds the frames beyond a shot boundary.
+struct Window {
+  int64_t first_frame, frames, key_first_frame, key_frames;
+  int64_t row, rows, column, columns;  // tokens of the frame
+
+  int64_t queries() const { return frames * rows * columns; }
+  int64_t keys() const { return key_frames * rows * columns; }
+};
+
+// The windows of one video, in (shot, run, window row, window column) order. Throws when a frame has fewer rows or
+// columns than windows.
+std::vector<Window> windows_of(const VideoShape& video, const WindowConfig& config);
 
 Grouping window_groups(const Layout& layout, const WindowConfig& config, c10::Device device);
 

@@ -1,0 +1,61 @@
+// Flash backend: ATen's varlen FlashAttention, forward and backward, on CUDA.
+//
+// The kernels read the offsets on the device; the host gives them only an upper bound on the longest group, which
+// sizes the grid (surplus thread blocks leave at once). So nothing here waits for the device.
+#include <ATen/ATen.h>
+
+#include <limits>
+
+#include "moga/attention/backends.h"
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kMostGroups = 65535;  // groups are the grid's second dimension
+
+// The kernels read rows with any stride, but not elements.
+at::Tensor dense_rows(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
+bool can_serve(const at::Tensor& q) {
+  const bool half = q.scalar_type() == at::kHalf || q.scalar_type() == at::kBFloat16;
+  return q.is_cuda() && half && q.size(-1) <= 256 && q.size(-1) % 8 == 0;
+}
+
+bool nothing_to_do(const Grouping& grouping) { return grouping.query.count == 0 || grouping.key.count == 0; }
+
+GroupedAttention forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (nothing_to_do(grouping))
+    return {at::zeros_like(q, at::MemoryFormat::Contiguous),
+            at::full({q.size(0), q.size(1)}, -kInfinity, q.options().dtype(at::kFloat)), {}};
+  check(grouping.groups() <= kMostGroups, "attention backend flash serves up to ", kMostGroups, " groups, got ",
+        grouping.groups());
+  const auto [output, lse, rng_state, unused, mask] = at::_flash_attention_forward(
+      dense_rows(q), dense_rows(k), dense_rows(v), grouping.query.offsets, grouping.key.offsets,
+      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false,
+      /*return_debug_mask=*/false, attention_scale(q));
+  // lse is [H, nq], and +inf for a query without keys
+  const at::Tensor rows = lse.masked_fill(lse == kInfinity, -kInfinity).transpose(0, 1).contiguous();
+  return {output, rows, {lse, rng_state, unused}};
+}
+
+std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
+                                   const at::Tensor& v, const at::Tensor& output, const std::vector<at::Tensor>& saved,
+                                   const Grouping& grouping) {
+  if (nothing_to_do(grouping))
+    return {at::zeros_like(q, at::MemoryFormat::Contiguous), at::zeros_like(k, at::MemoryFormat::Contiguous),
+            at::zeros_like(v, at::MemoryFormat::Contiguous)};
+  const auto [dq, dk, dv] = at::_flash_attention_backward(
+      grad, dense_rows(q), dense_rows(k), dense_rows(v), output, saved[0], grouping.query.offsets,
+      grouping.key.offsets, grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false,
+      saved[1], saved[2], attention_scale(q));
+  return {dq, dk, dv};
+}
+
+}  // namespace
+
+const Backend kFlashBackend{"flash", "ATen's varlen FlashAttention: float16 and bfloat16 on CUDA, D ≤ 256, D % 8 = 0",
+                            can_serve, forward, backward};
+
+}  // namespace moga

@@ -1,0 +1,60 @@
+// Query-key pairs and floating point operations from shapes alone. The paper's figures (DESIGN section 2) follow:
+// Wan2.1-1.3B over 62,400 tokens 0.88 PFLOP, over 187,200 tokens 6.94.
+#include "moga/attention/cost.h"
+
+#include "moga/core/check.h"
+
+namespace moga {
+
+PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config) {
+  layout.validate();
+  config.validate();
+  PairCount pairs;
+  for (const VideoShape& video : layout.videos) {
+    const double tokens = static_cast<double>(video.tokens()), frame = static_cast<double>(video.frame_tokens());
+    pairs.full += tokens * tokens;
+    pairs.routed += tokens * tokens / static_cast<double>(config.groups);
+    pairs.frame += tokens * frame;
+    if (config.kind == "moga" && config.window)
+      for (const Window& window : windows_of(video, config.windows))
+        pairs.window += static_cast<double>(window.queries()) * static_cast<double>(window.keys());
+  }
+  if (config.kind == "full")
+    pairs.total = pairs.full;
+  else
+    pairs.total = config.routed * pairs.routed + config.window * pairs.window + config.frame * pairs.frame;
+  return pairs;
+}
+
+double sparsity(const Layout& layout, const VisualAttentionConfig& config) {
+  const PairCount pairs = count_pairs(layout, config);
+  return 1.0 - pairs.total / pairs.full;
+}
+
+ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config) {
+  const PairCount pairs = count_pairs(layout, config);
+  const double width = static_cast<double>(model.width()), layers = static_cast<double>(model.layers);
+  const double tokens = static_cast<double>(layout.tokens());
+  const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
+  const double videos = static_cast<double>(layout.videos.size());
+  const double pair = 4 * width * layers;
+  ForwardCost cost;
+  if (config.kind == "full") {
+    cost.full = pair * pairs.full;
+  } else {
+    cost.routed = config.routed ? pair * pairs.routed : 0;
+    cost.window = config.window ? pair * pairs.window : 0;
+    cost.frame = config.frame ? pair * pairs.frame : 0;
+  }
+  cost.text = pair * tokens * static_cast<double>(model.text_tokens);
+
+  const double router = config.uses_router() ? static_cast<double>(config.groups) * width : 0;
+  const double token_parameters = layers * (6 * width * width + 2 * width * model.ffn + router) +
+                                  width * (model.patch_in + model.patch_out);  // q, k, v, o, text q and o, ffn
+  const double text_parameters = layers * 2 * width * width + model.text_dim * width + width * width;
+  const double video_parameters = model.freq_dim * width + 7 * width * width;  // time embedding and its projection
+  cost.products = 2 * (token_parameters * tokens + text_parameters * text_tokens + video_parameters * videos);
+  return cost;
+}
+
+}  // namespace moga

@@ -1,0 +1,124 @@
+// Rows of groups from host lists (full, frames, captions of shots) and from a routing on the device:
+//
+//   token n of video b  →  group b·M + g(n);  row order = stable sort of those numbers, offsets = where each begins
+//
+// A routing is sorted and counted where it lives; no length of a routed group is ever known to the host.
+#include "moga/attention/grouping.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+template <class T>
+at::Tensor on_device(const std::vector<T>& values, c10::Device device) {
+  const auto options = at::TensorOptions().dtype(c10::CppTypeToScalarType<T>::value);
+  const auto view = at::from_blob(const_cast<T*>(values.data()), {static_cast<int64_t>(values.size())}, options);
+  return view.to(device, view.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+}
+
+bool has_repeats(const std::vector<int64_t>& index) {
+  if (index.empty()) return false;
+  std::vector<char> seen(*std::max_element(index.begin(), index.end()) + 1, 0);
+  for (const int64_t row : index)
+    if (seen[row]++) return true;
+  return false;
+}
+
+Rows to_device(const Rows& rows, c10::Device device) {
+  Rows moved = rows;
+  moved.offsets = rows.offsets.to(device);
+  if (rows.index.defined()) moved.index = rows.index.to(device);
+  return moved;
+}
+
+Grouping same_rows(const std::vector<int64_t>& lengths, c10::Device device) {
+  const Rows rows = make_rows(lengths, {}, device);
+  return {rows, rows};
+}
+
+// b·M + group, in the narrowest type that holds it: the radix sort behind at::sort takes a pass a byte.
+at::Tensor group_numbers(const Layout& layout, const at::Tensor& group, int64_t groups) {
+  const int64_t total = groups * static_cast<int64_t>(layout.videos.size());
+  const auto dtype = total < std::numeric_limits<int16_t>::max() ? at::kShort : at::kInt;
+  at::Tensor numbers = group.to(dtype, /*non_blocking=*/false, /*copy=*/true);  // [N]
+  for (const EqualVideos& run : layout.equal_videos()) {
+    if (run.first + run.videos == 1) continue;
+    const at::Tensor first = at::arange(run.first, run.first + run.videos, numbers.options()).mul_(groups);
+    numbers.narrow(0, run.begin, run.videos * run.tokens).view({run.videos, run.tokens}).add_(first.unsqueeze(1));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Grouping Grouping::to(c10::Device device) const { return {to_device(query, device), to_device(key, device)}; }
+
+Rows make_rows(const std::vector<int64_t>& lengths, const std::vector<int64_t>& index, c10::Device device) {
+  Rows rows;
+  std::vector<int32_t> offsets{0};
+  offsets.reserve(lengths.size() + 1);
+  for (const int64_t length : lengths) {
+    check(length >= 0, "a group has ", length, " rows");
+    rows.count += length;
+    rows.longest = std::max(rows.longest, length);
+    check(rows.count <= std::numeric_limits<int32_t>::max(), "groups have ", rows.count,
+          " rows or more in all; offsets are 32 bits wide");
+    offsets.push_back(static_cast<int32_t>(rows.count));
+  }
+  check(index.empty() || static_cast<int64_t>(index.size()) == rows.count, "groups have ", rows.count,
+        " rows in all, the index has ", index.size());
+  rows.offsets = on_device(offsets, device);
+  if (!index.empty()) rows.index = on_device(index, device);
+  rows.repeated = has_repeats(index);
+  rows.lengths = lengths;
+  return rows;
+}
+
+Grouping full_groups(const Layout& layout, c10::Device device) {
+  layout.validate();
+  std::vector<int64_t> lengths;
+  for (const VideoShape& video : layout.videos) lengths.push_back(video.tokens());
+  return same_rows(lengths, device);
+}
+
+Grouping frame_groups(const Layout& layout, c10::Device device) {
+  layout.validate();
+  std::vector<int64_t> lengths;
+  for (const VideoShape& video : layout.videos) lengths.insert(lengths.end(), video.frames, video.frame_tokens());
+  return same_rows(lengths, device);
+}
+
+Grouping text_groups(const Layout& layout, const std::vector<int64_t>& text_lengths, c10::Device device) {
+  layout.validate();
+  check(static_cast<int64_t>(text_lengths.size()) == layout.shots(), "there are ", text_lengths.size(),
+        " captions for ", layout.shots(), " shots; each shot has one");
+  std::vector<int64_t> lengths;
+  for (const VideoShape& video : layout.videos)
+    for (int64_t shot = 0; shot < video.shots(); ++shot)
+      lengths.push_back((video.begin_of_shot(shot + 1) - video.begin_of_shot(shot)) * video.frame_tokens());
+  return {make_rows(lengths, {}, device), make_rows(text_lengths, {}, device)};
+}
+
+Grouping routed_groups(const Layout& layout, const at::Tensor& group, int64_t groups) {
+  layout.validate();
+  const int64_t tokens = layout.tokens();
+  check(group.dim() == 1 && group.size(0) == tokens, "routing has shape ", group.sizes(), ", expected [", tokens, "]");
+  check(groups > 0 && tokens <= std::numeric_limits<int32_t>::max(), "cannot route ", tokens, " tokens to ", groups,
+        " groups");
+  const auto [sorted, index] = at::sort(group_numbers(layout, group, groups), /*stable=*/true, 0, /*descending=*/false);
+  const int64_t total = groups * static_cast<int64_t>(layout.videos.size());
+  Rows rows;
+  rows.index = index;
+  rows.offsets = at::searchsorted(sorted, at::arange(total + 1, sorted.options()), /*out_int32=*/true);
+  rows.count = tokens;
+  for (const VideoShape& video : layout.videos) rows.longest = std::max(rows.longest, video.tokens());
+  return {rows, rows};
+}
+
+}  // namespace moga

@@ -25,6 +25,8 @@ class Safetensors {
   // match its bytes.
   explicit Safetensors(const std::filesystem::path& path);
 
+  // The file or index that was opened, for messages.
+  const std::string& source() const;
   std::vector<std::string> names() const;  // sorted
   bool contains(const std::string& name) const;
   std::vector<int64_t> shape(const std::string& name) const;
@@ -40,7 +42,8 @@ class Safetensors {
   std::shared_ptr<const Files> files_;
 };
 
-// Writes atomically (core/files.h), tensors in name order, data 8-byte aligned. Any device, contiguous or not.
+// Writes atomically (core/files.h), the widest dtype first and by name within it, without holes, so that every tensor
+// is aligned to its elements. Any device, contiguous or not; needs the memory of one tensor.
 void save_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

@@ -1,0 +1,75 @@
+// Loads by name, in two passes: compare all names and shapes, then copy.
+#include "moga/core/module_io.h"
+
+#include <ATen/Functions.h>
+#include <c10/util/ArrayRef.h>
+
+#include <algorithm>
+#include <set>
+
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+bool is_optional(const std::string& name, const LoadOptions& options) {
+  return std::ranges::any_of(options.optional,
+                             [&](const std::string& part) { return name.find(part) != std::string::npos; });
+}
+
+std::string name_in_file(const std::string& name, const LoadOptions& options) {
+  return options.file_name_of ? options.file_name_of(name) : name;
+}
+
+// Empty when the file's tensor fits.
+std::string misfit(const at::Tensor& tensor, const Safetensors& file, const std::string& name) {
+  std::ostringstream text;
+  if (!file.contains(name))
+    text << "tensor " << name << " is missing, expected shape " << tensor.sizes();
+  else if (const std::vector<int64_t> shape = file.shape(name); tensor.sizes() != at::IntArrayRef(shape))
+    text << "tensor " << name << " has shape " << at::IntArrayRef(shape) << ", expected " << tensor.sizes();
+  return text.str();
+}
+
+}  // namespace
+
+TensorMap named_tensors(const torch::nn::Module& module) {
+  TensorMap tensors;
+  for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
+  for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value();
+  return tensors;
+}
+
+LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
+  const TensorMap tensors = named_tensors(module);
+  LoadReport report;
+  std::map<std::string, std::string> file_names;
+  std::set<std::string> used;
+  std::string first;
+  int64_t misfits = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const std::string file_name = name_in_file(name, options);
+    if (!file.contains(file_name) && is_optional(name, options)) {
+      report.kept.push_back(name);
+      continue;
+    }
+    file_names[name] = file_name;
+    used.insert(file_name);
+    const std::string problem = misfit(tensor, file, file_name);
+    if (!problem.empty() && misfits++ == 0) first = problem;
+  }
+  check(misfits == 0, file.source(), ": ", first, misfits > 1 ? "; " : "",
+        misfits > 1 ? std::to_string(misfits - 1) + " more do not fit" : "");
+  for (const std::string& name : file.names()) {
+    if (!used.contains(name)) report.unused.push_back(name);
+  }
+
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, file_name] : file_names) {
+    at::Tensor tensor = tensors.at(name);
+    tensor.copy_(file.load(file_name, tensor.device()));
+  }
+  return report;
+}
+
+}  // namespace moga

@@ -1,0 +1,78 @@
+#include "moga/core/module_io.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "moga/core/check.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+struct Net : torch::nn::Module {
+  Net() {
+    linear = register_module("linear", torch::nn::Linear(3, 2));
+    router = register_module("router", torch::nn::Linear(3, 5));
+    scale = register_buffer("scale", torch::ones({2}));
+  }
+  torch::nn::Linear linear{nullptr}, router{nullptr};
+  torch::Tensor scale;
+};
+
+std::string error_of(const Net& net, const TensorMap& tensors) {
+  const test::Folder folder;
+  save_safetensors(folder / "net.safetensors", tensors);
+  Net target;
+  const torch::Tensor before = target.linear->weight.clone();
+  try {
+    load_parameters(target, Safetensors(folder.path()));
+  } catch (const Error& error) {
+    EXPECT_TRUE(torch::equal(target.linear->weight, before));
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ModuleIo, ParametersAndBuffersRoundTripInTheModulesDtype) {
+  const test::Folder folder;
+  Net source, target;
+  source.scale.fill_(0.5);
+  save_safetensors(folder / "net.safetensors", named_tensors(source));
+  target.to(torch::kDouble);
+  const LoadReport report = load_parameters(target, Safetensors(folder.path()));
+  EXPECT_TRUE(report.kept.empty() && report.unused.empty());
+  for (const auto& [name, tensor] : named_tensors(source))
+    EXPECT_TRUE(torch::equal(named_tensors(target).at(name), tensor.to(torch::kDouble))) << name;
+  EXPECT_TRUE(target.linear->weight.requires_grad());
+}
+
+TEST(ModuleIo, TheFirstMisfitIsNamedAndTheRestCounted) {
+  const Net net;
+  TensorMap tensors = named_tensors(net);
+  tensors["linear.weight"] = torch::zeros({2, 4});
+  EXPECT_NE(error_of(net, tensors).find("tensor linear.weight has shape [2, 4], expected [2, 3]"), std::string::npos);
+  tensors.erase("linear.bias");
+  EXPECT_NE(error_of(net, tensors).find("tensor linear.bias is missing, expected shape [2]; 1 more do not fit"),
+            std::string::npos);
+}
+
+TEST(ModuleIo, OptionalTensorsKeepTheirValuesAndUnusedOnesAreReported) {
+  const test::Folder folder;
+  Net source, target;
+  save_safetensors(folder / "net.safetensors", {{"proj.weight", source.linear->weight},
+                                                {"proj.bias", source.linear->bias},
+                                                {"scale", source.scale},
+                                                {"head", source.scale}});
+  LoadOptions options;
+  options.file_name_of = [](const std::string& name) {
+    return name.starts_with("linear.") ? "proj." + name.substr(7) : name;
+  };
+  options.optional = {"router."};
+  const LoadReport report = load_parameters(target, Safetensors(folder.path()), options);
+  EXPECT_TRUE(torch::equal(target.linear->weight, source.linear->weight));
+  EXPECT_EQ(report.kept, (std::vector<std::string>{"router.bias", "router.weight"}));
+  EXPECT_EQ(report.unused, (std::vector<std::string>{"head"}));
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,181 @@
+#include "moga/core/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+// The bytes of a file with this header and so much data.
+std::string file_bytes(const std::string& header, size_t data_bytes) {
+  const uint64_t length = header.size();
+  std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
+  return bytes + header + std::string(data_bytes, '\x3c');
+}
+
+// The message with which opening a file of these bytes fails; empty when it opens.
+std::string error_of(const std::string& bytes) {
+  const test::Folder folder;
+  const std::filesystem::path path = folder / "model.safetensors";
+  std::ofstream(path, std::ios::binary) << bytes;
+  try {
+    Safetensors(path).load_all();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    EXPECT_TRUE(std::string(error.what()).starts_with(path.string())) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+#define EXPECT_REFUSED(bytes, message) EXPECT_NE(error_of(bytes).find(message), std::string::npos) << error_of(bytes)
+
+TEST(Safetensors, EveryDtypeRoundTrips) {
+  const test::Folder folder;
+  TensorMap tensors;
+  for (const at::ScalarType dtype :
+       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kFloat8_e4m3fn, at::kFloat8_e5m2, at::kLong, at::kInt,
+        at::kShort, at::kChar, at::kByte, at::kBool})
+    tensors[at::toString(dtype)] = at::randint(2, {3, 5}, at::kFloat).to(dtype);
+  save_safetensors(folder / "model.safetensors", tensors, {{"step", "12"}});
+  const Safetensors file(folder / "model.safetensors");
+  EXPECT_EQ(file.names().size(), tensors.size());
+  EXPECT_EQ(file.metadata().at("step"), "12");
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(file.dtype(name), tensor.scalar_type());
+    EXPECT_TRUE(at::equal(file.load(name).to(at::kFloat), tensor.to(at::kFloat))) << name;
+  }
+}
+
+TEST(Safetensors, OddShapesAndStridesRoundTrip) {
+  const test::Folder folder;
+  const TensorMap tensors{{"empty", at::empty({0, 4})},
+                          {"scalar", at::scalar_tensor(2.5)},
+                          {"strided", at::arange(12, at::kFloat).view({3, 4}).t()},
+                          {"wanted", at::ones({3}).requires_grad_()}};
+  save_safetensors(folder / "model.safetensors", tensors);
+  for (const auto& [name, loaded] : Safetensors(folder.path()).load_all())
+    EXPECT_TRUE(loaded.sizes() == tensors.at(name).sizes() && at::equal(loaded, tensors.at(name))) << name;
+}
+
+TEST(Safetensors, ALoadedTensorOutlivesAndLeavesTheFile) {
+  const test::Folder folder;
+  save_safetensors(folder / "model.safetensors", {{"w", at::ones({4})}});
+  const at::Tensor loaded = Safetensors(folder / "model.safetensors").load("w");
+  save_safetensors(folder / "model.safetensors", {{"w", at::zeros({4})}});
+  EXPECT_TRUE(at::equal(loaded, at::ones({4})));
+}
+
+TEST(Safetensors, WhatTheHeaderClaimsIsChecked) {
+  const std::string ok = R"({"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}})";
+  EXPECT_EQ(error_of(file_bytes(ok, 16)), "");
+  EXPECT_REFUSED(file_bytes(ok, 15), "tensor \"w\": data_offsets [0, 16] leave the file, whose data has 15 bytes");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,16]}})", 16),
+                 "tensor \"w\": shape [2,3] of F32 takes 24 bytes, found 16");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F33","shape":[4],"data_offsets":[0,16]}})", 16),
+                 "dtype \"F33\" is unknown");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[-4],"data_offsets":[0,16]}})", 16), "whole numbers");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[4],"data_offsets":[16,0]}})", 16), "run backwards");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[4611686018427387904,2,2],"data_offsets":[0,0]}})", 16),
+                 "is too large");
+  EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[4]}})", 16), "data_offsets is missing");
+  EXPECT_REFUSED(file_bytes(R"({"w":[]})", 16), "expected a JSON object, found array");
+  EXPECT_REFUSED(file_bytes(R"({"__metadata__":{"step":3}})", 0), "__metadata__ \"step\" must be a string");
+}
+
+TEST(Safetensors, OverlapsAndDuplicatesAreRefused) {
+  EXPECT_REFUSED(file_bytes(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                            R"("b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}})",
+                            8),
+                 "tensors \"a\" and \"b\" overlap at byte 3");
+  EXPECT_REFUSED(file_bytes(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                            R"("a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
+                            8),
+                 "\"a\" occurs twice");
+}
+
+TEST(Safetensors, WhatIsNoSafetensorsFileIsNamed) {
+  EXPECT_REFUSED("", "has 0 bytes, too few for a header");
+  EXPECT_REFUSED(std::string("PK\x03\x04 and more", 14), "is a PyTorch pickle");
+  EXPECT_REFUSED("version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer");
+  EXPECT_REFUSED(std::string(64, '\xff'), "is beyond the format's limit");
+  EXPECT_REFUSED(file_bytes("{\"w\":", 0), "malformed JSON");
+  EXPECT_REFUSED(file_bytes("[]", 0), "expected a JSON object, found array");
+  EXPECT_REFUSED(file_bytes("{}", 0).substr(0, 9), "is it truncated?");
+  EXPECT_THROW(Safetensors("no/such/file.safetensors"), Error);
+}
+
+TEST(Safetensors, DamagedHeadersNeverCrash) {
+  const std::string good =
+      file_bytes(R"({"__metadata__":{"k":"v"},"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},)"
+                 R"("b":{"dtype":"I64","shape":[1],"data_offsets":[12,20]}})",
+                 20);
+  ASSERT_EQ(error_of(good), "");
+  for (size_t length = 0; length < good.size(); ++length) EXPECT_NE(error_of(good.substr(0, length)), "") << length;
+  std::mt19937 random(1);
+  int refused = 0;
+  for (int trial = 0; trial < 4000; ++trial) {
+    std::string bad = good;
+    for (int flips = 1 + trial % 3; flips > 0; --flips) bad[random() % (bad.size() - 20)] ^= char(1 << (random() % 8));
+    refused += !error_of(bad).empty();
+  }
+  EXPECT_GT(refused, 2000);
+}
+
+TEST(SafetensorsIndex, ReadsTheTensorsOfAllItsFiles) {
+  const test::Folder folder;
+  save_safetensors(folder / "model-1.safetensors", {{"a", at::ones({2})}, {"unlisted", at::ones({2})}});
+  save_safetensors(folder / "model-2.safetensors", {{"b", at::zeros({3})}});
+  write_text(folder / "model.safetensors.index.json",
+             R"({"metadata":{"total_size":20},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}})");
+  const Safetensors model(folder.path());
+  EXPECT_EQ(model.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(at::equal(model.load("b"), at::zeros({3})));
+}
+
+TEST(SafetensorsIndex, MissingFilesAndTensorsAreNamed) {
+  const test::Folder folder;
+  save_safetensors(folder / "model-1.safetensors", {{"a", at::ones({2})}});
+  const auto error = [&](const std::string& map) -> std::string {
+    write_text(folder / "model.safetensors.index.json", "{\"weight_map\":" + map + "}");
+    try {
+      Safetensors(folder / "model.safetensors.index.json");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(error(R"({"a":"model-2.safetensors"})").find("\"model-2.safetensors\", which is missing"),
+            std::string::npos);
+  EXPECT_NE(error(R"({"z":"model-1.safetensors"})").find("\"z\" is not in \"model-1.safetensors\""), std::string::npos);
+  EXPECT_NE(error(R"({"a":"../model-1.safetensors"})").find("expected a file beside the index"), std::string::npos);
+  EXPECT_NE(error("3").find("weight_map is missing or not an object"), std::string::npos);
+}
+
+TEST(SafetensorsFolder, AmbiguousOrEmptyFoldersAreRefused) {
+  const test::Folder folder;
+  EXPECT_THROW(Safetensors(folder.path()), Error);
+  save_safetensors(folder / "a.safetensors", {});
+  EXPECT_TRUE(Safetensors(folder.path()).names().empty());
+  save_safetensors(folder / "b.safetensors", {});
+  EXPECT_THROW(Safetensors(folder.path()), Error);
+}
+
+TEST(SafetensorsSave, WhatTheFormatCannotHoldIsRefusedByName) {
+  const test::Folder folder;
+  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::zeros({2}, at::kComplexFloat)}}), Error);
+  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::Tensor()}}), Error);
+  EXPECT_THROW(save_safetensors(folder / "m", {{"__metadata__", at::zeros({2})}}), Error);
+  EXPECT_THROW(save_safetensors(folder / "m", {{"\xff", at::zeros({2})}}), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace moga

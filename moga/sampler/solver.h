@@ -1,8 +1,14 @@
-// Sampling a rectified flow from noise (t = 1) to data (t = 0) over a shifted schedule.
+// Sampling a rectified flow from noise (t = 1) to data (t = 0) over a shifted schedule: x' = v(x, t), one model
+// evaluation a step.
+//
+// Solvers are those of Wan2.1's pipelines and are tested step by step against diffusers. Nothing here knows a model:
+// the pipeline wraps one in a Velocity. Samples are kept in float32 (or float64); coefficients are doubles on the host.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "moga/sampler/velocity.h"
@@ -25,22 +31,34 @@ struct SamplerConfig {
   }
 };
 
-// steps + 1 times from 1 to 0, equal to the times Wan2.1's own schedulers visit at this shift.
+// t' = s·t / (1 + (s - 1)·t): the shift of DESIGN's diffusion paragraph, for training as well as sampling.
+double shift_time(double t, double shift);
+
+// steps + 1 falling times from 1 to 0, those that diffusers' scheduler of the same solver visits (schedule.cpp):
+// UniPCMultistepScheduler (whose first time is 1 - 1e-6) or FlowMatchEulerDiscreteScheduler.
 std::vector<double> flow_schedule(const SamplerConfig& config);
 
-// One solver step from times[i] to times[i + 1]; a solver keeps the history it needs.
+// One solver step from times[i] to times[i + 1]. A solver keeps the history it needs, so steps are taken in order.
 class Solver {
  public:
   virtual ~Solver() = default;
+  // x: the sample at times[i], any shape, float32 or float64; velocity: v(x, times[i]), same shape.
   virtual at::Tensor step(const at::Tensor& x, const at::Tensor& velocity, size_t i) = 0;
+
+  // The history as tensors (none for Euler), to be saved between two steps and given to a fresh solver over the same
+  // times, which then goes on as if it had never stopped.
+  virtual std::vector<at::Tensor> state() const { return {}; }
+  virtual void restore(const std::vector<at::Tensor>& state);
 };
 std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vector<double>& times);
 
-// Runs the whole schedule from `noise`. on_step(i, x) follows each step; throwing there ends the run.
+// Runs the whole schedule from `noise`, without gradients. on_step(i, x) follows each step; throwing there ends the
+// run. The result has noise's shape, in float32 (float64 when noise is float64).
 at::Tensor sample(const Velocity& velocity, const at::Tensor& noise, const SamplerConfig& config,
                   const std::function<void(int64_t step, const at::Tensor& x)>& on_step = {});
 
 // Classifier-free guidance from one packed evaluation of both: `pair` returns (conditional, unconditional).
+// v = v_u + scale · (v_c - v_u). With scale 1 the caller does better to evaluate the conditional alone.
 using VelocityPair = std::function<std::pair<at::Tensor, at::Tensor>(const at::Tensor& x, double t)>;
 Velocity guided(const VelocityPair& pair, double scale);
 

@@ -1,0 +1,10 @@
+// Euler's method for a rectified flow. Private to the folder: make_solver is the way in.
+#pragma once
+
+#include "moga/sampler/solver.h"
+
+namespace moga {
+
+std::unique_ptr<Solver> make_euler(const std::vector<double>& times);
+
+}  // namespace moga

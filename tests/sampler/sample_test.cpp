@@ -1,0 +1,69 @@
+// The sampling loop, its configuration and guidance.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "moga/core/check.h"
+#include "moga/sampler/solver.h"
+#include "tests/support/compare.h"
+
+namespace moga {
+namespace {
+
+at::Tensor towards_zero(const at::Tensor& x, double t) { return x / t; }  // all data at 0: v = ε = x / t
+
+TEST(Sample, ReachesTheDataWhenAllOfItIsOnePoint) {
+  for (const char* solver : {"euler", "unipc"}) {
+    const at::Tensor x = sample(towards_zero, at::randn({3, 4}), {.solver = solver, .steps = 4});
+    EXPECT_LE(x.abs().max().item<float>(), 1e-5) << solver;
+  }
+}
+
+TEST(Sample, KeepsSamplesInFloat32WhateverTheModelReturns) {
+  const Velocity coarse = [](const at::Tensor& x, double) { return x.to(at::kBFloat16); };
+  EXPECT_EQ(sample(coarse, at::randn({4}, at::kBFloat16), {.steps = 2}).scalar_type(), at::kFloat);
+}
+
+TEST(Sample, CallsTheModelOnceAStepAndReportsEachStep) {
+  std::vector<double> visited;
+  std::vector<int64_t> reported;
+  const SamplerConfig config{.steps = 5, .shift = 3.0};
+  const Velocity velocity = [&](const at::Tensor& x, double t) {
+    visited.push_back(t);
+    return towards_zero(x, t);
+  };
+  sample(velocity, at::randn({4}), config, [&](int64_t step, const at::Tensor&) { reported.push_back(step); });
+  std::vector<double> times = flow_schedule(config);
+  times.pop_back();
+  EXPECT_EQ(visited, times);
+  EXPECT_EQ(reported, (std::vector<int64_t>{0, 1, 2, 3, 4}));
+}
+
+TEST(Sample, EndsWhenTheCallbackThrows) {
+  const auto stop = [](int64_t step, const at::Tensor&) { check(step < 1, "stop"); };
+  EXPECT_THROW(sample(towards_zero, at::randn({4}), {.steps = 5}, stop), Error);
+}
+
+TEST(Sample, RefusesAVelocityOfAnotherShape) {
+  const Velocity wrong = [](const at::Tensor& x, double) { return x.unsqueeze(0); };
+  EXPECT_THROW(sample(wrong, at::randn({4}), {.steps = 2}), Error);
+}
+
+TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
+  EXPECT_THROW(flow_schedule({.solver = "heun"}), Error);
+  EXPECT_THROW(flow_schedule({.steps = 0}), Error);
+  EXPECT_THROW(flow_schedule({.shift = 0.0}), Error);
+  EXPECT_THROW(flow_schedule({.guidance = std::nan("")}), Error);
+}
+
+TEST(Guidance, ExtrapolatesFromTheUnconditionalVelocity) {
+  const at::Tensor conditional = at::randn({5}), unconditional = at::randn({5});
+  const VelocityPair pair = [&](const at::Tensor&, double) { return std::pair(conditional, unconditional); };
+  const at::Tensor x = at::zeros({5});
+  EXPECT_TRUE(test::close(guided(pair, 5.0)(x, 0.5), 5 * conditional - 4 * unconditional, 1e-6));
+  EXPECT_TRUE(test::close(guided(pair, 1.0)(x, 0.5), conditional, 1e-6));
+  EXPECT_TRUE(at::equal(guided(pair, 0.0)(x, 0.5), unconditional));
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,6 +1,6 @@
 // Wan2.1's video transformer at any size, with MoGA as its self-attention: the velocity v(x_t, t, text).
 //
-//   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → [C_z, F, Y', X']
+//   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → latents
 //
 // Modules carry Wan2.1's own parameter names (patch_embedding, text_embedding.0, time_embedding.0,
 // time_projection.1, blocks.0.self_attn.q, …, head.head); MoGA adds blocks.N.self_attn.router. Parallelism, sampling
@@ -8,30 +8,34 @@
 #pragma once
 
 #include <torch/nn/module.h>
+#include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
 #include <filesystem>
 
 #include "moga/attention/visual_attention.h"
 #include "moga/model/block.h"
+#include "moga/model/patch.h"
+#include "moga/model/timestep.h"
+#include "moga/model/weight_names.h"
 
 namespace moga {
 
 // diffusers' config.json keys (WanTransformer3DModel) and a section "moga".
 struct TransformerConfig {
-  int64_t num_attention_heads = 12;   // H
-  int64_t attention_head_dim = 128;   // D; C = H·D
-  int64_t in_channels = 16;           // C_z
+  int64_t num_attention_heads = 12;  // H
+  int64_t attention_head_dim = 128;  // D; C = H·D
+  int64_t in_channels = 16;          // C_z
   int64_t out_channels = 16;
   int64_t text_dim = 4096;
-  int64_t freq_dim = 256;             // sinusoid of the timestep
+  int64_t freq_dim = 256;  // sinusoid of the timestep
   int64_t ffn_dim = 8960;
   int64_t num_layers = 30;
   bool cross_attn_norm = true;
   std::string qk_norm = "rms_norm_across_heads";
   double eps = 1e-6;
   std::vector<int64_t> patch_size = {1, 2, 2};
-  int64_t text_len = 512;             // text tokens a caption (ours; Wan: 512)
+  int64_t text_len = 512;  // text tokens a caption (ours; Wan: 512)
   VisualAttentionConfig moga;
 
   int64_t width() const { return num_attention_heads * attention_head_dim; }
@@ -61,32 +65,55 @@ struct TransformerInput {
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_len, text_dim]. Rows beyond a
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
-  Layout layout;                    // rows = Y'/2, columns = X'/2, shots
+  Layout layout;  // rows = Y'/2, columns = X'/2, shots
 };
 
 struct TransformerOutput {
-  std::vector<at::Tensor> velocity;   // one a video, [C_z, F, Y', X'], float32
-  at::Tensor balance_loss;            // mean over layers, times α; undefined without a router
-  at::Tensor group_histogram;         // [layers, M] int64, summed over videos, on the device; undefined without a router
+  std::vector<at::Tensor> velocity;  // one a video, [C_z, F, Y', X'], float32
+  at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
+  at::Tensor group_histogram;        // [layers, M] int64, summed over videos, on the device; undefined without a router
 };
 
 class TransformerImpl : public torch::nn::Module {
  public:
-  explicit TransformerImpl(const TransformerConfig& config);
+  // Weights as Wan2.1 initialises them, from the default generator; `initialise` false leaves them unset, for a file.
+  explicit TransformerImpl(const TransformerConfig& config, bool initialise = true);
   // Products and attention run in `dtype` (weights are cast when they are kept wider: float32 masters); norms,
   // modulation and the softmax of the router in float32.
   TransformerOutput forward(const TransformerInput& input, at::ScalarType dtype);
   const TransformerConfig& config() const { return config_; }
 
+  void initialise();
+  void initialise_routers();
+
  private:
+  // What depends on the layout alone: made once, kept while the layout stays the same (the steps of a sampler).
+  struct LayoutTables {
+    at::Device device;
+    at::ScalarType dtype;
+    int64_t text_tokens;  // of a caption
+    at::Tensor rotary;
+    Grouping text_groups;
+    StaticGroupings groupings;
+  };
+  const LayoutTables& tables(const TransformerInput& input, at::ScalarType dtype);
+  void check_input(const TransformerInput& input) const;
+
   TransformerConfig config_;
-  // members: see transformer.cpp
+  std::optional<LayoutTables> tables_;
+  PatchEmbedding patch_embedding_{nullptr};
+  Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
+  TimeProjection time_projection_{nullptr};
+  torch::nn::ModuleList blocks_;
+  Head head_{nullptr};
 };
 TORCH_MODULE(Transformer);
 
-// A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing or has
-// another shape; a missing router is reported in the log and initialised.
+// A folder with config.json and safetensors, keys and names of Wan2.1 or of diffusers. Throws when a tensor is missing
+// or has another shape; a missing router is reported in the log and initialised. Norms, modulations, the time embedding
+// and the routers stay float32 whatever `dtype` (diffusers keeps them so; they are small and sensitive).
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
-void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype);
+void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
+                      WeightLayout layout = WeightLayout::kWan);
 
 }  // namespace moga

@@ -1,0 +1,175 @@
+// See norm.h. Every pass reads and writes x's dtype and computes in float32 inside: on a GPU one norm moves 8 bytes a
+// bfloat16 element, where casting to float32 first, as the public implementations do, moves 28.
+#include "moga/model/norm.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/nn/init.h>
+
+#include "moga/core/check.h"
+#include "moga/model/linear.h"
+
+namespace moga {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Rows of a span [videos, tokens, C], and its videos' vectors [videos, 1, C].
+at::Tensor rows_of(const at::Tensor& x, const Span& span) {
+  return x.narrow(0, span.first_row, span.videos * span.tokens).view({span.videos, span.tokens, x.size(1)});
+}
+
+at::Tensor vectors_of(const at::Tensor& vectors, const Span& span) {
+  return vectors.narrow(0, span.first_video, span.videos).unsqueeze(1);
+}
+
+// [B, C]: the sum of the rows of each video, in float32.
+at::Tensor sum_of_videos(const at::Tensor& rows, const Spans& spans) {
+  std::vector<at::Tensor> sums;
+  for (const Span& span : spans) sums.push_back(rows_of(rows, span).sum(1, false, wide(rows.scalar_type())));
+  return sums.size() == 1 ? sums[0] : at::cat(sums);
+}
+
+// Spans as an IValue, for the backward.
+struct SpanHolder : torch::CustomClassHolder {
+  explicit SpanHolder(Spans value) : spans(std::move(value)) {}
+  Spans spans;
+};
+
+void save_spans(AutogradContext* context, const Spans& spans) {
+  context->saved_data["spans"] = c10::IValue::make_capsule(c10::make_intrusive<SpanHolder>(spans));
+}
+
+Spans saved_spans(AutogradContext* context) {
+  return c10::static_intrusive_pointer_cast<SpanHolder>(context->saved_data["spans"].toCapsule())->spans;
+}
+
+struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias, const Spans& spans, double eps) {
+    auto [normal, mean, rstd] = at::native_layer_norm(x, {x.size(1)}, {}, {}, eps);
+    at::Tensor y = at::empty_like(x);
+    for (const Span& span : spans) {
+      at::Tensor out = rows_of(y, span);
+      at::addcmul_out(out, vectors_of(bias, span), rows_of(normal, span), vectors_of(weight, span));
+    }
+    context->save_for_backward({x, weight, mean, rstd});
+    save_spans(context, spans);
+    context->saved_data["eps"] = eps;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3];
+    const Spans spans = saved_spans(context);
+    const at::Tensor dy = gradients[0].contiguous();
+    at::Tensor dnormal = at::empty_like(x);
+    for (const Span& span : spans) {
+      at::Tensor out = rows_of(dnormal, span);
+      at::mul_out(out, rows_of(dy, span), vectors_of(weight, span));
+    }
+    const at::Tensor dx =
+        std::get<0>(at::native_layer_norm_backward(dnormal, x, {x.size(1)}, mean, rstd, {}, {}, {true, false, false}));
+    at::Tensor dweight, dbias;
+    if (context->needs_input_grad(1)) {
+      const at::Tensor normal =
+          std::get<0>(at::native_layer_norm(x, {x.size(1)}, {}, {}, context->saved_data["eps"].toDouble()));
+      dweight = sum_of_videos(normal * dy, spans);
+      dbias = sum_of_videos(dy, spans);
+    }
+    return {dx, dweight, dbias, {}, {}};
+  }
+};
+
+struct GatedResidual : torch::autograd::Function<GatedResidual> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& branch,
+                            const at::Tensor& gate, const Spans& spans) {
+    at::Tensor y = at::empty_like(x);
+    for (const Span& span : spans) {
+      at::Tensor out = rows_of(y, span);
+      at::addcmul_out(out, rows_of(x, span), rows_of(branch, span), vectors_of(gate, span));
+    }
+    context->save_for_backward({branch, gate});
+    save_spans(context, spans);
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &branch = saved[0], &gate = saved[1];
+    const Spans spans = saved_spans(context);
+    const at::Tensor dy = gradients[0].contiguous();
+    at::Tensor dbranch = at::empty_like(branch);
+    for (const Span& span : spans) {
+      at::Tensor out = rows_of(dbranch, span);
+      at::mul_out(out, rows_of(dy, span), vectors_of(gate, span));
+    }
+    return {dy, dbranch, sum_of_videos(dy * branch, spans), {}};
+  }
+};
+
+void check_rows(const char* name, const at::Tensor& x, const at::Tensor& vectors, const Spans& spans) {
+  check(!spans.empty() && x.dim() == 2 && vectors.dim() == 2, name, ": needs rows [N, C] and vectors [B, C], got ",
+        x.sizes(), " and ", vectors.sizes());
+  const Span& last = spans.back();
+  check(x.size(0) == last.first_row + last.videos * last.tokens, name, ": ", x.size(0), " rows, the videos have ",
+        last.first_row + last.videos * last.tokens);
+  check(vectors.size(0) == last.first_video + last.videos && vectors.size(1) == x.size(1), name, ": vectors ",
+        vectors.sizes(), ", expected [", last.first_video + last.videos, ", ", x.size(1), "]");
+}
+
+}  // namespace
+
+Spans video_spans(const Layout& layout) {
+  Spans spans;
+  int64_t row = 0;
+  for (size_t video = 0; video < layout.videos.size(); ++video) {
+    const int64_t tokens = layout.videos[video].tokens();
+    if (!spans.empty() && spans.back().tokens == tokens) {
+      ++spans.back().videos;
+    } else {
+      spans.push_back({static_cast<int64_t>(video), 1, row, tokens});
+    }
+    row += tokens;
+  }
+  return spans;
+}
+
+at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
+                       double eps) {
+  check_rows("scaled_norm", x, weight, spans);
+  return ScaledNorm::apply(x.contiguous(), weight, bias, spans, eps);
+}
+
+at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate, const Spans& spans) {
+  check_rows("gated_residual", x, gate, spans);
+  return GatedResidual::apply(x.contiguous(), branch.contiguous(), gate, spans);
+}
+
+QkNormImpl::QkNormImpl(int64_t width, double eps)
+    : weight(register_parameter("weight", at::empty({width}))), eps_(eps) {}
+
+at::Tensor QkNormImpl::forward(const at::Tensor& x) {
+  return at::rms_norm(x, {x.size(-1)}, weight.to(x.scalar_type()), eps_);
+}
+
+void QkNormImpl::initialise() { torch::nn::init::ones_(weight); }
+
+AffineNormImpl::AffineNormImpl(int64_t width, double eps)
+    : weight(register_parameter("weight", at::empty({width}))),
+      bias(register_parameter("bias", at::empty({width}))),
+      eps_(eps) {}
+
+at::Tensor AffineNormImpl::forward(const at::Tensor& x) {
+  const at::ScalarType dtype = wide(x.scalar_type());
+  const Spans all_rows = {{.first_video = 0, .videos = 1, .first_row = 0, .tokens = x.size(0)}};
+  return scaled_norm(x, weight.unsqueeze(0).to(dtype), bias.unsqueeze(0).to(dtype), all_rows, eps_);
+}
+
+void AffineNormImpl::initialise() {
+  torch::nn::init::ones_(weight);
+  torch::nn::init::zeros_(bias);
+}
+
+}  // namespace moga

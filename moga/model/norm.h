@@ -1,0 +1,64 @@
+// The elementwise arithmetic between a block's products: norms and the gated residual.
+//
+//   scaled_norm     y = LayerNorm(x) · weight_b + bias_b        (adaptive norm: weight = 1 + scale, bias = shift)
+//   gated_residual  y = x + branch · gate_b
+//   QkNorm         y = x / √(mean x² + eps) · weight           (over all heads)
+//
+// They compute in float32 whatever the dtype of x and save nothing wider than x for the backward. Weights of a video's
+// own need no index tensors: videos of equal size that follow one another are one broadcast.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <vector>
+
+#include "moga/attention/layout.h"
+
+namespace moga {
+
+// Consecutive videos of `tokens` tokens each: rows [first_row, first_row + videos · tokens) of the packed batch.
+struct Span {
+  int64_t first_video = 0;
+  int64_t videos = 1;
+  int64_t first_row = 0;
+  int64_t tokens = 0;
+};
+using Spans = std::vector<Span>;
+
+Spans video_spans(const Layout& layout);
+
+// x [N, C]; weight, bias [B, C] in float32, one row a video of `spans` → [N, C] in x's dtype.
+at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
+                       double eps);
+
+// x, branch [N, C]; gate [B, C] float32 → [N, C] in x's dtype.
+at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate, const Spans& spans);
+
+class QkNormImpl : public torch::nn::Module {
+ public:
+  QkNormImpl(int64_t width, double eps);
+  at::Tensor forward(const at::Tensor& x);  // [..., C]
+  void initialise();
+
+  at::Tensor weight;  // [C]
+
+ private:
+  double eps_;
+};
+TORCH_MODULE(QkNorm);
+
+class AffineNormImpl : public torch::nn::Module {
+ public:
+  AffineNormImpl(int64_t width, double eps);
+  at::Tensor forward(const at::Tensor& x);  // [N, C]
+  void initialise();
+
+  at::Tensor weight, bias;  // [C]
+
+ private:
+  double eps_;
+};
+TORCH_MODULE(AffineNorm);
+
+}  // namespace moga

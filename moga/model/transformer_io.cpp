@@ -1,0 +1,84 @@
+// A transformer in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/files.h"
+#include "moga/core/log.h"
+#include "moga/core/module_io.h"
+#include "moga/model/transformer.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
+
+bool is_router(const std::string& name) { return name.find(".router.") != std::string::npos; }
+
+at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) {
+  const auto contains = [&](const char* part) { return name.find(part) != std::string::npos; };
+  const bool sensitive = contains("modulation") || contains("norm") || contains("time_embedding") || is_router(name);
+  return sensitive ? wide(dtype) : dtype;
+}
+
+// Wan2.1's own config.json under diffusers' keys.
+void rename_wan_keys(nlohmann::json& config) {
+  const int64_t width = config.at("dim"), heads = config.at("num_heads");
+  config["num_attention_heads"] = heads;
+  config["attention_head_dim"] = width / heads;
+  if (config.contains("in_dim")) config["in_channels"] = config["in_dim"];
+  if (config.contains("out_dim")) config["out_channels"] = config["out_dim"];
+  config.erase("qk_norm");  // a truth value there; always true
+}
+
+TransformerConfig read_config(const std::filesystem::path& path) {
+  const std::string text = read_text(path);
+  auto config = nlohmann::json::parse(text, nullptr, false);
+  const bool wan = config.is_object() && config.contains("dim") && config.contains("num_heads");
+  if (!wan) return parse_json<TransformerConfig>(text, path.string(), true);
+  rename_wan_keys(config);
+  return parse_json<TransformerConfig>(config.dump(2), path.string(), true);
+}
+
+std::string file_name(const std::string& name, WeightLayout layout) {
+  if (layout == WeightLayout::kWan) return name;
+  const auto translated = diffusers_name(name);
+  check(translated.has_value(), "no diffusers name for ", name);
+  return *translated;
+}
+
+}  // namespace
+
+Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
+  const Safetensors file(folder);
+  const WeightLayout layout = detect_layout(file.names(), folder.string());
+  Transformer model(read_config(folder / "config.json"), /*initialise=*/false);
+  // Storage of the final dtype and device, before anything is written to it.
+  for (const auto& item : model->named_parameters())
+    item.value().set_data(
+        at::empty(item.value().sizes(), at::TensorOptions().device(device).dtype(kept_dtype(item.key(), dtype))));
+  model->initialise_routers();
+
+  LoadOptions options;
+  options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
+  options.optional = {".router."};
+  const LoadReport report = load_parameters(*model, file, options);
+  if (!report.kept.empty())
+    log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(), " tensors)");
+  if (!report.unused.empty())
+    log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
+  return model;
+}
+
+void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
+                      WeightLayout layout) {
+  TensorMap tensors;
+  for (const auto& [name, tensor] : named_tensors(*model))
+    tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
+  save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
+  write_text(folder / "config.json", to_json(model->config()));
+}
+
+}  // namespace moga

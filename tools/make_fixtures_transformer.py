@@ -1,0 +1,43 @@
+"""Writes tests/model/fixtures/transformer.safetensors: a tiny random WanTransformer3DModel of diffusers, one input and
+its output, in float32. The C++ test loads the weights through the table of names and must agree.
+
+Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0; run from the repository's root:
+    python tools/make_fixtures_transformer.py
+"""
+import json
+import pathlib
+
+import torch
+from diffusers import WanTransformer3DModel
+from safetensors.torch import save_file
+
+CONFIG = dict(
+    num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, text_dim=16, freq_dim=16, ffn_dim=32,
+    num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads", eps=1e-6, patch_size=[1, 2, 2])
+TEXT_LENGTH = 8  # rows; a caption fills 5, the rest is zero and attended to
+
+
+def main():
+    torch.manual_seed(20251018)
+    model = WanTransformer3DModel(**CONFIG).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # Away from the initial values, so that no norm's weight and no bias is trivially right.
+            parameter.copy_(torch.randn_like(parameter) * 0.15 + (1.0 if "norm" in name and "weight" in name else 0.0))
+        latent = torch.randn(2, 4, 3, 6, 8)
+        text = torch.randn(2, TEXT_LENGTH, 16)
+        text[:, 5:] = 0
+        timestep = torch.tensor([37.25, 903.5])
+        velocity = model(latent, timestep, text, return_dict=False)[0]
+
+    tensors = {f"weights.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {"latent": latent, "text": text, "timestep": timestep, "velocity": velocity}
+    path = pathlib.Path("tests/model/fixtures/transformer.safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path,
+              metadata={"config": json.dumps(CONFIG)})
+    print(path, path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()

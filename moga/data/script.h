@@ -42,8 +42,9 @@ struct Script {
 
   void validate() const;
   std::vector<std::string> captions() const;           // with the global caption prepended
-  // Latent frames of each shot: a shot of n pixel frames takes round(n / 4) latent frames, at least 1 (the first
-  // shot's first latent frame is one pixel frame).
+  // Latent frames of each shot, at least 1. A cut lies between latent frames, nearest to where the script puts it:
+  // after i latent frames come 1 + 4 (i - 1) pixel frames, so cut i is 1 + round((pixel frames before it - 1) / 4).
+  // Four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
   std::vector<int64_t> latent_shot_frames() const;
   template <class Fields>
   void fields(Fields& field) {

@@ -1,0 +1,105 @@
+// Shot scripts: TOML → Script, validated. Where a file is at hand, every message names the line of the shot or key
+// that is wrong and says what would be right. What a model can serve (its own limits on size) is the pipeline's check.
+#include "moga/data/script.h"
+
+#include <algorithm>
+#include <cmath>
+#include <toml++/toml.h>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+
+namespace moga {
+namespace {
+
+struct Problem {
+  std::string key;    // the key that is wrong; inside the shot when there is one
+  int64_t shot = -1;  // counted from 0; -1: the script itself
+  std::string text;
+};
+
+template <class... Parts>
+std::optional<Problem> problem(const std::string& key, int64_t shot, const Parts&... parts) {
+  std::ostringstream text;
+  if (shot >= 0) text << "shot " << shot + 1 << ": ";
+  (text << ... << parts);
+  return Problem{key, shot, text.str()};
+}
+
+bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
+
+std::optional<Problem> find_problem(const Shot& shot, int64_t number) {
+  if (blank(shot.caption)) return problem("caption", number, "the caption is empty; say what the shot shows");
+  if (shot.duration && shot.frames)
+    return problem("frames", number, "has both duration and frames; give one of them");
+  if (!shot.duration && !shot.frames)
+    return problem("", number, "has no length; give duration = seconds or frames = pixel frames");
+  if (shot.duration && !(*shot.duration > 0 && std::isfinite(*shot.duration)))
+    return problem("duration", number, "duration is ", *shot.duration, ", expected seconds above 0");
+  if (shot.frames && *shot.frames < 1)
+    return problem("frames", number, "frames is ", *shot.frames, ", expected at least 1");
+  return std::nullopt;
+}
+
+std::optional<Problem> find_problem(const Script& script) {
+  if (script.size.size() != 2)
+    return problem("size", -1, "size has ", script.size.size(), " numbers, expected [width, height]");
+  for (const int64_t side : script.size)
+    if (side < 16 || side % 16 != 0)
+      return problem("size", -1, "size is [", script.size[0], ", ", script.size[1],
+                     "], expected multiples of 16; the nearest to ", side, " is ",
+                     std::max<int64_t>(16, (side + 8) / 16 * 16));
+  if (script.fps < 1) return problem("fps", -1, "fps is ", script.fps, ", expected at least 1");
+  if (script.shot.empty()) return problem("", -1, "the script has no shot; add [[shot]] with caption and duration");
+  for (size_t i = 0; i < script.shot.size(); ++i)
+    if (auto found = find_problem(script.shot[i], static_cast<int64_t>(i))) return found;
+  return std::nullopt;
+}
+
+// Read without validation, so that a wrong value can be reported with the line it stands in.
+struct UncheckedScript : Script {
+  void validate() const {}
+};
+
+uint32_t line_of(const toml::table& file, const Problem& problem) {
+  const toml::node* node = &file;
+  if (problem.shot >= 0) node = file["shot"][static_cast<size_t>(problem.shot)].node();
+  if (const toml::table* table = node->as_table(); table && table->contains(problem.key))
+    node = table->get(problem.key);
+  return node->source().begin.line;
+}
+
+}  // namespace
+
+void Script::validate() const {
+  if (const auto found = find_problem(*this)) fail(found->text);
+}
+
+std::vector<std::string> Script::captions() const {
+  std::vector<std::string> result;
+  for (const Shot& one : shot)
+    result.push_back(global_caption && !blank(*global_caption) ? *global_caption + " " + one.caption : one.caption);
+  return result;
+}
+
+std::vector<int64_t> Script::latent_shot_frames() const {
+  std::vector<int64_t> result;
+  double pixels = 0;
+  int64_t begin = 0;
+  for (const Shot& one : shot) {
+    pixels += one.frames ? static_cast<double>(*one.frames) : *one.duration * static_cast<double>(fps);
+    const int64_t end = std::max<int64_t>(begin + 1, 1 + std::llround((pixels - 1) / 4));
+    result.push_back(end - begin);
+    begin = end;
+  }
+  return result;
+}
+
+Script load_script(const std::filesystem::path& path) {
+  const Script script = load_toml<UncheckedScript>(path);
+  if (const auto found = find_problem(script))
+    fail(path.string(), ":", line_of(toml::parse_file(path.string()), *found), ": ", found->text);
+  return script;
+}
+
+}  // namespace moga

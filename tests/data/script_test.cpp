@@ -1,0 +1,91 @@
+// Scripts are read complete, and a wrong one is answered with its line and what would be right.
+#include "moga/data/script.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+const char* const kGood = R"(title = "Mara"
+size = [224, 128]
+fps = 16
+seed = 7
+global_caption = "A quiet film."
+[[shot]]
+caption = "Mara waves."
+duration = 2.0
+[[shot]]
+caption = "Mara walks."
+frames = 32
+)";
+
+Script read(const std::string& text) {
+  test::Folder folder;
+  write_text(folder / "a.toml", text);
+  return load_script(folder / "a.toml");
+}
+
+// The message for kGood with `from` replaced by `to`.
+std::string message_with(const std::string& from, const std::string& to) {
+  std::string text = kGood;
+  text.replace(text.find(from), from.size(), to);
+  try {
+    read(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Script, IsReadComplete) {
+  const Script script = read(kGood);
+  EXPECT_EQ(script.title, "Mara");
+  EXPECT_EQ(script.size, (std::vector<int64_t>{224, 128}));
+  EXPECT_EQ(script.seed, 7);
+  EXPECT_EQ(script.captions(), (std::vector<std::string>{"A quiet film. Mara waves.", "A quiet film. Mara walks."}));
+}
+
+TEST(Script, CutsFallOnTheNearestLatentFrame) {
+  Script script;
+  script.fps = 16;
+  for (int i = 0; i < 4; ++i) script.shot.push_back({"x", 2.0, std::nullopt});
+  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{9, 8, 8, 8}));
+  script.shot = {{"x", std::nullopt, 33}, {"x", std::nullopt, 32}, {"x", std::nullopt, 1}, {"x", std::nullopt, 1}};
+  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{9, 8, 1, 1}));
+  script.shot = {{"x", std::nullopt, 1}};
+  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{1}));
+}
+
+TEST(Script, WrongValuesAreAnsweredWithLineAndRemedy) {
+  const std::pair<std::pair<const char*, const char*>, const char*> cases[] = {
+      {{"[224, 128]", "[224, 120]"}, ":2: size is [224, 120], expected multiples of 16; the nearest to 120 is 128"},
+      {{"[224, 128]", "[224]"}, ":2: size has 1 numbers, expected [width, height]"},
+      {{"fps = 16", "fps = 0"}, ":3: fps is 0"},
+      {{"\"Mara walks.\"", "\" \""}, ":10: shot 2: the caption is empty"},
+      {{"frames = 32", "frames = 32\nduration = 1.0"}, ":11: shot 2: has both duration and frames"},
+      {{"frames = 32", ""}, ":9: shot 2: has no length"},
+      {{"duration = 2.0", "duration = -2.0"}, ":8: shot 1: duration is -2"},
+      {{"frames = 32", "frames = 0"}, ":11: shot 2: frames is 0"}};
+  for (const auto& [change, expected] : cases) {
+    const std::string message = message_with(change.first, change.second);
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  }
+}
+
+TEST(Script, MisspeltKeysAndMissingShotsAreNamed) {
+  EXPECT_NE(message_with("caption = \"Mara walks.\"", "captoin = \"Mara walks.\"").find("caption"), std::string::npos);
+  std::string message;
+  try {
+    read("title = \"empty\"\n");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  EXPECT_NE(message.find("the script has no shot; add [[shot]]"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace moga

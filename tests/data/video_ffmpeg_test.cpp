@@ -1,0 +1,46 @@
+// What a player learns from our MP4 files: codec, pixel format and colour tags, as FFmpeg's own demuxer reads them.
+#include "moga/data/video_ffmpeg.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "moga/data/video.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+TEST(Mp4, IsTaggedAsBt709LimitedRange) {
+  test::Folder folder;
+  const std::string path = folder / "a.mp4";
+  const auto writer = make_video_writer(path, 64, 32, 16);
+  writer->write(at::full({5, 3, 32, 64}, 90, at::kByte));
+  writer->finish();
+  AVFormatContext* container = nullptr;
+  ASSERT_EQ(avformat_open_input(&container, path.c_str(), nullptr, nullptr), 0);
+  ASSERT_GE(avformat_find_stream_info(container, nullptr), 0);
+  const AVCodecParameters& stream = *container->streams[0]->codecpar;
+  EXPECT_EQ(stream.codec_id, AV_CODEC_ID_H264);
+  EXPECT_EQ(stream.format, AV_PIX_FMT_YUV420P);
+  EXPECT_EQ(stream.color_range, AVCOL_RANGE_MPEG);
+  EXPECT_EQ(stream.color_space, AVCOL_SPC_BT709);
+  EXPECT_EQ(stream.color_primaries, AVCOL_PRI_BT709);
+  EXPECT_EQ(stream.color_trc, AVCOL_TRC_BT709);
+  EXPECT_EQ(container->streams[0]->nb_frames, 5);
+  avformat_close_input(&container);
+}
+
+TEST(Mp4, HasItsIndexInFront) {
+  test::Folder folder;
+  const auto writer = make_video_writer(folder / "a.mp4", 64, 32, 16);
+  writer->write(at::zeros({5, 3, 32, 64}, at::kByte));
+  writer->finish();
+  std::ifstream in(folder / "a.mp4", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_LT(bytes.find("moov"), bytes.find("mdat"));
+}
+
+}  // namespace
+}  // namespace moga

@@ -13,12 +13,14 @@
 //   };
 //
 // Field types: bool, int64_t, double, std::string, std::optional and std::vector of these, structs with fields(),
-// std::optional and std::vector of such structs. An unknown key is an error that names file and line and suggests the nearest
-// key; so is a value of the wrong type. A struct may have `void validate() const`, called after reading.
+// std::optional and std::vector of such structs. An unknown key is an error that names file and line and suggests the
+// nearest key; so is a value of the wrong type (a whole number serves as a double). Keys that begin with "_" are
+// passed over. A struct may have `void validate() const`, called after reading; its Error gets the place prefixed.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace moga {
 
@@ -32,7 +34,14 @@ Config load_json(const std::filesystem::path& path, bool ignore_unknown = false)
 template <class Config>
 Config parse_json(const std::string& text, const std::string& source, bool ignore_unknown = false);
 
-// The complete config, defaults included, each field behind its help text as a comment.
+// Sets single fields by dotted path, as a command line gives them: "sampler.steps=20", "size=[128, 224]",
+// "title=any text". Several are applied together and validated once. Same errors as reading a file.
+template <class Config>
+void apply_overrides(Config& config, const std::vector<std::string>& key_values);
+template <class Config>
+void apply_override(Config& config, const std::string& key_value);
+
+// The complete config, defaults included, each field with its help text as a comment. What is not set is a comment.
 template <class Config>
 std::string to_toml(const Config& config);
 template <class Config>

@@ -14,10 +14,10 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/core/safetensors_format.h"
 
 namespace moga {
@@ -68,29 +68,7 @@ struct Entry {
 using Entries = std::map<std::string, Entry>;
 using Metadata = std::map<std::string, std::string>;
 
-// A name in quotes, on one line whatever it contains.
-std::string quoted(const std::string& name) { return json(name).dump(-1, ' ', false, json::error_handler_t::replace); }
-
 std::string text_of(const std::vector<int64_t>& shape) { return json(shape).dump(); }
-
-json parse_object(const char* begin, const char* end, const std::string& source) {
-  std::vector<std::set<std::string>> open;  // the keys seen in each object that is being parsed
-  const auto refuse_duplicates = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) open.emplace_back();
-    if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
-      fail(source, ": ", quoted(parsed.get<std::string>()), " occurs twice");
-    return true;
-  };
-  json object;
-  try {
-    object = json::parse(begin, end, refuse_duplicates);
-  } catch (const json::exception& error) {
-    fail(source, ": malformed JSON: ", error.what());
-  }
-  check(object.is_object(), source, ": expected a JSON object, found ", object.type_name());
-  return object;
-}
 
 c10::ScalarType dtype_of(const json& tensor, const std::string& where) {
   const auto value = tensor.find("dtype");
@@ -185,7 +163,7 @@ void read_file(const fs::path& path, Entries& entries, Metadata& metadata) {
   const std::string_view header = header_of(*mapped, file);
   const char* data = header.data() + header.size();
   const auto data_bytes = static_cast<uint64_t>(mapped->data() + mapped->size() - data);
-  const json tensors = parse_object(header.data(), data, file + ": header");
+  const json tensors = parse_json_object(header, file + ": header");
   for (const auto& [name, value] : tensors.items()) {
     if (name == safetensors_format::kMetadataKey) {
       metadata = parse_metadata(value, file);
@@ -202,7 +180,7 @@ void read_file(const fs::path& path, Entries& entries, Metadata& metadata) {
 // The files of a sharded model, each with the tensors that the index says it holds.
 void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
   const std::string text = read_text(path);
-  const json index = parse_object(text.data(), text.data() + text.size(), path.string());
+  const json index = parse_json_object(text, path.string());
   const auto weight_map = index.find("weight_map");
   check(weight_map != index.end() && weight_map->is_object(), path.string(),
         ": weight_map is missing or not an object");

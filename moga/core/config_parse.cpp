@@ -1,0 +1,158 @@
+// TOML, JSON and command-line text to a tree of nodes with lines and dotted paths.
+#include <toml++/toml.h>
+
+#include <nlohmann/json.hpp>
+
+#include "moga/core/config.h"
+#include "moga/core/files.h"
+#include "moga/core/json_text.h"
+
+namespace moga::config_detail {
+namespace {
+
+using Kind = Node::Kind;
+constexpr int kDeepest = 64;  // of nested tables; bounds the recursion on hostile files
+
+std::string path_of(const Node& parent, const std::string& key) {
+  return parent.path.empty() ? key : parent.path + "." + key;
+}
+
+std::string path_of(const Node& parent, size_t index) { return parent.path + "[" + std::to_string(index) + "]"; }
+
+void fill(Node& node, const toml::node& value) {
+  node.line = value.source().begin.line;
+  if (const toml::table* table = value.as_table()) {
+    node.kind = Kind::kTable;
+    for (const auto& [key, member] : *table) {
+      Node child;
+      child.path = path_of(node, std::string(key.str()));
+      fill(child, member);
+      child.line = key.source().begin.line;  // a table named only by its sub-tables has no place of its own
+      node.members.emplace_back(key.str(), std::move(child));
+    }
+  } else if (const toml::array* array = value.as_array()) {
+    node.kind = Kind::kArray;
+    for (const toml::node& item : *array) {
+      Node child;
+      child.path = path_of(node, node.items.size());
+      fill(child, item);
+      node.items.push_back(std::move(child));
+    }
+  } else if (const auto* boolean = value.as_boolean()) {
+    node.kind = Kind::kBool;
+    node.boolean = boolean->get();
+  } else if (const auto* integer = value.as_integer()) {
+    node.kind = Kind::kInteger;
+    node.integer = integer->get();
+  } else if (const auto* number = value.as_floating_point()) {
+    node.kind = Kind::kDouble;
+    node.number = number->get();
+  } else if (const auto* text = value.as_string()) {
+    node.kind = Kind::kString;
+    node.text = text->get();
+  } else {
+    node.kind = Kind::kOther;  // dates and times
+  }
+}
+
+void fill(Node& node, const nlohmann::json& value, const std::string& source, int depth) {
+  check(depth < kDeepest, source, ": is nested too deeply");
+  if (value.is_object()) {
+    node.kind = Kind::kTable;
+    for (const auto& [key, member] : value.items()) {
+      Node child;
+      child.path = path_of(node, key);
+      fill(child, member, source, depth + 1);
+      node.members.emplace_back(key, std::move(child));
+    }
+  } else if (value.is_array()) {
+    node.kind = Kind::kArray;
+    for (const nlohmann::json& item : value) {
+      Node child;
+      child.path = path_of(node, node.items.size());
+      fill(child, item, source, depth + 1);
+      node.items.push_back(std::move(child));
+    }
+  } else if (value.is_boolean()) {
+    node.kind = Kind::kBool;
+    node.boolean = value.get<bool>();
+  } else if (value.is_number_integer() && !(value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX)) {
+    node.kind = Kind::kInteger;
+    node.integer = value.get<int64_t>();
+  } else if (value.is_number()) {
+    node.kind = Kind::kDouble;
+    node.number = value.get<double>();
+  } else if (value.is_string()) {
+    node.kind = Kind::kString;
+    node.text = value.get<std::string>();
+  }
+}
+
+// What follows "=" on the command line: a TOML value, or else plain text.
+Node value_as_typed(const std::string& text, const std::string& path) {
+  Node node;
+  node.path = path;
+  try {
+    const toml::table table = toml::parse("value = " + text);
+    if (table.size() == 1) fill(node, *table.get("value"));
+  } catch (const toml::parse_error&) {
+    node.kind = Kind::kString;
+  }
+  if (node.kind != Kind::kString || node.text.empty()) node.text = text;
+  node.line = 0;
+  for (Node& item : node.items) item.line = 0;
+  node.as_typed = true;
+  return node;
+}
+
+Node& child_table(Node& parent, const std::string& key) {
+  parent.kind = Kind::kTable;
+  for (auto& [name, child] : parent.members) {
+    if (name == key) return child;
+  }
+  Node child;
+  child.path = path_of(parent, key);
+  return parent.members.emplace_back(key, std::move(child)).second;
+}
+
+}  // namespace
+
+std::string read_config_text(const std::filesystem::path& path) { return read_text(path); }
+
+Node toml_tree(const std::string& text, const std::string& source) {
+  Node tree;
+  try {
+    fill(tree, toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    fail(source, ":", error.source().begin.line, ": ", error.description());
+  }
+  tree.line = 0;
+  return tree;
+}
+
+Node json_tree(const std::string& text, const std::string& source) {
+  Node tree;
+  fill(tree, parse_json_object(text, source), source, 0);
+  return tree;
+}
+
+Node override_tree(const std::vector<std::string>& key_values, const std::string& source) {
+  Node tree;
+  tree.kind = Kind::kTable;
+  for (const std::string& key_value : key_values) {
+    const size_t equals = key_value.find('=');
+    check(equals != std::string::npos && equals > 0, source, ": '", key_value, "': expected key=value");
+    const std::string path = key_value.substr(0, equals);
+    Node* node = &tree;
+    for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+      end = path.find('.', begin);
+      const std::string key = path.substr(begin, end - begin);
+      check(!key.empty(), source, ": '", key_value, "': expected key=value with a dotted key");
+      node = &child_table(*node, key);
+    }
+    *node = value_as_typed(key_value.substr(equals + 1), path);
+  }
+  return tree;
+}
+
+}  // namespace moga::config_detail

@@ -1,0 +1,129 @@
+// Taking values out of nodes, and every message about a config that does not fit.
+#include <algorithm>
+#include <numeric>
+#include <sstream>
+
+#include "moga/core/config.h"
+
+namespace moga::config_detail {
+namespace {
+
+using Kind = Node::Kind;
+
+std::string description(const Node& node) {
+  switch (node.kind) {
+    case Kind::kNull:
+      return "null";
+    case Kind::kBool:
+      return node.boolean ? "true" : "false";
+    case Kind::kInteger:
+      return "the whole number " + std::to_string(node.integer);
+    case Kind::kDouble: {
+      std::ostringstream text;
+      text << "the number " << node.number;
+      return text.str();
+    }
+    case Kind::kString:
+      return "the string '" + node.text + "'";
+    case Kind::kArray:
+      return "a list";
+    case Kind::kTable:
+      return "a table";
+    case Kind::kOther:
+      return "a date or time";
+  }
+  return "";
+}
+
+[[noreturn]] void wrong_type(const Node& node, const Source& source, const std::string& expected) {
+  const std::string what = "expected " + expected + ", found " + description(node);
+  fail_at(node, source, node.line > 0 && !node.path.empty() ? node.path + ": " + what : what);
+}
+
+// Levenshtein distance.
+size_t distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+// "; did you mean 'steps'?", or all keys when none is near.
+std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
+  if (known.empty()) return "";
+  const auto nearest =
+      std::ranges::min_element(known, {}, [&](const std::string& name) { return distance(key, name); });
+  if (distance(key, *nearest) <= std::max<size_t>(2, key.size() / 3)) return "; did you mean '" + *nearest + "'?";
+  std::string all = "; known keys: ";
+  for (const std::string& name : known) all += (&name == &known.front() ? "" : ", ") + name;
+  return all;
+}
+
+}  // namespace
+
+void fail_at(const Node& node, const Source& source, const std::string& message) {
+  if (node.line > 0) fail(source.name, ":", node.line, ": ", message);
+  fail(source.name, ": ", node.path, node.path.empty() ? "" : ": ", message);
+}
+
+Reader::Reader(const Node& table, const Source& source) : table_(table), source_(source) {
+  if (table.kind != Kind::kTable) wrong_type(table, source, "a table");
+}
+
+const Node* Reader::find(const char* key) {
+  keys_.emplace_back(key);
+  for (const auto& [name, node] : table_.members) {
+    if (name == key) return &node;
+  }
+  return nullptr;
+}
+
+void Reader::finish() const {
+  if (source_.ignore_unknown) return;
+  const std::pair<std::string, Node>* unknown = nullptr;
+  for (const auto& member : table_.members) {
+    if (member.first.starts_with("_") || std::ranges::find(keys_, member.first) != keys_.end()) continue;
+    if (!unknown || member.second.line < unknown->second.line) unknown = &member;
+  }
+  if (!unknown) return;
+  const std::string where = table_.path.empty() ? "" : " in [" + table_.path + "]";
+  Node place = table_;
+  place.line = unknown->second.line;
+  place.path.clear();
+  fail_at(place, source_, "unknown key '" + unknown->first + "'" + where + suggestion(unknown->first, keys_));
+}
+
+const std::vector<Node>& Reader::items_of(const Node& node) const {
+  if (node.kind != Kind::kArray) wrong_type(node, source_, "a list");
+  return node.items;
+}
+
+void Reader::read(const Node& node, bool& value) const {
+  if (node.kind != Kind::kBool) wrong_type(node, source_, "true or false");
+  value = node.boolean;
+}
+
+void Reader::read(const Node& node, int64_t& value) const {
+  if (node.kind != Kind::kInteger) wrong_type(node, source_, "a whole number");
+  value = node.integer;
+}
+
+void Reader::read(const Node& node, double& value) const {
+  if (node.kind != Kind::kInteger && node.kind != Kind::kDouble) wrong_type(node, source_, "a number");
+  value = node.kind == Kind::kInteger ? static_cast<double>(node.integer) : node.number;
+}
+
+void Reader::read(const Node& node, std::string& value) const {
+  if (node.kind != Kind::kString && !node.as_typed) wrong_type(node, source_, "a string");
+  value = node.text;
+}
+
+}  // namespace moga::config_detail

@@ -15,18 +15,18 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Rows of a span [videos, tokens, C], and its videos' vectors [videos, 1, C].
-at::Tensor rows_of(const at::Tensor& x, const Span& span) {
-  return x.narrow(0, span.first_row, span.videos * span.tokens).view({span.videos, span.tokens, x.size(1)});
+at::Tensor rows_of(const at::Tensor& x, const EqualVideos& span) {
+  return x.narrow(0, span.begin, span.videos * span.tokens).view({span.videos, span.tokens, x.size(1)});
 }
 
-at::Tensor vectors_of(const at::Tensor& vectors, const Span& span) {
-  return vectors.narrow(0, span.first_video, span.videos).unsqueeze(1);
+at::Tensor vectors_of(const at::Tensor& vectors, const EqualVideos& span) {
+  return vectors.narrow(0, span.first, span.videos).unsqueeze(1);
 }
 
 // [B, C]: the sum of the rows of each video, in float32.
 at::Tensor sum_of_videos(const at::Tensor& rows, const Spans& spans) {
   std::vector<at::Tensor> sums;
-  for (const Span& span : spans) sums.push_back(rows_of(rows, span).sum(1, false, wide(rows.scalar_type())));
+  for (const EqualVideos& span : spans) sums.push_back(rows_of(rows, span).sum(1, false, wide(rows.scalar_type())));
   return sums.size() == 1 ? sums[0] : at::cat(sums);
 }
 
@@ -49,7 +49,7 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
                             const at::Tensor& bias, const Spans& spans, double eps) {
     auto [normal, mean, rstd] = at::native_layer_norm(x, {x.size(1)}, {}, {}, eps);
     at::Tensor y = at::empty_like(x);
-    for (const Span& span : spans) {
+    for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(y, span);
       at::addcmul_out(out, vectors_of(bias, span), rows_of(normal, span), vectors_of(weight, span));
     }
@@ -65,7 +65,7 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
     const Spans spans = saved_spans(context);
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dnormal = at::empty_like(x);
-    for (const Span& span : spans) {
+    for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(dnormal, span);
       at::mul_out(out, rows_of(dy, span), vectors_of(weight, span));
     }
@@ -86,7 +86,7 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& branch,
                             const at::Tensor& gate, const Spans& spans) {
     at::Tensor y = at::empty_like(x);
-    for (const Span& span : spans) {
+    for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(y, span);
       at::addcmul_out(out, rows_of(x, span), rows_of(branch, span), vectors_of(gate, span));
     }
@@ -101,7 +101,7 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
     const Spans spans = saved_spans(context);
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dbranch = at::empty_like(branch);
-    for (const Span& span : spans) {
+    for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(dbranch, span);
       at::mul_out(out, rows_of(dy, span), vectors_of(gate, span));
     }
@@ -112,29 +112,14 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
 void check_rows(const char* name, const at::Tensor& x, const at::Tensor& vectors, const Spans& spans) {
   check(!spans.empty() && x.dim() == 2 && vectors.dim() == 2, name, ": needs rows [N, C] and vectors [B, C], got ",
         x.sizes(), " and ", vectors.sizes());
-  const Span& last = spans.back();
-  check(x.size(0) == last.first_row + last.videos * last.tokens, name, ": ", x.size(0), " rows, the videos have ",
-        last.first_row + last.videos * last.tokens);
-  check(vectors.size(0) == last.first_video + last.videos && vectors.size(1) == x.size(1), name, ": vectors ",
-        vectors.sizes(), ", expected [", last.first_video + last.videos, ", ", x.size(1), "]");
+  const EqualVideos& last = spans.back();
+  check(x.size(0) == last.begin + last.videos * last.tokens, name, ": ", x.size(0), " rows, the videos have ",
+        last.begin + last.videos * last.tokens);
+  check(vectors.size(0) == last.first + last.videos && vectors.size(1) == x.size(1), name, ": vectors ",
+        vectors.sizes(), ", expected [", last.first + last.videos, ", ", x.size(1), "]");
 }
 
 }  // namespace
-
-Spans video_spans(const Layout& layout) {
-  Spans spans;
-  int64_t row = 0;
-  for (size_t video = 0; video < layout.videos.size(); ++video) {
-    const int64_t tokens = layout.videos[video].tokens();
-    if (!spans.empty() && spans.back().tokens == tokens) {
-      ++spans.back().videos;
-    } else {
-      spans.push_back({static_cast<int64_t>(video), 1, row, tokens});
-    }
-    row += tokens;
-  }
-  return spans;
-}
 
 at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
                        double eps) {
@@ -163,7 +148,7 @@ AffineNormImpl::AffineNormImpl(int64_t width, double eps)
 
 at::Tensor AffineNormImpl::forward(const at::Tensor& x) {
   const at::ScalarType dtype = wide(x.scalar_type());
-  const Spans all_rows = {{.first_video = 0, .videos = 1, .first_row = 0, .tokens = x.size(0)}};
+  const Spans all_rows = {{.first = 0, .videos = 1, .begin = 0, .tokens = x.size(0)}};
   return scaled_norm(x, weight.unsqueeze(0).to(dtype), bias.unsqueeze(0).to(dtype), all_rows, eps_);
 }
 

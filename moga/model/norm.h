@@ -17,16 +17,8 @@
 
 namespace moga {
 
-// Consecutive videos of `tokens` tokens each: rows [first_row, first_row + videos · tokens) of the packed batch.
-struct Span {
-  int64_t first_video = 0;
-  int64_t videos = 1;
-  int64_t first_row = 0;
-  int64_t tokens = 0;
-};
-using Spans = std::vector<Span>;
-
-Spans video_spans(const Layout& layout);
+// A packed batch as Layout::equal_videos() gives it: runs of videos of equal size.
+using Spans = std::vector<EqualVideos>;
 
 // x [N, C]; weight, bias [B, C] in float32, one row a video of `spans` → [N, C] in x's dtype.
 at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,

@@ -114,7 +114,7 @@ TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::Sc
   const BlockContext context = {.modulation = time_projection_(embedding),
                                 .text = text_embedding_(input.text.to(dtype)).flatten(0, 1),
                                 .rotary = shared.rotary,
-                                .spans = video_spans(input.layout),
+                                .spans = input.layout.equal_videos(),
                                 .text_groups = shared.text_groups,
                                 .groupings = shared.groupings};
 

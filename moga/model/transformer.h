@@ -111,8 +111,10 @@ TORCH_MODULE(Transformer);
 
 // A folder with config.json and safetensors, keys and names of Wan2.1 or of diffusers. Throws when a tensor is missing
 // or has another shape; a missing router is reported in the log and initialised. Norms, modulations, the time embedding
-// and the routers stay float32 whatever `dtype` (diffusers keeps them so; they are small and sensitive).
-Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
+// and the routers stay float32 whatever `dtype` (diffusers keeps them so; they are small and sensitive). `backend`, when
+// given, replaces the config's attention backend.
+Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
+                             const std::string& backend = "");
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);
 

@@ -51,10 +51,13 @@ std::string file_name(const std::string& name, WeightLayout layout) {
 
 }  // namespace
 
-Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
+Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
+                             const std::string& backend) {
   const Safetensors file(folder);
   const WeightLayout layout = detect_layout(file.names(), folder.string());
-  Transformer model(read_config(folder / "config.json"), /*initialise=*/false);
+  TransformerConfig config = read_config(folder / "config.json");
+  if (!backend.empty()) config.moga.backend = backend;
+  Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters())
     item.value().set_data(

@@ -1,0 +1,78 @@
+// Transformers in folders: both layouts of names, both kinds of config.json, routers that a file lacks.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/module_io.h"
+#include "moga/core/safetensors.h"
+#include "tests/model/transformer_cases.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+using test::Folder;
+using test::random_transformer;
+using test::small_config;
+
+constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
+
+void expect_equal(const Transformer& actual, const Transformer& expected) {
+  const TensorMap tensors = named_tensors(*actual);
+  for (const auto& [name, tensor] : named_tensors(*expected)) EXPECT_TRUE(at::equal(tensors.at(name), tensor)) << name;
+}
+
+TEST(TransformerFolder, ReturnsWhatWasSavedInBothLayouts) {
+  Transformer model = random_transformer(small_config());
+  for (const WeightLayout layout : {WeightLayout::kWan, WeightLayout::kDiffusers}) {
+    const Folder folder;
+    save_transformer(folder.path(), model, at::kFloat, layout);
+    expect_equal(load_transformer(folder.path(), at::kCPU, at::kFloat), model);
+    EXPECT_EQ(Safetensors(folder / kFile).contains("blocks.1.attn2.to_out.0.weight"),
+              layout == WeightLayout::kDiffusers);
+  }
+}
+
+TEST(TransformerFolder, SensitiveWeightsStayWide) {
+  const Folder folder;
+  Transformer model = random_transformer(small_config());
+  save_transformer(folder.path(), model, at::kBFloat16);
+  const Safetensors file(folder / kFile);
+  EXPECT_EQ(file.dtype("blocks.0.self_attn.q.weight"), at::kBFloat16);
+  EXPECT_EQ(file.dtype("blocks.0.modulation"), at::kFloat);
+  const TensorMap loaded = named_tensors(*load_transformer(folder.path(), at::kCPU, at::kBFloat16));
+  EXPECT_EQ(loaded.at("blocks.0.ffn.2.weight").scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(at::equal(loaded.at("blocks.1.norm3.weight"), named_tensors(*model).at("blocks.1.norm3.weight")));
+}
+
+TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
+  const Folder folder;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  TensorMap tensors = Safetensors(folder / kFile).load_all();
+  std::erase_if(tensors, [](const auto& item) { return item.first.find("router") != std::string::npos; });
+  save_safetensors(folder / kFile, tensors);
+  const TensorMap loaded = named_tensors(*load_transformer(folder.path(), at::kCPU, at::kFloat));
+  EXPECT_LT(loaded.at("blocks.0.self_attn.router.weight").abs().max().item<float>(), 0.2f);
+  EXPECT_GT(loaded.at("blocks.0.self_attn.router.weight").abs().max().item<float>(), 0.0f);
+  tensors.erase("blocks.1.ffn.0.bias");
+  save_safetensors(folder / kFile, tensors);
+  EXPECT_THROW(load_transformer(folder.path(), at::kCPU, at::kFloat), Error);
+}
+
+TEST(TransformerFolder, ReadsWansOwnConfig) {
+  const Folder folder;
+  TransformerConfig config = small_config();
+  config.moga = {};
+  Transformer model = random_transformer(config);
+  save_transformer(folder.path(), model, at::kFloat);
+  write_text(folder / "config.json", R"({"_class_name": "WanModel", "dim": 32, "num_heads": 2, "in_dim": 4,
+    "out_dim": 4, "ffn_dim": 32, "freq_dim": 16, "text_dim": 16, "num_layers": 2, "text_len": 8, "eps": 1e-06,
+    "model_type": "t2v"})");
+  const Transformer loaded = load_transformer(folder.path(), at::kCPU, at::kFloat);
+  EXPECT_EQ(loaded->config().attention_head_dim, 16);
+  expect_equal(loaded, model);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,71 @@
+// moga prepare stories, moga prepare tokenizer: what training reads, made from the story world.
+#include <memory>
+#include <optional>
+
+#include "apps/commands.h"
+#include "moga/train/overrides.h"
+#include "moga/train/prepare.h"
+
+namespace moga {
+namespace {
+
+struct Options {
+  std::string config, vae, out;
+  std::vector<std::string> settings;
+  std::optional<int64_t> count, first_seed;
+  int64_t vocab = 1000;
+
+  void add(CLI::App& command) {
+    command.add_option("config", config, "config (TOML); flags go over it")->type_name("CONFIG");
+    command.add_option("--count", count, "stories");
+    command.add_option("--first-seed", first_seed, "seed of the first story; the others count on");
+    command.add_option("--set", settings, "key=value over the config, e.g. story.frames=33")->take_all();
+  }
+
+  // The config file, --set over it, the flags over both.
+  PrepareConfig read() const {
+    std::vector<std::string> all = settings;
+    if (!vae.empty()) all.push_back("vae=" + vae);
+    if (!out.empty()) all.push_back("out=" + out);
+    if (count) all.push_back("count=" + std::to_string(*count));
+    if (first_seed) all.push_back("first_seed=" + std::to_string(*first_seed));
+    if (!config.empty()) return load_toml_with<PrepareConfig>(config, all);
+    return parse_toml<PrepareConfig>(apply_settings("", all, "the command line"), "the command line");
+  }
+};
+
+void add_prepare_stories(CLI::App& prepare) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = prepare.add_subcommand("stories", "Render stories and encode them into latent shards");
+  options->add(*command);
+  command->add_option("--vae", options->vae, "VAE folder");
+  command->add_option("--out", options->out, "folder of the shards, empty or new");
+  command->footer(R"(Example:
+  moga prepare stories --vae models/demo/vae --count 4096 --out data/long
+  moga prepare stories configs/short_clips.toml --count 100 --first-seed 900000 --out data/held_out)");
+  command->callback([options] { prepare_stories(options->read()); });
+}
+
+void add_prepare_tokenizer(CLI::App& prepare) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = prepare.add_subcommand("tokenizer", "Train the sentencepiece model on captions of stories");
+  options->add(*command);
+  command->add_option("--out", options->out, "the model file")->required();
+  command->add_option("--vocab", options->vocab, "text tokens")->capture_default_str();
+  command->footer("Example:\n  moga prepare tokenizer --count 4000 --vocab 1000 --out data/spiece.model");
+  command->callback([options] {
+    const PrepareConfig config = options->read();
+    prepare_tokenizer(config.story, config.first_seed, config.count, options->vocab, config.out);
+  });
+}
+
+}  // namespace
+
+void add_prepare(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("prepare", "Make training data: latent shards of stories, a tokenizer");
+  command->require_subcommand(1);
+  add_prepare_stories(*command);
+  add_prepare_tokenizer(*command);
+}
+
+}  // namespace moga

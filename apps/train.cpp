@@ -1,0 +1,58 @@
+// moga train, moga train vae: a TOML config, settings over it, and where to go on.
+#include <memory>
+
+#include "apps/commands.h"
+#include "moga/train/overrides.h"
+#include "moga/train/trainer.h"
+#include "moga/train/vae_trainer.h"
+
+namespace moga {
+namespace {
+
+struct Options {
+  std::string config;
+  std::string resume;
+  std::vector<std::string> settings;
+
+  void add(CLI::App& command) {
+    command.add_option("--resume", resume, "go on: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
+    command.add_option("--set", settings, "key=value over the config; stage.0.steps=100 reaches into a list")
+        ->take_all();
+  }
+};
+
+void add_train_vae(CLI::App& train) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = train.add_subcommand("vae", "Train the VAE on rendered stories");
+  command->add_option("config", options->config, "training config (TOML)")->required()->type_name("CONFIG");
+  options->add(*command);
+  command->footer("Example:\n  moga train vae configs/vae.toml --set out=runs/vae");
+  command->callback([options] {
+    train_vae(load_toml_with<VaeTrainConfig>(options->config, options->settings), options->resume);
+  });
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("train", "Train a video transformer on latent shards");
+  command->add_option("config", options->config, "training config (TOML)")->type_name("CONFIG");
+  options->add(*command);
+  command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
+into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,
+and says how to go on.
+
+Example:
+  moga train configs/demo.toml
+  moga train configs/demo.toml --set out=runs/full --set transformer.moga.kind=full
+  moga train configs/demo.toml --resume auto)");
+  add_train_vae(*command);
+  command->callback([command, options] {
+    if (!command->get_subcommands().empty()) return;
+    if (options->config.empty()) throw CLI::RequiredError("CONFIG");
+    train(load_toml_with<TrainConfig>(options->config, options->settings), options->resume);
+  });
+}
+
+}  // namespace moga

@@ -1,0 +1,78 @@
+// Contact sheets of a run. See sample_grid.h.
+#include "moga/train/sample_grid.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/random.h"
+#include "moga/data/image.h"
+#include "moga/data/video.h"
+#include "moga/sampler/solver.h"
+
+namespace moga {
+namespace {
+
+// Every video once with its captions and once with the negative prompt, in one packed batch.
+std::vector<Pick> guided_picks(int64_t videos) {
+  std::vector<Pick> picks;
+  for (const bool dropped : {false, true})
+    for (int64_t i = 0; i < videos; ++i) picks.push_back({i, dropped});
+  return picks;
+}
+
+at::Tensor flatten_videos(const std::vector<at::Tensor>& videos) {
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& video : videos) flat.push_back(video.reshape({-1}));
+  return at::cat(flat);
+}
+
+// Pixel frames of each shot: the first latent frame of a video is one pixel frame, all others are four.
+std::vector<int64_t> pixel_shot_frames(const VideoShape& shape) {
+  std::vector<int64_t> frames;
+  for (int64_t shot = 0; shot < shape.shots(); ++shot)
+    frames.push_back(4 * (shape.begin_of_shot(shot + 1) - shape.begin_of_shot(shot)) - (shot == 0 ? 3 : 0));
+  return frames;
+}
+
+}  // namespace
+
+SampleGrid::SampleGrid(const TrainConfig& config, TrainData data, at::Device device, at::ScalarType dtype)
+    : config_(config), data_(std::move(data)), dtype_(dtype), vae_(load_vae(config.vae, device, dtype)) {}
+
+void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
+  at::NoGradGuard no_grad;
+  const EmaScope averaged(state.ema());
+  const TrainBatch batch = data_.batch(guided_picks(data_.size()));
+  const at::Tensor text = state.encode_text(batch);  // [2 S, text_len, text_dim]
+  const int64_t videos = 2 * data_.size(), elements = batch.latents.values.numel() / 2;
+
+  const VelocityPair pair = [&](const at::Tensor& x, double t) {  // x [E] float32
+    const PackedLatents both = {at::cat({x, x}), batch.latents.shapes};
+    const TransformerOutput output =
+        state.models().transformer->forward({.latents = both.views(),
+                                             .timestep = at::full({videos}, 1000 * t, x.options()),
+                                             .text = text,
+                                             .layout = batch.layout},
+                                            dtype_);
+    const at::Tensor velocity = flatten_videos(output.velocity);
+    return std::pair{velocity.narrow(0, 0, elements), velocity.narrow(0, elements, elements)};
+  };
+  const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "sample grid", 0, state.device()),
+                                     batch.latents.values.options());
+  const at::Tensor latents = sample(guided(pair, config_.samples.sampler.guidance), noise, config_.samples.sampler);
+
+  PackedLatents drawn = {latents, batch.latents.shapes};
+  drawn.shapes.resize(data_.size());
+  const std::vector<at::Tensor> views = drawn.views();
+  for (size_t i = 0; i < views.size(); ++i)
+    save_sheet(views[i], batch.layout.videos[i], prefix.string() + "-" + std::to_string(i) + ".png");
+}
+
+void SampleGrid::save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path) {
+  ContactSheet sheet(pixel_shot_frames(shape), config_.samples.columns);
+  vae_->decode(latent.unsqueeze(0).to(dtype_), [&](const at::Tensor& frames) {  // [1, 3, 1 or 4, Y, X]
+    sheet.add(to_uint8(frames[0].to(at::kFloat)).cpu());
+  });
+  save_png(path, sheet.image());
+}
+
+}  // namespace moga

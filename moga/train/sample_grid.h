@@ -1,0 +1,29 @@
+// Contact sheets on the way of a run: the captions of a few videos, drawn from noise with the averaged weights, decoded by
+// the VAE, a PNG a video with a row a shot.
+#pragma once
+
+#include <filesystem>
+
+#include "moga/model/vae.h"
+#include "moga/train/train_step.h"
+
+namespace moga {
+
+class SampleGrid {
+ public:
+  // `data`: a few videos, whose captions, shots and sizes are drawn.
+  SampleGrid(const TrainConfig& config, TrainData data, at::Device device, at::ScalarType dtype);
+
+  // Writes PREFIX-0.png, PREFIX-1.png, …. The same noise every time, so that sheets of one run can be compared.
+  void draw(TrainState& state, const std::filesystem::path& prefix);
+
+ private:
+  void save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path);
+
+  TrainConfig config_;
+  TrainData data_;
+  at::ScalarType dtype_;
+  Vae vae_ = nullptr;
+};
+
+}  // namespace moga

@@ -1,0 +1,66 @@
+// What a wrong training config says, and settings from the command line.
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/train/overrides.h"
+#include "moga/train/trainer.h"
+#include "tests/train/tiny_run.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kConfig = R"(tokenizer = "t"
+[transformer]
+text_dim = 16
+[text_encoder]
+d_model = 16
+[[stage]]
+data = "d"
+steps = 5
+)";
+
+std::string config_error(const std::vector<std::string>& settings) {
+  try {
+    parse_toml<TrainConfig>(apply_settings(kConfig, settings, "run.toml"), "run.toml");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(TrainConfig, SettingsReachSectionsAndLists) {
+  const auto config = parse_toml<TrainConfig>(
+      apply_settings(kConfig, {"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"}, "run.toml"),
+      "run.toml");
+  EXPECT_EQ(config.transformer.moga.kind, "full");
+  EXPECT_EQ(config.stage[0].steps, 7);
+  EXPECT_EQ(config.out, "runs/a b");
+  EXPECT_EQ(config.ema, 0.9);
+}
+
+TEST(TrainConfig, NamesWhatIsWrong) {
+  EXPECT_EQ(config_error({}), "");
+  const auto says = [](const std::string& setting, const std::string& expected) {
+    const std::string message = config_error({setting});
+    EXPECT_NE(message.find(expected), std::string::npos) << setting << ": " << message;
+  };
+  says("caption_dropuot=0.1", "caption_dropout");
+  says("stage.0.batch=0", "batch is 0");
+  says("stage.0.accumulation=3", "expected a divisor of batch = 16");
+  says("transformer.text_dim=32", "expected text_encoder.d_model = 16");
+  says("flow.timesteps=cosine", "expected logit_normal or uniform");
+  says("samples.every=10", "contact sheets need vae");
+  says("train_text_encoder=false", "would stay random");
+  says("stage.4.steps=1", "has no 4");
+  says("ema", "expected key=value");
+}
+
+TEST(TrainConfig, IsWrittenComplete) {
+  const test::Folder run;
+  const TrainConfig config = test::tiny_config(run.path());
+  const auto again = parse_toml<TrainConfig>(to_toml(config), "saved");
+  EXPECT_EQ(to_toml(again), to_toml(config));
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,64 @@
+#include "tests/train/tiny_run.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/random.h"
+#include "moga/data/shards.h"
+#include "moga/model/tokenizer.h"
+
+namespace moga::test {
+namespace {
+
+std::vector<std::string> tiny_captions() {
+  std::vector<std::string> captions;
+  for (const char* colour : {"red", "green", "blue", "yellow"})
+    for (const char* action : {"walks", "waves", "jumps", "turns", "stands"})
+      for (const char* place : {"by the lake", "in the town", "on the hill"})
+        captions.push_back(std::string("Mara in a ") + colour + " hat " + action + " " + place);
+  return captions;
+}
+
+}  // namespace
+
+const Folder& tiny_data() {
+  static const Folder folder;
+  static const bool made = [] {
+    const std::vector<std::string> captions = tiny_captions();
+    train_tokenizer(captions, 60, folder / "spiece.model");
+    ShardWriter writer(folder / "shards", 4);
+    for (int64_t i = 0; i < 10; ++i) {
+      const int64_t columns = i % 2 ? 4 : 6;
+      writer.add({.latent = at::randn({4, 3, 4, columns}, random_stream(7, "tiny latent", i), at::kFloat),
+                  .shot_frames = {1, 2},
+                  .captions = {captions[2 * i], captions[2 * i + 1]}});
+    }
+    writer.finish();
+    return true;
+  }();
+  (void)made;
+  return folder;
+}
+
+TrainConfig tiny_config(const std::filesystem::path& out) {
+  TrainConfig config;
+  config.out = out.string();
+  config.device = "cpu";
+  config.tokenizer = (tiny_data() / "spiece.model").string();
+  config.log_every = 2;
+  config.transformer = {.num_attention_heads = 2, .attention_head_dim = 12, .in_channels = 4, .out_channels = 4,
+                        .text_dim = 16, .freq_dim = 16, .ffn_dim = 48, .num_layers = 2};
+  config.transformer.text_len = 12;
+  config.transformer.moga.groups = 2;
+  config.transformer.moga.windows = {.rows = 1, .columns = 2, .run_frames = 2, .boundary_frames = 1};
+  config.text_encoder = {.vocab_size = 64, .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 1, .num_heads = 2};
+  StageConfig stage;
+  stage.data = (tiny_data() / "shards").string();
+  stage.steps = 6;
+  stage.batch = 4;
+  stage.lr = 2e-3;
+  stage.schedule.warmup_steps = 2;
+  config.stage = {stage};
+  return config;
+}
+
+}  // namespace moga::test

@@ -73,11 +73,10 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
         std::get<0>(at::native_layer_norm_backward(dnormal, x, {x.size(1)}, mean, rstd, {}, {}, {true, false, false}));
     at::Tensor dweight, dbias;
     if (context->needs_input_grad(1)) {
-      const at::Tensor normal =
-          std::get<0>(at::native_layer_norm(x, {x.size(1)}, {}, {}, context->saved_data["eps"].toDouble()));
-      dweight = sum_of_videos(normal * dy, spans);
-      dbias = sum_of_videos(dy, spans);
+      const double eps = context->saved_data["eps"].toDouble();
+      dweight = sum_of_videos(std::get<0>(at::native_layer_norm(x, {x.size(1)}, {}, {}, eps)) * dy, spans);
     }
+    if (context->needs_input_grad(2)) dbias = sum_of_videos(dy, spans);
     return {dx, dweight, dbias, {}, {}};
   }
 };
@@ -105,7 +104,8 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
       at::Tensor out = rows_of(dbranch, span);
       at::mul_out(out, rows_of(dy, span), vectors_of(gate, span));
     }
-    return {dy, dbranch, sum_of_videos(dy * branch, spans), {}};
+    const at::Tensor dgate = context->needs_input_grad(2) ? sum_of_videos(dy * branch, spans) : at::Tensor();
+    return {dy, dbranch, dgate, {}};
   }
 };
 

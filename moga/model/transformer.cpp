@@ -93,6 +93,7 @@ const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerIn
   const bool current = tables_ && tables_->device == device && tables_->dtype == wide(dtype) &&
                        tables_->text_tokens == text_tokens && tables_->groupings.layout == input.layout;
   if (!current) {
+    const c10::InferenceMode ordinary(false);  // tables made while sampling serve training as well
     const std::vector<int64_t> text_lengths(input.layout.shots(), text_tokens);
     tables_ = LayoutTables{.device = device,
                            .dtype = wide(dtype),

@@ -1,9 +1,10 @@
-// Stories: a seeded procedural world of persons, places and shots. A story is planned on the host (this file), told in
-// captions, and drawn by ATen operations on any device (story_render.h).
+// Stories: a seeded procedural world of persons, places and shots. A story is planned and told here, on the host, and
+// drawn by ATen operations on any device (story_render.h).
 //
 // A person's attributes are told only in the caption of the shot in which that person first appears; later captions
-// use the name. The geometry of a shot (kind, action, side) is told in every caption and determines where a person's
-// parts are, so that the colour of a hat can be measured in generated frames.
+// use the name. The geometry of a shot (kind, action, side) is told in every caption and, with the shot's length,
+// determines where a person's parts are, so that the colour of a hat can be measured in generated frames
+// (story_measure.h). Only the background has detail that no caption tells.
 #pragma once
 
 #include <array>
@@ -15,10 +16,10 @@ namespace moga {
 
 struct StoryConfig {
   int64_t width = 224, height = 128;
-  int64_t frames = 129;          // pixel frames, 1 + 4k
+  int64_t frames = 129;  // pixel frames, 1 + 4k
   int64_t min_shots = 4, max_shots = 4;
   int64_t max_persons = 2;
-  double away = 0.5;             // probability that a story has a person who is away for a shot and comes back
+  double away = 0.5;  // probability that a story has a person who is away for a shot and comes back
 
   void validate() const;
   template <class Fields>
@@ -33,10 +34,12 @@ struct StoryConfig {
   }
 };
 
+using Rgb = std::array<float, 3>;  // sRGB in [0, 1]
+
 struct Palette {
   struct Entry {
     std::string name;
-    std::array<float, 3> rgb;  // sRGB in [0, 1]
+    Rgb rgb;
   };
   static const std::vector<Entry>& clothes();  // 8 colours, far apart: hats, shirts
   static const std::vector<Entry>& trousers();
@@ -44,17 +47,26 @@ struct Palette {
   static const std::vector<Entry>& skin();
 };
 
+enum class HatKind : int64_t { cap, top_hat, beanie, sun_hat, count };
+enum class ShotKind : int64_t { wide, medium, close_up, pan, two_shot, count };
+enum class Action : int64_t { walk, wave, jump, turn, stand, count };
+enum class Side : int64_t { left, middle, right, count };
+enum class Place : int64_t { lake, city, forest, beach, kitchen, snow, count };
+enum class Light : int64_t { day, dusk, count };
+
 struct Person {
   std::string name;
-  int64_t hat_kind, hat_colour, hair_colour, skin_colour, shirt_colour, trouser_colour;  // indices
+  bool long_hair;  // a property of the name
+  HatKind hat_kind;
+  int64_t hat_colour, hair_colour, skin_colour, shirt_colour, trouser_colour;  // indices into the palettes
 };
 
 struct StoryShot {
-  int64_t kind;                  // wide, medium, close-up, pan, two-shot
-  int64_t first_frame, frames;   // pixel frames
-  std::vector<int64_t> persons;  // indices into Story::persons, at most 2
-  std::vector<int64_t> actions;  // walk, wave, jump, turn, stand; one a person
-  std::vector<int64_t> sides;    // left, middle, right; one a person
+  ShotKind kind = ShotKind::wide;
+  int64_t first_frame = 0, frames = 0;  // pixel frames
+  std::vector<int64_t> persons;         // indices into Story::persons, at most 2
+  std::vector<Action> actions;          // one a person
+  std::vector<Side> sides;              // one a person
   std::string caption;
 };
 
@@ -62,14 +74,16 @@ struct Story {
   uint64_t seed;
   StoryConfig config;
   std::vector<Person> persons;
-  int64_t place;
+  Place place;
+  Light light;
   std::vector<StoryShot> shots;
 
   std::vector<std::string> captions() const;
   std::vector<int64_t> latent_shot_frames() const;  // a cut lies between latent frames: shots end at pixel 4i + 1
+  int64_t first_shot(int64_t person) const;         // the shot that introduces this person
 };
 
-// The story of this seed. Every choice comes from random_stream(seed, …).
+// The story of this seed. Every choice comes from random_key(seed, …).
 Story plan_story(uint64_t seed, const StoryConfig& config);
 
 }  // namespace moga

@@ -9,8 +9,18 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moga/model/vae_layers.h"
+#include "moga/model/weight_names.h"
 
 namespace moga {
+
+class VaeEncoderImpl;
+class VaeDecoderImpl;
 
 // diffusers' config.json keys (AutoencoderKLWan).
 struct VaeConfig {
@@ -62,6 +72,9 @@ class VaeImpl : public torch::nn::Module {
 
  private:
   VaeConfig config_;
+  std::shared_ptr<VaeEncoderImpl> encoder_;
+  std::shared_ptr<VaeDecoderImpl> decoder_;
+  CausalConv3d conv1_{nullptr}, conv2_{nullptr};  // 1×1×1, between coder and latent
 };
 TORCH_MODULE(Vae);
 
@@ -69,7 +82,11 @@ TORCH_MODULE(Vae);
 int64_t pixel_frames(int64_t latent_frames);
 int64_t latent_frames(int64_t pixel_frames);
 
+// A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing or has
+// another shape.
 Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
-void save_vae(const std::filesystem::path& folder, const Vae& model, at::ScalarType dtype);
+// By default in diffusers' names, so that AutoencoderKLWan opens the folder.
+void save_vae(const std::filesystem::path& folder, const Vae& model, at::ScalarType dtype,
+              WeightLayout layout = WeightLayout::kDiffusers);
 
 }  // namespace moga

@@ -22,7 +22,7 @@ std::string file_bytes(const std::string& header, size_t data_bytes) {
 
 // The message with which opening a file of these bytes fails; empty when it opens.
 std::string error_of(const std::string& bytes) {
-  const test::Folder folder;
+  static const test::Folder folder;
   const std::filesystem::path path = folder / "model.safetensors";
   std::ofstream(path, std::ios::binary) << bytes;
   try {
@@ -121,12 +121,12 @@ TEST(Safetensors, DamagedHeadersNeverCrash) {
   for (size_t length = 0; length < good.size(); ++length) EXPECT_NE(error_of(good.substr(0, length)), "") << length;
   std::mt19937 random(1);
   int refused = 0;
-  for (int trial = 0; trial < 4000; ++trial) {
+  for (int trial = 0; trial < 1000; ++trial) {
     std::string bad = good;
     for (int flips = 1 + trial % 3; flips > 0; --flips) bad[random() % (bad.size() - 20)] ^= char(1 << (random() % 8));
     refused += !error_of(bad).empty();
   }
-  EXPECT_GT(refused, 2000);
+  EXPECT_GT(refused, 500);
 }
 
 TEST(SafetensorsIndex, ReadsTheTensorsOfAllItsFiles) {

@@ -1,0 +1,205 @@
+#include "moga/core/config.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+struct Shot {
+  std::string caption;
+  std::optional<double> duration;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("caption", caption, "what the shot shows");
+    field("duration", duration, "seconds");
+  }
+};
+
+struct Sampler {
+  int64_t steps = 50;
+  double shift = 5.0;
+  void validate() const { check(steps > 0, "steps is ", steps, ", expected at least 1"); }
+  template <class Fields>
+  void fields(Fields& field) {
+    field("steps", steps, "sampler steps");
+    field("shift", shift, "timestep shift s");
+  }
+};
+
+struct RunConfig {
+  std::string title = "untitled";
+  bool quick = false;
+  std::vector<int64_t> size = {832, 480};
+  std::vector<bool> flags;
+  std::optional<std::string> note;
+  Sampler sampler;
+  std::optional<Sampler> preview;
+  std::vector<Shot> shot;
+  void validate() const { check(size.size() == 2, "size has ", size.size(), " numbers, expected 2"); }
+  template <class Fields>
+  void fields(Fields& field) {
+    field("title", title, "name of the video");
+    field("quick", quick);
+    field("size", size, "width and height in pixels");
+    field("flags", flags);
+    field("note", note, "anything");
+    field("sampler", sampler, "how to sample");
+    field("preview", preview);
+    field("shot", shot, "the shots, in order");
+  }
+};
+
+template <class Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string toml_error(const std::string& text) {
+  return error_of([&] { parse_toml<RunConfig>(text, "run.toml"); });
+}
+
+std::string json_error(const std::string& text) {
+  return error_of([&] { parse_json<RunConfig>(text, "run.json"); });
+}
+
+const char* kRun = R"(title = "a \"day\"\nout"
+size = [128, 224]
+flags = [true, false]
+sampler.shift = 3  # a whole number serves
+[preview]
+steps = 4
+[[shot]]
+caption = "Anna, hat"
+duration = 2.5
+[[shot]]
+caption = "Anna"
+)";
+
+void expect_run(const RunConfig& run) {
+  EXPECT_EQ(run.title, "a \"day\"\nout");
+  EXPECT_EQ(run.size, (std::vector<int64_t>{128, 224}));
+  EXPECT_EQ(run.flags, (std::vector<bool>{true, false}));
+  EXPECT_FALSE(run.note);
+  EXPECT_EQ(run.sampler.steps, 50);
+  EXPECT_EQ(run.sampler.shift, 3.0);
+  EXPECT_EQ(run.preview.value().steps, 4);
+  ASSERT_EQ(run.shot.size(), 2u);
+  EXPECT_EQ(run.shot[0].duration, 2.5);
+  EXPECT_EQ(run.shot[1].caption, "Anna");
+}
+
+TEST(Config, TomlIsReadOverTheDefaults) { expect_run(parse_toml<RunConfig>(kRun, "run.toml")); }
+
+TEST(Config, WhatIsWrittenReadsBackTheSame) {
+  const RunConfig run = parse_toml<RunConfig>(kRun, "run.toml");
+  expect_run(parse_toml<RunConfig>(to_toml(run), "written.toml"));
+  expect_run(parse_json<RunConfig>(to_json(run), "written.json"));
+  EXPECT_EQ(parse_toml<RunConfig>(to_toml(RunConfig()), "written.toml").preview.has_value(), false);
+}
+
+TEST(Config, WrittenTomlIsCompleteAndExplained) {
+  const std::string text = to_toml(parse_toml<RunConfig>("sampler.shift = 0.1", "run.toml"));
+  for (const char* line :
+       {"title = \"untitled\"    # name of the video\n", "# note is not set     # anything\n",
+        "size = [832, 480]     # width and height in pixels\n", "shot = []             # the shots",
+        "\n[sampler]  # how to sample\n", "steps = 50   # sampler steps\n", "shift = 0.1  # timestep"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nin\n" << text;
+}
+
+TEST(Config, FilesAreNamedInMessages) {
+  const test::Folder folder;
+  write_text(folder / "run.toml", kRun);
+  expect_run(load_toml<RunConfig>(folder / "run.toml"));
+  write_text(folder / "run.json", to_json(load_toml<RunConfig>(folder / "run.toml")));
+  expect_run(load_json<RunConfig>(folder / "run.json"));
+  write_text(folder / "bad.toml", "size = 3");
+  EXPECT_EQ(error_of([&] { load_toml<RunConfig>(folder / "bad.toml"); }),
+            (folder / "bad.toml").string() + ":1: size: expected a list, found the whole number 3");
+  EXPECT_NE(error_of([&] { load_toml<RunConfig>(folder / "none.toml"); }), "");
+}
+
+TEST(Config, UnknownKeysAreRefusedWithTheNearest) {
+  EXPECT_EQ(toml_error("\n\n[sampler]\nstepz = 3"),
+            "run.toml:4: unknown key 'stepz' in [sampler]; did you mean 'steps'?");
+  EXPECT_EQ(toml_error("[[shot]]\ncaption = \"\"\n[[shot]]\ncaptoin = \"\""),
+            "run.toml:4: unknown key 'captoin' in [shot[1]]; did you mean 'caption'?");
+  EXPECT_EQ(toml_error("[sampler]\ngeneric = 3"),
+            "run.toml:2: unknown key 'generic' in [sampler]; known keys: steps, shift");
+  EXPECT_EQ(toml_error("titel = ''\nsampelr.steps = 3"), "run.toml:1: unknown key 'titel'; did you mean 'title'?");
+  EXPECT_EQ(json_error(R"({"sampler": {"stepz": 3}})"),
+            "run.json: unknown key 'stepz' in [sampler]; did you mean 'steps'?");
+}
+
+TEST(Config, ForeignKeysOfJsonCanBePassedOver) {
+  EXPECT_EQ(json_error(R"({"_class_name": "Wan", "title": "x"})"), "");
+  EXPECT_EQ(
+      parse_json<RunConfig>(R"({"num_layers": 2, "sampler": {"steps": 3, "x": {}}})", "run.json", true).sampler.steps,
+      3);
+}
+
+TEST(Config, WrongTypesAreRefused) {
+  EXPECT_EQ(toml_error("[sampler]\nsteps = 2.5"),
+            "run.toml:2: sampler.steps: expected a whole number, found the number 2.5");
+  EXPECT_EQ(toml_error("size = [1, 'x']"), "run.toml:1: size[1]: expected a whole number, found the string 'x'");
+  EXPECT_EQ(toml_error("quick = 1"), "run.toml:1: quick: expected true or false, found the whole number 1");
+  EXPECT_EQ(toml_error("title = 1979-05-27"), "run.toml:1: title: expected a string, found a date or time");
+  EXPECT_EQ(toml_error("sampler = 1"), "run.toml:1: sampler: expected a table, found the whole number 1");
+  EXPECT_EQ(json_error(R"({"shot": [{"caption": null}]})"), "run.json: shot[0].caption: expected a string, found null");
+  EXPECT_EQ(
+      json_error(R"({"sampler": {"steps": 18446744073709551615}})").find("run.json: sampler.steps: expected a whole"),
+      0u);
+}
+
+TEST(Config, RulesOfAStructAreCheckedWithItsPlace) {
+  EXPECT_EQ(toml_error("title = ''\n[sampler]\nsteps = 0"), "run.toml:2: sampler: steps is 0, expected at least 1");
+  EXPECT_EQ(json_error(R"({"sampler": {"steps": 0}})"), "run.json: sampler: steps is 0, expected at least 1");
+  EXPECT_EQ(toml_error("size = [1]"), "run.toml: size has 1 numbers, expected 2");
+}
+
+TEST(Config, MalformedFilesSayWhere) {
+  EXPECT_EQ(toml_error("title = ''\nquick = \n").find("run.toml:2: "), 0u);
+  EXPECT_EQ(toml_error("title = ''\ntitle = ''").find("run.toml:2: "), 0u);
+  EXPECT_EQ(json_error("{").find("run.json: malformed JSON: "), 0u);
+  EXPECT_EQ(json_error(R"({"title": "", "title": ""})"), "run.json: \"title\" occurs twice");
+  EXPECT_NE(json_error("{\"size\":" + std::string(100000, '[') + std::string(100000, ']') + "}"), "");
+}
+
+TEST(ConfigOverride, FieldsAreSetByDottedPath) {
+  RunConfig run;
+  apply_overrides(
+      run, {"sampler.steps=20", "size=[64, 96]", "title=2024", "note=two words", "preview.shift=1", "quick=true"});
+  EXPECT_EQ(run.sampler.steps, 20);
+  EXPECT_EQ(run.sampler.shift, 5.0);
+  EXPECT_EQ(run.size, (std::vector<int64_t>{64, 96}));
+  EXPECT_EQ(run.title, "2024");
+  EXPECT_EQ(run.note, "two words");
+  EXPECT_EQ(run.preview.value().shift, 1.0);
+  EXPECT_TRUE(run.quick);
+  apply_override(run, "title=\"quoted = text\"");
+  EXPECT_EQ(run.title, "quoted = text");
+}
+
+TEST(ConfigOverride, ErrorsAreThoseOfAFileAndChangeNothing) {
+  RunConfig run;
+  const auto error = [&](const std::string& text) { return error_of([&] { apply_override(run, text); }); };
+  EXPECT_EQ(error("sampler.stepz=20"), "command line: unknown key 'stepz' in [sampler]; did you mean 'steps'?");
+  EXPECT_EQ(error("sampler.steps=many"),
+            "command line: sampler.steps: expected a whole number, found the string 'many'");
+  EXPECT_EQ(error("sampler.steps=0"), "command line: sampler: steps is 0, expected at least 1");
+  EXPECT_EQ(error("sampler=3"), "command line: sampler: expected a table, found the whole number 3");
+  for (const char* text : {"", "=3", "sampler", ".=3", "sampler..steps=3"})
+    EXPECT_NE(error(text).find("expected key=value"), std::string::npos) << text;
+  EXPECT_EQ(to_toml(run), to_toml(RunConfig()));
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,12 +1,15 @@
 // UMT5 encoder: text tokens → [B, L, d_model]. Relative position bias in every layer, gated GELU, RMSNorm, no
 // scaling of the attention scores. Modules carry Wan2.1's own names (token_embedding, blocks.0.attn.q, …); Hugging Face's
-// layout is a table of names.
+// layout is a table of names (text_names.h). Text becomes ids in tokenizer.h; captions.h joins the two.
 #pragma once
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
 #include <filesystem>
+#include <vector>
+
+#include "moga/model/text_encoder_block.h"
 
 namespace moga {
 
@@ -39,17 +42,25 @@ struct TextEncoderConfig {
 
 class TextEncoderImpl : public torch::nn::Module {
  public:
-  explicit TextEncoderImpl(const TextEncoderConfig& config);
+  // Weights as T5 initialises them, from the default generator; `initialise` false leaves them unset, for a file.
+  explicit TextEncoderImpl(const TextEncoderConfig& config, bool initialise = true);
   // ids int64 [B, L], lengths int64 [B] (text tokens before padding; on the device) → [B, L, d_model] in `dtype`,
-  // rows beyond a length are zero. Padding is never attended to.
+  // rows beyond a length are zero. Padding is never attended to. Products run in `dtype` (weights kept wider are cast
+  // at use), norms and the sum over the blocks in float32.
   at::Tensor forward(const at::Tensor& ids, const at::Tensor& lengths, at::ScalarType dtype);
   const TextEncoderConfig& config() const { return config_; }
+  void initialise();
 
  private:
   TextEncoderConfig config_;
+  TextTable token_embedding_{nullptr};
+  std::vector<TextEncoderBlock> blocks_;
+  TextNorm norm_{nullptr};
 };
 TORCH_MODULE(TextEncoder);
 
+// A folder with config.json and safetensors, names of Wan2.1 or of Hugging Face. Throws when a tensor is missing or has
+// another shape.
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
 void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype);
 

@@ -1,0 +1,74 @@
+"""Writes tests/model/fixtures/spiece.model and tokenizer.json: a small tokenizer and what the references do with it.
+
+The model is unigram with T5's ids, without a normaliser (sentencepiece's default table alone is 240 KB).
+tokenizer.json holds `encode`: texts and their ids by Python's sentencepiece, and `clean`: texts before and after the
+reference's cleaning (ftfy's removal of control characters, html.unescape twice, white space folded). Needs
+sentencepiece, ftfy:
+
+    python tools/make_fixtures_tokenizer.py
+"""
+
+import html
+import json
+import random
+import re
+from pathlib import Path
+
+import sentencepiece
+from ftfy.fixes import remove_control_chars
+
+FOLDER = Path(__file__).resolve().parent.parent / "tests/model/fixtures"
+WORDS = (
+    "a the red blue green hat shirt trousers Ada Bo walks waves jumps stands in on park street beach night morning "
+    "camera pans wide medium close-up two-shot person wears with and behind lamp tree, house. window"
+).split()
+ENCODE = [
+    "Ada wears a red hat and green trousers.",
+    "Wide shot: Bo waves at the camera, 3 lamps behind the tree.",
+    "",
+    "   two-shot,\tnight \n",
+    "ünïcødé 東京 hat",
+    "Zyx",
+    "tree & house &amp; window",
+]
+CLEAN = [
+    "  plain\t text \r\n over  lines ",
+    "caf&eacute; &amp;amp; bar &amp;lt;b&amp;gt;",
+    "AT&T &ampersand &notit; &notin; &eacute &alpha; &alpha",
+    "&#8217; &#x1F3A9; &#150; &#0; &#xD800; &#99999999999; &#7; &#13;x &#; &#x; &#xFDD0;y",
+    "&unknown; & &; &&amp;& &quot;q&QUOT; &nbsp;&thinsp;end",
+    "zero\u0000 bell\u0007 mark\ufeff tab\u000bend\u001c \u007f",
+    "wide\u3000space\u00a0\u2003here\u2028there\u0085now",
+    "hat 🎩 東京 naïve",
+    "&amp;#39;twice&amp;#39; &amp;amp;amp; &lt&gt",
+]
+
+
+def clean(text: str) -> str:
+    text = html.unescape(html.unescape(remove_control_chars(text)))
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def main():
+    generator = random.Random(0)
+    sentences = [" ".join(generator.choices(WORDS, k=generator.randint(5, 20))) for _ in range(400)]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    model = FOLDER / "spiece.model"
+    with model.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences), model_writer=file, vocab_size=110, model_type="unigram", pad_id=0,
+            eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, num_threads=1, character_coverage=1.0,
+            normalization_rule_name="identity", minloglevel=2,
+        )  # fmt: skip
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    fixture = {
+        "encode": [{"text": t, "ids": processor.encode(clean(t)) + [processor.eos_id()]} for t in ENCODE],
+        "clean": [{"text": t, "cleaned": clean(t)} for t in CLEAN],
+    }
+    path = FOLDER / "tokenizer.json"
+    path.write_text(json.dumps(fixture, indent=1, ensure_ascii=True) + "\n")
+    print(model.stat().st_size, "and", path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()

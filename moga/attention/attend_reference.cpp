@@ -9,44 +9,36 @@
 namespace moga {
 namespace {
 
-struct HostRows {
-  at::Tensor index;    // int64 [n], device of the data
-  at::Tensor offsets;  // int32 [G + 1], CPU
+at::Tensor row_numbers(const Rows& rows) {
+  return rows.index.defined() ? rows.index : at::arange(rows.count, rows.offsets.options().dtype(at::kLong));
+}
 
-  explicit HostRows(const Rows& rows)
-      : index(rows.index.defined() ? rows.index : at::arange(rows.count, rows.offsets.options().dtype(at::kLong))),
-        offsets(rows.offsets.cpu()) {}
-
-  // Row numbers of group g.
-  at::Tensor of(int64_t g) const {
-    const int32_t* at = offsets.const_data_ptr<int32_t>();
-    return index.slice(0, at[g], at[g + 1]);
-  }
-};
+// [N, H, D] → the rows of each group, [H, n_g, D]
+std::vector<at::Tensor> split(const at::Tensor& x, const Rows& rows) {
+  const at::Tensor lengths = rows.offsets.cpu().diff().to(at::kLong);
+  const at::IntArrayRef sizes(lengths.const_data_ptr<int64_t>(), lengths.numel());
+  std::vector<at::Tensor> groups = at::split_with_sizes(x.index_select(0, row_numbers(rows)), sizes);
+  for (at::Tensor& group : groups) group = group.transpose(0, 1);
+  return groups;
+}
 
 }  // namespace
 
 Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
-  const HostRows query(grouping.query), key(grouping.key);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto lse_dtype = c10::promoteTypes(q.scalar_type(), at::kFloat);
-  at::Tensor output = at::zeros_like(q, at::MemoryFormat::Contiguous);  // [Nq, H, D]
-  at::Tensor lse = at::full({q.size(0), q.size(1)}, -std::numeric_limits<double>::infinity(),
-                            q.options().dtype(lse_dtype));  // [Nq, H]
-  std::vector<at::Tensor> rows, outputs, lses;
-  for (int64_t g = 0; g < grouping.groups(); ++g) {
-    const at::Tensor query_rows = query.of(g), key_rows = key.of(g);
-    if (query_rows.size(0) == 0 || key_rows.size(0) == 0) continue;
-    const at::Tensor group_q = q.index_select(0, query_rows).transpose(0, 1);            // [H, nq, D]
-    const at::Tensor group_k = k.index_select(0, key_rows).permute({1, 2, 0});           // [H, D, nk]
-    const at::Tensor group_v = v.index_select(0, key_rows).transpose(0, 1);              // [H, nk, D]
-    const at::Tensor scores = at::matmul(group_q, group_k) * attention_scale(q);         // [H, nq, nk]
-    rows.push_back(query_rows);
-    outputs.push_back(at::matmul(at::softmax(scores, -1), group_v).transpose(0, 1));     // [nq, H, D]
-    lses.push_back(at::logsumexp(scores.detach().to(lse_dtype), -1).transpose(0, 1));    // [nq, H]
+  const std::vector<at::Tensor> queries = split(q, grouping.query), keys = split(k, grouping.key),
+                                values = split(v, grouping.key);
+  std::vector<at::Tensor> outputs{q.slice(0, 0, 0)}, lses{at::empty({0, q.size(1)}, q.options().dtype(lse_dtype))};
+  for (size_t g = 0; g < queries.size(); ++g) {
+    const at::Tensor scores = at::matmul(queries[g], keys[g].transpose(1, 2)) * attention_scale(q);  // [H, nq, nk]
+    outputs.push_back(at::matmul(at::softmax(scores, -1), values[g]).transpose(0, 1));              // [nq, H, D]
+    lses.push_back(at::logsumexp(scores.detach().to(lse_dtype), -1).transpose(0, 1));               // [nq, H]
   }
-  if (rows.empty()) return {output, lse};
-  const at::Tensor order = at::cat(rows);
-  return {output.index_copy(0, order, at::cat(outputs)), lse.index_copy(0, order, at::cat(lses))};
+  const at::Tensor rows = row_numbers(grouping.query);
+  const at::Tensor output = at::zeros(q.sizes(), q.options());  // [Nq, H, D]
+  const at::Tensor lse = at::full({q.size(0), q.size(1)}, -kInfinity, lses[0].options());
+  return {output.index_copy(0, rows, at::cat(outputs)), lse.index_copy(0, rows, at::cat(lses))};
 }
 
 }  // namespace moga

@@ -1,0 +1,65 @@
+// The figures of the paper that follow from shapes (DESIGN section 2).
+#include "moga/attention/cost.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+namespace moga::test {
+namespace {
+
+Layout video(int64_t frames) { return {{{frames, 30, 52, {}}}}; }  // 480p
+
+VisualAttentionConfig moga_config(int64_t run_frames) {
+  VisualAttentionConfig config;
+  config.windows = {2, 2, run_frames, 0};
+  return config;
+}
+
+VisualAttentionConfig full_config() {
+  VisualAttentionConfig config;
+  config.kind = "full";
+  return config;
+}
+
+TEST(Cost, TenSecondsHaveThePapersSparsity) {
+  EXPECT_NEAR(sparsity(video(40), moga_config(10)), 0.7125, 1e-12);
+  EXPECT_EQ(sparsity(video(40), full_config()), 0.0);
+}
+
+TEST(Cost, PairsAreThoseOfTheGroupings) {
+  const Layout layout{{{7, 5, 4, {3, 4}}, {2, 3, 3, {}}}};
+  VisualAttentionConfig config;
+  config.windows = {2, 2, 2, 2};
+  const StaticGroupings groupings = static_groupings(layout, config, at::kCPU);
+  const auto pairs = [](const Grouping& grouping) {
+    double sum = 0;
+    for (int64_t g = 0; g < grouping.groups(); ++g)
+      sum += double(grouping.query.lengths[g]) * double(grouping.key.lengths[g]);
+    return sum;
+  };
+  const PairCount count = count_pairs(layout, config);
+  EXPECT_EQ(count.window, pairs(*groupings.window));
+  EXPECT_EQ(count.frame, pairs(*groupings.frame));
+  EXPECT_EQ(count.full, pairs(full_groups(layout, at::kCPU)));
+  EXPECT_EQ(count.routed, count.full / 5);
+  EXPECT_EQ(count.total, count.routed + count.window + count.frame);
+}
+
+TEST(Cost, MeetsThePapersFigures) {
+  const ModelShape wan;  // Wan2.1-1.3B
+  EXPECT_NEAR(forward_cost(wan, video(40), full_config()).total() / 1e15, 0.88, 0.88 * 0.01);
+  EXPECT_NEAR(forward_cost(wan, video(120), full_config()).total() / 1e15, 6.94, 6.94 * 0.01);
+  EXPECT_NEAR(forward_cost(wan, video(120), moga_config(30)).total() / 1e15, 2.26, 2.26 * 0.02);
+}
+
+TEST(Cost, BranchesThatAreOffCostNothing) {
+  VisualAttentionConfig config = moga_config(10);
+  config.window = config.routed = false;
+  const ForwardCost cost = forward_cost({}, video(40), config);
+  EXPECT_EQ(cost.window + cost.routed + cost.full, 0);
+  EXPECT_EQ(cost.visual(), cost.frame);
+  EXPECT_NEAR(sparsity(video(40), config), 1 - 1.0 / 40, 1e-12);
+}
+
+}  // namespace
+}  // namespace moga::test

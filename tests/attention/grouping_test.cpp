@@ -1,0 +1,91 @@
+#include "moga/attention/grouping.h"
+
+#include <torch/torch.h>
+
+#include "moga/core/check.h"
+#include "moga/core/random.h"
+#include "tests/support/compare.h"
+
+namespace moga::test {
+namespace {
+
+std::vector<int64_t> list(const at::Tensor& x) {
+  const at::Tensor y = x.to(at::kLong).contiguous();
+  return {y.data_ptr<int64_t>(), y.data_ptr<int64_t>() + y.numel()};
+}
+
+const Layout kLayout{{{3, 2, 2, {1, 2}}, {2, 1, 3, {}}}};  // 12 + 6 tokens
+
+TEST(Layout, CountsTokensAndShots) {
+  EXPECT_EQ(kLayout.tokens(), 18);
+  EXPECT_EQ(kLayout.shots(), 3);
+  EXPECT_EQ(kLayout.video_offsets(), (std::vector<int64_t>{0, 12, 18}));
+  EXPECT_EQ(kLayout.videos[0].begin_of_shot(1), 1);
+  EXPECT_EQ(kLayout.videos[0].begin_of_shot(2), 3);
+  EXPECT_EQ(kLayout.videos[1].begin_of_shot(1), 2);
+}
+
+TEST(Layout, RefusesShotsThatDoNotFillTheVideo) {
+  EXPECT_THROW((VideoShape{5, 2, 2, {2, 2}}.validate()), Error);
+  EXPECT_THROW((VideoShape{5, 0, 2, {}}.validate()), Error);
+  EXPECT_THROW((VideoShape{5, 2, 2, {5, 0}}.validate()), Error);
+  EXPECT_THROW((Layout{}.validate()), Error);
+}
+
+TEST(Layout, FindsNeighboursOfEqualSize) {
+  const auto runs = Layout{{{2, 1, 3, {}}, {3, 2, 1, {}}, {1, 1, 1, {}}, {6, 1, 1, {}}}}.equal_videos();
+  ASSERT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs[0].videos, 2);
+  EXPECT_EQ(runs[2].first, 3);
+  EXPECT_EQ(runs[2].begin, 13);
+}
+
+TEST(Grouping, FullFramesAndCaptions) {
+  EXPECT_EQ(list(full_groups(kLayout, at::kCPU).query.offsets), (std::vector<int64_t>{0, 12, 18}));
+  EXPECT_EQ(list(frame_groups(kLayout, at::kCPU).key.offsets), (std::vector<int64_t>{0, 4, 8, 12, 15, 18}));
+  const Grouping text = text_groups(kLayout, {5, 0, 7}, at::kCPU);
+  EXPECT_EQ(list(text.query.offsets), (std::vector<int64_t>{0, 4, 12, 18}));
+  EXPECT_EQ(list(text.key.offsets), (std::vector<int64_t>{0, 5, 5, 12}));
+  EXPECT_EQ(text.key.longest, 7);
+  EXPECT_THROW(text_groups(kLayout, {5, 5}, at::kCPU), Error);
+}
+
+TEST(Grouping, NoticesRowsInSeveralGroups) {
+  EXPECT_FALSE(make_rows({2, 1}, {4, 2, 0}, at::kCPU).repeated);
+  EXPECT_TRUE(make_rows({2, 1}, {4, 2, 4}, at::kCPU).repeated);
+  EXPECT_THROW(make_rows({2, 1}, {4, 2}, at::kCPU), Error);
+}
+
+TEST(RoutedGroups, KeepRowsOfAVideoTogetherAndInOrder) {
+  const at::Tensor group = at::tensor({2, 0, 2, 2, 0, 0, 2, 2, 2, 2, 2, 2, /**/ 1, 0, 1, 1, 1, 0}, at::kLong);
+  const Rows rows = routed_groups(kLayout, group, 3).query;
+  EXPECT_EQ(list(rows.offsets), (std::vector<int64_t>{0, 3, 3, 12, 14, 18, 18}));
+  EXPECT_EQ(list(rows.index), (std::vector<int64_t>{1, 4, 5, 0, 2, 3, 6, 7, 8, 9, 10, 11, 13, 17, 12, 14, 15, 16}));
+  EXPECT_EQ(rows.longest, 12);
+  EXPECT_EQ(rows.count, 18);
+}
+
+TEST(RoutedGroups, UngroupingGroupedRowsChangesNothing) {
+  const Layout layout{{{2, 5, 7, {}}, {1, 5, 14, {}}, {3, 4, 4, {}}}};
+  const at::Tensor group = at::randint(0, 5, {layout.tokens()}, random_stream(1, "group"), at::kLong);
+  const Rows rows = routed_groups(layout, group, 5).query;
+  const at::Tensor x = at::randn({layout.tokens(), 4}, random_stream(1, "x"));
+  const at::Tensor grouped = x.index_select(0, rows.index);
+  EXPECT_TRUE(at::equal(at::empty_like(x).index_copy_(0, rows.index, grouped), x));
+}
+
+TEST(RoutedGroups, HoldManyGroupsAndVideos) {
+  const Layout layout{std::vector<VideoShape>(40, VideoShape{1, 1, 30, {}})};
+  const at::Tensor group = at::randint(0, 1000, {1200}, random_stream(1, "group"), at::kLong);  // 40,000 in all
+  const Rows rows = routed_groups(layout, group, 1000).query;
+  const at::Tensor number = at::arange(1200).div(30, "floor") * 1000 + group;
+  EXPECT_TRUE(at::equal(rows.index, at::argsort(number, /*stable=*/true, 0, false)));
+  EXPECT_TRUE(at::equal(rows.offsets.diff().to(at::kLong), at::bincount(number, {}, 40000)));
+}
+
+TEST(RoutedGroups, TakeOnlyARoutingOfTheLayout) {
+  EXPECT_THROW(routed_groups(kLayout, at::zeros({17}, at::kLong), 3), Error);
+}
+
+}  // namespace
+}  // namespace moga::test

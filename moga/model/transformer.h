@@ -83,8 +83,8 @@ class TransformerImpl : public torch::nn::Module {
   TransformerOutput forward(const TransformerInput& input, at::ScalarType dtype);
   const TransformerConfig& config() const { return config_; }
 
-  void initialise();
-  void initialise_routers();
+  void initialise();          // all weights
+  void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
 
  private:
   // What depends on the layout alone: made once, kept while the layout stays the same (the steps of a sampler).

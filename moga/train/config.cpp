@@ -1,9 +1,11 @@
 // Rules between the keys of a training config. See config.h.
 #include "moga/train/config.h"
 
+#include <regex>
 #include <set>
 
 #include "moga/core/check.h"
+#include "moga/core/config.h"
 
 namespace moga {
 
@@ -38,6 +40,24 @@ void TrainConfig::validate() const {
   check(train_text_encoder || !init.empty(),
         "train_text_encoder is off and init is empty: the text encoder would stay random");
   check(samples.every == 0 || !vae.empty(), "samples.every is ", samples.every, ": contact sheets need vae");
+}
+
+TrainConfig load_train_config(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+  TrainConfig config = load_toml<TrainConfig>(path);
+  const std::regex of_stage(R"(stage\.([0-9]{1,6})\.(.*))");
+  std::vector<std::string> others;
+  for (const std::string& setting : settings) {
+    std::smatch match;
+    if (!std::regex_match(setting, match, of_stage)) {
+      others.push_back(setting);
+      continue;
+    }
+    const size_t index = std::stoul(match[1]);
+    check(index < config.stage.size(), setting, ": ", path.string(), " has ", config.stage.size(), " stages");
+    apply_override(config.stage[index], match[2]);
+  }
+  apply_overrides(config, others);
+  return config;
 }
 
 }  // namespace moga

@@ -2,6 +2,7 @@
 // result, defaults included, is printed and saved with every checkpoint.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -106,5 +107,8 @@ struct TrainConfig {
     field("stage", stage, "stages, in order");
   }
 };
+
+// Reads a config and puts "key=value" settings over it; "stage.0.steps=100" reaches into the list of stages.
+TrainConfig load_train_config(const std::filesystem::path& path, const std::vector<std::string>& settings = {});
 
 }  // namespace moga

@@ -54,7 +54,9 @@ void AdamW::step_part(const Part& part, double learning_rate, const Step& step, 
     const at::Tensor& gradient = part.weights[i].grad();
     if (!gradient.defined()) continue;
     weights.push_back(part.weights[i].detach());
-    gradients.push_back(gradient);
+    // The fused kernels walk memory: strides must agree, in dimensions of size 1 too.
+    const bool same = gradient.strides() == weights.back().strides();
+    gradients.push_back(same ? gradient : at::empty_like(weights.back()).copy_(gradient));
     moments1.push_back(part.moments1[i]);
     moments2.push_back(part.moments2[i]);
   }

@@ -35,8 +35,8 @@ std::vector<int64_t> pixel_shot_frames(const VideoShape& shape) {
 
 }  // namespace
 
-SampleGrid::SampleGrid(const TrainConfig& config, TrainData data, at::Device device, at::ScalarType dtype)
-    : config_(config), data_(std::move(data)), dtype_(dtype), vae_(load_vae(config.vae, device, dtype)) {}
+SampleGrid::SampleGrid(const TrainConfig& config, TrainData data, at::Device device)
+    : config_(config), data_(std::move(data)), vae_(load_vae(config.vae, device, at::kFloat)) {}
 
 void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   at::NoGradGuard no_grad;
@@ -52,7 +52,7 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
                                              .timestep = at::full({videos}, 1000 * t, x.options()),
                                              .text = text,
                                              .layout = batch.layout},
-                                            dtype_);
+                                            state.dtype());
     const at::Tensor velocity = flatten_videos(output.velocity);
     return std::pair{velocity.narrow(0, 0, elements), velocity.narrow(0, elements, elements)};
   };
@@ -69,8 +69,8 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
 
 void SampleGrid::save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path) {
   ContactSheet sheet(pixel_shot_frames(shape), config_.samples.columns);
-  vae_->decode(latent.unsqueeze(0).to(dtype_), [&](const at::Tensor& frames) {  // [1, 3, 1 or 4, Y, X]
-    sheet.add(to_uint8(frames[0].to(at::kFloat)).cpu());
+  vae_->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {  // [1, 3, 1 or 4, Y, X]
+    sheet.add(to_uint8(frames[0]).cpu());
   });
   save_png(path, sheet.image());
 }

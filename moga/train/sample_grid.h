@@ -12,7 +12,7 @@ namespace moga {
 class SampleGrid {
  public:
   // `data`: a few videos, whose captions, shots and sizes are drawn.
-  SampleGrid(const TrainConfig& config, TrainData data, at::Device device, at::ScalarType dtype);
+  SampleGrid(const TrainConfig& config, TrainData data, at::Device device);
 
   // Writes PREFIX-0.png, PREFIX-1.png, …. The same noise every time, so that sheets of one run can be compared.
   void draw(TrainState& state, const std::filesystem::path& prefix);
@@ -22,8 +22,7 @@ class SampleGrid {
 
   TrainConfig config_;
   TrainData data_;
-  at::ScalarType dtype_;
-  Vae vae_ = nullptr;
+  Vae vae_;  // float32: its decoder shows every rounding error
 };
 
 }  // namespace moga

@@ -165,7 +165,7 @@ void Trainer::draw() {
     const std::string own = config_.stage[std::min(position_.stage, config_.stage.size() - 1)].data;
     grid_ = std::make_unique<SampleGrid>(
         config_, load_data(config_.samples.data.empty() ? own : config_.samples.data, config_.samples.videos),
-        state_.device(), state_.dtype());
+        state_.device());
   }
   fs::create_directories(run_ / "samples");
   grid_->draw(state_, run_ / "samples" / step_name(position_.step));

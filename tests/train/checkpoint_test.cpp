@@ -16,7 +16,11 @@ namespace fs = std::filesystem;
 
 void save(const test::Folder& run, int64_t step, int64_t keep = 5) {
   save_checkpoint(run.path(),
-                  {.step = step, .state = {{"mark", step}}, .parts = {{"model", {{"w", at::full({64}, step)}}}}}, keep);
+                  {.step = step,
+                   .state = {{"mark", step}},
+                   .parts = {{"model", {{"w", at::full({64}, step)}}}},
+                   .config = "seed = 1\n"},
+                  keep);
 }
 
 std::string resume_error(const test::Folder& run, const std::string& request) {

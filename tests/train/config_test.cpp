@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "moga/core/check.h"
-#include "moga/train/overrides.h"
+#include "moga/core/config.h"
+#include "moga/core/files.h"
 #include "moga/train/trainer.h"
 #include "tests/train/tiny_run.h"
 
@@ -19,9 +20,15 @@ data = "d"
 steps = 5
 )";
 
+TrainConfig with_settings(const std::vector<std::string>& settings) {
+  const test::Folder folder;
+  write_text(folder / "run.toml", kConfig);
+  return load_train_config(folder / "run.toml", settings);
+}
+
 std::string config_error(const std::vector<std::string>& settings) {
   try {
-    parse_toml<TrainConfig>(apply_settings(kConfig, settings, "run.toml"), "run.toml");
+    with_settings(settings);
   } catch (const Error& error) {
     return error.what();
   }
@@ -29,9 +36,8 @@ std::string config_error(const std::vector<std::string>& settings) {
 }
 
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
-  const auto config = parse_toml<TrainConfig>(
-      apply_settings(kConfig, {"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"}, "run.toml"),
-      "run.toml");
+  const TrainConfig config =
+      with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
   EXPECT_EQ(config.transformer.moga.kind, "full");
   EXPECT_EQ(config.stage[0].steps, 7);
   EXPECT_EQ(config.out, "runs/a b");
@@ -51,7 +57,7 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("flow.timesteps=cosine", "expected logit_normal or uniform");
   says("samples.every=10", "contact sheets need vae");
   says("train_text_encoder=false", "would stay random");
-  says("stage.4.steps=1", "has no 4");
+  says("stage.4.steps=1", "has 1 stages");
   says("ema", "expected key=value");
 }
 

@@ -45,11 +45,16 @@ TrainConfig tiny_config(const std::filesystem::path& out) {
   config.device = "cpu";
   config.tokenizer = (tiny_data() / "spiece.model").string();
   config.log_every = 2;
-  config.transformer = {.num_attention_heads = 2, .attention_head_dim = 12, .in_channels = 4, .out_channels = 4,
-                        .text_dim = 16, .freq_dim = 16, .ffn_dim = 48, .num_layers = 2};
-  config.transformer.text_len = 12;
-  config.transformer.moga.groups = 2;
-  config.transformer.moga.windows = {.rows = 1, .columns = 2, .run_frames = 2, .boundary_frames = 1};
+  TransformerConfig& transformer = config.transformer;
+  transformer.num_attention_heads = 2;
+  transformer.attention_head_dim = 12;
+  transformer.in_channels = transformer.out_channels = 4;
+  transformer.text_dim = transformer.freq_dim = 16;
+  transformer.ffn_dim = 48;
+  transformer.num_layers = 2;
+  transformer.text_len = 12;
+  transformer.moga.groups = 2;
+  transformer.moga.windows = {.rows = 1, .columns = 2, .run_frames = 2, .boundary_frames = 1};
   config.text_encoder = {.vocab_size = 64, .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 1, .num_heads = 2};
   StageConfig stage;
   stage.data = (tiny_data() / "shards").string();

@@ -20,7 +20,7 @@ struct Name {
   const char* name;
   bool long_hair;
 };
-constexpr Name kNames[] = {{"Mara", true}, {"Jon", false},  {"Lena", true},  {"Otto", false},
+constexpr Name kNames[] = {{"Mara", true}, {"Jon", false},   {"Lena", true},  {"Otto", false},
                            {"Ida", true},  {"Felix", false}, {"Nora", true},  {"Bruno", false},
                            {"Zoe", true},  {"Hugo", false},  {"Alma", true},  {"Max", false},
                            {"Rosa", true}, {"Leo", false},   {"Greta", true}, {"Tim", false}};
@@ -86,12 +86,16 @@ std::vector<int64_t> deal_latent_frames(Dice& dice, int64_t total, int64_t shots
   return lengths;
 }
 
-ShotKind draw_kind(Dice& dice, size_t persons) {
+// Another kind than the shot before, where there is a choice.
+ShotKind draw_kind(Dice& dice, size_t persons, ShotKind before) {
   using enum ShotKind;
   static const std::vector<ShotKind> empty = {wide, pan};
   static const std::vector<ShotKind> one = {wide, medium, close_up, pan};
   static const std::vector<ShotKind> two = {two_shot, two_shot, wide};
-  return dice.pick(persons == 0 ? empty : persons == 1 ? one : two);
+  ShotKind kind = before;
+  for (int tries = 0; tries < 8 && kind == before; ++tries)
+    kind = dice.pick(persons == 0 ? empty : persons == 1 ? one : two);
+  return kind;
 }
 
 // Two in a picture stay in place, or they would hide each other.
@@ -105,8 +109,8 @@ Action draw_action(Dice& dice, ShotKind kind, size_t persons) {
   return dice.pick(persons > 1 ? in_place : any);
 }
 
-void stage(Dice& dice, StoryShot& shot) {
-  shot.kind = draw_kind(dice, shot.persons.size());
+void stage(Dice& dice, StoryShot& shot, ShotKind before) {
+  shot.kind = draw_kind(dice, shot.persons.size(), before);
   const bool swapped = dice.chance(0.5);
   for (size_t i = 0; i < shot.persons.size(); ++i) {
     shot.actions.push_back(draw_action(dice, shot.kind, shot.persons.size()));
@@ -119,10 +123,10 @@ void stage(Dice& dice, StoryShot& shot) {
 }  // namespace
 
 const std::vector<Palette::Entry>& Palette::clothes() {
-  static const std::vector<Entry> entries = {
-      {"red", {0.87f, 0.15f, 0.14f}},    {"yellow", {0.99f, 0.84f, 0.16f}}, {"green", {0.16f, 0.62f, 0.24f}},
-      {"blue", {0.13f, 0.40f, 0.90f}},   {"purple", {0.57f, 0.19f, 0.70f}}, {"pink", {0.98f, 0.52f, 0.70f}},
-      {"white", {0.95f, 0.95f, 0.95f}},  {"black", {0.11f, 0.11f, 0.13f}}};
+  static const std::vector<Entry> entries = {{"red", {0.87f, 0.15f, 0.14f}},    {"yellow", {0.99f, 0.84f, 0.16f}},
+                                             {"green", {0.16f, 0.62f, 0.24f}},  {"blue", {0.13f, 0.40f, 0.90f}},
+                                             {"purple", {0.57f, 0.19f, 0.70f}}, {"pink", {0.98f, 0.52f, 0.70f}},
+                                             {"white", {0.95f, 0.95f, 0.95f}},  {"black", {0.11f, 0.11f, 0.13f}}};
   return entries;
 }
 
@@ -143,9 +147,8 @@ const std::vector<Palette::Entry>& Palette::hair() {
 }
 
 const std::vector<Palette::Entry>& Palette::skin() {
-  static const std::vector<Entry> entries = {{"fair", {0.99f, 0.84f, 0.73f}},
-                                             {"tan", {0.89f, 0.68f, 0.51f}},
-                                             {"dark", {0.52f, 0.34f, 0.25f}}};
+  static const std::vector<Entry> entries = {
+      {"fair", {0.99f, 0.84f, 0.73f}}, {"tan", {0.89f, 0.68f, 0.51f}}, {"dark", {0.52f, 0.34f, 0.25f}}};
   return entries;
 }
 
@@ -202,7 +205,7 @@ Story plan_story(uint64_t seed, const StoryConfig& config) {
     shot.first_frame = first;
     shot.frames = end - first;
     shot.persons = presence[story.shots.size() - 1];
-    stage(dice, shot);
+    stage(dice, shot, story.shots.size() > 1 ? story.shots[story.shots.size() - 2].kind : ShotKind::count);
     first = end;
   }
   tell(story);

@@ -26,14 +26,27 @@ class Figure {
   }
   Shape& box(Part part, float x, float y, float top, float bottom, float half_height, float round, const Rgb& colour,
              float angle = 0) {
-    return add({.form = Form::box, .u = u(x), .v = v(y), .angle = angle, .a = top * s(), .b = bottom * s(),
-                .c = half_height * s(), .round = round * s()}, part, colour);
+    return add({.form = Form::box,
+                .u = u(x),
+                .v = v(y),
+                .angle = angle,
+                .a = top * s(),
+                .b = bottom * s(),
+                .c = half_height * s(),
+                .round = round * s()},
+               part, colour);
   }
   // From (x, y) by `length` in the direction `angle` from straight down, to the right; returns the end.
   std::pair<float, float> limb(Part part, float x, float y, float length, float angle, float from, float to,
                                const Rgb& colour) {
-    add({.form = Form::capsule, .u = u(x), .v = v(y), .angle = 1.5707963f - angle, .a = length * s(), .b = from * s(),
-         .c = to * s()}, part, colour);
+    add({.form = Form::capsule,
+         .u = u(x),
+         .v = v(y),
+         .angle = 1.5707963f - angle,
+         .a = length * s(),
+         .b = from * s(),
+         .c = to * s()},
+        part, colour);
     return {x + length * std::sin(angle), y - length * std::cos(angle)};
   }
   // Keeps what lies above the shape's own axis, `below` further down, and shades anew.
@@ -70,8 +83,11 @@ struct Colours {
 
 void draw_shadow(std::vector<Shape>& shapes, const Pose& pose, const Tint& tint) {
   const float rise = 1 - 2.2f * pose.lift;  // the higher the jump, the fainter and smaller
-  Shape shadow{.form = Form::ellipse, .u = pose.u + 0.07f * pose.scale, .v = pose.v - 0.012f * pose.scale,
-               .a = 0.23f * pose.scale * rise, .b = 0.042f * pose.scale * rise};
+  Shape shadow{.form = Form::ellipse,
+               .u = pose.u + 0.07f * pose.scale,
+               .v = pose.v - 0.012f * pose.scale,
+               .a = 0.23f * pose.scale * rise,
+               .b = 0.042f * pose.scale * rise};
   shadow.light = shadow.dark = {0.09f, 0.08f, 0.16f};
   shadow.softness = 0.035f * pose.scale;
   shadow.opacity = pose.shadow ? tint.shadow * rise : 0.0f;
@@ -86,7 +102,8 @@ void draw_arm(Figure& figure, const Pose& pose, int side, const Colours& colours
   const Rgb sleeve = scaled(colours.shirt, 0.93f);
   const auto [ex, ey] = figure.limb(Part::arms, x, y, 0.135f, upper, 0.047f, 0.039f, sleeve);
   const auto [hx, hy] = figure.limb(Part::arms, ex, ey, 0.105f, lower, 0.039f, 0.034f, sleeve);
-  figure.ellipse(Part::arms, hx + 0.025f * std::sin(lower), hy - 0.025f * std::cos(lower), 0.037f, 0.037f, colours.skin);
+  figure.ellipse(Part::arms, hx + 0.025f * std::sin(lower), hy - 0.025f * std::cos(lower), 0.037f, 0.037f,
+                 colours.skin);
 }
 
 void draw_leg(Figure& figure, const Pose& pose, int side, float hip, const Rgb& colour) {
@@ -103,9 +120,11 @@ void draw_body(Figure& figure, const Pose& pose, float hip, const Colours& colou
   const float turn = 1 - 0.16f * std::abs(pose.facing), y = pose.bob - 0.33f * pose.crouch;
   figure.box(Part::trousers, 0, hip + 0.012f, 0.108f * turn, 0.115f * turn, 0.05f, 0.04f, colours.trousers);
   figure.box(Part::shirt, 0, 0.515f + y, 0.150f * turn, 0.120f * turn, 0.140f, 0.065f, colours.shirt);
-  figure.box(Part::trousers, 0, 0.372f + y, 0.121f * turn, 0.121f * turn, 0.014f, 0.008f, scaled(colours.trousers, 0.6f));
+  figure.box(Part::trousers, 0, 0.372f + y, 0.121f * turn, 0.121f * turn, 0.014f, 0.008f,
+             scaled(colours.trousers, 0.6f));
   figure.limb(Part::face, 0.012f * pose.facing, 0.70f + y, 0.055f, 0, 0.042f, 0.046f, scaled(colours.skin, 0.88f));
-  Shape& collar = figure.ellipse(Part::shirt, 0.012f * pose.facing, 0.640f + y, 0.062f, 0.026f, scaled(colours.shirt, 0.86f));
+  Shape& collar =
+      figure.ellipse(Part::shirt, 0.012f * pose.facing, 0.640f + y, 0.062f, 0.026f, scaled(colours.shirt, 0.86f));
   collar.cut = 1e3f;
 }
 
@@ -124,25 +143,27 @@ void draw_eye(Figure& figure, float x, float y, bool blinks) {
 }
 
 void draw_head(Figure& figure, const Person& person, const Pose& pose, float y, const Colours& colours) {
-  const float look = 0.062f * pose.facing, tilt = pose.lean;
+  const float look = 0.058f * pose.facing, tilt = pose.lean;
+  const float apart = 1 - 0.38f * std::abs(pose.facing);  // a turned face is narrower
   for (const float side : {-1.0f, 1.0f})
     figure.ellipse(Part::face, side * 0.113f - 0.4f * look, y - 0.012f, 0.026f, 0.032f, scaled(colours.skin, 0.92f));
   figure.ellipse(Part::face, 0, y, 0.115f, 0.123f, colours.skin, tilt);
   Shape& shadow = figure.ellipse(Part::face, 0, y + 0.045f, 0.088f, 0.030f, scaled(colours.skin, 0.62f));
   Figure::flat(shadow, 0.45f, 0.03f * figure.s());
   for (const float side : {-1.0f, 1.0f}) {
-    Figure::flat(figure.ellipse(Part::face, look + side * 0.066f, y - 0.050f, 0.024f, 0.016f, kBlush), 0.38f,
-                 0.018f * figure.s());
-    draw_eye(figure, look + side * 0.043f, y - 0.012f, pose.blinks);
+    Figure::flat(figure.ellipse(Part::face, look + side * 0.066f * apart, y - 0.050f, 0.024f * apart, 0.016f, kBlush),
+                 0.38f, 0.018f * figure.s());
+    draw_eye(figure, look + side * 0.043f * apart, y - 0.012f, pose.blinks);
   }
   Figure::flat(figure.ellipse(Part::face, look * 1.15f, y - 0.038f, 0.012f, 0.009f, scaled(colours.skin, 0.80f)), 0.8f,
                0.006f * figure.s());
-  Shape& mouth = figure.ellipse(Part::face, look, y - 0.068f, 0.030f, 0.022f, kMouth, 3.1415927f);
+  Shape& mouth = figure.ellipse(Part::face, look, y - 0.068f, 0.030f * apart, 0.022f, kMouth, 3.1415927f);
   Figure::flat(mouth);
-  mouth.cut = 0.0f;
+  mouth.cut = 0;
   if (person.long_hair) {
     for (const float side : {-1.0f, 1.0f})
-      figure.limb(Part::hair, side * 0.108f - 0.25f * look, y + 0.05f, 0.13f, side * 0.10f, 0.026f, 0.020f, colours.hair);
+      figure.limb(Part::hair, side * 0.108f - 0.25f * look, y + 0.05f, 0.13f, side * 0.10f, 0.026f, 0.020f,
+                  colours.hair);
   } else {
     for (const float side : {-1.0f, 1.0f})
       figure.ellipse(Part::hair, side * 0.104f - 0.25f * look, y + 0.035f, 0.020f, 0.040f, colours.hair);
@@ -188,8 +209,11 @@ Tones tones_of(const Rgb& colour, const Tint& tint) {
   return tones;
 }
 
-void append_person(std::vector<Shape>& shapes, const Person& person, int64_t index, const Pose& pose, const Tint& tint) {
-  const auto of = [](const std::vector<Palette::Entry>& palette, int64_t i) { return palette[static_cast<size_t>(i)].rgb; };
+void append_person(std::vector<Shape>& shapes, const Person& person, int64_t index, const Pose& pose,
+                   const Tint& tint) {
+  const auto of = [](const std::vector<Palette::Entry>& palette, int64_t i) {
+    return palette[static_cast<size_t>(i)].rgb;
+  };
   const Colours colours{.hat = of(Palette::clothes(), person.hat_colour),
                         .hair = of(Palette::hair(), person.hair_colour),
                         .skin = of(Palette::skin(), person.skin_colour),

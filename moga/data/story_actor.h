@@ -10,15 +10,15 @@ namespace moga {
 
 // Lengths in frame heights, angles in radians; the person's own measures are in heights of the person.
 struct Pose {
-  float u = 0, v = 0, scale = 1;  // where the feet would be in the picture, and the person's height there
-  float facing = 0;               // −1 left, 0 towards us, 1 right
-  float lift = 0, crouch = 0;     // of the feet, and of the legs' length
-  float bob = 0, lean = 0;        // breathing and steps; the head's tilt
-  float thigh[2] = {0, 0}, shin[2] = {0, 0};        // from hanging down, to the right
+  float u = 0, v = 0, scale = 1;              // where the feet would be in the picture, and the person's height there
+  float facing = 0;                           // −1 left, 0 towards us, 1 right
+  float lift = 0, crouch = 0;                 // of the feet, and of the legs' length
+  float bob = 0, lean = 0;                    // breathing and steps; the head's tilt
+  float thigh[2] = {0, 0}, shin[2] = {0, 0};  // from hanging down, to the right
   float arm[2] = {0.16f, 0.16f}, elbow[2] = {0.12f, 0.12f};  // left and right in the picture, outwards
-  bool swings = false;            // arms turn to the right, not outwards: walking
+  bool swings = false;                                       // arms turn to the right, not outwards: walking
   bool blinks = false;
-  bool shadow = false;            // the ground is in the picture
+  bool shadow = false;  // the ground is in the picture
 };
 
 // frame: within the shot. half_width: of the picture.

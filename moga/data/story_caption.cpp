@@ -21,16 +21,16 @@ struct PlaceWords {
   const char* where;  // "by the lake"
 };
 constexpr std::array<PlaceWords, index_of(Place::count)> kPlaces = {{{"the lake", "by the lake"},
-                                                               {"the city street", "in the city street"},
-                                                               {"the forest", "in the forest"},
-                                                               {"the beach", "on the beach"},
-                                                               {"the kitchen", "in the kitchen"},
-                                                               {"the snowy hills", "in the snowy hills"}}};
+                                                                     {"the city street", "in the city street"},
+                                                                     {"the forest", "in the forest"},
+                                                                     {"the beach", "on the beach"},
+                                                                     {"the kitchen", "in the kitchen"},
+                                                                     {"the snowy hills", "in the snowy hills"}}};
 constexpr std::array<const char*, index_of(Light::count)> kLights = {"by day", "at dusk"};
 constexpr std::array<const char*, index_of(Side::count)> kSides = {"on the left", "in the middle", "on the right"};
 constexpr std::array<const char*, index_of(HatKind::count)> kHats = {"cap", "top hat", "beanie", "sun hat"};
 constexpr std::array<const char*, index_of(ShotKind::count)> kKinds = {"wide shot", "medium shot", "close-up", "pan",
-                                                                 "two-shot"};
+                                                                       "two-shot"};
 
 std::string colour(const std::vector<Palette::Entry>& palette, int64_t index) {
   return palette[static_cast<size_t>(index)].name;
@@ -50,10 +50,10 @@ std::string deed(Dice& dice, Action action, Side side) {
     return side == Side::left ? "walks from left to right" : "walks from right to left";
   }
   static const std::array<std::vector<std::string>, index_of(Action::count)> verbs = {{{},
-                                                                                 {"waves", "waves a hand"},
-                                                                                 {"jumps", "jumps up and down"},
-                                                                                 {"turns around", "looks around"},
-                                                                                 {"stands still", "stands"}}};
+                                                                                       {"waves", "waves a hand"},
+                                                                                       {"jumps", "jumps up and down"},
+                                                                                       {"turns around", "looks around"},
+                                                                                       {"stands still", "stands"}}};
   return dice.pick(verbs[index_of(action)]) + " " + kSides[index_of(side)];
 }
 
@@ -64,7 +64,8 @@ std::string subject(Dice& dice, const Story& story, size_t index, size_t slot) {
   const bool introduced = story.first_shot(shot.persons[slot]) == static_cast<int64_t>(index);
   const std::string who = introduced ? person.name + ", " + looks(person) + "," : person.name;
   if (shot.kind == ShotKind::pan)
-    return who + (shot.sides[slot] == Side::right ? " walks left " : " walks right ") + kSides[index_of(shot.sides[slot])];
+    return who + (shot.sides[slot] == Side::right ? " walks left " : " walks right ") +
+           kSides[index_of(shot.sides[slot])];
   return who + " " + deed(dice, shot.actions[slot], shot.sides[slot]);
 }
 
@@ -79,15 +80,20 @@ std::string caption(Dice& dice, const Story& story, size_t index) {
   const std::string light = kLights[index_of(story.light)];
   const std::string kind = kKinds[index_of(shot.kind)];
   if (shot.persons.empty()) {
-    if (shot.kind == ShotKind::pan) return std::string("The camera pans over ") + place.name + " " + light + ", nobody is there.";
-    return capital("a wide shot of ") + place.name + " " + light + ", " + (dice.chance(0.5) ? "nobody is there." : "empty.");
+    if (shot.kind == ShotKind::pan)
+      return std::string("The camera pans over ") + place.name + " " + light + ", nobody is there.";
+    return capital("a wide shot of ") + place.name + " " + light + ", " +
+           (dice.chance(0.5) ? "nobody is there." : "empty.");
   }
   std::string people = subject(dice, story, index, 0);
   if (shot.persons.size() > 1) people += (dice.chance(0.5) ? ", and " : " while ") + subject(dice, story, index, 1);
   switch (dice.below(3)) {
-    case 0: return "A " + kind + " " + place.where + " " + light + ": " + people + ".";
-    case 1: return capital(place.where) + " " + light + ", " + kind + ". " + people + ".";
-    default: return capital(kind) + ", " + place.where + ", " + light + ": " + people + ".";
+    case 0:
+      return "A " + kind + " " + place.where + " " + light + ": " + people + ".";
+    case 1:
+      return capital(place.where) + " " + light + ", " + kind + ". " + people + ".";
+    default:
+      return capital(kind) + ", " + place.where + ", " + light + ": " + people + ".";
   }
 }
 
@@ -97,8 +103,7 @@ const char* hat_name(HatKind kind) { return kHats[index_of(kind)]; }
 
 void tell(Story& story) {
   Dice dice(story.seed, "captions");
-  for (size_t index = 0; index < story.shots.size(); ++index)
-    story.shots[index].caption = caption(dice, story, index);
+  for (size_t index = 0; index < story.shots.size(); ++index) story.shots[index].caption = caption(dice, story, index);
 }
 
 }  // namespace moga

@@ -16,11 +16,16 @@ struct Framing {
 };
 Framing framing_of(ShotKind kind, bool together) {
   switch (kind) {
-    case ShotKind::medium: return {1.12f, 0.40f, 0.42f, 0.06f};
-    case ShotKind::close_up: return {1.66f, 0.45f, 0.32f, 0.0f};
-    case ShotKind::two_shot: return {1.0f, 0.41f, 0.45f, 0.06f};
-    case ShotKind::pan: return {0.66f, 0.385f, 0.45f, 0.0f};
-    default: return {0.66f, 0.385f, together ? 0.45f : 0.55f, 0.13f};
+    case ShotKind::medium:
+      return {1.12f, 0.40f, 0.42f, 0.06f};
+    case ShotKind::close_up:
+      return {1.66f, 0.45f, 0.32f, 0.0f};
+    case ShotKind::two_shot:
+      return {1.0f, 0.41f, 0.45f, 0.06f};
+    case ShotKind::pan:
+      return {0.66f, 0.385f, 0.45f, 0.0f};
+    default:
+      return {0.66f, 0.385f, together ? 0.45f : 0.55f, 0.13f};
   }
 }
 
@@ -103,11 +108,20 @@ Pose pose_of(const StoryShot& shot, size_t slot, int64_t frame, float half_width
     return pose;
   }
   switch (shot.actions[slot]) {
-    case Action::walk: walk(pose, shot, side, frame, half_width, shot.kind == ShotKind::wide); break;
-    case Action::wave: wave(pose, side, frame); break;
-    case Action::jump: jump(pose, frame, framing.jump / pose.scale); break;
-    case Action::turn: pose.facing = std::sin(kTurn * time / 40); break;
-    default: break;
+    case Action::walk:
+      walk(pose, shot, side, frame, half_width, shot.kind == ShotKind::wide);
+      break;
+    case Action::wave:
+      wave(pose, side, frame);
+      break;
+    case Action::jump:
+      jump(pose, frame, framing.jump / pose.scale);
+      break;
+    case Action::turn:
+      pose.facing = std::sin(kTurn * time / 40);
+      break;
+    default:
+      break;
   }
   return pose;
 }

@@ -41,10 +41,14 @@ struct View {
 };
 View view_of(ShotKind kind) {
   switch (kind) {
-    case ShotKind::medium: return {0.30f, 1.40f, 0.55f, 0.010f};
-    case ShotKind::close_up: return {-0.35f, 1.80f, 0.53f, 0.018f};
-    case ShotKind::two_shot: return {-0.12f, 1.25f, 0.56f, 0.007f};
-    default: return {0, 1, kHorizon, 0};
+    case ShotKind::medium:
+      return {0.30f, 1.40f, 0.55f, 0.010f};
+    case ShotKind::close_up:
+      return {-0.35f, 1.80f, 0.53f, 0.018f};
+    case ShotKind::two_shot:
+      return {-0.12f, 1.25f, 0.56f, 0.007f};
+    default:
+      return {0, 1, kHorizon, 0};
   }
 }
 
@@ -53,8 +57,12 @@ Stage set_stage(const Story& story, c10::Device device) {
   const float half_width = 0.5f * static_cast<float>(story.config.width) / height;
   const auto margin = static_cast<int64_t>(std::lround(kPanoramaMargin * height));
   const int64_t width = story.config.width + 2 * margin;
-  Stage stage{.story = story, .device = device, .half_width = half_width,
-              .half_panorama = 0.5f * static_cast<float>(width) / height, .tint = {}, .layers = {}};
+  Stage stage{.story = story,
+              .device = device,
+              .half_width = half_width,
+              .half_panorama = 0.5f * static_cast<float>(width) / height,
+              .tint = {},
+              .layers = {}};
   const Scene scene = make_scene(story.place, story.light, story.seed, stage.half_panorama);
   stage.tint = scene.tint;
   for (const Layer& layer : scene.layers) {
@@ -104,7 +112,8 @@ Tensor look_at(const Stage& stage, const Panorama& layer, const StoryShot& shot,
   const Tensor y = (v - view.horizon) / zoom + kHorizon;
   const int64_t rows = config.height, columns = config.width;
   const Tensor grid = at::stack({(x / stage.half_panorama).expand({frames, rows, columns}),
-                                 (y * 2 - 1).view({1, -1, 1}).expand({frames, rows, columns})}, -1);
+                                 (y * 2 - 1).view({1, -1, 1}).expand({frames, rows, columns})},
+                                -1);
   const Tensor picture = blurred(layer.picture, view.blur * static_cast<float>(rows));
   return at::grid_sampler(picture.expand({frames, -1, -1, -1}), grid, 0, 1, false);
 }
@@ -139,8 +148,8 @@ void paint_shot(const Stage& stage, const StoryShot& shot, int64_t begin, int64_
 RenderedStory render_story(const Story& story, c10::Device device, bool with_parts, int64_t begin, int64_t end) {
   const StoryConfig& config = story.config;
   if (end < 0) end = config.frames;
-  check(0 <= begin && begin < end && end <= config.frames, "story frames [", begin, ", ", end, "), expected within [0, ",
-        config.frames, ")");
+  check(0 <= begin && begin < end && end <= config.frames, "story frames [", begin, ", ", end,
+        "), expected within [0, ", config.frames, ")");
   const at::NoGradGuard no_grad;
   const Stage stage = set_stage(story, device);
   const auto options = at::TensorOptions().device(device);

@@ -33,22 +33,35 @@ Shape& Brush::box(float u, float v, float top, float bottom, float half_height, 
 }
 
 Shape& Brush::line(float u0, float v0, float u1, float v1, float from, float to, const Rgb& colour) {
-  return add({.form = Form::capsule, .u = u0, .v = v0, .angle = std::atan2(v1 - v0, u1 - u0),
-              .a = std::hypot(u1 - u0, v1 - v0), .b = from, .c = to}, colour);
+  return add({.form = Form::capsule,
+              .u = u0,
+              .v = v0,
+              .angle = std::atan2(v1 - v0, u1 - u0),
+              .a = std::hypot(u1 - u0, v1 - v0),
+              .b = from,
+              .c = to},
+             colour);
 }
 
 Shape& Brush::ridge(float v, float amplitude, float frequency, float phase, int wave, const Rgb& top, const Rgb& low,
                     float depth) {
-  Shape shape{.form = Form::ridge, .v = v, .a = amplitude, .b = frequency, .c = phase,
-              .round = static_cast<float>(wave)};
+  Shape shape{
+      .form = Form::ridge, .v = v, .a = amplitude, .b = frequency, .c = phase, .round = static_cast<float>(wave)};
   shape.dark = times(top, ambient_), shape.light = times(low, ambient_);
   shade_down(shape, v - amplitude, v + depth);
   return shapes_.emplace_back(shape);
 }
 
 Shape& Brush::glow(float u, float v, float radius, const Rgb& colour, float opacity) {
-  Shape shape{.form = Form::ellipse, .u = u, .v = v, .a = radius, .b = radius, .softness = 2 * radius,
-              .opacity = opacity, .light = colour, .dark = colour};
+  Shape shape{.form = Form::ellipse,
+              .u = u,
+              .v = v,
+              .a = radius,
+              .b = radius,
+              .softness = 2 * radius,
+              .opacity = opacity,
+              .light = colour,
+              .dark = colour};
   return shapes_.emplace_back(shape);
 }
 
@@ -66,7 +79,8 @@ void Brush::round_tree(Dice& dice, float u, float foot, float height, const Rgb&
   ellipse(u - 0.62f * width + lean, top + 0.42f * height, 0.75f * width, 0.17f * height, lighter(leaves, 0.86f));
   ellipse(u + 0.62f * width + lean, top + 0.40f * height, 0.78f * width, 0.18f * height, lighter(leaves, 0.92f));
   ellipse(u + lean, top + 0.27f * height, 1.02f * width, 0.25f * height, leaves);
-  ellipse(u - 0.3f * width + lean, top + 0.18f * height, 0.5f * width, 0.11f * height, lighter(leaves, 1.14f)).opacity = 0.6f;
+  ellipse(u - 0.3f * width + lean, top + 0.18f * height, 0.5f * width, 0.11f * height, lighter(leaves, 1.14f)).opacity =
+      0.6f;
 }
 
 void Brush::pine(float u, float foot, float height, const Rgb& needles, bool snow) {
@@ -76,7 +90,8 @@ void Brush::pine(float u, float foot, float height, const Rgb& needles, bool sno
     const float v = foot - (0.25f + 0.24f * static_cast<float>(tier)) * height;
     const float width = (0.23f - 0.055f * static_cast<float>(tier)) * height;
     box(u, v, 0.01f * height, width, half, lighter(needles, 0.85f + 0.12f * static_cast<float>(tier)), 0.01f * height);
-    if (snow) box(u, v - 0.35f * half, 0.008f * height, 0.62f * width, 0.62f * half, {0.96f, 0.98f, 1.0f}, 0.01f * height);
+    if (snow)
+      box(u, v - 0.35f * half, 0.008f * height, 0.62f * width, 0.62f * half, {0.96f, 0.98f, 1.0f}, 0.01f * height);
   }
 }
 
@@ -96,7 +111,8 @@ void Brush::palm(Dice& dice, float u, float foot, float height) {
 
 void Brush::cloud(Dice& dice, float u, float v, float size, const Rgb& colour) {
   const float flat = dice.between(0.85, 1.15);
-  for (const auto& [x, y, r] : {std::array{-0.55f, 0.05f, 0.42f}, {0.6f, 0.06f, 0.40f}, {-0.1f, -0.18f, 0.55f}, {0.3f, -0.08f, 0.45f}}) {
+  for (const auto& [x, y, r] :
+       {std::array{-0.55f, 0.05f, 0.42f}, {0.6f, 0.06f, 0.40f}, {-0.1f, -0.18f, 0.55f}, {0.3f, -0.08f, 0.45f}}) {
     Shape& puff = ellipse(u + x * size, v + y * size * flat, r * size, 0.62f * r * size, colour);
     puff.light = colour, puff.dark = times(colour, {0.82f, 0.84f, 0.92f});
     puff.cut = (0.12f - y * flat) * size;

@@ -13,8 +13,20 @@ namespace {
 using at::Tensor;
 
 // Rows of the table that holds the numbers of one shape in one frame.
-enum Row : int64_t { kX = 0, kY = 3, kSize = 6, kCut = 12, kShade = 13, kRim = 16, kInverseRimWidth, kInverseSoftness,
-                     kOpacity, kDark = 20, kSpan = 24, kRows = 28 };
+enum Row : int64_t {
+  kX = 0,
+  kY = 3,
+  kSize = 6,
+  kCut = 12,
+  kShade = 13,
+  kRim = 16,
+  kInverseRimWidth,
+  kInverseSoftness,
+  kOpacity,
+  kDark = 20,
+  kSpan = 24,
+  kRows = 28
+};
 
 struct Box {
   float left = 1e9f, top = 1e9f, right = -1e9f, bottom = -1e9f;
@@ -27,7 +39,8 @@ struct Box {
 // The extent in the shape's own axes.
 Box own_extent(const Shape& shape) {
   switch (shape.form) {
-    case Form::ellipse: return {-shape.a, -shape.b, shape.a, std::min(shape.b, shape.cut)};
+    case Form::ellipse:
+      return {-shape.a, -shape.b, shape.a, std::min(shape.b, shape.cut)};
     case Form::capsule: {
       const float r = std::max(shape.b, shape.c);
       return {-r, -r, shape.a + r, r};
@@ -36,7 +49,8 @@ Box own_extent(const Shape& shape) {
       const float w = std::max(shape.a, shape.b);
       return {-w, -shape.c, w, std::min(shape.c, shape.cut)};
     }
-    case Form::ridge: return {-1e3f, -std::abs(shape.a), 1e3f, 1e3f};
+    case Form::ridge:
+      return {-1e3f, -std::abs(shape.a), 1e3f, 1e3f};
   }
   fail("unknown form of a shape");
 }
@@ -58,7 +72,9 @@ void write_numbers(const Shape& shape, float pixel, float* row) {
   row[kY] = -sine, row[kY + 1] = cosine, row[kY + 2] = sine * shape.u - cosine * shape.v;
   float* size = row + kSize;
   switch (shape.form) {
-    case Form::ellipse: size[0] = 1 / shape.a, size[1] = 1 / shape.b; break;
+    case Form::ellipse:
+      size[0] = 1 / shape.a, size[1] = 1 / shape.b;
+      break;
     case Form::capsule:
       size[0] = 1 / std::max(shape.a, 1e-6f), size[1] = shape.a, size[2] = shape.b, size[3] = shape.c - shape.b;
       break;
@@ -68,10 +84,12 @@ void write_numbers(const Shape& shape, float pixel, float* row) {
       size[3] = shape.c, size[4] = shape.round;
       break;
     }
-    case Form::ridge: size[0] = shape.a, size[1] = shape.b, size[2] = shape.c; break;
+    case Form::ridge:
+      size[0] = shape.a, size[1] = shape.b, size[2] = shape.c;
+      break;
   }
   row[kCut] = shape.cut;
-  std::copy_n(shape.shade, 3, row + kShade);
+  row[kShade] = shape.shade[1], row[kShade + 1] = shape.shade[2], row[kShade + 2] = shape.shade[0];
   row[kRim] = shape.rim, row[kInverseRimWidth] = 1 / shape.rim_width;
   row[kInverseSoftness] = 1 / (shape.softness + pixel), row[kOpacity] = shape.opacity;
   for (int channel = 0; channel < 3; ++channel) {

@@ -5,7 +5,8 @@
 // that one set of operations paints it in all T frames, inside the box that holds it; its numbers for all frames move
 // to the device in one copy. Coverage is clamp(1/2 − distance / softness), colour runs from `dark` to `light`:
 //
-//   colour = dark + m · (light − dark),   m = shade[0] + shade[1]·u + shade[2]·v − rim · clamp(1 + distance / rim_width)
+//   colour = dark + m · (light − dark),   m = shade[0] + shade[1]·u + shade[2]·v − rim · clamp(1 + distance /
+//   rim_width)
 //
 // Knows nothing of persons and places.
 #pragma once
@@ -27,8 +28,8 @@ struct Shape {
   // box: half widths a at the top and b at the bottom, half height c, corner radius `round`.
   // ridge: all below v − a·wave(b·u + c); wave by `round`: 0 smooth, 1 peaks, 2 bumps.
   float a = 0, b = 0, c = 0, round = 0;
-  float cut = 1e3f;     // only where the own y is at most this
-  float softness = 0;   // width of the edge beyond that of antialiasing
+  float cut = 1e3f;    // only where the own y is at most this
+  float softness = 0;  // width of the edge beyond that of antialiasing
   float opacity = 1;
   Rgb light{}, dark{};
   float shade[3] = {1, 0, 0};

@@ -78,11 +78,14 @@ class AttendFunction : public torch::autograd::Function<AttendFunction> {
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     const Rows &query = call->grouping.query, &key = call->grouping.key;
     const at::Tensor &q = kept[0], &k = kept[1], &v = kept[2], &output = kept[3];
-    const auto gradients = call->backend.backward(
-        gather(grads[0], query).contiguous(), gather(q, query), gather(k, key), gather(v, key), gather(output, query),
-        {kept.begin() + 4, kept.end()}, call->grouping);
-    return {accumulate(gradients[0], query, q.size(0)), accumulate(gradients[1], key, k.size(0)),
-            accumulate(gradients[2], key, v.size(0)), {}, {}};
+    const auto gradients =
+        call->backend.backward(gather(grads[0], query).contiguous(), gather(q, query), gather(k, key), gather(v, key),
+                               gather(output, query), {kept.begin() + 4, kept.end()}, call->grouping);
+    return {accumulate(gradients[0], query, q.size(0)),
+            accumulate(gradients[1], key, k.size(0)),
+            accumulate(gradients[2], key, v.size(0)),
+            {},
+            {}};
   }
 };
 
@@ -91,8 +94,8 @@ void check_rows(const Rows& rows, int64_t available, const at::Tensor& q, const 
         "attend: ", what, " offsets must be int32 on ", q.device());
   check(!rows.index.defined() || (rows.index.scalar_type() == at::kLong && rows.index.device() == q.device()),
         "attend: ", what, " index must be int64 on ", q.device());
-  check(rows.repeated || rows.count <= available,
-        "attend: groups have ", rows.count, " ", what, " rows, there are only ", available);
+  check(rows.repeated || rows.count <= available, "attend: groups have ", rows.count, " ", what,
+        " rows, there are only ", available);
 }
 
 void check_call(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {

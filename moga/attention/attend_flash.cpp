@@ -28,12 +28,13 @@ GroupedAttention forward(const at::Tensor& q, const at::Tensor& k, const at::Ten
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (nothing_to_do(grouping))
     return {at::zeros_like(q, at::MemoryFormat::Contiguous),
-            at::full({q.size(0), q.size(1)}, -kInfinity, q.options().dtype(at::kFloat)), {}};
+            at::full({q.size(0), q.size(1)}, -kInfinity, q.options().dtype(at::kFloat)),
+            {}};
   check(grouping.groups() <= kMostGroups, "attention backend flash serves up to ", kMostGroups, " groups, got ",
         grouping.groups());
   const auto [output, lse, rng_state, unused, mask] = at::_flash_attention_forward(
-      dense_rows(q), dense_rows(k), dense_rows(v), grouping.query.offsets, grouping.key.offsets,
-      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false,
+      dense_rows(q), dense_rows(k), dense_rows(v), grouping.query.offsets, grouping.key.offsets, grouping.query.longest,
+      grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false,
       /*return_debug_mask=*/false, attention_scale(q));
   // lse is [H, nq], and +inf for a query without keys
   const at::Tensor rows = lse.masked_fill(lse == kInfinity, -kInfinity).transpose(0, 1).contiguous();
@@ -47,9 +48,9 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, 
     return {at::zeros_like(q, at::MemoryFormat::Contiguous), at::zeros_like(k, at::MemoryFormat::Contiguous),
             at::zeros_like(v, at::MemoryFormat::Contiguous)};
   const auto [dq, dk, dv] = at::_flash_attention_backward(
-      grad, dense_rows(q), dense_rows(k), dense_rows(v), output, saved[0], grouping.query.offsets,
-      grouping.key.offsets, grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false,
-      saved[1], saved[2], attention_scale(q));
+      grad, dense_rows(q), dense_rows(k), dense_rows(v), output, saved[0], grouping.query.offsets, grouping.key.offsets,
+      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false, saved[1], saved[2],
+      attention_scale(q));
   return {dq, dk, dv};
 }
 

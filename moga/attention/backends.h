@@ -1,6 +1,7 @@
 // What an attention backend is to attend.cpp: forward and backward over rows that already lie in group order.
 //
-//   group g: q[qo[g] … qo[g+1]) attends to k, v[ko[g] … ko[g+1]),  qo = grouping.query.offsets, ko = grouping.key.offsets
+//   group g: q[qo[g] … qo[g+1]) attends to k, v[ko[g] … ko[g+1]),  qo = grouping.query.offsets, ko =
+//   grouping.key.offsets
 //
 // Gathering and scattering of rows, checks and autograd are attend.cpp's; the reference does without this seam.
 #pragma once

@@ -18,8 +18,8 @@ void VideoShape::validate() const {
         rows, "×", columns);
   if (shot_frames.empty()) return;
   for (const int64_t length : shot_frames) check(length > 0, "a shot has at least one latent frame, got ", length);
-  check(begin_of_shot(shots()) == frames, "shots have ", begin_of_shot(shots()), " latent frames in all, the video has ",
-        frames);
+  check(begin_of_shot(shots()) == frames, "shots have ", begin_of_shot(shots()),
+        " latent frames in all, the video has ", frames);
 }
 
 int64_t Layout::tokens() const {

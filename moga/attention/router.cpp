@@ -37,8 +37,8 @@ class RouterLogits : public torch::autograd::Function<RouterLogits> {
 
 // argmax with the lowest index on a tie, which at::argmax leaves open. A row of NaN goes to the last group.
 at::Tensor first_argmax(const at::Tensor& p) {
-  const at::Tensor numbers = at::arange(p.size(1), p.options().dtype(at::kLong));
-  return at::where(p == p.amax(1, /*keepdim=*/true), numbers, p.size(1) - 1).amin(1);
+  const at::Tensor numbers = at::arange(p.size(1), p.options().dtype(at::kLong)).expand_as(p);
+  return numbers.masked_fill(p != p.amax(1, /*keepdim=*/true), p.size(1) - 1).amin(1);
 }
 
 void check_gate(const std::string& gate) {

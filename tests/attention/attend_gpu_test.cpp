@@ -22,12 +22,13 @@ void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t s
                     run_attention(at, "reference", at::kDouble, heads, size, kGpu), 2.0, 1e-4);
 }
 
-// CUDA's graph capture by name: tests link neither libcudart nor libc10_cuda.
-int cuda_call(const char* name, void* stream, void* argument) {
+// A function of the CUDA runtime by name: tests link neither libcudart nor libc10_cuda.
+template <class Function>
+Function* cuda_function(const char* name) {
   void* library = dlopen("libcudart.so.13", RTLD_LAZY | RTLD_NOLOAD);
   void* symbol = dlsym(library ? library : RTLD_DEFAULT, name);
-  EXPECT_NE(symbol, nullptr) << name;
-  return symbol ? reinterpret_cast<int (*)(void*, void*)>(symbol)(stream, argument) : -1;
+  if (!symbol) throw std::runtime_error(std::string("no ") + name);
+  return reinterpret_cast<Function*>(symbol);
 }
 
 // Runs `work` three times on a stream of its own, the last time under capture; what that throws is a synchronisation.
@@ -38,9 +39,8 @@ testing::AssertionResult captures(const std::function<void()>& work) {
   work();
   work();
   device.synchronizeDevice(kGpu.index());
-  void* const relaxed = reinterpret_cast<void*>(2);
-  void* graph = nullptr;
-  if (cuda_call("cudaStreamBeginCapture", stream.native_handle(), relaxed) != 0)
+  constexpr int kRelaxed = 2;
+  if (cuda_function<int(void*, int)>("cudaStreamBeginCapture")(stream.native_handle(), kRelaxed) != 0)
     return testing::AssertionFailure() << "capture did not begin";
   std::string failure;
   try {
@@ -48,7 +48,9 @@ testing::AssertionResult captures(const std::function<void()>& work) {
   } catch (const std::exception& error) {
     failure = error.what();
   }
-  const int ended = cuda_call("cudaStreamEndCapture", stream.native_handle(), &graph);
+  void* graph = nullptr;
+  const int ended = cuda_function<int(void*, void**)>("cudaStreamEndCapture")(stream.native_handle(), &graph);
+  if (graph) cuda_function<int(void*)>("cudaGraphDestroy")(graph);
   if (!failure.empty()) return testing::AssertionFailure() << failure;
   if (ended != 0 || !graph) return testing::AssertionFailure() << "capture ended with error " << ended;
   return testing::AssertionSuccess();

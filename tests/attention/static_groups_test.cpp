@@ -63,8 +63,7 @@ std::set<std::pair<int64_t, int64_t>> pairs(const Grouping& grouping) {
   const int64_t *queries = grouping.query.index.data_ptr<int64_t>(), *keys = grouping.key.index.data_ptr<int64_t>();
   for (int64_t g = 0; g < grouping.groups(); ++g)
     for (int64_t i = query[g]; i < query[g + 1]; ++i)
-      for (int64_t j = key[g]; j < key[g + 1]; ++j)
-        EXPECT_TRUE(result.emplace(queries[i], keys[j]).second);
+      for (int64_t j = key[g]; j < key[g + 1]; ++j) EXPECT_TRUE(result.emplace(queries[i], keys[j]).second);
   return result;
 }
 

@@ -25,8 +25,8 @@ VisualAttentionConfig small_config() {
 // Inputs of a layout: q, k, v, x, router weight and bias.
 Tensors inputs(const Layout& layout, int64_t heads, int64_t size, int64_t groups) {
   const int64_t n = layout.tokens(), width = heads * size;
-  return {random({n, heads, size}, 1), random({n, heads, size}, 2), random({n, heads, size}, 3), random({n, width}, 4),
-          random({groups, width}, 5),  random({groups}, 6)};
+  return {random({n, heads, size}, 1), random({n, heads, size}, 2), random({n, heads, size}, 3),
+          random({n, width}, 4),       random({groups, width}, 5),  random({groups}, 6)};
 }
 
 at::Tensor run(const Tensors& in, const Layout& layout, const VisualAttentionConfig& config) {
@@ -90,8 +90,7 @@ TEST(VisualAttention, PackedBatchEqualsSingleVideos) {
     EXPECT_TRUE(close(packed, singles, 1e-14));
     const auto a = torch::autograd::grad({packed}, in, {grad}, std::nullopt, false, /*allow_unused=*/true);
     const auto b = torch::autograd::grad({singles}, in, {grad}, std::nullopt, false, /*allow_unused=*/true);
-    for (size_t i = 0; i < in.size(); ++i)
-      EXPECT_TRUE(!a[i].defined() || close(a[i], b[i], 1e-13)) << kind << " " << i;
+    for (size_t i = 0; i < in.size(); ++i) EXPECT_TRUE(!a[i].defined() || close(a[i], b[i], 1e-13)) << kind << " " << i;
   }
 }
 

@@ -76,9 +76,9 @@ Cuda find_cuda() {
     return cuda;
   }
   if (const std::string reason = load_torch_cuda(); !reason.empty()) {
-    cuda.missing = "PyTorch's CUDA library cannot be loaded (" + reason + "); it comes with the full torch wheel";
+    cuda.missing = "PyTorch's CUDA library cannot be loaded (" + reason + "); install the full torch wheel";
   } else if (!at::globalContext().hasCUDA()) {
-    cuda.missing = "PyTorch's CUDA library was loaded too late or cannot use this driver";
+    cuda.missing = "PyTorch's CUDA library cannot use this driver, or was loaded after ATen had looked for it";
   }
   return cuda;
 }

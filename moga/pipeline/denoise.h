@@ -1,0 +1,33 @@
+// Denoising: captions and noise → latents, for a batch of videos of any sizes, packed into one sequence of tokens.
+//
+// With guidance every video is in the batch twice, with its captions and with its negative prompt, so that a sampler
+// step is one evaluation of the transformer. Decoding is generate.h's.
+#pragma once
+
+#include "moga/core/check.h"
+#include "moga/pipeline/models.h"
+
+namespace moga {
+
+// Thrown when Ctrl-C or SIGTERM arrived (core/interrupt.h): long work ends here and nothing half-written stays.
+class Interrupted : public Error {
+ public:
+  Interrupted() : Error("interrupted") {}
+};
+void stop_if_interrupted();
+
+struct VideoRequest {
+  VideoShape shape;                   // latent frames, token rows and columns, shots
+  std::vector<std::string> captions;  // one a shot
+  std::string negative_prompt;
+  int64_t seed = 0;                   // of the noise, which is drawn on the CPU: alike on every device
+};
+
+// The shape of a video of this many pixels and shots; throws when a side is not a multiple of 16.
+VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>& latent_shot_frames);
+
+// Normalised latents, one a request: float32 [z, F, 2·rows, 2·columns] on the models' device.
+std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests,
+                                const SamplerConfig& sampler);
+
+}  // namespace moga

@@ -1,0 +1,117 @@
+// Headers only: no weight is loaded and no frame decoded.
+#include "moga/pipeline/describe.h"
+
+#include <map>
+
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/log.h"
+#include "moga/core/safetensors.h"
+#include "moga/data/script.h"
+#include "moga/data/video.h"
+#include "moga/model/vae.h"
+
+namespace moga {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string join(const std::vector<int64_t>& numbers, const char* between) {
+  std::string text;
+  for (const int64_t number : numbers) text += (text.empty() ? "" : between) + std::to_string(number);
+  return text;
+}
+
+// "1,234,567"
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  return text;
+}
+
+struct Weights {
+  int64_t tensors = 0, parameters = 0, bytes = 0;
+  std::map<std::string, int64_t> dtypes;  // name → parameters
+};
+
+Weights count_weights(const Safetensors& file) {
+  Weights weights;
+  for (const std::string& name : file.names()) {
+    int64_t size = 1;
+    for (const int64_t side : file.shape(name)) size *= side;
+    ++weights.tensors;
+    weights.parameters += size;
+    weights.bytes += size * static_cast<int64_t>(c10::elementSize(file.dtype(name)));
+    weights.dtypes[dtype_name(file.dtype(name))] += size;
+  }
+  return weights;
+}
+
+std::string summary(const Weights& weights) {
+  std::string dtypes;
+  for (const auto& [name, parameters] : weights.dtypes) dtypes += (dtypes.empty() ? "" : " + ") + name;
+  return std::to_string(weights.tensors) + " tensors, " + grouped(weights.parameters) + " values, " + dtypes + ", " +
+         format_bytes(static_cast<double>(weights.bytes));
+}
+
+std::string describe_tensors(const fs::path& path) {
+  const Safetensors file(path);
+  std::string text = path.string() + ": " + summary(count_weights(file)) + "\n";
+  for (const auto& [key, value] : file.metadata())
+    text += "  " + key + " = " + (value.size() > 80 ? value.substr(0, 77) + "..." : value) + "\n";
+  for (const std::string& name : file.names())
+    text += "  " + name + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
+  return text;
+}
+
+bool holds_weights(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().extension() == ".safetensors") return true;
+  return false;
+}
+
+std::string describe_folder(const fs::path& folder) {
+  std::string parts;
+  for (const char* part : {"transformer", "text_encoder", "vae"})
+    if (fs::is_directory(folder / part) && holds_weights(folder / part))
+      parts += "  " + std::string(part) + ": " + summary(count_weights(Safetensors(folder / part))) + "\n";
+  if (fs::exists(folder / "tokenizer" / "spiece.model"))
+    parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) + "\n";
+  if (!parts.empty()) return folder.string() + ": a model folder\n" + parts;
+  check(holds_weights(folder), folder.string(), ": neither a model folder nor one with safetensors");
+  return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";
+}
+
+std::string describe_script(const fs::path& path) {
+  const Script script = load_script(path);
+  const auto shots = script.latent_shot_frames();
+  int64_t latent = 0;
+  for (const int64_t frames : shots) latent += frames;
+  std::ostringstream text;
+  text << path.string() << ": script \"" << script.title << "\", " << script.size[0] << "x" << script.size[1] << ", "
+       << shots.size() << " shots of " << join(shots, " + ") << " latent frames, " << pixel_frames(latent)
+       << " frames at " << script.fps << " a second\n";
+  return text.str();
+}
+
+std::string describe_video(const fs::path& path) {
+  const VideoInfo info = open_video(path)->info();
+  std::ostringstream text;
+  text << path.string() << ": video, " << info.width << "x" << info.height << ", " << info.fps << " frames a second";
+  if (info.frames > 0) text << ", " << info.frames << " frames";
+  text << "\n";
+  return text.str();
+}
+
+}  // namespace
+
+std::string describe(const fs::path& path) {
+  check(fs::exists(path), path.string(), ": no such file or folder");
+  if (fs::is_directory(path)) return describe_folder(path);
+  const std::string extension = path.extension().string();
+  if (extension == ".safetensors") return describe_tensors(path);
+  if (extension == ".toml") return describe_script(path);
+  return describe_video(path);
+}
+
+}  // namespace moga

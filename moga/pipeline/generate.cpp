@@ -1,0 +1,65 @@
+// A script's way through the models: each line of generate() is a stage, and the stages' own files say how they work
+// (denoise.h, moga/model/vae.h, moga/data/video.h).
+#include "moga/pipeline/generate.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/log.h"
+#include "moga/data/image.h"
+#include "moga/data/video.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kSheetColumns = 5;
+
+VideoRequest make_request(const Script& script) {
+  VideoRequest request;
+  request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
+  request.captions = script.captions();
+  request.negative_prompt = script.negative_prompt;
+  request.seed = script.seed;
+  return request;
+}
+
+}  // namespace
+
+void generate(const Script& script, Models& models, const SamplerConfig& sampler, const FrameSink& sink) {
+  script.validate();
+  const VideoRequest request = make_request(script);
+  const at::Tensor latent = denoise(models, {request}, sampler).front();
+  decode_frames(models.vae, latent, sink);
+}
+
+void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
+  const at::NoGradGuard no_grad;
+  Progress progress("decode", pixel_frames(latent.size(1)), "frame");
+  vae->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {
+    stop_if_interrupted();
+    sink(to_uint8(frames[0]));
+    progress.advance(frames.size(2));
+  });
+}
+
+std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames) {
+  std::vector<int64_t> result;
+  for (const int64_t frames : latent_shot_frames) result.push_back(result.empty() ? pixel_frames(frames) : 4 * frames);
+  return result;
+}
+
+GeneratedFiles generate_files(const Script& script, Models& models, const SamplerConfig& sampler,
+                              const std::filesystem::path& path) {
+  GeneratedFiles files{path, std::filesystem::path(path).replace_extension(".png")};
+  const auto writer = make_video_writer(path, script.size[0], script.size[1], static_cast<double>(script.fps));
+  ContactSheet sheet(pixel_shot_frames(script.latent_shot_frames()), kSheetColumns);
+  generate(script, models, sampler, [&](const at::Tensor& frames) {
+    writer->write(frames);
+    sheet.add(frames);
+    files.frames += frames.size(0);
+  });
+  writer->finish();
+  save_png(files.sheet, sheet.image());
+  return files;
+}
+
+}  // namespace moga

@@ -1,0 +1,32 @@
+// From a shot script to a video: the whole way, as one function.
+#pragma once
+
+#include "moga/data/script.h"
+#include "moga/pipeline/denoise.h"
+
+namespace moga {
+
+// Gets the next frames, uint8 [T, 3, Y, X], in order, as they are decoded.
+using FrameSink = std::function<void(const at::Tensor& frames)>;
+
+// Captions → text embeddings → latents → frames. The video has 1 + 4 (F - 1) frames, F latent frames in all shots
+// (Script::latent_shot_frames). Memory does not grow with duration after denoising.
+void generate(const Script& script, Models& models, const SamplerConfig& sampler, const FrameSink& sink);
+
+// A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame.
+void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink);
+
+// Pixel frames of each shot: 4 a latent frame, but for the first of the video, which is one.
+std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames);
+
+struct GeneratedFiles {
+  std::filesystem::path video;
+  std::filesystem::path sheet;  // contact sheet, a row a shot
+  int64_t frames = 0;
+};
+
+// generate() into `path` (.mp4 or .y4m) with a contact sheet beside it (.png). Both are whole or absent.
+GeneratedFiles generate_files(const Script& script, Models& models, const SamplerConfig& sampler,
+                              const std::filesystem::path& path);
+
+}  // namespace moga

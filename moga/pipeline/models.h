@@ -1,0 +1,37 @@
+// Models: the parts that turn a script into a video, loaded from one folder in diffusers' layout.
+//
+//   tokenizer/spiece.model   text_encoder/   transformer/   vae/   scheduler/scheduler_config.json
+//
+// Each of text_encoder, transformer and vae holds a config.json and safetensors. What is done with the parts is in
+// denoise.h and generate.h.
+#pragma once
+
+#include <filesystem>
+
+#include "moga/model/text_encoder.h"
+#include "moga/model/tokenizer.h"
+#include "moga/model/transformer.h"
+#include "moga/model/vae.h"
+#include "moga/sampler/solver.h"
+
+namespace moga {
+
+struct Models {
+  Tokenizer tokenizer;
+  TextEncoder text_encoder;
+  Transformer transformer;
+  Vae vae;                // float32: its decoder shows every rounding error
+  SamplerConfig sampler;  // what the model's makers recommend
+  at::Device device;
+  at::ScalarType dtype;   // of text encoder and transformer
+};
+
+// Throws one line that names the part that is missing, or two parts that do not fit each other. `attention`, when
+// given, replaces the attention backend of the transformer's config.
+Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
+                   const std::string& attention = "");
+
+// scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name).
+SamplerConfig load_sampler_config(const std::filesystem::path& path);
+
+}  // namespace moga

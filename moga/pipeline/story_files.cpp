@@ -1,0 +1,54 @@
+// Rendering is cut into pieces of a few frames, so that memory does not grow with a story's length.
+#include "moga/pipeline/story_files.h"
+
+#include "moga/core/config.h"
+#include "moga/core/files.h"
+#include "moga/data/image.h"
+#include "moga/data/story_render.h"
+#include "moga/data/video.h"
+#include "moga/pipeline/generate.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kPieceFrames = 16;
+constexpr int64_t kSheetColumns = 5;
+
+}  // namespace
+
+Script story_script(const Story& story) {
+  Script script;
+  script.title = "Story " + std::to_string(story.seed);
+  script.size = {story.config.width, story.config.height};
+  script.fps = kStoryFps;
+  script.seed = static_cast<int64_t>(story.seed);
+  const auto frames = pixel_shot_frames(story.latent_shot_frames());
+  for (size_t i = 0; i < frames.size(); ++i) {
+    Shot shot;
+    shot.caption = story.shots[i].caption;
+    shot.frames = frames[i];
+    script.shot.push_back(shot);
+  }
+  return script;
+}
+
+StoryFiles write_story(const Story& story, const std::filesystem::path& folder) {
+  const std::string stem = "story-" + std::to_string(story.seed);
+  const StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml")};
+  const StoryConfig& config = story.config;
+  const auto writer = make_video_writer(files.video, config.width, config.height, kStoryFps);
+  ContactSheet sheet(pixel_shot_frames(story.latent_shot_frames()), kSheetColumns);
+  for (int64_t begin = 0; begin < config.frames; begin += kPieceFrames) {
+    stop_if_interrupted();
+    const int64_t end = std::min(config.frames, begin + kPieceFrames);
+    const at::Tensor frames = to_uint8(render_story(story, at::kCPU, false, begin, end).video);
+    writer->write(frames);
+    sheet.add(frames);
+  }
+  writer->finish();
+  save_png(files.sheet, sheet.image());
+  write_text(files.script, to_toml(story_script(story)));
+  return files;
+}
+
+}  // namespace moga

@@ -1,0 +1,23 @@
+// Stories as files: what the procedural world draws, beside what a model makes of the same captions.
+#pragma once
+
+#include <filesystem>
+
+#include "moga/data/script.h"
+#include "moga/data/story.h"
+
+namespace moga {
+
+constexpr int64_t kStoryFps = 16;
+
+// The story as a shot script: its captions and lengths, so that `moga generate` makes the same story.
+Script story_script(const Story& story);
+
+struct StoryFiles {
+  std::filesystem::path video, sheet, script;
+};
+
+// Renders the story to <folder>/story-<seed>.mp4, .png (contact sheet) and .toml (script).
+StoryFiles write_story(const Story& story, const std::filesystem::path& folder);
+
+}  // namespace moga

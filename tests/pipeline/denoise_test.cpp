@@ -1,0 +1,78 @@
+// Denoising a packed batch equals denoising each video alone; guidance, seeds and interrupts do what they say.
+#include "moga/pipeline/denoise.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/interrupt.h"
+#include "tests/pipeline/tiny_folder.h"
+#include "tests/support/compare.h"
+
+namespace moga {
+namespace {
+
+VideoRequest request_of(int64_t width, std::vector<int64_t> shots, int64_t seed) {
+  VideoRequest request;
+  request.shape = video_shape(width, 32, shots);
+  for (size_t i = 0; i < shots.size(); ++i) request.captions.push_back("Mara waves " + std::to_string(i));
+  request.negative_prompt = "blurred";
+  request.seed = seed;
+  return request;
+}
+
+TEST(Denoise, ABatchEqualsItsVideosAlone) {
+  Models models = test::tiny_models();
+  const std::vector<VideoRequest> requests = {request_of(48, {3, 2}, 1), request_of(32, {2}, 2)};
+  const auto batch = denoise(models, requests, models.sampler);
+  ASSERT_EQ(batch.size(), 2u);
+  EXPECT_EQ(batch[0].sizes(), (at::IntArrayRef{4, 5, 4, 6}));
+  EXPECT_EQ(batch[1].sizes(), (at::IntArrayRef{4, 2, 4, 4}));
+  for (size_t i = 0; i < 2; ++i)
+    EXPECT_TRUE(test::close(batch[i], denoise(models, {requests[i]}, models.sampler)[0], 1e-5));
+}
+
+TEST(Denoise, GuidanceLeadsFromTheNegativePromptToTheCaptions) {
+  Models models = test::tiny_models();
+  VideoRequest request = request_of(32, {2}, 1);
+  SamplerConfig once = models.sampler;
+  once.steps = 1;
+  const auto latent_with = [&](double guidance) {
+    once.guidance = guidance;
+    return denoise(models, {request}, once)[0];
+  };
+  const at::Tensor plain = latent_with(1.0), three = latent_with(3.0);
+  request.captions = {request.negative_prompt};
+  const at::Tensor negative = latent_with(1.0);
+  EXPECT_GT(test::difference(plain, negative).relative, 1e-6);
+  EXPECT_TRUE(test::close(three - negative, 3.0 * (plain - negative), 1e-2));
+}
+
+TEST(Denoise, IsGivenByTheSeed) {
+  Models models = test::tiny_models();
+  const auto latent = [&](int64_t seed) { return denoise(models, {request_of(32, {2}, seed)}, models.sampler)[0]; };
+  EXPECT_TRUE(at::equal(latent(1), latent(1)));
+  EXPECT_FALSE(at::equal(latent(1), latent(2)));
+}
+
+TEST(Denoise, EndsWhenInterrupted) {
+  Models models = test::tiny_models();
+  set_interrupted(true);
+  EXPECT_THROW(denoise(models, {request_of(32, {2}, 1)}, models.sampler), Interrupted);
+  set_interrupted(false);
+}
+
+TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
+  Models models = test::tiny_models();
+  VideoRequest request = request_of(32, {2}, 1);
+  request.captions.push_back("one too many");
+  EXPECT_THROW(denoise(models, {request}, models.sampler), Error);
+  try {
+    video_shape(40, 32, {1});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "a video of 40x32 does not fit the model: width and height must be multiples of 16");
+  }
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,42 @@
+// What a path holds is said without loading it; what is nothing of ours gets one line.
+#include "moga/pipeline/describe.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/safetensors.h"
+#include "moga/data/video.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace moga {
+namespace {
+
+TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
+  test::Folder folder;
+  const std::string model = describe(test::tiny_folder());
+  for (const char* part : {"a model folder", "transformer: ", "text_encoder: ", "vae: ", "tokenizer: ", "float32"})
+    EXPECT_NE(model.find(part), std::string::npos) << model;
+  save_safetensors(folder / "a.safetensors", {{"weight", at::zeros({1000, 2}, at::kBFloat16)}}, {{"made", "here"}});
+  const std::string tensors = describe(folder / "a.safetensors");
+  EXPECT_NE(tensors.find("1 tensors, 2,000 values, bfloat16"), std::string::npos) << tensors;
+  EXPECT_NE(tensors.find("weight  bfloat16 [1000, 2]"), std::string::npos) << tensors;
+  write_text(folder / "a.toml", "title = \"T\"\nsize = [32, 16]\n[[shot]]\ncaption = \"c\"\nframes = 9\n");
+  EXPECT_NE(describe(folder / "a.toml").find("1 shots of 3 latent frames, 9 frames at 16"), std::string::npos);
+  const auto writer = make_video_writer(folder / "a.y4m", 32, 16, 8);
+  writer->write(at::zeros({2, 3, 16, 32}, at::kByte));
+  writer->finish();
+  EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames a second, 2 frames"), std::string::npos);
+}
+
+TEST(Describe, OtherThingsGetOneLine) {
+  test::Folder folder;
+  EXPECT_THROW(describe(folder / "nothing"), Error);
+  EXPECT_THROW(describe(folder.path()), Error);
+  write_text(folder / "a.safetensors", "nothing of the kind");
+  EXPECT_THROW(describe(folder / "a.safetensors"), Error);
+}
+
+}  // namespace
+}  // namespace moga

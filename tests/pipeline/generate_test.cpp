@@ -1,0 +1,90 @@
+// A script becomes a video of the promised length, frame by frame, in memory that does not grow with duration.
+#include "moga/pipeline/generate.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "moga/core/interrupt.h"
+#include "moga/core/random.h"
+#include "moga/data/image.h"
+#include "moga/data/video.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace moga {
+namespace {
+
+#ifdef MOGA_FFMPEG
+const char* const kVideo = "a.mp4";
+#else
+const char* const kVideo = "a.y4m";
+#endif
+
+Script script_of(std::vector<int64_t> shot_frames) {
+  Script script;
+  script.size = {48, 32};
+  for (const int64_t frames : shot_frames) script.shot.push_back({"Mara waves.", std::nullopt, frames});
+  return script;
+}
+
+int64_t resident_bytes() {
+  int64_t size = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// Largest resident memory while `latent_frames` are decoded and written to a video file.
+int64_t peak_of_decoding(Models& models, int64_t latent_frames) {
+  test::Folder folder;
+  const auto writer = make_video_writer(folder / kVideo, 80, 48, 16);
+  int64_t peak = 0;
+  decode_frames(models.vae, at::randn({4, latent_frames, 6, 10}, random_stream(1, "latent")),
+                [&](const at::Tensor& frames) {
+                  writer->write(frames);
+                  peak = std::max(peak, resident_bytes());
+                });
+  writer->finish();
+  return peak;
+}
+
+TEST(Generate, MakesEveryFrameInOrder) {
+  Models models = test::tiny_models();
+  std::vector<at::Tensor> pieces;
+  generate(script_of({5, 8}), models, models.sampler, [&](const at::Tensor& frames) { pieces.push_back(frames); });
+  EXPECT_EQ(pieces.size(), 4u);  // one a latent frame
+  EXPECT_EQ(at::cat(pieces).sizes(), (at::IntArrayRef{13, 3, 32, 48}));
+  EXPECT_EQ(pixel_shot_frames({2, 2}), (std::vector<int64_t>{5, 8}));
+}
+
+TEST(Generate, WritesVideoAndContactSheet) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  const GeneratedFiles files = generate_files(script_of({5, 8}), models, models.sampler, folder / kVideo);
+  EXPECT_EQ(files.frames, 13);
+  EXPECT_EQ(open_video(files.video)->read(100).size(0), 13);
+  EXPECT_EQ(load_png(files.sheet).sizes(), (at::IntArrayRef{3, 4 + 2 * 36, 4 + 5 * 52}));
+}
+
+TEST(Generate, AnInterruptLeavesNothing) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  set_interrupted(true);
+  EXPECT_THROW(generate_files(script_of({5, 8}), models, models.sampler, folder / kVideo), Interrupted);
+  set_interrupted(false);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Generate, DecodingHoldsNoFrames) {
+  Models models = test::tiny_models();
+  peak_of_decoding(models, 26);
+  const int64_t short_peak = peak_of_decoding(models, 26);  // 101 frames
+  const int64_t long_peak = peak_of_decoding(models, 251);  // 1,001 frames
+  EXPECT_LE(static_cast<double>(long_peak), 1.05 * static_cast<double>(short_peak))
+      << short_peak << " and " << long_peak << " bytes";
+  printf("%ld %ld\n", short_peak, long_peak);
+}
+
+}  // namespace
+}  // namespace moga

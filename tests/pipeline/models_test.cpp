@@ -1,0 +1,68 @@
+// A model folder loads whole; what it lacks, or what does not fit, is named in one line.
+#include "moga/pipeline/models.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace moga {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string message_of_loading(const fs::path& folder) {
+  try {
+    load_models(folder, at::kCPU, at::kFloat);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Models, LoadWithTheirMakersSampler) {
+  const Models models = test::tiny_models();
+  EXPECT_EQ(models.sampler.solver, "unipc");
+  EXPECT_EQ(models.sampler.shift, 3.0);
+  EXPECT_EQ(models.sampler.steps, 2);
+  EXPECT_EQ(models.transformer->config().moga.groups, 3);
+  EXPECT_EQ(models.vae->config().z_dim, models.transformer->config().in_channels);
+}
+
+TEST(Models, TheAttentionBackendCanBeReplaced) {
+  const Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat, "reference");
+  EXPECT_EQ(models.transformer->config().moga.backend, "reference");
+}
+
+TEST(Models, MissingPartsAreNamed) {
+  test::Folder folder;
+  EXPECT_NE(message_of_loading(folder / "nothing").find("nothing: no such folder"), std::string::npos);
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  fs::remove(folder / "vae/config.json");
+  fs::remove(folder / "tokenizer/spiece.model");
+  EXPECT_NE(message_of_loading(folder.path()).find("missing: tokenizer/spiece.model, vae/config.json"),
+            std::string::npos);
+}
+
+TEST(Models, PartsThatDoNotFitAreNamed) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  TransformerConfig config = test::tiny_models().transformer->config();
+  config.in_channels = config.out_channels = 6;
+  save_transformer(folder / "transformer", Transformer(config), at::kFloat);
+  EXPECT_NE(message_of_loading(folder.path()).find("vae's z_dim and transformer's in_channels differ: 4 and 6"),
+            std::string::npos)
+      << message_of_loading(folder.path());
+}
+
+TEST(SamplerConfig, DiffusersSchedulersAreUnderstood) {
+  test::Folder folder;
+  write_text(folder / "a.json", R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.5, "use_karras": false})");
+  const SamplerConfig config = load_sampler_config(folder / "a.json");
+  EXPECT_EQ(config.solver, "euler");
+  EXPECT_EQ(config.shift, 1.5);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,11 @@
+// A complete model folder of a few kilobytes with random weights: every part there and of the right kind, so that the
+// pipeline and the program can be tested end to end. What it draws is noise.
+#pragma once
+
+#include <filesystem>
+
+namespace moga::test {
+
+void write_tiny_model(const std::filesystem::path& folder);
+
+}  // namespace moga::test

@@ -1,0 +1,279 @@
+#include "moga/train/vae_trainer.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <iomanip>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/interrupt.h"
+#include "moga/core/random.h"
+#include "moga/data/image.h"
+#include "moga/data/video.h"
+#include "moga/train/run_identity.h"
+
+namespace fs = std::filesystem;
+
+namespace moga {
+namespace {
+
+constexpr int64_t kHeldOutStories = 4;
+constexpr int64_t kComparedFrames = 4;
+constexpr double kFirstLogVariance = -5.0;
+
+at::ScalarType compute_dtype(const std::string& name, at::Device device) {
+  if (name == "auto") return device.is_cuda() ? at::kBFloat16 : at::kFloat;
+  return parse_dtype(name);
+}
+
+Vae make_vae(const VaeTrainConfig& config, at::Device device) {
+  torch::manual_seed(random_key(config.seed, "vae weights"));
+  Vae vae(config.model);
+  // A posterior that begins narrow: at deviation 1 the decoder sees noise, and the first hundred steps teach nothing.
+  at::NoGradGuard no_grad;
+  vae->named_parameters()["conv1.bias"].narrow(0, config.model.z_dim, config.model.z_dim).fill_(kFirstLogVariance);
+  vae->to(device);
+  return vae;
+}
+
+double psnr(double mean_squared) { return 10 * std::log10(4.0 / std::max(mean_squared, 1e-12)); }
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Evenly spaced frames of a clip [3, T, Y, X] as uint8 pictures.
+std::vector<at::Tensor> pictures(const at::Tensor& clip) {
+  const at::Tensor frames = to_uint8(clip.to(at::kFloat)).cpu();  // [T, 3, Y, X]
+  std::vector<at::Tensor> row;
+  for (int64_t i = 0; i < kComparedFrames; ++i) row.push_back(frames[i * (frames.size(0) - 1) / (kComparedFrames - 1)]);
+  return row;
+}
+
+}  // namespace
+
+void VaeTrainConfig::validate() const {
+  check(steps > 0 && batch > 0 && pool > 0, "steps = ", steps, ", batch = ", batch, ", pool = ", pool,
+        ": all must be positive");
+  check(frames % 4 == 1 && frames <= stories.frames, "frames = ", frames, ", expected 1 + 4k and at most ",
+        stories.frames, ", the frames of a story");
+  check(crop > 0 && crop % 16 == 0 && crop <= stories.height && crop <= stories.width, "crop = ", crop,
+        ", expected a multiple of 16 and at most ", std::min(stories.height, stories.width));
+  check(stories.height % 8 == 0 && stories.width % 8 == 0, "stories of ", stories.width, "×", stories.height,
+        " pixels, expected multiples of 8");
+  check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
+        "intervals must be positive; renew_every and sample_every may be 0");
+  check(statistics_clips > 0, "statistics_clips = ", statistics_clips, ", expected at least 1");
+}
+
+VaeTrainer::VaeTrainer(const VaeTrainConfig& config, const std::optional<Checkpoint>& checkpoint)
+    : config_(config),
+      run_(config.out),
+      device_(parse_device(config.device)),
+      dtype_(compute_dtype(config.dtype, device_)),
+      vae_(make_vae(config, device_)),
+      parameters_(named_parameters(*vae_)),
+      optimizer_(parameters_, config.optimizer),
+      ema_(parameters_, config.ema),
+      clips_({config.stories, static_cast<uint64_t>(config.seed), "vae stories", config.pool}, device_),
+      held_out_({config.stories, static_cast<uint64_t>(config.seed), "held-out vae stories", kHeldOutStories},
+                device_) {
+  config_.validate();
+  if (checkpoint) load(*checkpoint);
+  // Shapes never change, so the fastest convolution of each is worth a search.
+  if (device_.is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
+  write_text(run_ / "config.toml", to_toml(config));
+  log_ = std::make_unique<JsonLog>(run_ / "log.jsonl");
+  int64_t count = 0;
+  for (const auto& item : parameters_) count += item.second.numel();
+  log_info("train a VAE of ", count / 1e6, " M parameters on ", device_name(device_), ", computing in ",
+           dtype_name(dtype_), ", run ", run_.string());
+}
+
+TrainEnd VaeTrainer::run(int64_t stop_after) {
+  const int64_t stop_at = stop_after < 0 ? -1 : step_ + stop_after;
+  Progress progress("train vae", config_.steps, "step", step_);
+  TrainEnd end = TrainEnd::done;
+  vae_->train();
+  while (step_ < config_.steps) {
+    train_step();
+    ++step_;
+    after_step(progress);
+    if (interrupted() || step_ == stop_at) end = TrainEnd::interrupted;
+    if (config_.max_minutes > 0 && seconds() > 60 * config_.max_minutes) end = TrainEnd::out_of_time;
+    if (end != TrainEnd::done) break;
+  }
+  finish(end);
+  return end;
+}
+
+VaeLoss VaeTrainer::train_step() {
+  clips_.advance(config_.pool + (config_.renew_every > 0 ? step_ / config_.renew_every : 0));
+  const Clips clips = clips_.draw({config_.batch, config_.frames, config_.crop, config_.crop},
+                                  random_stream(config_.seed, "vae clips", step_));
+  optimizer_.zero_grad();
+  const VaeLoss loss = forward(clips);
+  loss.total.backward();
+  const AdamW::Step update = optimizer_.step(learning_rate(config_.schedule, config_.lr, step_, config_.steps));
+  ema_.update(step_);
+  measure(loss, update);
+  return loss;
+}
+
+VaeLoss VaeTrainer::forward(const Clips& clips) {
+  const auto [mean, log_variance] = vae_->encode_moments(clips.video.to(dtype_));
+  const at::Tensor wide_mean = mean.to(at::kFloat), wide_log_variance = log_variance.to(at::kFloat);
+  const at::Tensor noise = at::randn(mean.sizes(), random_stream(config_.seed, "vae posterior", step_, device_),
+                                     wide_mean.options());
+  const at::Tensor latent = wide_mean + (0.5 * wide_log_variance).exp() * noise;
+  return vae_loss(config_.loss, vae_->decode_raw(latent.to(dtype_)), clips.video, clips.detail,
+                  {wide_mean, wide_log_variance});
+}
+
+void VaeTrainer::measure(const VaeLoss& loss, const AdamW::Step& update) {
+  const at::Tensor now = at::stack({loss.total.detach(), loss.absolute, loss.squared, loss.kl, update.gradient_norm,
+                                    update.skipped});
+  sums_ = sums_.defined() ? sums_ + now : now;
+}
+
+void VaeTrainer::after_step(Progress& progress) {
+  if (step_ % config_.log_every == 0) note_ = log();
+  progress.advance(1, note_);
+  if (step_ % config_.checkpoint_every == 0) save();
+  if (config_.sample_every > 0 && step_ % config_.sample_every == 0) compare();
+}
+
+std::string VaeTrainer::log() {
+  const at::Tensor host = (sums_ / static_cast<double>(step_ - logged_step_)).to(at::kDouble).cpu();
+  const double* mean = host.const_data_ptr<double>();
+  const double now = seconds(), step_seconds = (now - logged_seconds_) / static_cast<double>(step_ - logged_step_);
+  const int64_t steps = step_ - logged_step_;
+  log_->write({{"step", step_},
+               {"seconds", now},
+               {"lr", learning_rate(config_.schedule, config_.lr, step_ - 1, config_.steps)},
+               {"loss", mean[0]},
+               {"absolute", mean[1]},
+               {"psnr", psnr(mean[2])},
+               {"kl", mean[3]},
+               {"gradient_norm", mean[4]},
+               {"skipped", std::llround(mean[5] * static_cast<double>(steps))},
+               {"step_seconds", step_seconds},
+               {"clips_per_second", static_cast<double>(config_.batch) / step_seconds},
+               {"peak_bytes", peak_memory(device_)}});
+  check(mean[5] < 1, "no finite gradient in the ", steps, " steps before step ", step_);
+  sums_ = at::Tensor();
+  logged_step_ = step_;
+  logged_seconds_ = now;
+  std::ostringstream note;
+  note << std::fixed << std::setprecision(4) << "loss " << mean[0] << std::setprecision(2) << "  psnr "
+       << psnr(mean[2]) << "  kl " << mean[3];
+  return note.str();
+}
+
+void VaeTrainer::compare() {
+  const at::NoGradGuard no_grad;
+  const EmaScope averaged(ema_);
+  held_out_.advance(kHeldOutStories);
+  const Clips clips = held_out_.whole(0, kHeldOutStories, config_.frames);
+  const at::Tensor latent = vae_->encode_moments(clips.video.to(dtype_)).first;
+  const at::Tensor result = vae_->decode_raw(latent).to(at::kFloat).clamp(-1, 1);
+  std::vector<std::vector<at::Tensor>> rows;
+  for (int64_t i = 0; i < kHeldOutStories; ++i) {
+    rows.push_back(pictures(clips.video[i]));
+    rows.push_back(pictures(result[i]));
+  }
+  std::ostringstream name;
+  name << "step-" << std::setw(8) << std::setfill('0') << step_ << ".png";
+  fs::create_directories(run_ / "samples");
+  save_png(run_ / "samples" / name.str(), tile_images(rows));
+  const at::Tensor squared = (result - clips.video).square();
+  const at::Tensor head = (clips.detail > 1.5).to(at::kFloat);
+  log_->write({{"step", step_},
+               {"held_out_psnr", psnr(squared.mean().item<double>())},
+               {"held_out_head_psnr",
+                psnr(((squared * head).mean() / head.mean().clamp_min(1e-6)).item<double>())}});
+}
+
+// Over whole pictures of training stories, with the averaged weights.
+void VaeTrainer::compute_statistics() {
+  const at::NoGradGuard no_grad;
+  at::Tensor sum, squares;  // [z] float64
+  int64_t count = 0;
+  const int64_t at_once = std::max<int64_t>(1, config_.batch / 2);
+  clips_.advance(std::max(config_.pool, clips_.drawn()));
+  for (int64_t done = 0; done < config_.statistics_clips; done += at_once) {
+    const Clips clips = clips_.draw({at_once, config_.frames, config_.stories.height, config_.stories.width},
+                                    random_stream(config_.seed, "vae statistics", done));
+    const at::Tensor latent = vae_->encode_moments(clips.video.to(dtype_)).first.to(at::kDouble);
+    const at::Tensor now = latent.sum({0, 2, 3, 4}), now_squares = latent.square().sum({0, 2, 3, 4});
+    sum = sum.defined() ? sum + now : now;
+    squares = squares.defined() ? squares + now_squares : now_squares;
+    count += latent.numel() / latent.size(1);
+  }
+  const at::Tensor mean = (sum / count).cpu();
+  const at::Tensor deviation = (squares.cpu() / count - mean.square()).clamp_min(1e-12).sqrt();
+  const auto values = [](const at::Tensor& x) {
+    return std::vector<double>(x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
+  };
+  vae_->set_statistics(values(mean), values(deviation));
+}
+
+void VaeTrainer::finish(TrainEnd end) {
+  save();
+  if (end == TrainEnd::interrupted) {
+    log_info("interrupted after step ", step_, "; go on with --resume auto");
+    return;
+  }
+  if (config_.sample_every > 0 && step_ % config_.sample_every != 0) compare();
+  const EmaScope averaged(ema_);
+  compute_statistics();
+  save_vae(run_ / "model", vae_, at::kBFloat16);
+  log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", step_, ": VAE in ",
+           (run_ / "model").string());
+}
+
+std::map<std::string, NamedTensors> VaeTrainer::parts() const {
+  return {{"model", parameters_}, {"ema", ema_.weights()}, {"optimizer", optimizer_.state()}};
+}
+
+nlohmann::json VaeTrainer::identity() const {
+  return {{"seed", config_.seed},
+          {"pool", config_.pool},
+          {"renew_every", config_.renew_every},
+          {"model", nlohmann::json::parse(to_json(config_.model))},
+          {"stories", nlohmann::json::parse(to_json(config_.stories))}};
+}
+
+void VaeTrainer::load(const Checkpoint& checkpoint) {
+  check_same_run(checkpoint.state.at("identity"), identity(), checkpoint.folder.string());
+  for (const auto& [part, tensors] : parts())
+    restore(tensors, checkpoint.load(part, device_), (checkpoint.folder / part).string() + ".safetensors");
+  step_ = saved_step_ = logged_step_ = checkpoint.step;
+  seconds_before_ = logged_seconds_ = checkpoint.state.at("seconds").get<double>();
+  log_info("resumed from ", checkpoint.folder.string());
+}
+
+void VaeTrainer::save() {
+  if (saved_step_ == step_) return;
+  CheckpointContents contents = {.step = step_,
+                                 .state = {{"seconds", seconds()}, {"identity", identity()}},
+                                 .parts = {},
+                                 .config = to_toml(config_)};
+  for (const auto& [part, tensors] : parts()) contents.parts[part] = to_map(tensors);
+  save_checkpoint(run_, contents, config_.keep_checkpoints);
+  saved_step_ = step_;
+}
+
+double VaeTrainer::seconds() const { return seconds_before_ + seconds_since(begin_); }
+
+TrainEnd train_vae(const VaeTrainConfig& config, const std::string& resume) {
+  const std::optional<Checkpoint> checkpoint = resume_checkpoint(config.out, resume);
+  check(checkpoint || list_checkpoints(config.out).empty(), config.out,
+        " holds the checkpoints of a run: go on with --resume auto, or choose another folder");
+  return VaeTrainer(config, checkpoint).run();
+}
+
+}  // namespace moga

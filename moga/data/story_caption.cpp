@@ -50,8 +50,8 @@ std::string deed(Dice& dice, Action action, Side side) {
     return side == Side::left ? "walks from left to right" : "walks from right to left";
   }
   static const std::array<std::vector<std::string>, index_of(Action::count)> verbs = {{{},
-                                                                                       {"waves", "waves a hand"},
-                                                                                       {"jumps", "jumps up and down"},
+                                                                                       {"waves", "is waving"},
+                                                                                       {"jumps", "is jumping"},
                                                                                        {"turns around", "looks around"},
                                                                                        {"stands still", "stands"}}};
   return dice.pick(verbs[index_of(action)]) + " " + kSides[index_of(side)];
@@ -64,7 +64,7 @@ std::string subject(Dice& dice, const Story& story, size_t index, size_t slot) {
   const bool introduced = story.first_shot(shot.persons[slot]) == static_cast<int64_t>(index);
   const std::string who = introduced ? person.name + ", " + looks(person) + "," : person.name;
   if (shot.kind == ShotKind::pan)
-    return who + (shot.sides[slot] == Side::right ? " walks left " : " walks right ") +
+    return who + (shot.sides[slot] == Side::right ? " heads left, " : " heads right, ") +
            kSides[index_of(shot.sides[slot])];
   return who + " " + deed(dice, shot.actions[slot], shot.sides[slot]);
 }

@@ -12,20 +12,21 @@ namespace {
 
 using at::Tensor;
 
-// Rows of the table that holds the numbers of one shape in one frame.
+// Rows of the table that holds the numbers of one shape, each a number a frame. First the coefficients of affine
+// functions of (u, v, 1), all evaluated together: own y − cut, the shade m, and what the form needs.
+constexpr int64_t kAffine = 7;
+enum Function : int64_t { kBelowCut, kM, kForm };
 enum Row : int64_t {
-  kX = 0,
-  kY = 3,
-  kSize = 6,
-  kCut = 12,
-  kShade = 13,
-  kRim = 16,
-  kInverseRimWidth,
-  kInverseSoftness,
+  kSize = 3 * kAffine,  // lengths of the form
+  kZero = kSize + 3,    // bounds of clamps
+  kRim,
+  kRimSlope,  // rim · (1 + d / rim_width)
   kOpacity,
-  kDark = 20,
-  kSpan = 24,
-  kRows = 28
+  kHalf,
+  kEdgeSlope,  // opacity · (1/2 − d / softness)
+  kDark,
+  kSpan = kDark + 4,
+  kRows = kSpan + 4
 };
 
 struct Box {
@@ -65,87 +66,119 @@ Box extent(const Shape& shape) {
   return box;
 }
 
-void write_numbers(const Shape& shape, float pixel, float* row) {
-  const float cosine = std::cos(shape.angle), sine = std::sin(shape.angle);
-  // Own x and y as affine functions of (u, v).
-  row[kX] = cosine, row[kX + 1] = sine, row[kX + 2] = -cosine * shape.u - sine * shape.v;
-  row[kY] = -sine, row[kY + 1] = cosine, row[kY + 2] = sine * shape.u - cosine * shape.v;
-  float* size = row + kSize;
+struct Affine {
+  float u, v, one;
+  Affine operator*(float by) const { return {u * by, v * by, one * by}; }
+  Affine operator+(float more) const { return {u, v, one + more}; }
+};
+
+// Writes row r of this shape in this frame to to[r · stride].
+struct Writer {
+  float* to;
+  int64_t stride;
+  void set(int64_t row, float value) const { to[row * stride] = value; }
+  void set(Function function, const Affine& affine) const {
+    set(function, affine.u), set(kAffine + function, affine.v), set(2 * kAffine + function, affine.one);
+  }
+  void form(int64_t index, const Affine& affine) const { set(static_cast<Function>(kForm + index), affine); }
+};
+
+void write_form(const Shape& shape, const Affine& x, const Affine& y, const Writer& write) {
+  const float a = shape.a, b = shape.b, c = shape.c, round = shape.round;
   switch (shape.form) {
     case Form::ellipse:
-      size[0] = 1 / shape.a, size[1] = 1 / shape.b;
-      break;
+      write.form(0, x * (1 / a)), write.form(1, y * (1 / b));
+      write.form(2, x * (1 / (a * a))), write.form(3, y * (1 / (b * b)));
+      return;
     case Form::capsule:
-      size[0] = 1 / std::max(shape.a, 1e-6f), size[1] = shape.a, size[2] = shape.b, size[3] = shape.c - shape.b;
-      break;
+      write.form(0, x * (1 / std::max(a, 1e-6f))), write.form(1, x), write.form(2, y);
+      write.set(kSize, -a), write.set(kSize + 1, b), write.set(kSize + 2, c - b);
+      return;
     case Form::box: {
-      const float slope = (shape.b - shape.a) / (2 * shape.c);
-      size[0] = (shape.a + shape.b) / 2, size[1] = slope, size[2] = 1 / std::sqrt(1 + slope * slope);
-      size[3] = shape.c, size[4] = shape.round;
-      break;
+      const float slope = (b - a) / (2 * c), cosine = 1 / std::sqrt(1 + slope * slope);
+      write.form(0, x * cosine), write.form(1, y);
+      write.form(2, y * (slope * cosine) + (0.5f * (a + b) * cosine - round));
+      write.set(kSize, c - round), write.set(kSize + 1, round);
+      return;
     }
     case Form::ridge:
-      size[0] = shape.a, size[1] = shape.b, size[2] = shape.c;
-      break;
+      write.form(0, x * b + c), write.form(1, y);
+      write.set(kSize, a);
+      return;
   }
-  row[kCut] = shape.cut;
-  row[kShade] = shape.shade[1], row[kShade + 1] = shape.shade[2], row[kShade + 2] = shape.shade[0];
-  row[kRim] = shape.rim, row[kInverseRimWidth] = 1 / shape.rim_width;
-  row[kInverseSoftness] = 1 / (shape.softness + pixel), row[kOpacity] = shape.opacity;
-  for (int channel = 0; channel < 3; ++channel) {
-    row[kDark + channel] = shape.dark[channel];
-    row[kSpan + channel] = shape.light[channel] - shape.dark[channel];
-  }
-  row[kDark + 3] = 1, row[kSpan + 3] = 0;
 }
 
-// One shape in all frames, in the box that holds it: its numbers as [T, 1, 1, 1] each.
+void write_numbers(const Shape& shape, float pixel, const Writer& write) {
+  const float cosine = std::cos(shape.angle), sine = std::sin(shape.angle);
+  const Affine x{cosine, sine, -cosine * shape.u - sine * shape.v};
+  const Affine y{-sine, cosine, sine * shape.u - cosine * shape.v};
+  write.set(kBelowCut, y + -shape.cut);
+  write.set(kM, {shape.shade[1], shape.shade[2], shape.shade[0]});
+  write_form(shape, x, y, write);
+  write.set(kRim, shape.rim), write.set(kRimSlope, shape.rim / shape.rim_width);
+  write.set(kOpacity, shape.opacity), write.set(kHalf, 0.5f * shape.opacity);
+  write.set(kEdgeSlope, -shape.opacity / (shape.softness + pixel));
+  for (int channel = 0; channel < 3; ++channel) {
+    write.set(kDark + channel, shape.dark[channel]);
+    write.set(kSpan + channel, shape.light[channel] - shape.dark[channel]);
+  }
+  write.set(kDark + 3, 1), write.set(kSpan + 3, 0);
+}
+
+// One shape in all frames, inside the box that holds it.
 struct Region {
-  Tensor table;  // [T, rows]
-  Tensor u, v;   // [1, 1, 1, x], [1, 1, y, 1]
-  Tensor number(int64_t row) const { return table.select(1, row).view({-1, 1, 1, 1}); }
-  Tensor affine(int64_t row) const {  // [T, 1, y, x]
-    return number(row) * u + at::addcmul(number(row + 2), number(row + 1), v);
+  Tensor table;  // [rows, T, 1, 1, 1]
+  Tensor u, v;   // [x], [y, 1]
+
+  Tensor number(int64_t row) const { return table.select(0, row); }  // [T, 1, 1, 1]
+  // Functions [first, last) of all pixels: each [T, 1, y, x].
+  std::vector<Tensor> functions(int64_t first, int64_t last) const {
+    const auto coefficients = [&](int64_t which) {
+      return table.slice(0, which * kAffine + first, which * kAffine + last);
+    };
+    const Tensor values = coefficients(0) * u + at::addcmul(coefficients(2), coefficients(1), v);
+    return values.unbind(0);
   }
 };
 
-Tensor ellipse_distance(const Region& region, const Tensor& x, const Tensor& y) {
-  const Tensor p = x * region.number(kSize), q = y * region.number(kSize + 1);
-  const Tensor reach = at::hypot(p, q);
-  const Tensor slope = at::hypot(p * region.number(kSize), q * region.number(kSize + 1));
-  return reach * (reach - 1) / slope.clamp_min_(1e-4);
+Tensor ellipse_distance(const Tensor* f) {
+  // The bounds keep the middle, where both vanish, far inside.
+  const Tensor reach = at::hypot(f[0], f[1]).clamp_min_(1e-3), slope = at::hypot(f[2], f[3]).clamp_min_(1e-5);
+  return (reach - 1).mul_(reach).div_(slope);
 }
 
-Tensor capsule_distance(const Region& region, const Tensor& x, const Tensor& y) {
-  const Tensor along = (x * region.number(kSize)).clamp_(0, 1);
-  return at::hypot(x - along * region.number(kSize + 1), y) -
-         at::addcmul(region.number(kSize + 2), along, region.number(kSize + 3));
+Tensor capsule_distance(const Region& region, const Tensor* f) {
+  const Tensor along = f[0].clamp_(0, 1);
+  return at::hypot(at::addcmul(f[1], along, region.number(kSize)), f[2])
+      .sub_(at::addcmul(region.number(kSize + 1), along, region.number(kSize + 2)));
 }
 
-Tensor box_distance(const Region& region, const Tensor& x, const Tensor& y) {
-  const Tensor round = region.number(kSize + 4);
-  const Tensor width = at::addcmul(region.number(kSize), y, region.number(kSize + 1));
-  const Tensor p = (x.abs() - width) * region.number(kSize + 2) + round;
-  const Tensor q = y.abs() - (region.number(kSize + 3) - round);
-  return at::hypot(p.clamp_min(0), q.clamp_min(0)) + at::maximum(p, q).clamp_max_(0) - round;
+Tensor box_distance(const Region& region, const Tensor* f) {
+  const Tensor p = f[0].abs_().sub_(f[2]), q = f[1].abs().sub_(region.number(kSize));
+  return at::hypot(p.clamp_min(0), q.clamp_min(0)).add_(at::maximum(p, q).clamp_max_(0)).sub_(region.number(kSize + 1));
 }
 
-Tensor ridge_distance(const Region& region, const Tensor& x, const Tensor& y, int wave) {
-  Tensor height = at::addcmul(region.number(kSize + 2), region.number(kSize + 1), x.slice(2, 0, 1));
-  const float turn = 6.2831853f;
-  if (wave == 0) height = at::sin(height * turn) + 0.35 * at::sin(height * (turn * 2.3f) + 1.0);
-  if (wave == 1) height = 1 - 2 * (height - at::floor(height) - 0.5).abs() * 2;
-  if (wave == 2) height = at::sqrt(at::sin(height * (turn / 2)).abs()) * 2 - 1;
-  return -(y + height * region.number(kSize));
+Tensor ridge_distance(const Region& region, const Tensor* f, int wave) {
+  constexpr float kTurn = 6.2831853f;
+  Tensor height = f[0].slice(2, 0, 1);  // a ridge is level: the same in all rows
+  if (wave == 0) height = at::sin(height * kTurn) + 0.35 * at::sin(height * (kTurn * 2.3f) + 1.0);
+  if (wave == 1) height = 1 - 4 * (height - at::floor(height) - 0.5).abs();
+  if (wave == 2) height = at::sqrt(at::sin(height * (kTurn / 2)).abs()) * 2 - 1;
+  return at::addcmul(f[1], height, region.number(kSize)).neg_();
 }
 
-Tensor distance(const Region& region, const Shape& shape) {
-  const Tensor x = region.affine(kX), y = region.affine(kY);
-  Tensor d = shape.form == Form::ellipse   ? ellipse_distance(region, x, y)
-             : shape.form == Form::capsule ? capsule_distance(region, x, y)
-             : shape.form == Form::box     ? box_distance(region, x, y)
-                                           : ridge_distance(region, x, y, static_cast<int>(shape.round));
-  return shape.cut < 1e2f ? at::maximum(d, y - region.number(kCut)) : d;
+Tensor distance(const Region& region, const Shape& shape, const Tensor* f) {
+  switch (shape.form) {
+    case Form::ellipse:
+      return ellipse_distance(f);
+    case Form::capsule:
+      return capsule_distance(region, f);
+    case Form::box:
+      return box_distance(region, f);
+    case Form::ridge:
+      return ridge_distance(region, f, static_cast<int>(shape.round));
+  }
+  fail("unknown form of a shape");
 }
 
 void mark_parts(const Tensor& parts, const Tensor& coverage, const Shape& shape) {
@@ -154,14 +187,26 @@ void mark_parts(const Tensor& parts, const Tensor& coverage, const Shape& shape)
     parts.select(0, person).masked_fill_(covered, person == shape.person ? shape.part : 0);
 }
 
+// `shape` stands for all frames in what they share: form, wave, whether it is cut or has a rim, part.
 void paint_shape(const Region& region, const Shape& shape, const Tensor& picture, const Tensor& parts) {
-  const Tensor d = distance(region, shape);
-  Tensor m = region.affine(kShade);
-  if (shape.rim > 0) m.sub_((d * region.number(kInverseRimWidth)).add_(1).clamp_(0, 1).mul_(region.number(kRim)));
+  const bool is_cut = shape.cut < 1e2f;
+  constexpr int64_t kFunctions[] = {4, 3, 3, 2};  // by form
+  const int64_t first = is_cut ? kBelowCut : kM;
+  const std::vector<Tensor> functions = region.functions(first, kForm + kFunctions[static_cast<int64_t>(shape.form)]);
+  const Tensor* f = functions.data() - first;
+  Tensor d = distance(region, shape, f + kForm);
+  if (is_cut) d = at::maximum(d, f[kBelowCut]);
+  const Tensor& m = f[kM];
+  const Tensor zero = region.number(kZero);
+  if (shape.rim > 0) {
+    const Tensor rim = region.number(kRim);
+    m.sub_(at::addcmul(rim, d, region.number(kRimSlope)).clamp_(zero, rim));
+  }
   m.clamp_(0, 1);
-  const Tensor coverage = (d * -region.number(kInverseSoftness)).add_(0.5).clamp_(0, 1).mul_(region.number(kOpacity));
+  const Tensor coverage =
+      at::addcmul(region.number(kHalf), d, region.number(kEdgeSlope)).clamp_(zero, region.number(kOpacity));
   const int64_t channels = picture.size(1);
-  const auto tone = [&](int64_t row) { return region.table.slice(1, row, row + channels).view({-1, channels, 1, 1}); };
+  const auto tone = [&](int64_t row) { return region.table.slice(0, row, row + channels).squeeze(2).transpose(0, 1); };
   picture.lerp_(at::addcmul(tone(kDark), m, tone(kSpan)), coverage);
   if (parts.defined()) mark_parts(parts, coverage, shape);
 }
@@ -189,13 +234,13 @@ void paint(const Canvas& canvas, const std::vector<std::vector<Shape>>& frames) 
   const int64_t height = canvas.picture.size(2), width = canvas.picture.size(3);
   const float pixel = 1.0f / static_cast<float>(height);
   const auto device = canvas.picture.device();
-  const Tensor numbers = at::zeros({count, times, kRows}, at::kFloat);
+  const Tensor numbers = at::zeros({count, kRows, times, 1, 1, 1}, at::kFloat);
   std::vector<Box> boxes(frames[0].size());
   for (int64_t t = 0; t < times; ++t) {
     const auto& shapes = frames[static_cast<size_t>(t)];
     for (int64_t p = 0; p < count; ++p) {
       const Shape& shape = shapes[static_cast<size_t>(p)];
-      write_numbers(shape, pixel, numbers.data_ptr<float>() + (p * times + t) * kRows);
+      write_numbers(shape, pixel, {.to = numbers.data_ptr<float>() + p * kRows * times + t, .stride = times});
       const Box box = extent(shape);
       const float margin = pixel + 0.5f * shape.softness;
       boxes[static_cast<size_t>(p)].add(box.left - margin, box.top - margin);
@@ -204,8 +249,8 @@ void paint(const Canvas& canvas, const std::vector<std::vector<Shape>>& frames) 
   }
   const Tensor table = numbers.to(device);
   const auto options = at::dtype(at::kFloat).device(device);
-  const Tensor u = at::arange(width, options).add_(0.5).mul_(pixel).add_(canvas.left).view({1, 1, 1, -1});
-  const Tensor v = at::arange(height, options).add_(0.5).mul_(pixel).view({1, 1, -1, 1});
+  const Tensor u = at::arange(width, options).add_(0.5).mul_(pixel).add_(canvas.left);
+  const Tensor v = at::arange(height, options).add_(0.5).mul_(pixel).view({-1, 1});
   const auto clipped = [&](float at, int64_t limit) {
     return static_cast<int64_t>(std::clamp(at * static_cast<float>(height), 0.0f, static_cast<float>(limit)));
   };
@@ -215,7 +260,7 @@ void paint(const Canvas& canvas, const std::vector<std::vector<Shape>>& frames) 
     const int64_t y0 = clipped(box.top, height), y1 = clipped(box.bottom + pixel, height);
     if (x0 >= x1 || y0 >= y1) continue;
     const auto crop = [&](const Tensor& t) { return t.slice(-2, y0, y1).slice(-1, x0, x1); };
-    paint_shape({table[p], u.slice(3, x0, x1), v.slice(2, y0, y1)}, frames[0][static_cast<size_t>(p)],
+    paint_shape({table[p], u.slice(0, x0, x1), v.slice(0, y0, y1)}, frames[0][static_cast<size_t>(p)],
                 crop(canvas.picture), canvas.parts.defined() ? crop(canvas.parts) : Tensor());
   }
 }

@@ -70,9 +70,13 @@ TEST(StoryMeasure, NoticesWrongColours) {
 }
 
 TEST(StoryMeasure, CountsOnlyWhatTheCaptionDoesNotTell) {
-  const std::vector<ColourReading> readings = {{.shot = 0, .told = true, .hat_right = true, .shirt_right = true},
-                                               {.shot = 1, .told = false, .hat_right = true, .shirt_right = false},
-                                               {.shot = 1, .told = false, .hat_right = true, .shirt_right = true}};
+  const auto reading = [](int64_t shot, bool told, bool hat, bool shirt) {
+    ColourReading it{};
+    it.shot = shot, it.told = told, it.hat_right = hat, it.shirt_right = shirt;
+    return it;
+  };
+  const std::vector<ColourReading> readings = {reading(0, true, true, true), reading(1, false, true, false),
+                                               reading(1, false, true, true)};
   const auto scores = score_by_shot(readings);
   ASSERT_EQ(scores.size(), 2u);
   EXPECT_EQ(scores[0].cases, 0);

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "apps/commands.h"
-#include "moga/train/overrides.h"
+#include "moga/core/config.h"
 #include "moga/train/prepare.h"
 
 namespace moga {
@@ -29,8 +29,9 @@ struct Options {
     if (!out.empty()) all.push_back("out=" + out);
     if (count) all.push_back("count=" + std::to_string(*count));
     if (first_seed) all.push_back("first_seed=" + std::to_string(*first_seed));
-    if (!config.empty()) return load_toml_with<PrepareConfig>(config, all);
-    return parse_toml<PrepareConfig>(apply_settings("", all, "the command line"), "the command line");
+    PrepareConfig result = config.empty() ? PrepareConfig() : load_toml<PrepareConfig>(config);
+    apply_overrides(result, all);
+    return result;
   }
 };
 

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "moga/train/overrides.h"
+#include "moga/core/config.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_trainer.h"
 
@@ -28,7 +28,9 @@ void add_train_vae(CLI::App& train) {
   options->add(*command);
   command->footer("Example:\n  moga train vae configs/vae.toml --set out=runs/vae");
   command->callback([options] {
-    train_vae(load_toml_with<VaeTrainConfig>(options->config, options->settings), options->resume);
+    VaeTrainConfig config = load_toml<VaeTrainConfig>(options->config);
+    apply_overrides(config, options->settings);
+    train_vae(config, options->resume);
   });
 }
 
@@ -51,7 +53,7 @@ Example:
   command->callback([command, options] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
-    train(load_toml_with<TrainConfig>(options->config, options->settings), options->resume);
+    train(load_train_config(options->config, options->settings), options->resume);
   });
 }
 

@@ -28,6 +28,10 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer) 
     bytes += static_cast<int64_t>(videos_.back().latent.nbytes());
   }
   captions_ = tokenizer.encode_batch(captions, config.text_len);
+  const int64_t full = captions_.lengths.ge(config.text_len).sum().item<int64_t>();
+  if (full > 0)
+    log_info(config.folder.string(), ": ", full, " captions fill all ", config.text_len,
+             " text tokens; what is beyond is cut");
   negative_ = tokenizer.encode_batch(std::vector<std::string>(most_shots, config.negative_prompt), config.text_len);
   for (TokenBatch* tokens : {&captions_, &negative_}) {
     tokens->ids = tokens->ids.to(config.device);

@@ -4,6 +4,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/train/prepare.h"
 #include "moga/train/trainer.h"
 #include "tests/train/tiny_run.h"
 
@@ -66,6 +67,16 @@ TEST(TrainConfig, IsWrittenComplete) {
   const TrainConfig config = test::tiny_config(run.path());
   const auto again = parse_toml<TrainConfig>(to_toml(config), "saved");
   EXPECT_EQ(to_toml(again), to_toml(config));
+}
+
+TEST(TrainConfig, ShippedConfigsAreRight) {
+  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
+  const TrainConfig demo = load_train_config(configs / "demo.toml");
+  EXPECT_EQ(demo.stage.size(), 2u);
+  EXPECT_TRUE(demo.transformer.moga.uses_router());
+  EXPECT_FALSE(load_train_config(configs / "demo.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  for (const char* name : {"stories_short.toml", "stories_long.toml"})
+    EXPECT_FALSE(load_toml<PrepareConfig>(configs / name).out.empty()) << name;
 }
 
 }  // namespace

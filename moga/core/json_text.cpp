@@ -1,3 +1,4 @@
+// Parsing with duplicate keys refused, which nlohmann::json by itself overwrites in silence.
 #include "moga/core/json_text.h"
 
 #include <nlohmann/json.hpp>

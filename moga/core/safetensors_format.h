@@ -13,7 +13,7 @@ struct DtypeName {
   std::string_view name;
   c10::ScalarType dtype;
 };
-inline constexpr std::array<DtypeName, 14> kDtypes{{{"F64", c10::kDouble},
+inline constexpr std::array<DtypeName, 15> kDtypes{{{"F64", c10::kDouble},
                                                     {"F32", c10::kFloat},
                                                     {"F16", c10::kHalf},
                                                     {"BF16", c10::kBFloat16},
@@ -25,6 +25,7 @@ inline constexpr std::array<DtypeName, 14> kDtypes{{{"F64", c10::kDouble},
                                                     {"I8", c10::kChar},
                                                     {"U64", c10::kUInt64},
                                                     {"U32", c10::kUInt32},
+                                                    {"U16", c10::kUInt16},
                                                     {"U8", c10::kByte},
                                                     {"BOOL", c10::kBool}}};
 

@@ -9,8 +9,8 @@
 
 namespace moga {
 
-// True when libtorch_cuda can be loaded and sees at least one GPU. Loads it on the first call. ATen looks for CUDA once,
-// and autograd starts its threads once, so the first call must come before the first seed and the first backward.
+// True when libtorch_cuda can be loaded and sees at least one GPU. Loads it on the first call. ATen looks for CUDA
+// once, and autograd starts its threads once, so the first call must come before the first seed and the first backward.
 bool cuda_available();
 
 // "cpu", "cuda", "cuda:1", or "auto" (a GPU when there is one). Throws one clear line when it cannot be had.

@@ -1,0 +1,16 @@
+// The commands of the program `moga`. Each adds a subcommand with its options and manual; the work is the library's.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace moga {
+
+void add_generate(CLI::App& app);
+void add_info(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_stories(CLI::App& app);
+void add_flops(CLI::App& app);
+void add_prepare(CLI::App& app);
+void add_train(CLI::App& app);
+
+}  // namespace moga

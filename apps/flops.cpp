@@ -1,0 +1,147 @@
+// moga flops: the cost of a forward pass of the transformer, counted from shapes (moga/attention/cost.h).
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "moga/attention/cost.h"
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/model/transformer.h"
+#include "moga/model/vae.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual = R"(Floating-point operations of one evaluation of the transformer: 4 x pairs x width a layer for
+attention, 2 x parameters x tokens for products. A sampler step with guidance is two of them.
+
+Example:
+  moga flops --model 1.3B --frames 477
+  moga flops --model 14B --seconds 60 --fps 24 --groups 20 --windows 4x4 --shots 6
+  moga flops --model models/demo/transformer/config.json --size 224x128 --frames 129 --shots 4)";
+
+struct Options {
+  std::string model = "1.3B", size = "832x480", windows;
+  std::optional<double> seconds;
+  std::optional<int64_t> frames, groups, run_frames, boundary_frames;
+  int64_t fps = 16, shots = 1;
+};
+
+std::pair<int64_t, int64_t> parse_pair(const std::string& text, const char* option) {
+  long long first = 0, second = 0;
+  char rest = 0;
+  check(std::sscanf(text.c_str(), "%lldx%lld%c", &first, &second, &rest) == 2 && first > 0 && second > 0, option, " is '",
+        text, "', expected two numbers like 832x480");
+  return {first, second};
+}
+
+TransformerConfig model_config(const std::string& name) {
+  TransformerConfig config;  // Wan2.1-1.3B
+  if (name == "14B") {
+    config.num_attention_heads = 40;
+    config.ffn_dim = 13824;
+    config.num_layers = 40;
+  } else if (name != "1.3B") {
+    check(std::filesystem::is_regular_file(name), "--model is '", name, "', expected 1.3B, 14B or a config.json");
+    config = load_json<TransformerConfig>(name, /*ignore_unknown=*/true);
+  }
+  return config;
+}
+
+ModelShape model_shape(const TransformerConfig& config) {
+  const int64_t patch = config.patch_size[0] * config.patch_size[1] * config.patch_size[2];
+  return {.layers = config.num_layers,
+          .heads = config.num_attention_heads,
+          .head_dim = config.attention_head_dim,
+          .ffn = config.ffn_dim,
+          .patch_in = config.in_channels * patch,
+          .patch_out = config.out_channels * patch,
+          .text_tokens = config.text_len,
+          .text_dim = config.text_dim,
+          .freq_dim = config.freq_dim};
+}
+
+Layout make_layout(const Options& options) {
+  check(options.shots >= 1, "--shots is ", options.shots, ", expected at least 1");
+  check(!(options.seconds && options.frames), "give --seconds or --frames, not both");
+  const auto [width, height] = parse_pair(options.size, "--size");
+  const int64_t pixels =
+      options.frames ? *options.frames
+                     : static_cast<int64_t>(options.seconds.value_or(30.0) * static_cast<double>(options.fps));
+  VideoShape shape;
+  shape.frames = 1 + std::max<int64_t>(0, pixels - 1) / 4;
+  shape.rows = height / 16;
+  shape.columns = width / 16;
+  check(shape.frames >= options.shots, shape.frames, " latent frames cannot be cut into ", options.shots, " shots");
+  shape.shot_frames = equal_cuts(shape.frames, options.shots);
+  return Layout{{shape}};
+}
+
+VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
+  if (options.groups) config.groups = *options.groups;
+  if (!options.windows.empty())
+    std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
+  if (options.run_frames) config.windows.run_frames = *options.run_frames;
+  if (options.boundary_frames) config.windows.boundary_frames = *options.boundary_frames;
+  config.validate();
+  return config;
+}
+
+void print_row(const char* name, double full, double own) {
+  std::printf("%-20s %12.4f %12.4f\n", name, full / 1e15, own / 1e15);
+}
+
+void print_table(const TransformerConfig& model, const Layout& layout, const VisualAttentionConfig& own) {
+  VisualAttentionConfig dense = own;
+  dense.kind = "full";
+  const ForwardCost full = forward_cost(model_shape(model), layout, dense);
+  const ForwardCost cost = forward_cost(model_shape(model), layout, own);
+  const VideoShape& video = layout.videos.front();
+  std::printf("%lld latent frames of %lldx%lld tokens = %lld tokens in %lld shots; %lld blocks of width %lld\n",
+              static_cast<long long>(video.frames), static_cast<long long>(video.rows),
+              static_cast<long long>(video.columns), static_cast<long long>(layout.tokens()),
+              static_cast<long long>(layout.shots()), static_cast<long long>(model.num_layers),
+              static_cast<long long>(model.width()));
+  std::printf("M = %lld groups, %lldx%lld windows in runs of %lld frames; sparsity %.2f %%\n\n",
+              static_cast<long long>(own.groups), static_cast<long long>(own.windows.rows),
+              static_cast<long long>(own.windows.columns), static_cast<long long>(own.windows.run_frames),
+              100 * sparsity(layout, own));
+  std::printf("%-20s %12s %12s\n", "PFLOP a forward", "full", own.kind.c_str());
+  print_row("full attention", full.full, cost.full);
+  print_row("routed groups", full.routed, cost.routed);
+  print_row("windows", full.window, cost.window);
+  print_row("frames", full.frame, cost.frame);
+  print_row("text attention", full.text, cost.text);
+  print_row("products", full.products, cost.products);
+  print_row("total", full.total(), cost.total());
+  std::printf("\n%.2f times less than full attention\n", full.total() / cost.total());
+}
+
+void run(const Options& options) {
+  const TransformerConfig model = model_config(options.model);
+  print_table(model, make_layout(options), attention_config(options, model.moga));
+}
+
+}  // namespace
+
+void add_flops(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("flops", "Print what a forward pass costs: full attention beside MoGA");
+  command->footer(kManual);
+  command->add_option("--model", options->model, "1.3B, 14B (Wan2.1) or a transformer's config.json")
+      ->capture_default_str();
+  command->add_option("--seconds", options->seconds, "duration (default: 30)");
+  command->add_option("--frames", options->frames, "pixel frames, instead of --seconds");
+  command->add_option("--fps", options->fps, "frames a second")->capture_default_str();
+  command->add_option("--size", options->size, "width x height in pixels")->capture_default_str();
+  command->add_option("--shots", options->shots, "shots of equal length")->capture_default_str();
+  command->add_option("--groups", options->groups, "routed groups M (default: the model's, 5)");
+  command->add_option("--windows", options->windows, "windows down x across the frame (default: the model's, 2x2)");
+  command->add_option("--run-frames", options->run_frames, "latent frames of a run T (default: the model's, 10)");
+  command->add_option("--boundary-frames", options->boundary_frames,
+                      "latent frames of keys beyond a cut (default: the model's, 2)");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace moga

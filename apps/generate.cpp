@@ -1,0 +1,65 @@
+// moga generate: a shot script becomes a video.
+#include <chrono>
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/model_options.h"
+#include "moga/pipeline/generate.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual = R"(A script is a TOML file:
+
+  title = "Mara by the lake"
+  size = [224, 128]         # width and height in pixels, multiples of 16
+  fps = 16
+  seed = 7
+  [[shot]]
+  caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
+  duration = 2.0            # seconds, or: frames = 32
+  [[shot]]
+  ...
+
+A shot's caption reaches only that shot; global_caption, if given, precedes each.
+The contact sheet (a row a shot) is written beside the video as .png.
+
+Example:
+  moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
+  moga generate film.toml --model models/demo --out film.mp4 --steps 20 --seed 3)";
+
+struct Options {
+  ModelOptions model;
+  std::string script, out;
+  std::optional<int64_t> seed;
+};
+
+void run(const Options& options) {
+  Script script = load_script(options.script);
+  if (options.seed) script.seed = *options.seed;
+  const auto start = std::chrono::steady_clock::now();
+  Models models = options.model.load();
+  const GeneratedFiles files = generate_files(script, models, options.model.sampler(models), options.out);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
+            << " shots)\n"
+            << "contact sheet  " << files.sheet.string() << "\n"
+            << "seconds        " << static_cast<int64_t>(seconds.count() * 10) / 10.0 << "\n"
+            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(models.device))) << std::endl;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("generate", "Generate a video from a shot script");
+  command->footer(kManual);
+  command->add_option("SCRIPT", options->script, "shot script, a TOML file")->required();
+  command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
+  command->add_option("--seed", options->seed, "seed of the noise (default: the script's)");
+  options->model.add(*command);
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace moga

@@ -1,0 +1,54 @@
+// The program `moga`: a list of commands, and what happens to an error: one line on stderr and exit status 1, or 130
+// after Ctrl-C.
+#include <c10/util/Exception.h>
+
+#include <iostream>
+
+#include "apps/commands.h"
+#include "moga/core/interrupt.h"
+#include "moga/pipeline/denoise.h"
+
+namespace {
+
+int report(const std::string& message, int status = 1) {
+  std::cerr << "moga: " << message.substr(0, message.find('\n')) << std::endl;
+  return status;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{
+      "MoGA: minute-long, multi-shot video from a shot script, by a diffusion transformer with\n"
+      "Mixture-of-Groups Attention (arXiv 2510.18692).",
+      "moga"};
+  app.require_subcommand(1);
+  app.footer("`moga COMMAND --help` is the manual of a command.");
+  moga::add_generate(app);
+  moga::add_info(app);
+  moga::add_evaluate(app);
+  moga::add_stories(app);
+  moga::add_flops(app);
+  moga::add_prepare(app);
+  moga::add_train(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    return report(std::string(error.what()) + "; see moga --help");
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  moga::catch_interrupts();
+  try {
+    return run(argc, argv);
+  } catch (const moga::Interrupted& error) {
+    return report(error.what(), 130);
+  } catch (const c10::Error& error) {
+    return report(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return report(error.what());
+  }
+}

@@ -1,0 +1,160 @@
+// Stories are generated a batch at a time and measured as soon as they are decoded; only the pictures of the contact
+// sheet are kept.
+#include "moga/pipeline/evaluate.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "moga/core/config.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/log.h"
+#include "moga/data/image.h"
+#include "moga/data/story_render.h"
+#include "moga/data/video.h"
+#include "moga/pipeline/generate.h"
+
+namespace moga {
+namespace {
+
+using Pictures = std::vector<std::vector<at::Tensor>>;
+
+VideoRequest make_request(const Story& story) {
+  VideoRequest request;
+  request.shape = video_shape(story.config.width, story.config.height, story.latent_shot_frames());
+  request.captions = story.captions();
+  request.seed = static_cast<int64_t>(story.seed);
+  return request;
+}
+
+// uint8 [T, 3, Y, X]
+at::Tensor decode_story(Models& models, const at::Tensor& latent) {
+  std::vector<at::Tensor> pieces;
+  decode_frames(models.vae, latent, [&](const at::Tensor& frames) { pieces.push_back(frames); });
+  return at::cat(pieces);
+}
+
+// A row of generated frames and, below it, the same frames of the original.
+void add_pictures(Pictures& rows, const Story& story, const at::Tensor& frames) {
+  std::vector<at::Tensor> generated, original;
+  for (const StoryShot& shot : story.shots)
+    for (const int64_t quarter : {1, 3}) {
+      const int64_t t = shot.first_frame + quarter * shot.frames / 4;
+      generated.push_back(frames[t].cpu());
+      original.push_back(to_uint8(render_story(story, at::kCPU, false, t, t + 1).video)[0]);
+    }
+  rows.push_back(generated);
+  rows.push_back(original);
+}
+
+std::vector<ColourReading> untold(const StoryEvaluation& evaluation, bool returning_only) {
+  std::vector<ColourReading> result;
+  for (const auto& story : evaluation.readings)
+    for (const ColourReading& reading : story)
+      if (!reading.told && (reading.returns || !returning_only)) result.push_back(reading);
+  return result;
+}
+
+nlohmann::json to_json(const ColourScore& score) {
+  return {{"shot", score.shot + 1},
+          {"cases", score.cases},
+          {"hats_right", score.hats_right},
+          {"shirts_right", score.shirts_right},
+          {"accuracy", score.accuracy()}};
+}
+
+nlohmann::json to_json(const ColourReading& reading) {
+  return {{"shot", reading.shot + 1},
+          {"person", reading.person},
+          {"first_seen_shot", reading.first_seen_shot + 1},
+          {"told", reading.told},
+          {"returns", reading.returns},
+          {"hat_right", reading.hat_right},
+          {"shirt_right", reading.shirt_right},
+          {"hat_share", reading.hat_share},
+          {"shirt_share", reading.shirt_share}};
+}
+
+nlohmann::json to_json(const StoryEvaluation& evaluation, const StoryEvaluationConfig& config, const Models& models) {
+  nlohmann::json json;
+  json["config"] = nlohmann::json::parse(moga::to_json(config));
+  json["device"] = device_name(models.device);
+  json["dtype"] = dtype_name(models.dtype);
+  json["seconds"] = evaluation.seconds;
+  json["all"] = to_json(evaluation.all);
+  json["all"].erase("shot");
+  json["returning"] = to_json(evaluation.returning);
+  json["returning"].erase("shot");
+  for (const ColourScore& score : evaluation.by_shot) json["by_shot"].push_back(to_json(score));
+  for (size_t i = 0; i < evaluation.readings.size(); ++i) {
+    nlohmann::json story{{"seed", config.first_seed + static_cast<int64_t>(i)}, {"readings", nlohmann::json::array()}};
+    for (const ColourReading& reading : evaluation.readings[i]) story["readings"].push_back(to_json(reading));
+    json["stories"].push_back(story);
+  }
+  return json;
+}
+
+std::string table_row(const std::string& name, const ColourScore& score) {
+  const double cases = std::max<double>(1, static_cast<double>(score.cases));
+  char text[120];
+  std::snprintf(text, sizeof text, "%-10s %6lld %8.1f %% %8.1f %% %8.1f %%\n", name.c_str(),
+                static_cast<long long>(score.cases), 100.0 * static_cast<double>(score.hats_right) / cases,
+                100.0 * static_cast<double>(score.shirts_right) / cases, 100.0 * score.accuracy());
+  return text;
+}
+
+}  // namespace
+
+void StoryEvaluationConfig::validate() const {
+  check(stories >= 1, "stories is ", stories, ", expected at least 1");
+  check(batch >= 1, "batch is ", batch, ", expected at least 1");
+  check(first_seed >= 0, "first_seed is ", first_seed, ", expected at least 0");
+  sampler.validate();
+  story.validate();
+}
+
+StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
+                                 const std::filesystem::path& folder) {
+  config.validate();
+  const auto start = std::chrono::steady_clock::now();
+  StoryEvaluation evaluation;
+  Pictures pictures;
+  for (int64_t begin = 0; begin < config.stories; begin += config.batch) {
+    std::vector<Story> stories;
+    std::vector<VideoRequest> requests;
+    for (int64_t i = begin; i < std::min(config.stories, begin + config.batch); ++i) {
+      stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
+      requests.push_back(make_request(stories.back()));
+    }
+    const auto latents = denoise(models, requests, config.sampler);
+    for (size_t i = 0; i < stories.size(); ++i) {
+      const at::Tensor frames = decode_story(models, latents[i]);
+      evaluation.readings.push_back(measure_story(frames, stories[i]));
+      if (static_cast<int64_t>(evaluation.readings.size()) <= config.sheet_stories)
+        add_pictures(pictures, stories[i], frames);
+    }
+    log_info("evaluated ", evaluation.readings.size(), " of ", config.stories, " stories, accuracy so far ",
+             score_all(untold(evaluation, false)).accuracy());
+  }
+  evaluation.by_shot = score_by_shot(untold(evaluation, false));
+  evaluation.returning = score_all(untold(evaluation, true));
+  evaluation.all = score_all(untold(evaluation, false));
+  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
+  if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
+  return evaluation;
+}
+
+std::string score_table(const StoryEvaluation& evaluation) {
+  char head[120];
+  std::snprintf(head, sizeof head, "%-10s %6s %10s %10s %10s\n", "shot", "cases", "hats", "shirts", "both");
+  std::string table = head;
+  for (const ColourScore& score : evaluation.by_shot) table += table_row(std::to_string(score.shot + 1), score);
+  table += table_row("returning", evaluation.returning);
+  return table + table_row("all", evaluation.all);
+}
+
+}  // namespace moga

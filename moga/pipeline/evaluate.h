@@ -1,0 +1,46 @@
+// Evaluation on held-out stories: does attention carry a person's colours from the shot that tells them to the others?
+// Stories are planned, generated from their captions alone, decoded and measured (moga/data/story_measure.h).
+#pragma once
+
+#include "moga/data/story_measure.h"
+#include "moga/pipeline/denoise.h"
+
+namespace moga {
+
+struct StoryEvaluationConfig {
+  int64_t stories = 64;
+  int64_t first_seed = 1'000'000'000;  // far beyond the seeds that training draws from
+  int64_t batch = 8;                   // stories denoised together
+  int64_t sheet_stories = 6;           // shown on the contact sheet
+  SamplerConfig sampler;
+  StoryConfig story;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("stories", stories, "held-out stories");
+    field("first_seed", first_seed, "seed of the first story; the others count on");
+    field("batch", batch, "stories denoised together");
+    field("sheet_stories", sheet_stories, "stories on the contact sheet");
+    field("sampler", sampler, "sampler");
+    field("story", story, "the world that stories are drawn from");
+  }
+};
+
+struct StoryEvaluation {
+  std::vector<std::vector<ColourReading>> readings;  // of each story
+  std::vector<ColourScore> by_shot;                  // shots whose caption does not tell the colours
+  ColourScore returning;                             // of these, persons who were away and come back
+  ColourScore all;
+  double seconds = 0;
+};
+
+// Writes <folder>/evaluation.json (config, scores, every reading) and <folder>/stories.png (each story generated above
+// the original, two frames a shot).
+StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
+                                 const std::filesystem::path& folder);
+
+// The scores as a table for people.
+std::string score_table(const StoryEvaluation& evaluation);
+
+}  // namespace moga

@@ -1,0 +1,131 @@
+// The program as its users meet it: commands on real files, good and bad. Errors are one line and exit status 1.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <thread>
+
+#include "moga/core/files.h"
+#include "moga/data/video.h"
+#include "tests/support/folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace moga {
+namespace {
+
+struct Result {
+  int status;
+  std::string text;  // stdout and stderr
+};
+
+Result moga(const std::string& arguments, const std::string& before = "") {
+  Result result{0, ""};
+  FILE* pipe = popen((before + " '" MOGA_PROGRAM "' " + arguments + " 2>&1").c_str(), "r");
+  std::array<char, 4096> buffer;
+  while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe)) result.text.append(buffer.data(), size);
+  const int status = pclose(pipe);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+void expect_error(const std::string& arguments, const std::string& expected) {
+  const Result result = moga(arguments);
+  EXPECT_EQ(result.status, 1) << result.text;
+  EXPECT_NE(result.text.find(expected), std::string::npos) << result.text;
+  EXPECT_EQ(result.text.find("moga: "), 0u) << result.text;
+  EXPECT_EQ(std::count(result.text.begin(), result.text.end(), '\n'), 1) << result.text;
+}
+
+class Program : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new test::Folder;
+    test::write_tiny_model(*folder_ / "model");
+    write_text(*folder_ / "film.toml",
+               "title = \"T\"\nsize = [48, 32]\n[[shot]]\ncaption = \"Mara waves.\"\nframes = 9\n"
+               "[[shot]]\ncaption = \"Mara walks.\"\nduration = 0.5\n");
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  static std::string at(const std::string& name) { return (*folder_ / name).string(); }
+  static std::string generate(const std::string& options) {
+    return "generate " + at("film.toml") + " --model " + at("model") + " " + options;
+  }
+  static test::Folder* folder_;
+};
+test::Folder* Program::folder_ = nullptr;
+
+TEST_F(Program, EveryCommandHasAManualWithAnExample) {
+  EXPECT_EQ(moga("--help").status, 0);
+  for (const char* command : {"generate", "info", "evaluate stories", "stories", "flops"}) {
+    const Result help = moga(std::string(command) + " --help");
+    EXPECT_EQ(help.status, 0) << command;
+    EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
+  }
+}
+
+TEST_F(Program, GenerateWritesVideoAndContactSheet) {
+  const Result result = moga(generate("--steps 2 --quiet --out " + at("out/film.y4m")));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find(at("out/film.png")), std::string::npos) << result.text;
+  EXPECT_NE(result.text.find("peak memory"), std::string::npos) << result.text;
+  EXPECT_EQ(open_video(at("out/film.y4m"))->info().frames, 17);
+  EXPECT_TRUE(std::filesystem::exists(at("out/film.png")));
+}
+
+TEST_F(Program, GenerateNamesWhatIsWrong) {
+  expect_error("generate nothing.toml --model " + at("model") + " --out a.y4m", "nothing.toml");
+  expect_error("generate " + at("film.toml") + " --model " + at("none") + " --out a.y4m", "none: no such folder");
+  expect_error(generate("--quiet --out " + at("a.avi")), "use .mp4 or .y4m");
+  expect_error(generate("--quiet --steps 0 --out " + at("a.y4m")), "steps");
+  expect_error(generate("--device tpu --out " + at("a.y4m")), "tpu");
+  write_text(at("bad.toml"), "title = \"T\"\n[[shot]]\ncaption = \"c\"\n");
+  expect_error("generate " + at("bad.toml") + " --model " + at("model") + " --out a.y4m", "bad.toml:2: shot 1");
+}
+
+TEST_F(Program, AnInterruptEndsItCleanly) {
+  const std::string limit = "timeout --signal=INT --kill-after=20 2";
+  const Result result = moga(generate("--steps 100000 --quiet --out " + at("long.y4m")), limit + " --preserve-status");
+  EXPECT_EQ(result.status, 130) << result.text;
+  EXPECT_EQ(result.text, "moga: interrupted\n");
+  EXPECT_FALSE(std::filesystem::exists(at("long.y4m")));
+  EXPECT_FALSE(std::filesystem::exists(at("long.y4m.partial")));
+}
+
+TEST_F(Program, InfoSaysWhatThingsAre) {
+  EXPECT_NE(moga("info " + at("model")).text.find("a model folder"), std::string::npos);
+  EXPECT_NE(moga("info " + at("film.toml")).text.find("2 shots"), std::string::npos);
+  expect_error("info " + at("nothing"), "no such file or folder");
+}
+
+TEST_F(Program, StoriesAndEvaluationWriteTheirFiles) {
+  const Result stories = moga("stories --width 112 --height 64 --frames 65 --count 1 --seed 3 --out " + at("stories"));
+  EXPECT_EQ(stories.status, 0) << stories.text;
+  EXPECT_EQ(moga("info " + at("stories/story-3.toml")).status, 0);
+  const Result evaluation = moga("evaluate stories --model " + at("model") +
+                                 " --stories 1 --steps 1 --width 112 --height 64 --frames 65 --quiet --out " +
+                                 at("evaluation"));
+  EXPECT_EQ(evaluation.status, 0) << evaluation.text;
+  EXPECT_NE(evaluation.text.find("shirts"), std::string::npos) << evaluation.text;
+  EXPECT_TRUE(std::filesystem::exists(at("evaluation/evaluation.json")));
+}
+
+TEST_F(Program, FlopsPrintsThePapersFigures) {
+  const Result result = moga("flops --frames 477 --run-frames 30 --boundary-frames 0");
+  EXPECT_NE(result.text.find("187200 tokens"), std::string::npos) << result.text;
+  double full = 0, own = 0;
+  std::sscanf(result.text.c_str() + result.text.find("\ntotal"), " total %lf %lf", &full, &own);
+  EXPECT_NEAR(full, 6.94, 0.0694);
+  EXPECT_NEAR(own, 2.26, 0.0452);
+  expect_error("flops --size 12", "--size is '12', expected two numbers");
+  expect_error("flops --model 7B", "expected 1.3B, 14B or a config.json");
+}
+
+TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {
+  EXPECT_EQ(moga("").status, 1);
+  expect_error("generat", "generat");
+  expect_error(generate("--out " + at("a.y4m") + " --stepz 3"), "--stepz");
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,51 @@
+// The evaluation generates, measures and reports every story; a random model is right by chance only.
+#include "moga/pipeline/evaluate.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "moga/core/files.h"
+#include "moga/data/image.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace moga {
+namespace {
+
+StoryEvaluationConfig small() {
+  StoryEvaluationConfig config;
+  config.stories = 3;
+  config.batch = 2;
+  config.sheet_stories = 1;
+  config.sampler.steps = 1;
+  config.story.width = 112;
+  config.story.height = 64;
+  config.story.frames = 65;
+  return config;
+}
+
+TEST(Evaluate, ReportsEveryStory) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  const StoryEvaluation evaluation = evaluate_stories(models, small(), folder.path());
+  ASSERT_EQ(evaluation.readings.size(), 3u);
+  EXPECT_GT(evaluation.all.cases, 0);
+  EXPECT_LT(evaluation.all.accuracy(), 0.7);
+  const auto json = nlohmann::json::parse(read_text(folder / "evaluation.json"));
+  EXPECT_EQ(json["stories"].size(), 3u);
+  EXPECT_EQ(json["stories"][2]["seed"], 1'000'000'002);
+  EXPECT_EQ(json["all"]["cases"], evaluation.all.cases);
+  EXPECT_EQ(load_png(folder / "stories.png").size(1), 4 + 2 * 68);  // generated above original
+  EXPECT_NE(score_table(evaluation).find("returning"), std::string::npos);
+}
+
+TEST(Evaluate, WrongConfigsAreRefused) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  StoryEvaluationConfig config = small();
+  config.batch = 0;
+  EXPECT_THROW(evaluate_stories(models, config, folder.path()), Error);
+}
+
+}  // namespace
+}  // namespace moga

@@ -10,9 +10,10 @@
 namespace moga {
 namespace {
 
-// PyTorch's default for convolutions: uniform in ±1/√fan_in.
-at::Tensor uniform_fan_in(at::IntArrayRef shape, int64_t fan_in) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
+// Uniform with variance 1 / fan_in. With residual branches that begin at zero, a new VAE is a chain of convolutions that
+// keeps the size of its signal.
+at::Tensor first_weight(at::IntArrayRef shape, int64_t fan_in) {
+  const double bound = std::sqrt(3.0 / static_cast<double>(fan_in));
   return at::empty(shape, at::kFloat).uniform_(-bound, bound);
 }
 
@@ -35,8 +36,8 @@ CausalConv3dImpl::CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Ke
     : kernel_(kernel), time_stride_(time_stride) {
   const int64_t fan_in = in_channels * kernel[0] * kernel[1] * kernel[2];
   weight_ = register_parameter(
-      "weight", uniform_fan_in({out_channels, in_channels, kernel[0], kernel[1], kernel[2]}, fan_in));
-  bias_ = register_parameter("bias", uniform_fan_in({out_channels}, fan_in));
+      "weight", first_weight({out_channels, in_channels, kernel[0], kernel[1], kernel[2]}, fan_in));
+  bias_ = register_parameter("bias", at::zeros({out_channels}));
 }
 
 at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache) {
@@ -72,8 +73,8 @@ ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t 
                              int64_t padding)
     : stride_(stride), padding_(padding) {
   const int64_t fan_in = in_channels * kernel * kernel;
-  weight_ = register_parameter("weight", uniform_fan_in({out_channels, in_channels, kernel, kernel}, fan_in));
-  bias_ = register_parameter("bias", uniform_fan_in({out_channels}, fan_in));
+  weight_ = register_parameter("weight", first_weight({out_channels, in_channels, kernel, kernel}, fan_in));
+  bias_ = register_parameter("bias", at::zeros({out_channels}));
 }
 
 at::Tensor ImageConvImpl::forward(const at::Tensor& images) const {
@@ -101,6 +102,7 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t out_channels, 
   conv1_ = residual->register_module("2", CausalConv3d(in_channels, out_channels, CausalConv3dImpl::Kernel{3, 3, 3}));
   norm2_ = residual->register_module("3", ChannelNorm(out_channels));
   conv2_ = residual->register_module("6", CausalConv3d(out_channels, out_channels, CausalConv3dImpl::Kernel{3, 3, 3}));
+  torch::nn::init::zeros_(conv2_->weight());
   if (in_channels != out_channels)
     shortcut_ = register_module("shortcut",
                                 CausalConv3d(in_channels, out_channels, CausalConv3dImpl::Kernel{1, 1, 1}));

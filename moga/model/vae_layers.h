@@ -35,6 +35,7 @@ class CausalConv3dImpl : public torch::nn::Module {
   // The same over exactly the frames given; none come out when fewer than the kernel's go in.
   at::Tensor convolve(const at::Tensor& frames) const;
   int64_t history() const { return kernel_[0] - time_stride_; }
+  at::Tensor& weight() { return weight_; }
 
  private:
   at::Tensor convolve_planes(const at::Tensor& frames) const;

@@ -88,7 +88,7 @@ TEST(Vae, GradientsEqualFiniteDifferences) {
   const auto loss = [&] { return (vae->decode_raw(vae->encode_moments(video).first) - target).square().mean(); };
   loss().backward();
   const at::NoGradGuard no_grad;
-  const double step = 1e-6;
+  const double step = 1e-7;
   at::Tensor slope = at::zeros({}, at::kDouble);
   std::vector<at::Tensor> directions;
   for (const at::Tensor& p : vae->parameters()) directions.push_back(at::randn_like(p));

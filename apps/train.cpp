@@ -15,7 +15,8 @@ struct Options {
   std::vector<std::string> settings;
 
   void add(CLI::App& command) {
-    command.add_option("--resume", resume, "go on: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
+    command.add_option("--resume", resume,
+                       "go on: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
     command.add_option("--set", settings, "key=value over the config; stage.0.steps=100 reaches into a list")
         ->take_all();
   }

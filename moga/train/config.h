@@ -1,5 +1,5 @@
-// Everything a training run is told, as TOML: models, data by stage, flow, optimiser, what is written when. The complete
-// result, defaults included, is printed and saved with every checkpoint.
+// Everything a training run is told, as TOML: models, data by stage, flow, optimiser, what is written when. The
+// complete result, defaults included, is printed and saved with every checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -32,7 +32,8 @@ struct StageConfig {
     field("data", data, "folder of latent shards");
     field("steps", steps, "train steps");
     field("batch", batch, "videos a train step");
-    field("accumulation", accumulation, "pieces a batch is computed in, one after the other: less memory, same gradient");
+    field("accumulation", accumulation,
+          "pieces a batch is computed in, one after the other: less memory, same gradient");
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the stage's steps");
   }
@@ -86,7 +87,8 @@ struct TrainConfig {
     field("seed", seed, "seed of weights, data order, noise, timesteps and dropout");
     field("out", out, "folder of the run: checkpoints, log.jsonl, samples, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
-    field("dtype", dtype, "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("dtype", dtype,
+          "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
     field("cache", cache, "where a stage's latents stay: device or host");
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
     field("vae", vae, "VAE folder: decodes the contact sheets, goes into the finished model");

@@ -1,5 +1,5 @@
-// A 64-bit checksum of a file, fast enough to be free beside reading it: four lanes of multiply and rotate, mixed at the
-// end. It finds truncation and flipped bits; it is no defence against an adversary.
+// A 64-bit checksum of a file, fast enough to be free beside reading it: four lanes of multiply and rotate, mixed at
+// the end. It finds truncation and flipped bits; it is no defence against an adversary.
 #pragma once
 
 #include <cstdint>

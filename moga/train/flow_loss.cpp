@@ -68,10 +68,8 @@ FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input) {
   const at::Tensor t = times_of_elements(input.times, element_counts(input.latents));  // [E]
   const PackedLatents noisy = {at::lerp(x0, input.noise, t), input.latents.shapes};
 
-  const TransformerOutput output = model({.latents = noisy.views(),
-                                          .timestep = input.times * kTimeScale,
-                                          .text = input.text,
-                                          .layout = input.layout});
+  const TransformerOutput output = model(
+      {.latents = noisy.views(), .timestep = input.times * kTimeScale, .text = input.text, .layout = input.layout});
   const at::Tensor velocity = flatten_all(output.velocity);  // [E] float32
   return {.flow = at::mse_loss(velocity, input.noise - x0),
           .balance = output.balance_loss,

@@ -1,5 +1,5 @@
-// What a run says about itself. Losses, norms and group counts are summed on the device, step by step, and read only when
-// a log line is due: one transfer, the only wait for the device in the loop.
+// What a run says about itself. Losses, norms and group counts are summed on the device, step by step, and read only
+// when a log line is due: one transfer, the only wait for the device in the loop.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,9 +14,9 @@ class Metrics {
  public:
   void add(const StepResult& result);
 
-  // The means since the last call as one JSON object, and starts over: steps, loss, balance, gradient_norm, skipped, groups
-  // (fraction of tokens a group, [layers][M]), imbalance (largest group over the mean, a layer), videos_per_second,
-  // tokens_per_second, step_seconds.
+  // The means since the last call as one JSON object, and starts over: steps, loss, balance, gradient_norm, skipped,
+  // groups (fraction of tokens a group, [layers][M]), imbalance (largest group over the mean, a layer),
+  // videos_per_second, tokens_per_second, step_seconds.
   nlohmann::json take();
 
   // Seconds spent on something else (a checkpoint, a contact sheet) since the last call: not counted in the rates.

@@ -2,8 +2,8 @@
 //
 //   g ← g · min(1, c / ‖g‖);  m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - lr · (m̂ / (√v̂ + ε) + λw)
 //
-// A step is a handful of fused kernels and never waits for the device: the norm stays there, and clips there. A step whose
-// norm is not finite leaves weights and state as they were, on the device's own decision. Weight decay λ spares
+// A step is a handful of fused kernels and never waits for the device: the norm stays there, and clips there. A step
+// whose norm is not finite leaves weights and state as they were, on the device's own decision. Weight decay λ spares
 // parameters with fewer than two dimensions (biases, norms, modulation vectors).
 #pragma once
 

@@ -23,7 +23,8 @@ std::vector<at::Tensor> tensors_of(const NamedTensors& named);
 // A view for saving: names and tensors, nothing copied.
 TensorMap to_map(const NamedTensors& named);
 
-// Copies `saved` into `named`. Throws when a name is missing or superfluous or a shape differs; `source` names the file.
+// Copies `saved` into `named`. Throws when a name is missing or superfluous or a shape differs; `source` names the
+// file.
 void restore(const NamedTensors& named, const TensorMap& saved, const std::string& source);
 
 }  // namespace moga

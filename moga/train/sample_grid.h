@@ -1,5 +1,5 @@
-// Contact sheets on the way of a run: the captions of a few videos, drawn from noise with the averaged weights, decoded by
-// the VAE, a PNG a video with a row a shot.
+// Contact sheets on the way of a run: the captions of a few videos, drawn from noise with the averaged weights, decoded
+// by the VAE, a PNG a video with a row a shot.
 #pragma once
 
 #include <filesystem>

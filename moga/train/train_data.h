@@ -1,6 +1,6 @@
-// Latent shards → packed batches. All captions of a stage are tokenised once, and latents and ids stay on the device when
-// they fit, so that making a batch is two concatenations and no host work to speak of. Which videos a train step sees, and
-// which of them lose their captions, are functions of (seed, step): nothing of it is saved.
+// Latent shards → packed batches. All captions of a stage are tokenised once, and latents and ids stay on the device
+// when they fit, so that making a batch is two concatenations and no host work to speak of. Which videos a train step
+// sees, and which of them lose their captions, are functions of (seed, step): nothing of it is saved.
 #pragma once
 
 #include <filesystem>

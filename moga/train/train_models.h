@@ -22,8 +22,8 @@ struct TrainModels {
 // Random weights from the config's seed, or those of config.init; routers that init lacks stay random.
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
-// A model folder: transformer/, text_encoder/, tokenizer/, vae/ when the config names one, scheduler/, model_index.json.
-// Weights are written in bfloat16. The folder is written under a temporary name and renamed.
+// A model folder: transformer/, text_encoder/, tokenizer/, vae/ when the config names one, scheduler/,
+// model_index.json. Weights are written in bfloat16. The folder is written under a temporary name and renamed.
 void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
 
 }  // namespace moga

@@ -10,7 +10,7 @@
 namespace moga {
 
 struct StepInput {
-  int64_t step = 0;                // train steps before this one, over all stages
+  int64_t step = 0;  // train steps before this one, over all stages
   double lr = 0;
   std::vector<TrainBatch> pieces;  // of one batch; the gradient is that of the whole, however it is cut
 };

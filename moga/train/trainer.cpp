@@ -44,8 +44,8 @@ Trainer::Trainer(const TrainConfig& config, const std::optional<Checkpoint>& che
       run_(config.out),
       tokenizer_(config.tokenizer),
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device))) {
-  check(tokenizer_.vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
-        tokenizer_.vocab_size(), " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
+  check(tokenizer_.vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ", tokenizer_.vocab_size(),
+        " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
   if (checkpoint) load(*checkpoint);
   write_text(run_ / "config.toml", to_toml(config));
   log_ = std::make_unique<JsonLog>(run_ / "log.jsonl");
@@ -86,8 +86,7 @@ TrainEnd Trainer::run_stage(const StageConfig& stage, int64_t stop_at, Progress&
   metrics_ = Metrics();
   while (position_.stage_step < stage.steps) {
     const double lr = learning_rate(stage.schedule, stage.lr, position_.stage_step, stage.steps);
-    metrics_.add(state_.train_step(
-        {.step = position_.step, .lr = lr, .pieces = next_batch(stage, data, order)}));
+    metrics_.add(state_.train_step({.step = position_.step, .lr = lr, .pieces = next_batch(stage, data, order)}));
     ++position_.stage_step;
     ++position_.step;
     after_step(stage, lr, progress);
@@ -102,8 +101,7 @@ DataOrder Trainer::data_order(const StageConfig& stage, const TrainData& data) c
 }
 
 std::vector<TrainBatch> Trainer::next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order) const {
-  const std::vector<bool> dropped =
-      draw_dropout(config_.seed, position_.step, stage.batch, config_.caption_dropout);
+  const std::vector<bool> dropped = draw_dropout(config_.seed, position_.step, stage.batch, config_.caption_dropout);
   std::vector<TrainBatch> pieces;
   const int64_t piece_videos = stage.batch / stage.accumulation;
   for (int64_t first = 0; first < stage.batch; first += piece_videos) {
@@ -132,8 +130,10 @@ void Trainer::after_step(const StageConfig& stage, double lr, Progress& progress
 
 std::string Trainer::log(const StageConfig& stage, double lr) {
   const nlohmann::json means = metrics_.take();
-  nlohmann::json line = {{"step", position_.step},     {"stage", stage.name},
-                         {"lr", lr},                   {"seconds", seconds()},
+  nlohmann::json line = {{"step", position_.step},
+                         {"stage", stage.name},
+                         {"lr", lr},
+                         {"seconds", seconds()},
                          {"peak_bytes", peak_memory(state_.device())}};
   line.update(means);
   log_->write(line);

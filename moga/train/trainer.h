@@ -2,8 +2,8 @@
 //
 //   RUN/log.jsonl  RUN/config.toml  RUN/step-00001000/  RUN/samples/step-00001000-0.png  RUN/model/
 //
-// A run ends when its steps are done, when its time is up (as if they were done), or when it is interrupted: then it saves
-// and says how to go on. A run resumed from a checkpoint goes on bit for bit as the uninterrupted one.
+// A run ends when its steps are done, when its time is up (as if they were done), or when it is interrupted: then it
+// saves and says how to go on. A run resumed from a checkpoint goes on bit for bit as the uninterrupted one.
 #pragma once
 
 #include <chrono>

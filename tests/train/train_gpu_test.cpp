@@ -44,8 +44,7 @@ TEST(TrainGpu, OverfitsOneBatchInBfloat16) {
   const TrainBatch batch = trainer.load_data(config.stage[0].data, 0).batch({{0}, {1}, {2}});
   std::vector<double> losses;
   for (int64_t step = 0; step < 150; ++step)
-    losses.push_back(
-        trainer.state().train_step({.step = 0, .lr = 5e-3, .pieces = {batch}}).flow.item<double>());
+    losses.push_back(trainer.state().train_step({.step = 0, .lr = 5e-3, .pieces = {batch}}).flow.item<double>());
   EXPECT_LT(losses.back(), losses.front() / 5);
 }
 

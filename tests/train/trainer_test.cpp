@@ -85,6 +85,8 @@ TEST(Trainer, NextBatchAfterResumeIsTheSame) {
   const auto a = first.next_batch(config.stage[0], data, order), b = second.next_batch(config.stage[0], data, again);
   EXPECT_TRUE(at::equal(a[0].latents.values, b[0].latents.values));
   EXPECT_TRUE(at::equal(a[0].ids, b[0].ids));
+  const Trainer fresh(test::tiny_config(second_run.path()));
+  EXPECT_FALSE(at::equal(fresh.next_batch(config.stage[0], data, order)[0].ids, a[0].ids));
 }
 
 TEST(Trainer, InterruptSavesAndRunGoesOnToAModel) {
@@ -134,8 +136,8 @@ TEST(Trainer, StagesFollowEachOtherAndTheLogTellsAll) {
   EXPECT_EQ(log.at("step"), 4);
   EXPECT_EQ(log.at("stage"), "second");
   EXPECT_EQ(log.at("groups").size(), 2u);
-  for (const char* key : {"loss", "balance", "gradient_norm", "lr", "videos_per_second", "tokens_per_second",
-                          "seconds", "peak_bytes", "imbalance", "skipped"})
+  for (const char* key : {"loss", "balance", "gradient_norm", "lr", "videos_per_second", "tokens_per_second", "seconds",
+                          "peak_bytes", "imbalance", "skipped"})
     EXPECT_TRUE(log.contains(key)) << key;
 }
 

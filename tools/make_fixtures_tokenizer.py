@@ -33,7 +33,7 @@ ENCODE = [
 ]
 CLEAN = [
     "  plain\t text \r\n over  lines ",
-    "caf&eacute; &amp;amp; bar &amp;lt;b&amp;gt;",
+    "caf&eacute; &lang;&amp;amp;&rang; bar &amp;lt;b&amp;gt;",
     "AT&T &ampersand &notit; &notin; &eacute &alpha; &alpha",
     "&#8217; &#x1F3A9; &#150; &#0; &#xD800; &#99999999999; &#7; &#13;x &#; &#x; &#xFDD0;y",
     "&unknown; & &; &&amp;& &quot;q&QUOT; &nbsp;&thinsp;end",

@@ -15,7 +15,9 @@
 namespace moga {
 
 void TextEncoderConfig::validate() const {
-  const auto positive = [](int64_t value, const char* name) { check(value >= 1, name, " = ", value, ": expected ≥ 1"); };
+  const auto positive = [](int64_t value, const char* name) {
+    check(value >= 1, name, " = ", value, ": expected ≥ 1");
+  };
   positive(vocab_size, "vocab_size");
   positive(d_model, "d_model");
   positive(d_kv, "d_kv");
@@ -24,9 +26,9 @@ void TextEncoderConfig::validate() const {
   positive(num_heads, "num_heads");
   check(relative_attention_num_buckets >= 4 && relative_attention_num_buckets % 4 == 0,
         "relative_attention_num_buckets = ", relative_attention_num_buckets, ": expected a multiple of 4");
-  check(relative_attention_max_distance > relative_attention_num_buckets / 4, "relative_attention_max_distance = ",
-        relative_attention_max_distance, ": expected more than a quarter of relative_attention_num_buckets (",
-        relative_attention_num_buckets, ")");
+  check(relative_attention_max_distance > relative_attention_num_buckets / 4,
+        "relative_attention_max_distance = ", relative_attention_max_distance,
+        ": expected more than a quarter of relative_attention_num_buckets (", relative_attention_num_buckets, ")");
 }
 
 TextEncoderImpl::TextEncoderImpl(const TextEncoderConfig& config, bool initialise) : config_(config) {
@@ -52,10 +54,9 @@ at::Tensor TextEncoderImpl::forward(const at::Tensor& ids, const at::Tensor& len
         ", expected [", ids.size(0), "]");
   const int64_t length = ids.size(1);
   const at::Tensor known = at::arange(length, lengths.options()) < lengths.unsqueeze(1);  // [B, L]
-  const TextPositions positions = {
-      .buckets = distance_buckets(length, config_.relative_attention_num_buckets,
-                                  config_.relative_attention_max_distance, ids.device()),
-      .known = known.unsqueeze(1).unsqueeze(2)};
+  const TextPositions positions = {.buckets = distance_buckets(length, config_.relative_attention_num_buckets,
+                                                               config_.relative_attention_max_distance, ids.device()),
+                                   .known = known.unsqueeze(1).unsqueeze(2)};
 
   at::Tensor x = token_embedding_->rows(ids).to(wide(dtype));  // [B, L, d_model]
   for (TextEncoderBlock& block : blocks_) x = block(x, positions, dtype);

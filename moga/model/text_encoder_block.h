@@ -1,7 +1,7 @@
 // One block of the text encoder: x += attention(norm1(x)), x += ffn(norm2(x)), with its own relative position bias.
 //
-// Scores are q·kᵀ + bias(j - i), not divided by √D (T5 folds the scale into the initialisation of q). The products run in
-// the dtype they are given, the sum x stays in float32: T5's activations leave the range of float16.
+// Scores are q·kᵀ + bias(j - i), not divided by √D (T5 folds the scale into the initialisation of q). The products run
+// in the dtype they are given, the sum x stays in float32: T5's activations leave the range of float16.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -15,7 +15,7 @@ struct TextEncoderConfig;
 class TextTableImpl : public torch::nn::Module {
  public:
   TextTableImpl(int64_t rows, int64_t columns);
-  at::Tensor product(const at::Tensor& x) const;    // [..., columns] · Wᵀ → [..., rows], in x's dtype
+  at::Tensor product(const at::Tensor& x) const;     // [..., columns] · Wᵀ → [..., rows], in x's dtype
   at::Tensor rows(const at::Tensor& indices) const;  // int64 [...] → [..., columns], in the weight's dtype
   void fill_normal(double deviation);
 

@@ -21,7 +21,7 @@ class Tokenizer {
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
 
-  std::vector<int64_t> encode(const std::string& text) const;  // ends with </s>
+  std::vector<int64_t> encode(const std::string& text) const;                            // ends with </s>
   TokenBatch encode_batch(const std::vector<std::string>& texts, int64_t length) const;  // cut to `length`
   int64_t vocab_size() const;
 
@@ -33,7 +33,7 @@ class Tokenizer {
 // Unescapes HTML entities, drops control characters, folds white space: what the reference does before encoding.
 std::string clean_text(const std::string& text);
 
-// Trains a unigram model with T5's special tokens (pad 0, eos 1, unk 2) from captions.
+// Trains byte-pair pieces with T5's special tokens (pad 0, eos 1, unk 2) from captions.
 void train_tokenizer(const std::vector<std::string>& texts, int64_t vocab_size, const std::filesystem::path& model);
 
 }  // namespace moga

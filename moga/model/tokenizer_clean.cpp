@@ -1,4 +1,5 @@
-// clean_text: what the reference does to a caption before the tokenizer sees it, less ftfy's repair of mis-decoded text.
+// clean_text: what the reference does to a caption before the tokenizer sees it, less ftfy's repair of decoding
+// errors.
 #include <algorithm>
 #include <array>
 
@@ -62,7 +63,8 @@ std::string encode_utf8(const std::u32string& text) {
   return out;
 }
 
-// Controls without a meaning in text: C0 but for tab and line ends, deprecated formatting, annotations, byte order mark.
+// Controls without a meaning in text: C0 but for tab and line ends, deprecated formatting, annotations, byte
+// order mark.
 bool is_control(char32_t c) {
   return c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || (c >= 0x206A && c <= 0x206F) ||
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);

@@ -1,4 +1,4 @@
-// HTML entities in captions scraped from the web: "&amp;", "&eacute;", "&#8217;". Private to the tokenizer's clean_text.
+// HTML entities in captions scraped from the web: "&amp;", "&eacute;", "&#8217;". Private to clean_text.
 #pragma once
 
 #include <string>

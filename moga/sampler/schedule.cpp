@@ -1,10 +1,10 @@
-// The times a solver visits: an even grid of the training times 1/1000 … 1, shifted by t' = s·t / (1 + (s-1)·t), then 0.
+// The times a solver visits: an even grid over the training times, each shifted to s·t / (1 + (s-1)·t), and 0.
 //
 // Each solver has the schedule of its diffusers counterpart, so that pipelines can be compared number by number:
 //   unipc  t_i even from 1 to 1/1000 in `steps` intervals, its last point replaced by 0; the first time is 1 - 1e-6,
 //          since log((1-t)/t) must be finite.
-//   euler  t_i even in steps - 1 intervals from 1 to the *shifted* 1/1000, and 0 behind it: at large shifts its last step
-//          is the longer one.
+//   euler  t_i even in steps - 1 intervals from 1 to the *shifted* 1/1000, and 0 behind it: at large shifts its
+//          last step is the longer one.
 // Times are float32 values, as the reference stores them: at 1 - 1e-6 that rounding changes 1 - t by 5 %.
 #include <cmath>
 
@@ -22,7 +22,8 @@ constexpr double kLargestUniPcTime = 1.0 - 1e-6;
 std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, double shift) {
   std::vector<double> times;
   for (int64_t i = 0; i < count; ++i) {
-    const double even = intervals > 0 ? 1.0 + (last - 1.0) * static_cast<double>(i) / static_cast<double>(intervals) : 1.0;
+    const double even =
+        intervals > 0 ? 1.0 + (last - 1.0) * static_cast<double>(i) / static_cast<double>(intervals) : 1.0;
     times.push_back(shift_time(even, shift));
   }
   return times;
@@ -31,8 +32,10 @@ std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, 
 void check_times(const std::vector<double>& times) {
   check(times.size() >= 2, "a schedule needs at least 2 times, got ", times.size());
   for (size_t i = 0; i + 1 < times.size(); ++i)
-    check(times[i] > times[i + 1], "times must fall from 1 to 0: time ", i, " is ", times[i], ", the next ", times[i + 1]);
-  check(times.front() <= 1.0 && times.back() >= 0.0, "times must lie in [0, 1], got ", times.front(), " … ", times.back());
+    check(times[i] > times[i + 1], "times must fall from 1 to 0: time ", i, " is ", times[i], ", the next ",
+          times[i + 1]);
+  check(times.front() <= 1.0 && times.back() >= 0.0, "times must lie in [0, 1], got ", times.front(), " … ",
+        times.back());
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace moga {
 struct SamplerConfig {
   std::string solver = "unipc";  // "euler", "unipc" (order 2, bh2)
   int64_t steps = 50;
-  double shift = 5.0;            // t' = s·t / (1 + (s - 1)·t)
-  double guidance = 5.0;         // classifier-free guidance scale; 1: off
+  double shift = 5.0;     // t' = s·t / (1 + (s - 1)·t)
+  double guidance = 5.0;  // classifier-free guidance scale; 1: off
 
   void validate() const;
   template <class Fields>

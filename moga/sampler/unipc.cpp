@@ -4,7 +4,7 @@
 //   x_t = (t/s)·x_s - (1-t)·E·(m_s + Σ_k ρ_k·D_k),   E = e^-h - 1,
 // where the D_k are differences of m divided by their distance in λ (in units of h). The predictor knows m_s and the m
 // before it; once the model has been evaluated at its result, the corrector repeats the step with that m as well, at no
-// further evaluation. The first step and the last are of order 1. The last result is not corrected: its m would cost one.
+// further evaluation. The first step and the last are of order 1. The last result is not corrected.
 #include "moga/sampler/unipc.h"
 
 #include <ATen/ATen.h>
@@ -96,8 +96,8 @@ class UniPc : public Solver {
   }
 
   std::vector<double> times_;
-  at::Tensor sample_;              // corrected x at the last step's time
-  std::vector<at::Tensor> data_;   // predicted data of the last kOrder steps, oldest first
+  at::Tensor sample_;             // corrected x at the last step's time
+  std::vector<at::Tensor> data_;  // predicted data of the last kOrder steps, oldest first
 };
 
 }  // namespace

@@ -12,13 +12,20 @@
 #include "moga/model/text_names.h"
 #include "tests/support/compare.h"
 #include "tests/support/folder.h"
+#include "tests/support/gpu.h"
 
 namespace moga {
 namespace {
 
 TextEncoderConfig tiny() {
-  return {.vocab_size = 40, .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 2, .num_heads = 2,
-          .relative_attention_num_buckets = 8, .relative_attention_max_distance = 20};
+  return {.vocab_size = 40,
+          .d_model = 16,
+          .d_kv = 8,
+          .d_ff = 32,
+          .num_layers = 2,
+          .num_heads = 2,
+          .relative_attention_num_buckets = 8,
+          .relative_attention_max_distance = 20};
 }
 
 const TensorMap& fixture() {
@@ -85,11 +92,28 @@ TEST(TextEncoder, AnEmptyTextIsZeroAndItsGradientANumber) {
 
 TEST(TextEncoder, StartsWithActivationsOfOrderOne) {
   torch::manual_seed(1);
-  TextEncoder encoder(TextEncoderConfig{.vocab_size = 100, .d_model = 64, .d_kv = 16, .d_ff = 128, .num_layers = 4,
-                                        .num_heads = 4});
+  TextEncoder encoder(
+      TextEncoderConfig{.vocab_size = 100, .d_model = 64, .d_kv = 16, .d_ff = 128, .num_layers = 4, .num_heads = 4});
   const at::Tensor ids = at::randint(100, {2, 20}, at::kLong);
   const at::Tensor output = encoder->forward(ids, at::full({2}, 20, at::kLong), at::kFloat);
   EXPECT_NEAR(output.std().item<double>(), 1.0, 0.1);
+}
+
+TEST(TextEncoderGpu, EqualsTheCpuWithGradients) {
+  MOGA_NEEDS_GPU();
+  TextEncoder encoder = encoder_of_fixture();
+  const at::Tensor exact = encode_fixture(encoder, at::kDouble);
+  encoder->to(at::kCUDA);
+  const at::Tensor ids = fixture().at("ids").cuda(), lengths = fixture().at("lengths").cuda();
+  EXPECT_TRUE(test::close(encoder->forward(ids, lengths, at::kFloat).cpu(), exact.to(at::kFloat), 1e-5));
+  const at::Tensor coarse = encoder->forward(ids, lengths, at::kBFloat16);
+  EXPECT_TRUE(test::as_good_as(coarse, fixture().at("output_bfloat16"), exact));
+  (coarse * fixture().at("output_weights").cuda()).sum().backward();
+  for (const auto& item : encoder->named_parameters()) {
+    const auto expected = fixture().find("gradient." + hugging_face_text_name(item.key()));
+    if (expected == fixture().end()) continue;
+    EXPECT_TRUE(test::close(item.value().grad().cpu(), expected->second, 0.05)) << item.key();
+  }
 }
 
 TEST(DistanceBuckets, AreExactNearbyAndLogarithmicFarOff) {

@@ -44,10 +44,10 @@ TEST(Tokenizer, CleansAsTheReference) {
 }
 
 TEST(Tokenizer, ReplacesBytesThatAreNotUtf8) {
-  EXPECT_EQ(clean_text("a\xFF" "b"), "a\uFFFDb");
-  EXPECT_EQ(clean_text("a\xE2\x82"), "a\uFFFD");              // cut short
+  EXPECT_EQ(clean_text("a\xFF!"), "a\uFFFD!");
+  EXPECT_EQ(clean_text("a\xE2\x82"), "a\uFFFD");                // cut short
   EXPECT_EQ(clean_text("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");  // a surrogate
-  EXPECT_EQ(clean_text("\xC0\xAF"), "\uFFFD\uFFFD");          // overlong
+  EXPECT_EQ(clean_text("\xC0\xAF"), "\uFFFD\uFFFD");            // overlong
 }
 
 TEST(Tokenizer, BatchesArePaddedWithZeroAndCutBeforeTheEnd) {
@@ -91,6 +91,7 @@ TEST(TrainTokenizer, RefusesTooLittle) {
   EXPECT_THROW(train_tokenizer({}, 60, folder / "a.model"), Error);
   EXPECT_THROW(train_tokenizer({" ", "\n"}, 60, folder / "a.model"), Error);
   EXPECT_THROW(train_tokenizer(captions(), 5, folder / "a.model"), Error);
+  EXPECT_THROW(train_tokenizer(captions(), -1, folder / "a.model"), Error);
 }
 
 }  // namespace

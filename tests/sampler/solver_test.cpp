@@ -70,12 +70,14 @@ TEST_P(SolverParity, EveryStepEqualsDiffusers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Diffusers, SolverParity,
-    testing::Values(FixtureCase{"euler", 1, 1}, FixtureCase{"euler", 2, 5}, FixtureCase{"euler", 7, 3},
-                    FixtureCase{"euler", 20, 5}, FixtureCase{"unipc", 1, 1}, FixtureCase{"unipc", 2, 5},
-                    FixtureCase{"unipc", 7, 3}, FixtureCase{"unipc", 20, 5}),
-    [](const auto& info) { return info.param.solver + "_" + std::to_string(info.param.steps) + "_steps"; });
+INSTANTIATE_TEST_SUITE_P(Diffusers, SolverParity,
+                         testing::Values(FixtureCase{"euler", 1, 1}, FixtureCase{"euler", 2, 5},
+                                         FixtureCase{"euler", 7, 3}, FixtureCase{"euler", 20, 5},
+                                         FixtureCase{"unipc", 1, 1}, FixtureCase{"unipc", 2, 5},
+                                         FixtureCase{"unipc", 7, 3}, FixtureCase{"unipc", 20, 5}),
+                         [](const auto& info) {
+                           return info.param.solver + "_" + std::to_string(info.param.steps) + "_steps";
+                         });
 
 TEST(Convergence, EulerIsOfFirstOrder) {
   EXPECT_NEAR(convergence_order("euler", 1.0), 1.0, 0.05);

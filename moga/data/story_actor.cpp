@@ -198,6 +198,11 @@ void draw_hat(Figure& figure, HatKind kind, const Pose& pose, float y, const Rgb
 
 }  // namespace
 
+Tint tint_of(Light light) {
+  return light == Light::dusk ? Tint{.light = {1.0f, 0.86f, 0.80f}, .shadow = 0.38f}
+                              : Tint{.light = {1, 1, 1}, .shadow = 0.34f};
+}
+
 Tones tones_of(const Rgb& colour, const Tint& tint) {
   static constexpr float kLift = 0.03f, kGain = 1.06f;
   static constexpr Rgb kShade = {0.74f, 0.70f, 0.80f};  // shadows are cool

@@ -31,6 +31,8 @@ struct Tint {
   Rgb light = {1, 1, 1};
   float shadow = 0.3f;  // opacity of cast shadows
 };
+Tint tint_of(Light light);
+
 // The shades of a colour under this light: a pixel of that colour lies between them.
 struct Tones {
   Rgb light, dark;

@@ -39,7 +39,7 @@ std::string colour(const std::vector<Palette::Entry>& palette, int64_t index) {
 std::string looks(const Person& person) {
   return "with " + colour(Palette::skin(), person.skin_colour) + " skin and " +
          (person.long_hair ? "long " : "short ") + colour(Palette::hair(), person.hair_colour) + " hair, in a " +
-         colour(Palette::clothes(), person.hat_colour) + " " + hat_name(person.hat_kind) + ", a " +
+         colour(Palette::clothes(), person.hat_colour) + " " + hat_name(person.hat_kind) + ", " +
          colour(Palette::clothes(), person.shirt_colour) + " shirt and " +
          colour(Palette::trousers(), person.trouser_colour) + " trousers";
 }

@@ -1,3 +1,5 @@
+// Reading colours: a pixel votes for the palette colour whose line from shadow to light, as the renderer shades it
+// under the story's light, is nearest in sRGB. Host and device synchronise here; nothing of a model runs through it.
 #include "moga/data/story_measure.h"
 
 #include <ATen/ATen.h>
@@ -7,7 +9,6 @@
 #include "moga/core/check.h"
 #include "moga/data/story_actor.h"
 #include "moga/data/story_render.h"
-#include "moga/data/story_scene.h"
 
 namespace moga {
 namespace {

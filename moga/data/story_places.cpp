@@ -316,11 +316,6 @@ void snow(Site& site) {
 
 }  // namespace
 
-Tint tint_of(Light light) {
-  return light == Light::dusk ? Tint{.light = {1.0f, 0.86f, 0.80f}, .shadow = 0.38f}
-                              : Tint{.light = {1, 1, 1}, .shadow = 0.34f};
-}
-
 Scene make_scene(Place place, Light light, uint64_t seed, float half_width) {
   const bool dusk = light == Light::dusk;
   Site site{.scene = {},

@@ -1,3 +1,5 @@
+// From story to frames: the layers of the place are drawn once as panoramas; a shot samples them through its camera
+// (parallax, enlargement, blur), puts one over the other and paints the persons on top.
 #include "moga/data/story_render.h"
 
 #include <ATen/ATen.h>

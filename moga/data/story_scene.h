@@ -24,8 +24,6 @@ struct Scene {
   Tint tint;
 };
 
-Tint tint_of(Light light);
-
 // half_width: of the panorama, in frame heights. Detail that no caption tells is drawn from `seed`.
 Scene make_scene(Place place, Light light, uint64_t seed, float half_width);
 

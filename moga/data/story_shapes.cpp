@@ -1,3 +1,5 @@
+// Painting shapes: the numbers of all shapes go to the device in one copy; a shape then costs about twenty operations
+// on the box that holds it in all frames. Everything affine in (u, v) is evaluated by the same three of them.
 #include "moga/data/story_shapes.h"
 
 #include <ATen/ATen.h>

@@ -9,7 +9,8 @@
 namespace moga {
 namespace {
 
-constexpr const char* kManual = R"(Held-out stories are generated from their captions. A person's hat and shirt are told only
+constexpr const char* kManual =
+    R"(Held-out stories are generated from their captions. A person's hat and shirt are told only
 in the shot that introduces the person; in all other shots their colours can only have come
 through attention between shots. They are read from the generated frames at the places that
 the story's geometry gives and compared with the story. Chance is 12.5 %.

@@ -13,7 +13,8 @@
 namespace moga {
 namespace {
 
-constexpr const char* kManual = R"(Floating-point operations of one evaluation of the transformer: 4 x pairs x width a layer for
+constexpr const char* kManual =
+    R"(Floating-point operations of one evaluation of the transformer: 4 x pairs x width a layer for
 attention, 2 x parameters x tokens for products. A sampler step with guidance is two of them.
 
 Example:
@@ -31,8 +32,8 @@ struct Options {
 std::pair<int64_t, int64_t> parse_pair(const std::string& text, const char* option) {
   long long first = 0, second = 0;
   char rest = 0;
-  check(std::sscanf(text.c_str(), "%lldx%lld%c", &first, &second, &rest) == 2 && first > 0 && second > 0, option, " is '",
-        text, "', expected two numbers like 832x480");
+  check(std::sscanf(text.c_str(), "%lldx%lld%c", &first, &second, &rest) == 2 && first > 0 && second > 0, option,
+        " is '", text, "', expected two numbers like 832x480");
   return {first, second};
 }
 
@@ -66,9 +67,9 @@ Layout make_layout(const Options& options) {
   check(options.shots >= 1, "--shots is ", options.shots, ", expected at least 1");
   check(!(options.seconds && options.frames), "give --seconds or --frames, not both");
   const auto [width, height] = parse_pair(options.size, "--size");
-  const int64_t pixels =
-      options.frames ? *options.frames
-                     : static_cast<int64_t>(options.seconds.value_or(30.0) * static_cast<double>(options.fps));
+  const int64_t pixels = options.frames
+                             ? *options.frames
+                             : static_cast<int64_t>(options.seconds.value_or(30.0) * static_cast<double>(options.fps));
   VideoShape shape;
   shape.frames = 1 + std::max<int64_t>(0, pixels - 1) / 4;
   shape.rows = height / 16;

@@ -29,6 +29,10 @@ int run(int argc, char** argv) {
   moga::add_flops(app);
   moga::add_prepare(app);
   moga::add_train(app);
+  // CLI11 would say only that a subcommand is required.
+  const auto is_first_word = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_first_word).empty())
+    return report("no command '" + std::string(argv[1]) + "'; see moga --help");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

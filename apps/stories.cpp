@@ -33,7 +33,8 @@ void run(const Options& options) {
 
 void add_stories(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("stories", "Draw stories of the procedural world: video, contact sheet, script");
+  CLI::App* command =
+      app.add_subcommand("stories", "Draw stories of the procedural world: video, contact sheet, script");
   command->footer(R"(A story is the ground truth that the demo model was trained on: persons whose looks are
 told only in the caption of the shot in which they first appear. Its script (.toml) can
 be given to `moga generate`.

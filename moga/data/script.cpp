@@ -2,9 +2,9 @@
 // that is wrong and says what would be right. What a model can serve (its own limits on size) is the pipeline's check.
 #include "moga/data/script.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
-#include <toml++/toml.h>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
@@ -30,8 +30,7 @@ bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") =
 
 std::optional<Problem> find_problem(const Shot& shot, int64_t number) {
   if (blank(shot.caption)) return problem("caption", number, "the caption is empty; say what the shot shows");
-  if (shot.duration && shot.frames)
-    return problem("frames", number, "has both duration and frames; give one of them");
+  if (shot.duration && shot.frames) return problem("frames", number, "has both duration and frames; give one of them");
   if (!shot.duration && !shot.frames)
     return problem("", number, "has no length; give duration = seconds or frames = pixel frames");
   if (shot.duration && !(*shot.duration > 0 && std::isfinite(*shot.duration)))

@@ -59,7 +59,8 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
   }
   for (size_t i = 0; i < result.size(); ++i) {
     const std::string name = tensor_name(static_cast<int64_t>(i));
-    check(file.contains(name), source, ": tensor ", name, " is missing, the metadata lists ", result.size(), " samples");
+    check(file.contains(name), source, ": tensor ", name, " is missing, the metadata lists ", result.size(),
+          " samples");
     check_sample(file.shape(name), result[i].shot_frames, result[i].captions.size(), source + ": " + name);
   }
   return result;
@@ -82,8 +83,7 @@ struct ShardWriter::State {
   }
 };
 
-ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard)
-    : state_(new State) {
+ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard) : state_(new State) {
   state_->folder = folder;
   state_->samples_a_shard = samples_a_shard;
   check(samples_a_shard >= 1, "shards: ", samples_a_shard, " samples a shard, expected at least 1");

@@ -29,14 +29,20 @@ AVPixelFormat without_range(AVPixelFormat format, bool& full_range) {
 
 int matrix_of(const AVFrame& frame) {
   switch (frame.colorspace) {
-    case AVCOL_SPC_BT709: return SWS_CS_ITU709;
+    case AVCOL_SPC_BT709:
+      return SWS_CS_ITU709;
     case AVCOL_SPC_BT470BG:
-    case AVCOL_SPC_SMPTE170M: return SWS_CS_ITU601;
-    case AVCOL_SPC_SMPTE240M: return SWS_CS_SMPTE240M;
-    case AVCOL_SPC_FCC: return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE170M:
+      return SWS_CS_ITU601;
+    case AVCOL_SPC_SMPTE240M:
+      return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_FCC:
+      return SWS_CS_FCC;
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return SWS_CS_BT2020;
-    default: return is_bt709_by_height(frame.height) ? SWS_CS_ITU709 : SWS_CS_ITU601;
+    case AVCOL_SPC_BT2020_CL:
+      return SWS_CS_BT2020;
+    default:
+      return is_bt709_by_height(frame.height) ? SWS_CS_ITU709 : SWS_CS_ITU601;
   }
 }
 
@@ -57,10 +63,10 @@ class FfmpegReader : public VideoReader {
   VideoInfo info() const override { return info_; }
 
   at::Tensor read(int64_t count) override {
-    const at::Tensor pixels = at::empty({count, info_.height, info_.width, 3}, at::kByte);
-    int64_t done = 0;
-    while (done < count && next_frame()) convert(pixels[done++]);
-    return pixels.slice(0, 0, done).permute({0, 3, 1, 2}).contiguous();
+    std::vector<at::Tensor> frames;
+    while (static_cast<int64_t>(frames.size()) < count && next_frame()) frames.push_back(convert());
+    return frames.empty() ? at::empty({0, 3, info_.height, info_.width}, at::kByte)
+                          : at::stack(frames).permute({0, 3, 1, 2}).contiguous();
   }
 
  private:
@@ -124,16 +130,18 @@ class FfmpegReader : public VideoReader {
     checked(code, source_, "damaged: decoding failed");
   }
 
-  void convert(const at::Tensor& pixels) {  // uint8 [Y, X, 3]
+  at::Tensor convert() {  // frame_ → uint8 [Y, X, 3]
     if (!converter_) {
       bool full_range = frame_->color_range == AVCOL_RANGE_JPEG;
       const AVPixelFormat format = without_range(static_cast<AVPixelFormat>(frame_->format), full_range);
-      converter_ = ffmpeg::make_converter(info_.width, info_.height, format, AV_PIX_FMT_RGB24, matrix_of(*frame_),
-                                          full_range);
+      converter_ =
+          ffmpeg::make_converter(info_.width, info_.height, format, AV_PIX_FMT_RGB24, matrix_of(*frame_), full_range);
     }
+    const at::Tensor pixels = at::empty({info_.height, info_.width, 3}, at::kByte);
     uint8_t* rows[] = {pixels.data_ptr<uint8_t>()};
     const int stride[] = {static_cast<int>(3 * info_.width)};
     sws_scale(converter_.get(), frame_->data, frame_->linesize, 0, frame_->height, rows, stride);
+    return pixels;
   }
 
   std::string source_;

@@ -48,11 +48,11 @@ struct Format {
 at::Tensor to_planes(const at::Tensor& frame, const Format& format) {
   const at::Tensor rgb = frame.to(at::kFloat) / 255.0;
   const Matrix m = format.matrix;
-  const at::Tensor luma = rgb[0] * m.kr + rgb[1] * m.kg() + rgb[2] * m.kb;  // [Y, X]
+  const at::Tensor luma = rgb[0] * m.kr + rgb[1] * m.kg() + rgb[2] * m.kb;                              // [Y, X]
   at::Tensor chroma = at::stack({(rgb[2] - luma) / (2 - 2 * m.kb), (rgb[0] - luma) / (2 - 2 * m.kr)});  // [2, Y, X]
   chroma = at::avg_pool2d(chroma, {2, 2}, {2, 2}, 0, /*ceil_mode=*/true, /*count_include_pad=*/false);
-  const at::Tensor codes = at::cat({(luma * format.range.luma + format.range.black).flatten(),
-                                    (chroma * format.range.chroma + 128.0).flatten()});
+  const at::Tensor codes = at::cat(
+      {(luma * format.range.luma + format.range.black).flatten(), (chroma * format.range.chroma + 128.0).flatten()});
   return codes.round().clamp(0, 255).to(at::kByte);
 }
 
@@ -145,8 +145,7 @@ class Y4mReader : public VideoReader {
   explicit Y4mReader(const std::filesystem::path& path)
       : source_(path.string()), in_(path, std::ios::binary), format_(read_header(in_, source_)) {
     const auto payload = static_cast<int64_t>(std::filesystem::file_size(path)) - static_cast<int64_t>(in_.tellg());
-    info_ = {format_.width, format_.height,
-             static_cast<double>(format_.rate) / static_cast<double>(format_.scale),
+    info_ = {format_.width, format_.height, static_cast<double>(format_.rate) / static_cast<double>(format_.scale),
              payload / (format_.bytes() + 6)};  // "FRAME\n"
   }
 

@@ -20,7 +20,7 @@ struct VideoRequest {
   VideoShape shape;                   // latent frames, token rows and columns, shots
   std::vector<std::string> captions;  // one a shot
   std::string negative_prompt;
-  int64_t seed = 0;                   // of the noise, which is drawn on the CPU: alike on every device
+  int64_t seed = 0;  // of the noise, which is drawn on the CPU: alike on every device
 };
 
 // The shape of a video of this many pixels and shots; throws when a side is not a multiple of 16.

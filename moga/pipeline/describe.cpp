@@ -76,7 +76,8 @@ std::string describe_folder(const fs::path& folder) {
     if (fs::is_directory(folder / part) && holds_weights(folder / part))
       parts += "  " + std::string(part) + ": " + summary(count_weights(Safetensors(folder / part))) + "\n";
   if (fs::exists(folder / "tokenizer" / "spiece.model"))
-    parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) + "\n";
+    parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
+             "\n";
   if (!parts.empty()) return folder.string() + ": a model folder\n" + parts;
   check(holds_weights(folder), folder.string(), ": neither a model folder nor one with safetensors");
   return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";

@@ -23,7 +23,7 @@ struct Models {
   Vae vae;                // float32: its decoder shows every rounding error
   SamplerConfig sampler;  // what the model's makers recommend
   at::Device device;
-  at::ScalarType dtype;   // of text encoder and transformer
+  at::ScalarType dtype;  // of text encoder and transformer
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `attention`, when

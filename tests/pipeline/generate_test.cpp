@@ -78,12 +78,11 @@ TEST(Generate, AnInterruptLeavesNothing) {
 
 TEST(Generate, DecodingHoldsNoFrames) {
   Models models = test::tiny_models();
-  peak_of_decoding(models, 26);
+  peak_of_decoding(models, 3);                              // the allocator's and the encoder's own growth
   const int64_t short_peak = peak_of_decoding(models, 26);  // 101 frames
   const int64_t long_peak = peak_of_decoding(models, 251);  // 1,001 frames
-  EXPECT_LE(static_cast<double>(long_peak), 1.05 * static_cast<double>(short_peak))
+  EXPECT_LE(static_cast<double>(long_peak), 1.03 * static_cast<double>(short_peak))
       << short_peak << " and " << long_peak << " bytes";
-  printf("%ld %ld\n", short_peak, long_peak);
 }
 
 }  // namespace

@@ -58,7 +58,8 @@ TEST(Models, PartsThatDoNotFitAreNamed) {
 
 TEST(SamplerConfig, DiffusersSchedulersAreUnderstood) {
   test::Folder folder;
-  write_text(folder / "a.json", R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.5, "use_karras": false})");
+  write_text(folder / "a.json",
+             R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.5, "use_karras": false})");
   const SamplerConfig config = load_sampler_config(folder / "a.json");
   EXPECT_EQ(config.solver, "euler");
   EXPECT_EQ(config.shift, 1.5);

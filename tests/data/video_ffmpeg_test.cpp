@@ -32,6 +32,23 @@ TEST(Mp4, IsTaggedAsBt709LimitedRange) {
   avformat_close_input(&container);
 }
 
+// swscale and our own arithmetic, on a file that names its range but not its matrix (BT.601 at this height).
+TEST(FfmpegReader, AgreesWithOurArithmeticInBothRanges) {
+  for (const char* range : {"FULL", "LIMITED"}) {
+    test::Folder folder;
+    const at::Tensor ramp = at::linspace(30, 220, 64).view({1, 64}).expand({32, 64});
+    const at::Tensor planes = at::cat({ramp, ramp.flip(1) * 0.5 + 60, ramp * 0.3 + 90}).to(at::kByte).contiguous();
+    for (const char* name : {"a.y4m", "a.mkv"}) {
+      std::ofstream out(folder / name, std::ios::binary);
+      out << "YUV4MPEG2 W64 H32 F16:1 Ip A1:1 C444 XCOLORRANGE=" << range << "\nFRAME\n";
+      out.write(static_cast<const char*>(planes.data_ptr()), planes.numel());
+    }
+    const at::Tensor ours = open_video(folder / "a.y4m")->read(2), theirs = open_video(folder / "a.mkv")->read(2);
+    ASSERT_EQ(theirs.sizes(), (at::IntArrayRef{1, 3, 32, 64}));
+    EXPECT_LE((ours.to(at::kInt) - theirs.to(at::kInt)).abs().max().item<int>(), 2) << range;
+  }
+}
+
 TEST(Mp4, HasItsIndexInFront) {
   test::Folder folder;
   const auto writer = make_video_writer(folder / "a.mp4", 64, 32, 16);

@@ -101,10 +101,10 @@ Velocity make_velocity(Models& models, const Batch& batch, size_t videos, double
 void log_plan(const Models& models, const Batch& batch, size_t videos, const SamplerConfig& sampler) {
   const TransformerConfig& config = models.transformer->config();
   const VisualAttentionConfig& moga = config.moga;
-  const std::string attention =
-      moga.kind != "moga" ? moga.kind
-                          : std::string("moga (") + (moga.routed ? std::to_string(moga.groups) + " groups " : "") +
-                                (moga.window ? "window " : "") + (moga.frame ? "frame" : "") + ")";
+  std::string attention = moga.kind;
+  if (moga.uses_router()) attention += " + " + std::to_string(moga.groups) + " groups";
+  if (moga.kind == "moga" && moga.window) attention += " + windows";
+  if (moga.kind == "moga" && moga.frame) attention += " + frames";
   log_info("transformer: ", config.num_layers, " blocks of width ", config.width(), ", ", attention, ", backend ",
            moga.backend, ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", videos, videos == 1 ? " video" : " videos",

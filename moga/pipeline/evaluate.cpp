@@ -152,7 +152,8 @@ std::string score_table(const StoryEvaluation& evaluation) {
   char head[120];
   std::snprintf(head, sizeof head, "%-10s %6s %10s %10s %10s\n", "shot", "cases", "hats", "shirts", "both");
   std::string table = head;
-  for (const ColourScore& score : evaluation.by_shot) table += table_row(std::to_string(score.shot + 1), score);
+  for (const ColourScore& score : evaluation.by_shot)
+    if (score.cases > 0) table += table_row(std::to_string(score.shot + 1), score);
   table += table_row("returning", evaluation.returning);
   return table + table_row("all", evaluation.all);
 }

@@ -18,7 +18,7 @@ build: setup $(BUILD)/build.ninja
 	@cmake --build --preset $(PRESET) --target moga
 
 demo: build
-	@$(BUILD)/moga generate $(SCRIPT) --model models/demo --out $(OUT)
+	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --out $(OUT)
 
 test: setup $(BUILD)/build.ninja
 	@cmake --build --preset $(PRESET)

@@ -19,7 +19,8 @@ template <class T>
 at::Tensor on_device(const std::vector<T>& values, c10::Device device) {
   const auto options = at::TensorOptions().dtype(c10::CppTypeToScalarType<T>::value);
   const auto view = at::from_blob(const_cast<T*>(values.data()), {static_cast<int64_t>(values.size())}, options);
-  return view.to(device, view.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  if (device.is_cpu()) return view.clone();
+  return view.pin_memory().to(device, /*non_blocking=*/true);  // pageable memory would wait for the device
 }
 
 bool has_repeats(const std::vector<int64_t>& index) {

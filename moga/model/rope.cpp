@@ -55,7 +55,8 @@ at::Tensor rotary_table(const Layout& layout, int64_t head_dim, at::Device devic
   std::vector<at::Tensor> tables;
   const VideoShape* previous = nullptr;
   for (const VideoShape& video : layout.videos) {
-    const bool same = previous && video == *previous;
+    const bool same = previous && video.frames == previous->frames && video.rows == previous->rows &&
+                      video.columns == previous->columns;
     tables.push_back(same ? tables.back() : video_table(video, head_dim, device, dtype));
     previous = &video;
   }

@@ -12,7 +12,8 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/shards.h"
-#include "moga/data/story_render.h"
+#include "moga/data/story_ahead.h"
+#include "moga/data/video.h"
 #include "moga/model/tokenizer.h"
 #include "moga/model/vae.h"
 
@@ -52,15 +53,18 @@ int64_t prepare_stories(const PrepareConfig& config) {
   write_text(out / "prepare.toml", to_toml(config));
   ShardWriter writer(out, config.samples_a_shard);
   Progress progress("prepare", config.count, "story");
+  StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
+                   /*with_parts=*/false);
   int64_t written = 0;
   while (written < config.count && !interrupted()) {
     std::vector<Story> stories;
     std::vector<at::Tensor> videos;
     for (int64_t i = written; i < std::min(written + config.batch, config.count); ++i) {
-      stories.push_back(plan_story(config.first_seed + i, config.story));
-      videos.push_back(render_story(stories.back(), device).video);
+      DrawnStory drawn = ahead.get(i);
+      stories.push_back(std::move(drawn.story));
+      videos.push_back(to_float(drawn.frames).to(dtype));
     }
-    const at::Tensor latents = encode_videos(vae, at::stack(videos).to(dtype), whole_clip);
+    const at::Tensor latents = encode_videos(vae, at::stack(videos), whole_clip);
     for (size_t i = 0; i < stories.size(); ++i)
       writer.add({.latent = latents[i].clone(),
                   .shot_frames = stories[i].latent_shot_frames(),

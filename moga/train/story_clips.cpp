@@ -7,7 +7,6 @@
 #include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "moga/data/story_render.h"
-#include "moga/data/video.h"
 
 namespace moga {
 namespace {
@@ -22,9 +21,19 @@ at::Tensor detail_of(const at::Tensor& parts) {
   return detail.clamp_max(2).unsqueeze(1);
 }
 
+// uint8 [T, 4, Y, X]
+at::Tensor with_detail(const DrawnStory& drawn) {
+  const at::NoGradGuard no_grad;
+  return at::cat({drawn.frames, detail_of(drawn.parts)}, 1);
+}
+
 }  // namespace
 
-StoryClips::StoryClips(Source source, at::Device device) : source_(std::move(source)), device_(device) {
+StoryClips::StoryClips(Source source, at::Device device)
+    : source_(std::move(source)),
+      ahead_([source = source_](int64_t story) {
+        return plan_story(random_key(source.seed, source.purpose, story), source.story);
+      }, device, /*with_parts=*/true) {
   check(source_.stories > 0, "a pool of ", source_.stories, " stories, expected at least 1");
   pool_.resize(source_.stories);
 }
@@ -32,15 +41,8 @@ StoryClips::StoryClips(Source source, at::Device device) : source_(std::move(sou
 void StoryClips::advance(int64_t drawn) {
   check(drawn >= source_.stories, "a pool of ", source_.stories, " stories cannot be filled by ", drawn);
   for (int64_t story = std::max(drawn_, drawn - source_.stories); story < drawn; ++story)
-    pool_[story % source_.stories] = render(story);
+    pool_[story % source_.stories] = with_detail(ahead_.get(story));
   drawn_ = std::max(drawn_, drawn);
-}
-
-at::Tensor StoryClips::render(int64_t story) const {
-  const at::NoGradGuard no_grad;
-  const Story plan = plan_story(random_key(source_.seed, source_.purpose, story), source_.story);
-  const RenderedStory drawn = render_story(plan, device_, /*with_parts=*/true);
-  return at::cat({to_uint8(drawn.video), detail_of(drawn.parts)}, 1);
 }
 
 Clips StoryClips::draw(const ClipShape& shape, at::Generator random) const {

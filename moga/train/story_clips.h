@@ -1,4 +1,4 @@
-// Clips to train the VAE on: a pool of stories drawn on the training device, from which random clips and crops are cut.
+// Clips to train the VAE on: a pool of stories held on the training device, from which random clips and crops are cut.
 //
 // Drawing a story costs about as much as a train step, so the pool is renewed story by story while training goes on. Its
 // content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool again.
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "moga/data/story.h"
+#include "moga/data/story_ahead.h"
 
 namespace moga {
 
@@ -51,10 +51,9 @@ class StoryClips {
     int64_t story, frame, row, column;
   };
   Clips cut(const std::vector<Cut>& cuts, const ClipShape& shape) const;
-  at::Tensor render(int64_t story) const;
 
   Source source_;
-  at::Device device_;
+  StoryAhead ahead_;
   int64_t drawn_ = 0;
   std::vector<at::Tensor> pool_;  // uint8 [T, 4, Y, X]: red, green, blue, detail
 };

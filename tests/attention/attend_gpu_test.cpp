@@ -51,6 +51,7 @@ testing::AssertionResult captures(const std::function<void()>& work) {
   void* graph = nullptr;
   const int ended = cuda_function<int(void*, void**)>("cudaStreamEndCapture")(stream.native_handle(), &graph);
   if (graph) cuda_function<int(void*)>("cudaGraphDestroy")(graph);
+  cuda_function<int()>("cudaGetLastError")();  // what a refused capture left behind
   if (!failure.empty()) return testing::AssertionFailure() << failure;
   if (ended != 0 || !graph) return testing::AssertionFailure() << "capture ended with error " << ended;
   return testing::AssertionSuccess();

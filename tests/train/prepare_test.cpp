@@ -7,6 +7,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/data/shards.h"
 #include "moga/data/story_render.h"
+#include "moga/data/video.h"
 #include "moga/model/tokenizer.h"
 #include "tests/support/compare.h"
 #include "tests/support/folder.h"
@@ -40,7 +41,8 @@ TEST(Prepare, WritesLatentsShotsAndCaptionsOfTheStories) {
   EXPECT_EQ(sample.shot_frames, story.latent_shot_frames());
   at::NoGradGuard no_grad;
   Vae vae = load_vae(config.vae, at::kCPU, at::kFloat);
-  const at::Tensor expected = vae->encode(render_story(story, at::kCPU).video.unsqueeze(0))[0];
+  const at::Tensor frames = to_float(to_uint8(render_story(story, at::kCPU).video));  // 8 bits, as in a video file
+  const at::Tensor expected = vae->encode(frames.unsqueeze(0))[0];
   EXPECT_TRUE(test::close(sample.latent.to(at::kFloat), expected, 4e-3));  // stored in bfloat16
 }
 

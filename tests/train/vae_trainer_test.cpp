@@ -116,7 +116,8 @@ TEST(VaeTrainer, RefusesACheckpointOfAnotherModel) {
 
 TEST(StoryClips, ThePoolFollowsFromTheNumberDrawn) {
   const VaeTrainConfig config = tiny_config("unused");
-  StoryClips gradually({config.stories, 5, "stories", 2}, at::kCPU), at_once = gradually, other = gradually;
+  const StoryClips::Source source = {config.stories, 5, "stories", 2};
+  StoryClips gradually(source, at::kCPU), at_once(source, at::kCPU), other(source, at::kCPU);
   for (const int64_t drawn : {2, 3, 5}) gradually.advance(drawn);
   at_once.advance(5);
   other.advance(4);

@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/model_options.h"
 #include "moga/pipeline/generate.h"
+#include "moga/pipeline/latents.h"
 
 namespace moga {
 namespace {
@@ -25,22 +26,28 @@ constexpr const char* kManual = R"(A script is a TOML file:
 A shot's caption reaches only that shot; global_caption, if given, precedes each.
 The contact sheet (a row a shot) is written beside the video as .png.
 
+--noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
+"latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
+
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
   moga generate film.toml --model models/demo --out film.mp4 --steps 20 --seed 3)";
 
 struct Options {
   ModelOptions model;
-  std::string script, out;
+  std::string script, out, noise, save_latents;
   std::optional<int64_t> seed;
 };
 
 void run(const Options& options) {
   Script script = load_script(options.script);
   if (options.seed) script.seed = *options.seed;
+  GenerateOptions generation{.save_latents = options.save_latents};
+  if (!options.noise.empty()) generation.noise = load_latents(options.noise);  // before the models, which take long
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load();
-  const GeneratedFiles files = generate_files(script, models, options.model.sampler(models), options.out);
+  generation.sampler = options.model.sampler(models);
+  const GeneratedFiles files = generate_files(script, models, generation, options.out);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
             << " shots)\n"
@@ -58,6 +65,8 @@ void add_generate(CLI::App& app) {
   command->add_option("SCRIPT", options->script, "shot script, a TOML file")->required();
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--seed", options->seed, "seed of the noise (default: the script's)");
+  command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
+  command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
   options->model.add(*command);
   command->callback([options] { run(*options); });
 }

@@ -39,12 +39,19 @@ std::vector<at::Tensor> unpack(const at::Tensor& x, const std::vector<std::vecto
   return latents;
 }
 
-void check_requests(const std::vector<VideoRequest>& requests) {
+std::vector<int64_t> latent_shape(const Models& models, const VideoShape& shape) {
+  return {models.vae->config().z_dim, shape.frames, 2 * shape.rows, 2 * shape.columns};
+}
+
+void check_requests(const Models& models, const std::vector<VideoRequest>& requests) {
   check(!requests.empty(), "denoise: no videos asked for");
   for (const VideoRequest& request : requests) {
     request.shape.validate();
     check(static_cast<int64_t>(request.captions.size()) == request.shape.shots(), "denoise: ", request.captions.size(),
           " captions for ", request.shape.shots(), " shots");
+    const std::vector<int64_t> latent = latent_shape(models, request.shape);
+    check(!request.noise.defined() || request.noise.sizes() == latent, "noise ", request.noise.sizes(),
+          " does not fit the video, expected ", at::IntArrayRef(latent), " (z, latent frames, height/8, width/8)");
   }
 }
 
@@ -55,7 +62,7 @@ Batch make_batch(Models& models, const std::vector<VideoRequest>& requests, bool
     if (!conditional && !guided) break;
     for (const VideoRequest& request : requests) {
       const VideoShape& shape = request.shape;
-      batch.latent_shapes.push_back({models.vae->config().z_dim, shape.frames, 2 * shape.rows, 2 * shape.columns});
+      batch.latent_shapes.push_back(latent_shape(models, shape));
       batch.layout.videos.push_back(shape);
       for (const std::string& caption : request.captions)
         texts.push_back(conditional ? caption : request.negative_prompt);
@@ -72,7 +79,9 @@ Batch make_batch(Models& models, const std::vector<VideoRequest>& requests, bool
 at::Tensor make_noise(const Models& models, const std::vector<VideoRequest>& requests, const Batch& batch) {
   std::vector<at::Tensor> noise;
   for (size_t i = 0; i < requests.size(); ++i)
-    noise.push_back(at::randn(batch.latent_shapes[i], random_stream(requests[i].seed, "noise"), at::kFloat));
+    noise.push_back(requests[i].noise.defined()
+                        ? requests[i].noise.to(at::kCPU, at::kFloat)
+                        : at::randn(batch.latent_shapes[i], random_stream(requests[i].seed, "noise"), at::kFloat));
   return pack(noise, 0, noise.size()).to(models.device);
 }
 
@@ -136,7 +145,7 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
                                 const SamplerConfig& sampler) {
   const at::NoGradGuard no_grad;
   sampler.validate();
-  check_requests(requests);
+  check_requests(models, requests);
   const Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
   log_plan(models, batch, requests.size(), sampler);
   const at::Tensor noise = make_noise(models, requests, batch);

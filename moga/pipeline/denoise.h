@@ -21,6 +21,7 @@ struct VideoRequest {
   std::vector<std::string> captions;  // one a shot
   std::string negative_prompt;
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: alike on every device
+  at::Tensor noise;  // [z, F, 2·rows, 2·columns] to start from; undefined: drawn from the seed
 };
 
 // The shape of a video of this many pixels and shots; throws when a side is not a multiple of 16.

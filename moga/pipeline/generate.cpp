@@ -7,27 +7,30 @@
 #include "moga/core/log.h"
 #include "moga/data/image.h"
 #include "moga/data/video.h"
+#include "moga/pipeline/latents.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kSheetColumns = 5;
 
-VideoRequest make_request(const Script& script) {
+VideoRequest make_request(const Script& script, const GenerateOptions& options) {
   VideoRequest request;
   request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
   request.captions = script.captions();
   request.negative_prompt = script.negative_prompt;
   request.seed = script.seed;
+  request.noise = options.noise;
   return request;
 }
 
 }  // namespace
 
-void generate(const Script& script, Models& models, const SamplerConfig& sampler, const FrameSink& sink) {
+void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
   script.validate();
-  const VideoRequest request = make_request(script);
-  const at::Tensor latent = denoise(models, {request}, sampler).front();
+  const VideoRequest request = make_request(script, options);
+  const at::Tensor latent = denoise(models, {request}, options.sampler).front();
+  if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
   decode_frames(models.vae, latent, sink);
 }
 
@@ -47,12 +50,12 @@ std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_f
   return result;
 }
 
-GeneratedFiles generate_files(const Script& script, Models& models, const SamplerConfig& sampler,
+GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,
                               const std::filesystem::path& path) {
   GeneratedFiles files{path, std::filesystem::path(path).replace_extension(".png")};
   const auto writer = make_video_writer(path, script.size[0], script.size[1], static_cast<double>(script.fps));
   ContactSheet sheet(pixel_shot_frames(script.latent_shot_frames()), kSheetColumns);
-  generate(script, models, sampler, [&](const at::Tensor& frames) {
+  generate(script, models, options, [&](const at::Tensor& frames) {
     writer->write(frames);
     sheet.add(frames);
     files.frames += frames.size(0);

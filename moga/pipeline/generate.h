@@ -9,9 +9,15 @@ namespace moga {
 // Gets the next frames, uint8 [T, 3, Y, X], in order, as they are decoded.
 using FrameSink = std::function<void(const at::Tensor& frames)>;
 
+struct GenerateOptions {
+  SamplerConfig sampler = {};
+  at::Tensor noise = {};                    // [z, F, Y/8, X/8] to start from; undefined: drawn from the script's seed
+  std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
+};
+
 // Captions → text embeddings → latents → frames. The video has 1 + 4 (F - 1) frames, F latent frames in all shots
 // (Script::latent_shot_frames). Memory does not grow with duration after denoising.
-void generate(const Script& script, Models& models, const SamplerConfig& sampler, const FrameSink& sink);
+void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink);
 
 // A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame.
 void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink);
@@ -26,7 +32,7 @@ struct GeneratedFiles {
 };
 
 // generate() into `path` (.mp4 or .y4m) with a contact sheet beside it (.png). Both are whole or absent.
-GeneratedFiles generate_files(const Script& script, Models& models, const SamplerConfig& sampler,
+GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,
                               const std::filesystem::path& path);
 
 }  // namespace moga

@@ -83,6 +83,14 @@ TEST_F(Program, GenerateNamesWhatIsWrong) {
   expect_error("generate " + at("bad.toml") + " --model " + at("model") + " --out a.y4m", "bad.toml:2: shot 1");
 }
 
+TEST_F(Program, GenerateGoesFromGivenNoiseToSavedLatents) {
+  const std::string latents = at("latents.safetensors");
+  EXPECT_EQ(moga(generate("--steps 1 --quiet --save-latents " + latents + " --out " + at("b.y4m"))).status, 0);
+  EXPECT_NE(moga("info " + latents).text.find("latents  float32 [4, 5, 4, 6]"), std::string::npos);
+  EXPECT_EQ(moga(generate("--steps 1 --quiet --noise " + latents + " --out " + at("b.y4m"))).status, 0);
+  expect_error(generate("--quiet --noise none.safetensors --out " + at("b.y4m")), "none.safetensors");
+}
+
 TEST_F(Program, AnInterruptEndsItCleanly) {
   const std::string limit = "timeout --preserve-status --signal=INT --kill-after=20 2";
   const Result result = moga(generate("--steps 100000 --quiet --out " + at("long.y4m")), limit);

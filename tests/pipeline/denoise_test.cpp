@@ -66,6 +66,16 @@ TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
   VideoRequest request = request_of(32, {2}, 1);
   request.captions.push_back("one too many");
   EXPECT_THROW(denoise(models, {request}, models.sampler), Error);
+  request.captions.pop_back();
+  request.noise = at::zeros({4, 2, 4, 5});
+  try {
+    denoise(models, {request}, models.sampler);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "noise [4, 2, 4, 5] does not fit the video, expected [4, 2, 4, 4] "
+                 "(z, latent frames, height/8, width/8)");
+  }
   try {
     video_shape(40, 32, {1});
     FAIL() << "no error";

@@ -11,6 +11,7 @@
 #include "moga/core/random.h"
 #include "moga/data/image.h"
 #include "moga/data/video.h"
+#include "moga/pipeline/latents.h"
 #include "tests/pipeline/tiny_folder.h"
 
 namespace moga {
@@ -52,7 +53,8 @@ int64_t peak_of_decoding(Models& models, int64_t latent_frames) {
 TEST(Generate, MakesEveryFrameInOrder) {
   Models models = test::tiny_models();
   std::vector<at::Tensor> pieces;
-  generate(script_of({5, 8}), models, models.sampler, [&](const at::Tensor& frames) { pieces.push_back(frames); });
+  generate(script_of({5, 8}), models, {.sampler = models.sampler},
+           [&](const at::Tensor& frames) { pieces.push_back(frames); });
   EXPECT_EQ(pieces.size(), 4u);  // one a latent frame
   EXPECT_EQ(at::cat(pieces).sizes(), (at::IntArrayRef{13, 3, 32, 48}));
   EXPECT_EQ(pixel_shot_frames({2, 2}), (std::vector<int64_t>{5, 8}));
@@ -61,17 +63,37 @@ TEST(Generate, MakesEveryFrameInOrder) {
 TEST(Generate, WritesVideoAndContactSheet) {
   test::Folder folder;
   Models models = test::tiny_models();
-  const GeneratedFiles files = generate_files(script_of({5, 8}), models, models.sampler, folder / kVideo);
+  const GenerateOptions options{.sampler = models.sampler};
+  const GeneratedFiles files = generate_files(script_of({5, 8}), models, options, folder / kVideo);
   EXPECT_EQ(files.frames, 13);
   EXPECT_EQ(open_video(files.video)->read(100).size(0), 13);
   EXPECT_EQ(load_png(files.sheet).sizes(), (at::IntArrayRef{3, 4 + 2 * 36, 4 + 5 * 52}));
+}
+
+TEST(Generate, StartsFromGivenNoiseAndKeepsTheLatents) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  const auto latents_from = [&](const at::Tensor& noise, int64_t seed) {
+    Script script = script_of({5, 8});
+    script.seed = seed;
+    const GenerateOptions options{
+        .sampler = models.sampler, .noise = noise, .save_latents = folder / "latents.safetensors"};
+    generate(script, models, options, [](const at::Tensor&) {});
+    return load_latents(options.save_latents);
+  };
+  // What a seed stands for can be given instead, and then the seed does not matter.
+  const at::Tensor drawn = latents_from({}, 3), noise = at::randn({4, 4, 4, 6}, random_stream(3, "noise"));
+  EXPECT_EQ(drawn.sizes(), noise.sizes());
+  EXPECT_TRUE(at::equal(latents_from(noise, 5), drawn));
+  EXPECT_FALSE(at::equal(latents_from(noise + 0.1, 5), drawn));
 }
 
 TEST(Generate, AnInterruptLeavesNothing) {
   test::Folder folder;
   Models models = test::tiny_models();
   set_interrupted(true);
-  EXPECT_THROW(generate_files(script_of({5, 8}), models, models.sampler, folder / kVideo), Interrupted);
+  const GenerateOptions options{.sampler = models.sampler};
+  EXPECT_THROW(generate_files(script_of({5, 8}), models, options, folder / kVideo), Interrupted);
   set_interrupted(false);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

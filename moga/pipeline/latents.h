@@ -1,0 +1,18 @@
+// Latents in a file, so that two programs can be compared exactly: the noise that a generation starts from and the
+// normalised latents that it ends with, as the tensor "latents" of a safetensors file.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+namespace moga {
+
+// float32 [z, F, Y/8, X/8] on the CPU. A leading side of 1, a batch of one video, is dropped. Throws one line when the
+// file has no such tensor.
+at::Tensor load_latents(const std::filesystem::path& path);
+
+// latents [z, F, Y/8, X/8] on any device.
+void save_latents(const std::filesystem::path& path, const at::Tensor& latents);
+
+}  // namespace moga

@@ -1,6 +1,6 @@
 """Writes tests/sampler/fixtures/sampler.safetensors: what diffusers' flow schedulers do with given velocities.
 
-For each solver, step count and shift: the sigmas, the velocities (random, one a step) and the sample before the first
+For each solver, step count and shift: the sigmas, the timesteps that the model is given, the velocities (random, one a step) and the sample before the first
 and after every step. Needs torch, diffusers, safetensors:
 
     python tools/make_fixtures_sampler.py
@@ -38,6 +38,7 @@ def main():
                 samples.append(flow.step(velocity, t, samples[-1], return_dict=False)[0])
             name = f"{solver}.{steps}.{shift:g}"
             tensors[f"{name}.sigmas"] = flow.sigmas.clone()
+            tensors[f"{name}.timesteps"] = flow.timesteps.clone()
             tensors[f"{name}.velocities"] = velocities
             tensors[f"{name}.samples"] = torch.stack(samples)
     path = Path(__file__).resolve().parent.parent / "tests/sampler/fixtures/sampler.safetensors"

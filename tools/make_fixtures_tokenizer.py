@@ -2,7 +2,7 @@
 
 The model is unigram with T5's ids, without a normaliser (sentencepiece's default table alone is 240 KB).
 tokenizer.json holds `encode`: texts and their ids by Python's sentencepiece, and `clean`: texts before and after the
-reference's cleaning (ftfy's removal of control characters, html.unescape twice, white space folded). Needs
+reference's cleaning (ftfy, html.unescape twice, white space folded). Needs
 sentencepiece, ftfy:
 
     python tools/make_fixtures_tokenizer.py
@@ -14,8 +14,8 @@ import random
 import re
 from pathlib import Path
 
+import ftfy
 import sentencepiece
-from ftfy.fixes import remove_control_chars
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests/model/fixtures"
 WORDS = (
@@ -40,12 +40,15 @@ CLEAN = [
     "zero\u0000 bell\u0007 mark\ufeff tab\u000bend\u001c \u007f",
     "wide\u3000space\u00a0\u2003here\u2028there\u0085now",
     "hat 🎩 東京 naïve",
+    "\u201ccurly\u201d \u2018quotes\u2019, o\ufb03ce \ufb02oor \u0133s, \uff21\uff22\uff0c\uff01 \u5929\u7a7a\u3002",
+    "&ldquo;quoted&rdquo; &amp;amp;amp;lt;b&amp;gt;",
+    "<b> &ldquo;kept&rdquo; &amp;amp;amp;lt;",
     "&amp;#39;twice&amp;#39; &amp;amp;amp; &lt&gt",
 ]
 
 
 def clean(text: str) -> str:
-    text = html.unescape(html.unescape(remove_control_chars(text)))
+    text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return re.sub(r"\s+", " ", text).strip()
 
 

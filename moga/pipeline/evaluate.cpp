@@ -1,11 +1,13 @@
-// Stories are generated a batch at a time and measured as soon as they are decoded; only the pictures of the contact
-// sheet are kept.
+// Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet are kept. What has
+// been measured is written after every batch, so that a run that is cut short says what it saw.
 #include "moga/pipeline/evaluate.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <chrono>
 #include <cstdio>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/config.h"
@@ -15,7 +17,6 @@
 #include "moga/data/image.h"
 #include "moga/data/story_render.h"
 #include "moga/data/video.h"
-#include "moga/pipeline/generate.h"
 
 namespace moga {
 namespace {
@@ -30,11 +31,31 @@ VideoRequest make_request(const Story& story) {
   return request;
 }
 
-// uint8 [T, 3, Y, X]
-at::Tensor decode_story(Models& models, const at::Tensor& latent) {
-  std::vector<at::Tensor> pieces;
-  decode_frames(models.vae, latent, [&](const at::Tensor& frames) { pieces.push_back(frames); });
-  return at::cat(pieces);
+// Latents of one shape → uint8 [T, 3, Y, X] of each story, on the CPU. Decoded together: a GPU has little to do for one.
+std::vector<at::Tensor> decode_stories(Models& models, const std::vector<at::Tensor>& latents) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::vector<at::Tensor>> pieces(latents.size());
+  models.vae->decode(at::stack(latents), [&](const at::Tensor& frames) {
+    stop_if_interrupted();
+    for (size_t i = 0; i < latents.size(); ++i) pieces[i].push_back(to_uint8(frames[static_cast<int64_t>(i)]).cpu());
+  });
+  std::vector<at::Tensor> videos;
+  for (const auto& frames : pieces) videos.push_back(at::cat(frames));
+  return videos;
+}
+
+// Beside a GPU the processor's cores are free: a story each. Without one, ATen has its threads in each operation.
+std::vector<std::vector<ColourReading>> measure_stories(const std::vector<at::Tensor>& videos,
+                                                        const std::vector<Story>& stories, c10::Device device) {
+  std::vector<std::future<std::vector<ColourReading>>> readings;
+  for (size_t i = 0; i < stories.size(); ++i)
+    readings.push_back(std::async(device.is_cpu() ? std::launch::deferred : std::launch::async, [&, i] {
+      if (!device.is_cpu()) at::set_num_threads(1);
+      return measure_story(videos[i], stories[i]);
+    }));
+  std::vector<std::vector<ColourReading>> result;
+  for (auto& reading : readings) result.push_back(reading.get());
+  return result;
 }
 
 // A row of generated frames and, below it, the same frames of the original.
@@ -129,22 +150,20 @@ StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& co
       stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
       requests.push_back(make_request(stories.back()));
     }
-    const auto latents = denoise(models, requests, config.sampler);
-    for (size_t i = 0; i < stories.size(); ++i) {
-      const at::Tensor frames = decode_story(models, latents[i]);
-      evaluation.readings.push_back(measure_story(frames, stories[i]));
-      if (static_cast<int64_t>(evaluation.readings.size()) <= config.sheet_stories)
-        add_pictures(pictures, stories[i], frames);
-    }
+    const auto videos = decode_stories(models, denoise(models, requests, config.sampler));
+    for (auto& readings : measure_stories(videos, stories, models.device))
+      evaluation.readings.push_back(std::move(readings));
+    for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)
+      add_pictures(pictures, stories[i], videos[i]);
+    evaluation.by_shot = score_by_shot(untold(evaluation, false));
+    evaluation.returning = score_all(untold(evaluation, true));
+    evaluation.all = score_all(untold(evaluation, false));
+    evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
+    if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
     log_info("evaluated ", evaluation.readings.size(), " of ", config.stories, " stories, accuracy so far ",
-             score_all(untold(evaluation, false)).accuracy());
+             evaluation.all.accuracy());
   }
-  evaluation.by_shot = score_by_shot(untold(evaluation, false));
-  evaluation.returning = score_all(untold(evaluation, true));
-  evaluation.all = score_all(untold(evaluation, false));
-  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
-  if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
   return evaluation;
 }
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Makes models/demo and its table from nothing: VAE, tokenizer, latent shards, MoGA and its three ablations trained alike,
+# the demo model, the evaluation of all five on held-out stories. A stage whose result is there is skipped, so a run that was
+# cut short goes on. Meant for one GPU of 80 GB (the four trainings run side by side: alone they leave it half idle).
+#   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+moga=${MOGA:-build/cuda/bin/moga}
+begin=$(date +%s)
+say() { echo "[$(($(date +%s) - begin)) s] $*"; }
+
+# Drawing stories allocates and frees large buffers on many threads; kept by malloc, they cost no page faults.
+export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=67108864
+mkdir -p runs data
+
+# stage RESULT COMMAND…: runs the command unless RESULT exists; its output goes to runs/<name>.log.
+stage() {
+  local result=$1; shift
+  [ -e "$result" ] && return
+  say "$*"
+  "$@" > "runs/$(echo "$result" | tr / -).log" 2>&1 || { say "FAILED: $*"; tail -3 "runs/$(echo "$result" | tr / -).log"; return 1; }
+}
+
+train() {  # NAME KEY=VALUE…: one of the four
+  local name=$1; shift
+  local settings=(--set "out=runs/$name")
+  for setting in "$@"; do settings+=(--set "$setting"); done
+  stage "runs/$name/model" "$moga" train configs/stories.toml "${settings[@]}"
+}
+
+evaluate() { OMP_NUM_THREADS=4 stage "runs/evaluation/$1" "$moga" evaluate stories --model "runs/$1/model" --stories 64 --batch 16 --out "runs/evaluation/$1"; }
+
+stage runs/vae/model "$moga" train vae configs/demo_vae.toml
+stage data/spiece.model "$moga" prepare tokenizer --count 4000 --vocab 1000 --out data/spiece.model
+stage data/held_out "$moga" prepare stories configs/stories_long.toml --count 64 --first-seed 900000 --out data/held_out
+stage data/short "$moga" prepare stories configs/stories_short.toml
+stage data/long "$moga" prepare stories configs/stories_long.toml
+
+export OMP_NUM_THREADS=4
+train stories &
+train full transformer.moga.kind=full &
+train static transformer.moga.routed=false &
+train routed transformer.moga.window=false transformer.moga.frame=false &
+wait
+for name in stories full static routed; do evaluate "$name" & done
+stage runs/demo/model "$moga" train configs/demo.toml
+wait
+evaluate demo
+
+for name in demo stories full static routed; do
+  say "$name"
+  tail -7 "runs/runs-evaluation-$name.log"
+done
+say "the model is runs/demo/model; what is kept goes to models/demo"

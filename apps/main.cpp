@@ -2,7 +2,9 @@
 // after Ctrl-C.
 #include <c10/util/Exception.h>
 
+#include <filesystem>
 #include <iostream>
+#include <new>
 
 #include "apps/commands.h"
 #include "moga/core/interrupt.h"
@@ -52,6 +54,10 @@ int main(int argc, char** argv) {
     return report(error.what(), 130);
   } catch (const c10::Error& error) {
     return report(error.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(error.path1().string() + ": " + error.code().message());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory");
   } catch (const std::exception& error) {
     return report(error.what());
   }

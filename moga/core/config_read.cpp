@@ -102,7 +102,8 @@ void Reader::finish() const {
 }
 
 const std::vector<Node>& Reader::items_of(const Node& node) const {
-  if (node.kind != Kind::kArray) wrong_type(node, source_, "a list");
+  const bool toml_table = node.kind == Kind::kTable && node.line > 0;
+  if (node.kind != Kind::kArray) wrong_type(node, source_, toml_table ? "a list, [[" + node.path + "]]" : "a list");
   return node.items;
 }
 

@@ -36,13 +36,13 @@ void sync(const fs::path& path, int flags) {
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
+}  // namespace
+
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   check(!error, folder.string(), ": cannot create this folder: ", error.message());
 }
-
-}  // namespace
 
 std::string read_text(const fs::path& path) {
   std::error_code ignored;

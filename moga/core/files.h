@@ -10,6 +10,9 @@ namespace moga {
 
 std::string read_text(const std::filesystem::path& path);
 
+// Creates the folder and its parents where they are missing.
+void make_folder(const std::filesystem::path& folder);
+
 // Calls write(temporary) with a path in the same folder, then syncs and renames it to path. When write throws, the
 // temporary is removed and the file that was at path stays as it was. Creates missing parent folders.
 void write_atomically(const std::filesystem::path& path,

@@ -15,6 +15,7 @@
 #include <set>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 
 namespace moga {
 namespace {
@@ -144,7 +145,7 @@ struct JsonLog::State {
 };
 
 JsonLog::JsonLog(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  if (path.has_parent_path()) make_folder(path.parent_path());
   std::ifstream existing(path, std::ios::binary | std::ios::ate);
   bool torn = false;  // a run that was killed may have left half a line
   if (existing && existing.tellg() > 0) {

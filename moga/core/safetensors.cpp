@@ -85,7 +85,7 @@ std::vector<uint64_t> naturals(const json& tensor, const char* key, const std::s
   check(value != tensor.end() && value->is_array(), where, ": ", key, " is missing or not a list");
   std::vector<uint64_t> numbers;
   for (const json& number : *value) {
-    check(number.is_number_unsigned(), where, ": ", key, " must hold whole numbers, found a ", number.type_name());
+    check(number.is_number_unsigned(), where, ": ", key, " must hold whole numbers from 0 on, found ", number.dump());
     numbers.push_back(number.get<uint64_t>());
     check(numbers.back() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()), where, ": ", key, " holds ",
           numbers.back(), ", which is too large");

@@ -11,6 +11,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
 #include "moga/core/safetensors_format.h"
 
@@ -54,7 +55,7 @@ std::string header_of(const std::vector<Item>& items, const std::map<std::string
   try {
     text = header.dump();
   } catch (const json::exception& error) {
-    fail(file, ": a name or the metadata is not UTF-8: ", error.what());
+    fail(file, ": a name or the metadata is not UTF-8: ", reason(error));
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins 8-byte aligned
   return text;

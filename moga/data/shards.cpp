@@ -8,6 +8,8 @@
 #include <numeric>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
 
 namespace moga {
@@ -36,6 +38,8 @@ void check_sample(const std::vector<int64_t>& shape, const std::vector<int64_t>&
                   const std::string& where) {
   check(shape.size() == 4, where, ": the latent has ", shape.size(), " dimensions, expected 4: [z, F, Y', X']");
   check(captions == shot_frames.size(), where, ": ", captions, " captions for ", shot_frames.size(), " shots");
+  for (const int64_t frames : shot_frames)
+    check(frames >= 1, where, ": a shot has ", frames, " latent frames, expected at least 1");
   const int64_t frames = std::accumulate(shot_frames.begin(), shot_frames.end(), int64_t{0});
   check(frames == shape[1], where, ": the shots have ", frames, " latent frames, the latent has ", shape[1]);
 }
@@ -55,7 +59,7 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
       result.push_back({sample.at("shot_frames").get<std::vector<int64_t>>(),
                         sample.at("captions").get<std::vector<std::string>>()});
   } catch (const json::exception& error) {
-    fail(source, ": the metadata \"samples\" is not a list of captions and shot_frames: ", error.what());
+    fail(source, ": the metadata \"samples\" is not a list of captions and shot_frames: ", reason(error));
   }
   for (size_t i = 0; i < result.size(); ++i) {
     const std::string name = tensor_name(static_cast<int64_t>(i));
@@ -88,7 +92,7 @@ ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_
   state_->samples_a_shard = samples_a_shard;
   check(samples_a_shard >= 1, "shards: ", samples_a_shard, " samples a shard, expected at least 1");
   check(shard_paths(folder).empty(), folder.string(), ": already holds shards; choose another folder or remove them");
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
 }
 
 ShardWriter::~ShardWriter() = default;

@@ -27,6 +27,12 @@ class Sentences : public sentencepiece::SentenceIterator {
   size_t next_ = 0;
 };
 
+// "Internal: ./src/file.cc(580) [condition] What is wrong." → "What is wrong."
+std::string reason(const std::string& status) {
+  const size_t end = status.rfind("] ");
+  return end == std::string::npos ? status : status.substr(end + 2);
+}
+
 }  // namespace
 
 void train_tokenizer(const std::vector<std::string>& texts, int64_t vocab_size, const std::filesystem::path& model) {
@@ -54,7 +60,7 @@ void train_tokenizer(const std::vector<std::string>& texts, int64_t vocab_size, 
   std::string serialized;
   const auto status = sentencepiece::SentencePieceTrainer::Train(options, &iterator, &serialized);
   check(status.ok(), "tokenizer: cannot train ", vocab_size, " pieces from ", sentences.size(),
-        " texts: ", status.ToString());
+        " texts: ", reason(status.ToString()));
   write_text(model, serialized);
 }
 

@@ -59,6 +59,7 @@ TEST(Files, WhatIsNotAFileIsRefusedByName) {
   EXPECT_THROW(read_text(folder / "missing"), Error);
   EXPECT_THROW(read_text(folder.path()), Error);
   EXPECT_THROW(write_text(folder.path(), "text"), Error);
+  EXPECT_THROW(make_folder("/dev/null/folder"), Error);
   EXPECT_THROW(write_atomically(folder / "unwritten", [](const fs::path&) {}), Error);
 }
 

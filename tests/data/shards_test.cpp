@@ -53,6 +53,8 @@ TEST(Shards, WrongSamplesAreRefused) {
   Sample sample = sample_of(1, {3, 2});
   sample.shot_frames = {3, 3};
   EXPECT_NE(message_of([&] { writer.add(sample); }).find("have 6 latent frames, the latent has 5"), std::string::npos);
+  sample.shot_frames = {7, -2};
+  EXPECT_NE(message_of([&] { writer.add(sample); }).find("a shot has -2 latent frames"), std::string::npos);
   sample.shot_frames = {5};
   EXPECT_NE(message_of([&] { writer.add(sample); }).find("2 captions for 1 shots"), std::string::npos);
 }

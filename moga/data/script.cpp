@@ -12,6 +12,12 @@
 namespace moga {
 namespace {
 
+// Bounds far beyond any model, so that a slip of the pen is answered with its line.
+constexpr int64_t kLargestSide = 16384;
+constexpr int64_t kMostFps = 1000;
+constexpr double kLongestShot = 86400;  // seconds
+constexpr int64_t kMostFrames = 10'000'000;
+
 struct Problem {
   std::string key;    // the key that is wrong; inside the shot when there is one
   int64_t shot = -1;  // counted from 0; -1: the script itself
@@ -33,10 +39,11 @@ std::optional<Problem> find_problem(const Shot& shot, int64_t number) {
   if (shot.duration && shot.frames) return problem("frames", number, "has both duration and frames; give one of them");
   if (!shot.duration && !shot.frames)
     return problem("", number, "has no length; give duration = seconds or frames = pixel frames");
-  if (shot.duration && !(*shot.duration > 0 && std::isfinite(*shot.duration)))
-    return problem("duration", number, "duration is ", *shot.duration, ", expected seconds above 0");
-  if (shot.frames && *shot.frames < 1)
-    return problem("frames", number, "frames is ", *shot.frames, ", expected at least 1");
+  if (shot.duration && !(*shot.duration > 0 && *shot.duration <= kLongestShot))
+    return problem("duration", number, "duration is ", *shot.duration, ", expected seconds above 0 and up to ",
+                   kLongestShot);
+  if (shot.frames && (*shot.frames < 1 || *shot.frames > kMostFrames))
+    return problem("frames", number, "frames is ", *shot.frames, ", expected 1 to ", kMostFrames);
   return std::nullopt;
 }
 
@@ -44,11 +51,12 @@ std::optional<Problem> find_problem(const Script& script) {
   if (script.size.size() != 2)
     return problem("size", -1, "size has ", script.size.size(), " numbers, expected [width, height]");
   for (const int64_t side : script.size)
-    if (side < 16 || side % 16 != 0)
+    if (side < 16 || side > kLargestSide || side % 16 != 0)
       return problem("size", -1, "size is [", script.size[0], ", ", script.size[1],
-                     "], expected multiples of 16; the nearest to ", side, " is ",
-                     std::max<int64_t>(16, (side + 8) / 16 * 16));
-  if (script.fps < 1) return problem("fps", -1, "fps is ", script.fps, ", expected at least 1");
+                     "], expected multiples of 16 from 16 to ", kLargestSide, "; the nearest to ", side, " is ",
+                     (std::clamp<int64_t>(side, 16, kLargestSide) + 8) / 16 * 16);
+  if (script.fps < 1 || script.fps > kMostFps)
+    return problem("fps", -1, "fps is ", script.fps, ", expected 1 to ", kMostFps);
   if (script.shot.empty()) return problem("", -1, "the script has no shot; add [[shot]] with caption and duration");
   for (size_t i = 0; i < script.shot.size(); ++i)
     if (auto found = find_problem(script.shot[i], static_cast<int64_t>(i))) return found;

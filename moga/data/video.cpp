@@ -5,14 +5,16 @@
 #include <ATen/ATen.h>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/data/video_formats.h"
 
 namespace moga {
 
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
                                                double fps) {
-  check(width >= 1 && height >= 1, path.string(), ": size is ", width, "x", height, ", expected at least 1x1");
-  check(fps > 0, path.string(), ": fps is ", fps, ", expected above 0");
+  check(is_video_side(width) && is_video_side(height), path.string(), ": size is ", width, "x", height,
+        ", expected 1 to ", kLargestSide, " pixels a side");
+  check(fps > 0 && fps <= 1000, path.string(), ": fps is ", fps, ", expected above 0 and up to 1000");
   const std::string extension = path.extension().string();
   if (extension == ".y4m") return make_y4m_writer(path, width, height, fps);
   check(extension == ".mp4", path.string(), ": cannot write '", extension, "' files; use .mp4 or .y4m");
@@ -53,7 +55,8 @@ at::Tensor checked_frames(const at::Tensor& frames, int64_t width, int64_t heigh
 }
 
 PartialFile::PartialFile(const std::filesystem::path& path) : path_(path), temporary_(path.string() + ".partial") {
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  check(!std::filesystem::is_directory(path), path.string(), ": is a folder, expected a file name");
+  if (path.has_parent_path()) make_folder(path.parent_path());
 }
 
 PartialFile::~PartialFile() {

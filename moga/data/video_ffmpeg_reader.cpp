@@ -104,6 +104,8 @@ class FfmpegReader : public VideoReader {
         checked(code, source_, "damaged: decoding failed");
         check(frame_->width == info_.width && frame_->height == info_.height, source_, ": frame ", frames_,
               " changes size from ", info_.width, "x", info_.height, " to ", frame_->width, "x", frame_->height);
+        if (frames_ == 0) format_ = frame_->format;
+        check(frame_->format == format_, source_, ": frame ", frames_, " changes its pixel format");
         ++frames_;
         return true;
       }
@@ -152,6 +154,7 @@ class FfmpegReader : public VideoReader {
   Owner<AVPacket> packet_;
   Owner<AVFrame> frame_;
   VideoInfo info_;
+  int format_ = AV_PIX_FMT_NONE;  // of the frames; the converter is made for it
   int64_t packets_listed_ = 0, packets_ = 0, frames_ = 0;
 };
 

@@ -134,8 +134,8 @@ Format read_header(std::istream& in, const std::string& source) {
     if (field == "XCOLORRANGE=FULL") format.range = kFull;
     if (field == "XMATRIX=BT709") named_matrix = true;
   }
-  check(format.width > 0 && format.height > 0 && format.rate > 0 && format.scale > 0, source,
-        ": the y4m header lacks width, height or frame rate: ", line);
+  check(is_video_side(format.width) && is_video_side(format.height) && format.rate > 0 && format.scale > 0, source,
+        ": the y4m header needs width and height from 1 to ", kLargestSide, " and a frame rate: ", line.substr(0, 80));
   if (!named_matrix && !is_bt709_by_height(format.height)) format.matrix = kBt601;
   return format;
 }

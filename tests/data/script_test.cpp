@@ -62,7 +62,13 @@ TEST(Script, CutsFallOnTheNearestLatentFrame) {
 
 TEST(Script, WrongValuesAreAnsweredWithLineAndRemedy) {
   const std::pair<std::pair<const char*, const char*>, const char*> cases[] = {
-      {{"[224, 128]", "[224, 120]"}, ":2: size is [224, 120], expected multiples of 16; the nearest to 120 is 128"},
+      {{"[224, 128]", "[224, 120]"},
+       ":2: size is [224, 120], expected multiples of 16 from 16 to 16384; the nearest to 120 is 128"},
+      {{"[224, 128]", "[224, 160000000000]"}, "the nearest to 160000000000 is 16384"},
+      {{"fps = 16", "fps = 90000000000"}, ":3: fps is 90000000000, expected 1 to 1000"},
+      {{"duration = 2.0", "duration = 1e300"}, ":8: shot 1: duration is 1e+300, expected seconds above 0 and up to"},
+      {{"duration = 2.0", "duration = nan"}, ":8: shot 1: duration is nan"},
+      {{"frames = 32", "frames = 9000000000000000000"}, ":11: shot 2: frames is 9000000000000000000, expected 1 to"},
       {{"[224, 128]", "[224]"}, ":2: size has 1 numbers, expected [width, height]"},
       {{"fps = 16", "fps = 0"}, ":3: fps is 0"},
       {{"\"Mara walks.\"", "\" \""}, ":10: shot 2: the caption is empty"},

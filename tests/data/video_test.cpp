@@ -102,8 +102,21 @@ TEST(Video, WrongFilesAreNamedInOneLine) {
   }
 }
 
+TEST(Video, AHeaderOfImpossibleSizeIsRefused) {
+  test::Folder folder;
+  for (const char* size : {"W4294967296 H4294967296", "W9999999999999999999999 H5", "W-5 H5", "W0 H5"}) {
+    write_text(folder / "a.y4m", std::string("YUV4MPEG2 ") + size + " F16:1\nFRAME\n");
+    EXPECT_NE(message_of([&] { open_video(folder / "a.y4m"); }).find("needs width and height"), std::string::npos);
+  }
+}
+
 TEST(Video, WrongRequestsAreRefused) {
   test::Folder folder;
+  EXPECT_NE(message_of([&] { make_video_writer(folder / "a.y4m", 96, 1 << 20, 16); }).find("expected 1 to 16384"),
+            std::string::npos);
+  std::filesystem::create_directory(folder / "b.y4m");
+  EXPECT_NE(message_of([&] { make_video_writer(folder / "b.y4m", 96, 64, 16); }).find("is a folder"),
+            std::string::npos);
   EXPECT_NE(message_of([&] { make_video_writer(folder / "a.avi", 96, 64, 16); }).find("use .mp4 or .y4m"),
             std::string::npos);
   const auto writer = make_video_writer(folder / "a.y4m", 96, 64, 16);

@@ -9,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/train/file_hash.h"
 
 namespace fs = std::filesystem;
@@ -17,12 +18,6 @@ namespace moga {
 namespace {
 
 constexpr const char* kPrefix = "step-";
-
-std::string folder_name(int64_t step) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%s%08lld", kPrefix, static_cast<long long>(step));
-  return name;
-}
 
 void sync_folder(const fs::path& folder) {
   const int handle = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
@@ -72,11 +67,17 @@ std::optional<fs::path> whole_before(const fs::path& run, const fs::path& damage
 
 }  // namespace
 
+std::string step_name(int64_t step) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%s%08lld", kPrefix, static_cast<long long>(step));
+  return name;
+}
+
 fs::path save_checkpoint(const fs::path& run, const CheckpointContents& contents, int64_t keep) {
-  const fs::path folder = run / folder_name(contents.step);
-  const fs::path temporary = run / ("." + folder_name(contents.step) + ".tmp");
+  const fs::path folder = run / step_name(contents.step);
+  const fs::path temporary = run / ("." + step_name(contents.step) + ".tmp");
   fs::remove_all(temporary);
-  fs::create_directories(temporary);
+  make_folder(temporary);
   for (const auto& [part, tensors] : contents.parts) save_safetensors(temporary / (part + ".safetensors"), tensors);
   write_text(temporary / "config.toml", contents.config);
   const nlohmann::json state = {
@@ -105,7 +106,7 @@ Checkpoint open_checkpoint(const fs::path& folder) {
     checkpoint.state = state.at("state");
     verify_files(folder, state.at("files"));
   } catch (const nlohmann::json::exception& error) {
-    fail(folder.string(), " is damaged: state.json: ", error.what());
+    fail(folder.string(), " is damaged: state.json: ", reason(error));
   }
   return checkpoint;
 }

@@ -14,6 +14,9 @@
 
 namespace moga {
 
+// "step-00001000": the name of a checkpoint's folder and of a contact sheet.
+std::string step_name(int64_t step);
+
 struct CheckpointContents {
   int64_t step = 0;
   nlohmann::json state;                    // whatever the trainer needs beside tensors

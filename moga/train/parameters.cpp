@@ -14,6 +14,12 @@ NamedTensors named_parameters(const torch::nn::Module& module, const std::string
   return named;
 }
 
+int64_t element_count(const NamedTensors& named) {
+  int64_t count = 0;
+  for (const auto& item : named) count += item.second.numel();
+  return count;
+}
+
 std::vector<at::Tensor> tensors_of(const NamedTensors& named) {
   std::vector<at::Tensor> tensors;
   tensors.reserve(named.size());

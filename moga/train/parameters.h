@@ -18,6 +18,8 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 // The parameters of `module` that require a gradient, each named prefix + its own name.
 NamedTensors named_parameters(const torch::nn::Module& module, const std::string& prefix = "");
 
+int64_t element_count(const NamedTensors& named);
+
 std::vector<at::Tensor> tensors_of(const NamedTensors& named);
 
 // A view for saving: names and tensors, nothing copied.

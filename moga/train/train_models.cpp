@@ -91,7 +91,7 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
   const fs::path temporary = folder.string() + ".tmp";
   fs::remove_all(temporary);
-  fs::create_directories(temporary / "tokenizer");
+  make_folder(temporary / "tokenizer");
   save_transformer(temporary / "transformer", models.transformer, at::kBFloat16);
   save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16);
   fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");

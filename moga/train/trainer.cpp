@@ -14,31 +14,6 @@
 namespace fs = std::filesystem;
 
 namespace moga {
-namespace {
-
-at::ScalarType compute_dtype(const std::string& name, at::Device device) {
-  if (name == "auto") return device.is_cuda() ? at::kBFloat16 : at::kFloat;
-  return parse_dtype(name);
-}
-
-std::string step_name(int64_t step) {
-  std::ostringstream name;
-  name << "step-" << std::setw(8) << std::setfill('0') << step;
-  return name.str();
-}
-
-int64_t parameter_count(const NamedTensors& parameters) {
-  int64_t count = 0;
-  for (const auto& item : parameters) count += item.second.numel();
-  return count;
-}
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-}  // namespace
-
 Trainer::Trainer(const TrainConfig& config, const std::optional<Checkpoint>& checkpoint)
     : config_(config),
       run_(config.out),
@@ -47,22 +22,21 @@ Trainer::Trainer(const TrainConfig& config, const std::optional<Checkpoint>& che
   check(tokenizer_.vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ", tokenizer_.vocab_size(),
         " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
   if (checkpoint) load(*checkpoint);
+  log_info(to_toml(config));
   write_text(run_ / "config.toml", to_toml(config));
   log_ = std::make_unique<JsonLog>(run_ / "log.jsonl");
-  log_info("train ", parameter_count(state_.models().parameters()) / 1e6, " M parameters on ",
+  log_info("train ", element_count(state_.models().parameters()) / 1e6, " M parameters on ",
            device_name(state_.device()), ", computing in ", dtype_name(state_.dtype()), ", run ", run_.string());
 }
 
 void Trainer::load(const Checkpoint& checkpoint) {
   check_same_run(checkpoint.state.at("identity"), run_identity(config_), checkpoint.folder.string());
-  for (const auto& [part, tensors] : state_.parts())
-    restore(tensors, checkpoint.load(part, state_.device()), (checkpoint.folder / part).string() + ".safetensors");
+  restore_parts(state_.parts(), checkpoint, state_.device());
   position_ = {.stage = checkpoint.state.at("stage").get<size_t>(),
                .stage_step = checkpoint.state.at("stage_step").get<int64_t>(),
                .step = checkpoint.step};
   saved_step_ = checkpoint.step;
-  seconds_before_ = checkpoint.state.at("seconds").get<double>();
-  log_info("resumed from ", checkpoint.folder.string());
+  clock_.go_on_from(checkpoint.state.at("seconds").get<double>());
 }
 
 TrainEnd Trainer::run(int64_t stop_after) {
@@ -91,7 +65,7 @@ TrainEnd Trainer::run_stage(const StageConfig& stage, int64_t stop_at, Progress&
     ++position_.step;
     after_step(stage, lr, progress);
     if (interrupted() || position_.step == stop_at) return TrainEnd::interrupted;
-    if (config_.max_minutes > 0 && seconds() > 60 * config_.max_minutes) return TrainEnd::out_of_time;
+    if (config_.max_minutes > 0 && clock_.seconds() > 60 * config_.max_minutes) return TrainEnd::out_of_time;
   }
   return TrainEnd::done;
 }
@@ -122,10 +96,10 @@ void Trainer::after_step(const StageConfig& stage, double lr, Progress& progress
   const bool draw_due = config_.samples.every > 0 && position_.step % config_.samples.every == 0;
   if (!save_due && !draw_due) return;
   synchronize(state_.device());  // so that the steps under way count as training time
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = clock_.seconds();
   if (save_due) save();
   if (draw_due) draw();
-  metrics_.exclude(seconds_since(begin));
+  metrics_.exclude(clock_.seconds() - begin);
 }
 
 std::string Trainer::log(const StageConfig& stage, double lr) {
@@ -133,7 +107,7 @@ std::string Trainer::log(const StageConfig& stage, double lr) {
   nlohmann::json line = {{"step", position_.step},
                          {"stage", stage.name},
                          {"lr", lr},
-                         {"seconds", seconds()},
+                         {"seconds", clock_.seconds()},
                          {"peak_bytes", peak_memory(state_.device())}};
   line.update(means);
   log_->write(line);
@@ -148,14 +122,13 @@ std::string Trainer::log(const StageConfig& stage, double lr) {
 
 void Trainer::save() {
   if (saved_step_ == position_.step) return;
-  CheckpointContents contents = {.step = position_.step,
-                                 .state = {{"stage", position_.stage},
-                                           {"stage_step", position_.stage_step},
-                                           {"seconds", seconds()},
-                                           {"identity", run_identity(config_)}},
-                                 .parts = {},
-                                 .config = to_toml(config_)};
-  for (const auto& [part, tensors] : state_.parts()) contents.parts[part] = to_map(tensors);
+  const CheckpointContents contents = {.step = position_.step,
+                                       .state = {{"stage", position_.stage},
+                                                 {"stage_step", position_.stage_step},
+                                                 {"seconds", clock_.seconds()},
+                                                 {"identity", run_identity(config_)}},
+                                       .parts = to_maps(state_.parts()),
+                                       .config = to_toml(config_)};
   save_checkpoint(run_, contents, config_.keep_checkpoints);
   saved_step_ = position_.step;
 }
@@ -167,7 +140,7 @@ void Trainer::draw() {
         config_, load_data(config_.samples.data.empty() ? own : config_.samples.data, config_.samples.videos),
         state_.device());
   }
-  fs::create_directories(run_ / "samples");
+  make_folder(run_ / "samples");
   grid_->draw(state_, run_ / "samples" / step_name(position_.step));
 }
 
@@ -195,13 +168,8 @@ TrainData Trainer::load_data(const std::string& folder, int64_t limit) const {
                    tokenizer_);
 }
 
-double Trainer::seconds() const { return seconds_before_ + seconds_since(begin_); }
-
 TrainEnd train(const TrainConfig& config, const std::string& resume) {
-  const std::optional<Checkpoint> checkpoint = resume_checkpoint(config.out, resume);
-  check(checkpoint || list_checkpoints(config.out).empty(), config.out,
-        " holds the checkpoints of a run: go on with --resume auto, or choose another folder");
-  return Trainer(config, checkpoint).run();
+  return Trainer(config, begin_run(config.out, resume)).run();
 }
 
 }  // namespace moga

@@ -6,19 +6,16 @@
 // saves and says how to go on. A run resumed from a checkpoint goes on bit for bit as the uninterrupted one.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "moga/core/log.h"
-#include "moga/train/checkpoint.h"
 #include "moga/train/metrics.h"
+#include "moga/train/run.h"
 #include "moga/train/sample_grid.h"
 
 namespace moga {
-
-enum class TrainEnd { done, out_of_time, interrupted };
 
 // How far a run has come.
 struct TrainPosition {
@@ -52,7 +49,6 @@ class Trainer {
   void save();
   void draw();
   void finish(TrainEnd end);
-  double seconds() const;  // of training, over all runs that led here
 
   TrainConfig config_;
   std::filesystem::path run_;
@@ -64,8 +60,7 @@ class Trainer {
   std::string note_;
   TrainPosition position_;
   int64_t saved_step_ = -1;
-  double seconds_before_ = 0;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  RunClock clock_;
 };
 
 // What `moga train` does: opens the checkpoint that --resume asks for ("" none, "auto", a folder) and runs.

@@ -1,3 +1,6 @@
+// The training loop of the VAE. A step: renew the pool of stories, cut clips, encode, draw from the posterior, decode,
+// loss, clipped AdamW, EMA. All random numbers are named by the step, so a resumed run draws the same. See
+// vae_trainer.h.
 #include "moga/train/vae_trainer.h"
 
 #include <torch/torch.h>
@@ -15,19 +18,12 @@
 #include "moga/data/video.h"
 #include "moga/train/run_identity.h"
 
-namespace fs = std::filesystem;
-
 namespace moga {
 namespace {
 
 constexpr int64_t kHeldOutStories = 4;
 constexpr int64_t kComparedFrames = 4;
 constexpr double kFirstLogVariance = -5.0;
-
-at::ScalarType compute_dtype(const std::string& name, at::Device device) {
-  if (name == "auto") return device.is_cuda() ? at::kBFloat16 : at::kFloat;
-  return parse_dtype(name);
-}
 
 Vae make_vae(const VaeTrainConfig& config, at::Device device) {
   torch::manual_seed(random_key(config.seed, "vae weights"));
@@ -40,10 +36,6 @@ Vae make_vae(const VaeTrainConfig& config, at::Device device) {
 }
 
 double psnr(double mean_squared) { return 10 * std::log10(4.0 / std::max(mean_squared, 1e-12)); }
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // Evenly spaced frames of a clip [3, T, Y, X] as uint8 pictures.
 std::vector<at::Tensor> pictures(const at::Tensor& clip) {
@@ -85,12 +77,11 @@ VaeTrainer::VaeTrainer(const VaeTrainConfig& config, const std::optional<Checkpo
   if (checkpoint) load(*checkpoint);
   // Shapes never change, so the fastest convolution of each is worth a search.
   if (device_.is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
+  log_info(to_toml(config));
   write_text(run_ / "config.toml", to_toml(config));
   log_ = std::make_unique<JsonLog>(run_ / "log.jsonl");
-  int64_t count = 0;
-  for (const auto& item : parameters_) count += item.second.numel();
-  log_info("train a VAE of ", count / 1e6, " M parameters on ", device_name(device_), ", computing in ",
-           dtype_name(dtype_), ", run ", run_.string());
+  log_info("train a VAE of ", element_count(parameters_) / 1e6, " M parameters on ", device_name(device_),
+           ", computing in ", dtype_name(dtype_), ", run ", run_.string());
 }
 
 TrainEnd VaeTrainer::run(int64_t stop_after) {
@@ -103,7 +94,7 @@ TrainEnd VaeTrainer::run(int64_t stop_after) {
     ++step_;
     after_step(progress);
     if (interrupted() || step_ == stop_at) end = TrainEnd::interrupted;
-    if (config_.max_minutes > 0 && seconds() > 60 * config_.max_minutes) end = TrainEnd::out_of_time;
+    if (config_.max_minutes > 0 && clock_.seconds() > 60 * config_.max_minutes) end = TrainEnd::out_of_time;
     if (end != TrainEnd::done) break;
   }
   finish(end);
@@ -126,16 +117,16 @@ VaeLoss VaeTrainer::train_step() {
 VaeLoss VaeTrainer::forward(const Clips& clips) {
   const auto [mean, log_variance] = vae_->encode_moments(clips.video.to(dtype_));
   const at::Tensor wide_mean = mean.to(at::kFloat), wide_log_variance = log_variance.to(at::kFloat);
-  const at::Tensor noise = at::randn(mean.sizes(), random_stream(config_.seed, "vae posterior", step_, device_),
-                                     wide_mean.options());
+  const at::Tensor noise =
+      at::randn(mean.sizes(), random_stream(config_.seed, "vae posterior", step_, device_), wide_mean.options());
   const at::Tensor latent = wide_mean + (0.5 * wide_log_variance).exp() * noise;
   return vae_loss(config_.loss, vae_->decode_raw(latent.to(dtype_)), clips.video, clips.detail,
                   {wide_mean, wide_log_variance});
 }
 
 void VaeTrainer::measure(const VaeLoss& loss, const AdamW::Step& update) {
-  const at::Tensor now = at::stack({loss.total.detach(), loss.absolute, loss.squared, loss.kl, update.gradient_norm,
-                                    update.skipped});
+  const at::Tensor now =
+      at::stack({loss.total.detach(), loss.absolute, loss.squared, loss.kl, update.gradient_norm, update.skipped});
   sums_ = sums_.defined() ? sums_ + now : now;
 }
 
@@ -149,7 +140,8 @@ void VaeTrainer::after_step(Progress& progress) {
 std::string VaeTrainer::log() {
   const at::Tensor host = (sums_ / static_cast<double>(step_ - logged_step_)).to(at::kDouble).cpu();
   const double* mean = host.const_data_ptr<double>();
-  const double now = seconds(), step_seconds = (now - logged_seconds_) / static_cast<double>(step_ - logged_step_);
+  const double now = clock_.seconds(),
+               step_seconds = (now - logged_seconds_) / static_cast<double>(step_ - logged_step_);
   const int64_t steps = step_ - logged_step_;
   log_->write({{"step", step_},
                {"seconds", now},
@@ -168,8 +160,8 @@ std::string VaeTrainer::log() {
   logged_step_ = step_;
   logged_seconds_ = now;
   std::ostringstream note;
-  note << std::fixed << std::setprecision(4) << "loss " << mean[0] << std::setprecision(2) << "  psnr "
-       << psnr(mean[2]) << "  kl " << mean[3];
+  note << std::fixed << std::setprecision(4) << "loss " << mean[0] << std::setprecision(2) << "  psnr " << psnr(mean[2])
+       << "  kl " << mean[3];
   return note.str();
 }
 
@@ -185,16 +177,12 @@ void VaeTrainer::compare() {
     rows.push_back(pictures(clips.video[i]));
     rows.push_back(pictures(result[i]));
   }
-  std::ostringstream name;
-  name << "step-" << std::setw(8) << std::setfill('0') << step_ << ".png";
-  fs::create_directories(run_ / "samples");
-  save_png(run_ / "samples" / name.str(), tile_images(rows));
+  save_png(run_ / "samples" / (step_name(step_) + ".png"), tile_images(rows));
   const at::Tensor squared = (result - clips.video).square();
   const at::Tensor head = (clips.detail > 1.5).to(at::kFloat);
   log_->write({{"step", step_},
                {"held_out_psnr", psnr(squared.mean().item<double>())},
-               {"held_out_head_psnr",
-                psnr(((squared * head).mean() / head.mean().clamp_min(1e-6)).item<double>())}});
+               {"held_out_head_psnr", psnr(((squared * head).mean() / head.mean().clamp_min(1e-6)).item<double>())}});
 }
 
 // Over whole pictures of training stories, with the averaged weights.
@@ -235,7 +223,7 @@ void VaeTrainer::finish(TrainEnd end) {
            (run_ / "model").string());
 }
 
-std::map<std::string, NamedTensors> VaeTrainer::parts() const {
+TrainParts VaeTrainer::parts() const {
   return {{"model", parameters_}, {"ema", ema_.weights()}, {"optimizer", optimizer_.state()}};
 }
 
@@ -249,31 +237,24 @@ nlohmann::json VaeTrainer::identity() const {
 
 void VaeTrainer::load(const Checkpoint& checkpoint) {
   check_same_run(checkpoint.state.at("identity"), identity(), checkpoint.folder.string());
-  for (const auto& [part, tensors] : parts())
-    restore(tensors, checkpoint.load(part, device_), (checkpoint.folder / part).string() + ".safetensors");
+  restore_parts(parts(), checkpoint, device_);
   step_ = saved_step_ = logged_step_ = checkpoint.step;
-  seconds_before_ = logged_seconds_ = checkpoint.state.at("seconds").get<double>();
-  log_info("resumed from ", checkpoint.folder.string());
+  logged_seconds_ = checkpoint.state.at("seconds").get<double>();
+  clock_.go_on_from(logged_seconds_);
 }
 
 void VaeTrainer::save() {
   if (saved_step_ == step_) return;
-  CheckpointContents contents = {.step = step_,
-                                 .state = {{"seconds", seconds()}, {"identity", identity()}},
-                                 .parts = {},
-                                 .config = to_toml(config_)};
-  for (const auto& [part, tensors] : parts()) contents.parts[part] = to_map(tensors);
+  const CheckpointContents contents = {.step = step_,
+                                       .state = {{"seconds", clock_.seconds()}, {"identity", identity()}},
+                                       .parts = to_maps(parts()),
+                                       .config = to_toml(config_)};
   save_checkpoint(run_, contents, config_.keep_checkpoints);
   saved_step_ = step_;
 }
 
-double VaeTrainer::seconds() const { return seconds_before_ + seconds_since(begin_); }
-
 TrainEnd train_vae(const VaeTrainConfig& config, const std::string& resume) {
-  const std::optional<Checkpoint> checkpoint = resume_checkpoint(config.out, resume);
-  check(checkpoint || list_checkpoints(config.out).empty(), config.out,
-        " holds the checkpoints of a run: go on with --resume auto, or choose another folder");
-  return VaeTrainer(config, checkpoint).run();
+  return VaeTrainer(config, begin_run(config.out, resume)).run();
 }
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// Training of the VAE on stories: clips from the pool, reconstruction loss, AdamW, EMA, checkpoints; then the statistics
-// of its latents.
+// Training of the VAE on stories: clips from the pool, reconstruction loss, AdamW, EMA, checkpoints; then the
+// statistics of its latents.
 //
 //   RUN/log.jsonl  RUN/config.toml  RUN/step-00000500/  RUN/samples/step-00000500.png  RUN/model/
 //
@@ -7,17 +7,15 @@
 // on. A resumed run goes on bit for bit. The transformer's training is trainer.h.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "moga/core/log.h"
-#include "moga/train/checkpoint.h"
 #include "moga/train/ema.h"
 #include "moga/train/optimizer.h"
+#include "moga/train/run.h"
 #include "moga/train/story_clips.h"
-#include "moga/train/trainer.h"
 #include "moga/train/vae_config.h"
 
 namespace moga {
@@ -44,9 +42,8 @@ class VaeTrainer {
   void compare();
   void compute_statistics();
   void finish(TrainEnd end);
-  std::map<std::string, NamedTensors> parts() const;
+  TrainParts parts() const;
   nlohmann::json identity() const;
-  double seconds() const;  // of training, over all runs that led here
 
   VaeTrainConfig config_;
   std::filesystem::path run_;
@@ -61,8 +58,8 @@ class VaeTrainer {
   std::string note_;
   int64_t step_ = 0, saved_step_ = -1, logged_step_ = 0;
   at::Tensor sums_;  // [6] float32 on the device, since the last log line
-  double seconds_before_ = 0, logged_seconds_ = 0;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double logged_seconds_ = 0;
+  RunClock clock_;
 };
 
 // What `moga train vae` does: opens the checkpoint that --resume asks for ("" none, "auto", a folder) and runs.

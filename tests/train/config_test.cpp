@@ -6,6 +6,7 @@
 #include "moga/core/files.h"
 #include "moga/train/prepare.h"
 #include "moga/train/trainer.h"
+#include "moga/train/vae_config.h"
 #include "tests/train/tiny_run.h"
 
 namespace moga {
@@ -71,9 +72,9 @@ TEST(TrainConfig, IsWrittenComplete) {
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
-  const TrainConfig demo = load_train_config(configs / "demo.toml");
-  EXPECT_EQ(demo.stage.size(), 2u);
-  EXPECT_TRUE(demo.transformer.moga.uses_router());
+  EXPECT_TRUE(load_train_config(configs / "demo.toml").transformer.moga.uses_router());
+  EXPECT_EQ(load_train_config(configs / "stories.toml").stage.size(), 2u);  // short clips, then long ones
+  EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   EXPECT_FALSE(load_train_config(configs / "demo.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   for (const char* name : {"stories_short.toml", "stories_long.toml"})
     EXPECT_FALSE(load_toml<PrepareConfig>(configs / name).out.empty()) << name;

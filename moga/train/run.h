@@ -1,0 +1,41 @@
+// What the runs of both trainers (trainer.h, vae_trainer.h) have in common: how one begins and goes on from a
+// checkpoint, the clock of its training time, and the dtype it computes in.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "moga/train/checkpoint.h"
+#include "moga/train/parameters.h"
+
+namespace moga {
+
+enum class TrainEnd { done, out_of_time, interrupted };
+
+// A dtype by name; "auto" is bfloat16 on CUDA and float32 on the CPU.
+at::ScalarType compute_dtype(const std::string& name, c10::Device device);
+
+// The checkpoint that --resume asks for (checkpoint.h), or none for a new run. Throws when a new run would begin in a
+// folder that holds checkpoints; says so when "auto" finds none.
+std::optional<Checkpoint> begin_run(const std::filesystem::path& run, const std::string& resume);
+
+// Weights, EMA, optimiser: "model" → tensors, ….
+using TrainParts = std::map<std::string, NamedTensors>;
+void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint, c10::Device device);
+std::map<std::string, TensorMap> to_maps(const TrainParts& parts);
+
+// Seconds of training over all runs that led here.
+class RunClock {
+ public:
+  void go_on_from(double seconds) { before_ = seconds; }
+  double seconds() const;
+
+ private:
+  double before_ = 0;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace moga

@@ -1,4 +1,5 @@
 // moga flops: the cost of a forward pass of the transformer, counted from shapes (moga/attention/cost.h).
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -8,7 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/model/transformer.h"
-#include "moga/model/vae.h"
+#include "moga/pipeline/denoise.h"
 
 namespace moga {
 namespace {
@@ -21,6 +22,10 @@ Example:
   moga flops --model 1.3B --frames 477
   moga flops --model 14B --seconds 60 --fps 24 --groups 20 --windows 4x4 --shots 6
   moga flops --model models/demo/transformer/config.json --size 224x128 --frames 129 --shots 4)";
+
+// Far beyond any model; every run of frames is counted one by one.
+constexpr int64_t kMostFrames = 10'000'000;
+constexpr int64_t kLargestSide = 16384;
 
 struct Options {
   std::string model = "1.3B", size = "832x480", windows;
@@ -63,20 +68,24 @@ ModelShape model_shape(const TransformerConfig& config) {
           .freq_dim = config.freq_dim};
 }
 
+int64_t pixel_frames(const Options& options) {
+  check(!(options.seconds && options.frames), "give --seconds or --frames, not both");
+  check(options.fps >= 1 && options.fps <= 1000, "--fps is ", options.fps, ", expected 1 to 1000");
+  const double seconds = options.seconds.value_or(30.0);
+  check(seconds > 0 && seconds <= kMostFrames, "--seconds is ", seconds, ", expected a number above 0");
+  const int64_t frames = options.frames.value_or(std::llround(seconds * static_cast<double>(options.fps)));
+  check(frames >= 1 && frames <= kMostFrames, options.frames ? "--frames is " : "the video has ", frames,
+        " frames, expected 1 to ", kMostFrames);
+  return frames;
+}
+
 Layout make_layout(const Options& options) {
   check(options.shots >= 1, "--shots is ", options.shots, ", expected at least 1");
-  check(!(options.seconds && options.frames), "give --seconds or --frames, not both");
   const auto [width, height] = parse_pair(options.size, "--size");
-  const int64_t pixels = options.frames
-                             ? *options.frames
-                             : static_cast<int64_t>(options.seconds.value_or(30.0) * static_cast<double>(options.fps));
-  VideoShape shape;
-  shape.frames = 1 + std::max<int64_t>(0, pixels - 1) / 4;
-  shape.rows = height / 16;
-  shape.columns = width / 16;
-  check(shape.frames >= options.shots, shape.frames, " latent frames cannot be cut into ", options.shots, " shots");
-  shape.shot_frames = equal_cuts(shape.frames, options.shots);
-  return Layout{{shape}};
+  check(std::max(width, height) <= kLargestSide, "--size is '", options.size, "', expected sides up to ", kLargestSide);
+  const int64_t frames = 1 + (pixel_frames(options) - 1) / 4;
+  check(frames >= options.shots, frames, " latent frames cannot be cut into ", options.shots, " shots");
+  return Layout{{video_shape(width, height, equal_cuts(frames, options.shots))}};
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {

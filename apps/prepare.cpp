@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/config.h"
+#include "moga/pipeline/denoise.h"
 #include "moga/train/prepare.h"
 
 namespace moga {
@@ -16,10 +17,10 @@ struct Options {
   int64_t vocab = 1000;
 
   void add(CLI::App& command) {
-    command.add_option("config", config, "config (TOML); flags go over it")->type_name("CONFIG");
+    command.add_option("CONFIG", config, "config (TOML); flags go over it");
     command.add_option("--count", count, "stories");
     command.add_option("--first-seed", first_seed, "seed of the first story; the others count on");
-    command.add_option("--set", settings, "key=value over the config, e.g. story.frames=33")->take_all();
+    command.add_option("--set", settings, "key=value over the config, e.g. story.frames=33")->allow_extra_args(false);
   }
 
   // The config file, --set over it, the flags over both.
@@ -43,8 +44,11 @@ void add_prepare_stories(CLI::App& prepare) {
   command->add_option("--out", options->out, "folder of the shards, empty or new");
   command->footer(R"(Example:
   moga prepare stories --vae models/demo/vae --count 4096 --out data/long
-  moga prepare stories configs/short_clips.toml --count 100 --first-seed 900000 --out data/held_out)");
-  command->callback([options] { prepare_stories(options->read()); });
+  moga prepare stories configs/stories_short.toml --count 100 --first-seed 900000 --out data/held_out)");
+  command->callback([options] {
+    const PrepareConfig config = options->read();
+    if (prepare_stories(config) < config.count) throw Interrupted();
+  });
 }
 
 void add_prepare_tokenizer(CLI::App& prepare) {

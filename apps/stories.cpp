@@ -19,6 +19,7 @@ struct Options {
 void run(const Options& options) {
   options.story.validate();
   check(options.count >= 1, "--count is ", options.count, ", expected at least 1");
+  check(options.seed >= 0, "--seed is ", options.seed, ", expected at least 0");
   Progress progress("stories", options.count, "story");
   for (int64_t i = 0; i < options.count; ++i) {
     const Story story = plan_story(static_cast<uint64_t>(options.seed + i), options.story);

@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/config.h"
+#include "moga/pipeline/denoise.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_trainer.h"
 
@@ -18,20 +19,24 @@ struct Options {
     command.add_option("--resume", resume,
                        "go on: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
     command.add_option("--set", settings, "key=value over the config; stage.0.steps=100 reaches into a list")
-        ->take_all();
+        ->allow_extra_args(false);
   }
 };
+
+void end_as(TrainEnd end) {
+  if (end == TrainEnd::interrupted) throw Interrupted();
+}
 
 void add_train_vae(CLI::App& train) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = train.add_subcommand("vae", "Train the VAE on rendered stories");
-  command->add_option("config", options->config, "training config (TOML)")->required()->type_name("CONFIG");
+  command->add_option("CONFIG", options->config, "training config (TOML)")->required();
   options->add(*command);
-  command->footer("Example:\n  moga train vae configs/vae.toml --set out=runs/vae");
+  command->footer("Example:\n  moga train vae configs/demo_vae.toml --set out=runs/vae");
   command->callback([options] {
     VaeTrainConfig config = load_toml<VaeTrainConfig>(options->config);
     apply_overrides(config, options->settings);
-    train_vae(config, options->resume);
+    end_as(train_vae(config, options->resume));
   });
 }
 
@@ -40,7 +45,7 @@ void add_train_vae(CLI::App& train) {
 void add_train(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train a video transformer on latent shards");
-  command->add_option("config", options->config, "training config (TOML)")->type_name("CONFIG");
+  command->add_option("CONFIG", options->config, "training config (TOML)");
   options->add(*command);
   command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
 into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,
@@ -54,7 +59,7 @@ Example:
   command->callback([command, options] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
-    train(load_train_config(options->config, options->settings), options->resume);
+    end_as(train(load_train_config(options->config, options->settings), options->resume));
   });
 }
 

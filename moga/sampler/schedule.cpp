@@ -17,6 +17,7 @@ namespace moga {
 namespace {
 
 constexpr double kSmallestTime = 1.0 / 1000.0;
+constexpr int64_t kMostSteps = 100'000;  // beyond, neighbouring float32 times coincide
 constexpr double kLargestUniPcTime = 1.0 - 1e-6;
 
 std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, double shift) {
@@ -42,7 +43,7 @@ void check_times(const std::vector<double>& times) {
 
 void SamplerConfig::validate() const {
   check(solver == "euler" || solver == "unipc", "solver = \"", solver, "\": expected euler or unipc");
-  check(steps >= 1, "steps = ", steps, ": expected at least 1");
+  check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
   check(std::isfinite(guidance), "guidance = ", guidance, ": expected a number");
 }

@@ -52,6 +52,7 @@ TEST(Sample, RefusesAVelocityOfAnotherShape) {
 TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
   EXPECT_THROW(flow_schedule({.solver = "heun"}), Error);
   EXPECT_THROW(flow_schedule({.steps = 0}), Error);
+  EXPECT_THROW(flow_schedule({.steps = 1'000'000'000'000}), Error);
   EXPECT_THROW(flow_schedule({.shift = 0.0}), Error);
   EXPECT_THROW(flow_schedule({.guidance = std::nan("")}), Error);
 }

@@ -1,7 +1,8 @@
-// clean_text: what the reference does to a caption before the tokenizer sees it, less ftfy's repair of decoding
-// errors.
+// clean_text: what the reference does to a caption before the tokenizer sees it: ftfy, then HTML entities twice, then
+// white space. Of ftfy, the repair of wrongly decoded text and Unicode's composed forms (NFC) are not done.
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "moga/model/tokenizer.h"
 #include "moga/model/tokenizer_entities.h"
@@ -70,6 +71,59 @@ bool is_control(char32_t c) {
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
+struct Ligature {
+  char32_t character;
+  std::u32string_view letters;
+};
+constexpr std::array kLigatures = std::to_array<Ligature>({{0x132, U"IJ"},
+                                                           {0x133, U"ij"},
+                                                           {0x1C7, U"LJ"},
+                                                           {0x1C8, U"Lj"},
+                                                           {0x1C9, U"lj"},
+                                                           {0x1CA, U"NJ"},
+                                                           {0x1CB, U"Nj"},
+                                                           {0x1CC, U"nj"},
+                                                           {0x1F1, U"DZ"},
+                                                           {0x1F2, U"Dz"},
+                                                           {0x1F3, U"dz"},
+                                                           {0xFB00, U"ff"},
+                                                           {0xFB01, U"fi"},
+                                                           {0xFB02, U"fl"},
+                                                           {0xFB03, U"ffi"},
+                                                           {0xFB04, U"ffl"},
+                                                           {0xFB06, U"st"}});
+
+// Typographic variants as keyboards have them, and C1 controls as what they were: straight quotes, ligatures as
+// letters, full-width forms of ASCII.
+std::u32string plain_forms(const std::u32string& text) {
+  std::u32string out;
+  for (const char32_t original : text) {
+    const char32_t c = from_windows_1252(original);
+    const auto ligature = std::ranges::find(kLigatures, c, &Ligature::character);
+    if (ligature != kLigatures.end())
+      out += ligature->letters;
+    else if (c == 0x2BC || (c >= 0x2018 && c <= 0x201B))
+      out += U'\'';
+    else if (c >= 0x201C && c <= 0x201F)
+      out += U'"';
+    else
+      out += c >= 0xFF01 && c <= 0xFF5E ? c - 0xFF01 + U'!' : c;
+  }
+  return out;
+}
+
+// ftfy takes entities for damage only where no tag shows that the text is HTML; then it undoes all layers of escapes.
+std::u32string fix_text(std::u32string text) {
+  if (text.find(U'<') == std::u32string::npos)
+    for (std::u32string before; before != text;) {
+      before = text;
+      text = unescape_html(before);
+    }
+  std::u32string fixed = plain_forms(text);
+  std::erase_if(fixed, is_control);
+  return fixed;
+}
+
 bool is_space(char32_t c) {
   constexpr std::array<char32_t, 9> kOthers = {0x20, 0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F) || (c >= 0x2000 && c <= 0x200A) ||
@@ -94,8 +148,7 @@ std::u32string fold_spaces(const std::u32string& text) {
 }  // namespace
 
 std::string clean_text(const std::string& text) {
-  std::u32string characters = decode_utf8(text);
-  std::erase_if(characters, is_control);
+  const std::u32string characters = fix_text(decode_utf8(text));
   // Twice: texts escaped for the web are often escaped again on the way into a data set.
   return encode_utf8(fold_spaces(unescape_html(unescape_html(characters))));
 }

@@ -97,7 +97,7 @@ char32_t digit_value(char32_t c) {
 
 // The text a numeric reference stands for; empty for numbers that are no character.
 std::u32string numbered(char32_t number) {
-  if (number >= 0x80 && number < 0xA0) return {kWindows1252[number - 0x80]};
+  if (number >= 0x80 && number < 0xA0) return {from_windows_1252(number)};
   if (number == 0 || number > 0x10FFFF || (number >= 0xD800 && number <= 0xDFFF)) return {kReplacement};
   const bool control = number < 0x20 && number != '\t' && number != '\n' && number != '\f' && number != '\r';
   const bool no_character = (number >= 0xFDD0 && number <= 0xFDEF) || (number & 0xFFFE) == 0xFFFE;
@@ -141,6 +141,10 @@ std::optional<std::u32string> read_name(const std::u32string& text, size_t& at) 
 }
 
 }  // namespace
+
+char32_t from_windows_1252(char32_t character) {
+  return character >= 0x80 && character < 0xA0 ? kWindows1252[character - 0x80] : character;
+}
 
 std::u32string unescape_html(const std::u32string& text) {
   std::u32string out;

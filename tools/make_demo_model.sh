@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes models/demo and its table from nothing: VAE, tokenizer, latent shards, MoGA and its three ablations trained alike,
+# Makes models/demo and its table: VAE (unless models/demo/vae is there), tokenizer, latent shards, MoGA and its three ablations trained alike,
 # the demo model, the evaluation of all five on held-out stories. A stage whose result is there is skipped, so a run that was
 # cut short goes on. Meant for one GPU of 80 GB (the four trainings run side by side: alone they leave it half idle).
 #   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
@@ -30,6 +30,10 @@ train() {  # NAME KEY=VALUE…: one of the four
 
 evaluate() { OMP_NUM_THREADS=4 stage "runs/evaluation/$1" "$moga" evaluate stories --model "runs/$1/model" --stories 64 --batch 16 --out "runs/evaluation/$1"; }
 
+if [ -d models/demo/vae ] && [ ! -e runs/vae/model ]; then  # without it the VAE is trained anew, which changes all latents
+  mkdir -p runs/vae
+  cp -r models/demo/vae runs/vae/model
+fi
 stage runs/vae/model "$moga" train vae configs/demo_vae.toml
 stage data/spiece.model "$moga" prepare tokenizer --count 4000 --vocab 1000 --out data/spiece.model
 stage data/held_out "$moga" prepare stories configs/stories_long.toml --count 64 --first-seed 900000 --out data/held_out

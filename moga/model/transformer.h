@@ -109,8 +109,12 @@ class TransformerImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Transformer);
 
+// config.json with the keys of diffusers or of Wan2.1.
+TransformerConfig load_transformer_config(const std::filesystem::path& path);
+
 // A folder with config.json and safetensors, keys and names of Wan2.1 or of diffusers. Throws when a tensor is missing
-// or has another shape; a missing router is reported in the log and initialised. Norms, modulations, the time embedding
+// or has another shape; a missing router is reported in the log and initialised. A config without a section "moga" means
+// full attention. Norms, modulations, the time embedding
 // and the routers stay float32 whatever `dtype` (diffusers keeps them so; they are small and sensitive). `backend`, when
 // given, replaces the config's attention backend.
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,

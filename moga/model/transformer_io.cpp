@@ -33,15 +33,6 @@ void rename_wan_keys(nlohmann::json& config) {
   config.erase("qk_norm");  // a truth value there; always true
 }
 
-TransformerConfig read_config(const std::filesystem::path& path) {
-  const std::string text = read_text(path);
-  auto config = nlohmann::json::parse(text, nullptr, false);
-  const bool wan = config.is_object() && config.contains("dim") && config.contains("num_heads");
-  if (!wan) return parse_json<TransformerConfig>(text, path.string(), true);
-  rename_wan_keys(config);
-  return parse_json<TransformerConfig>(config.dump(2), path.string(), true);
-}
-
 std::string file_name(const std::string& name, WeightLayout layout) {
   if (layout == WeightLayout::kWan) return name;
   const auto translated = diffusers_name(name);
@@ -51,11 +42,22 @@ std::string file_name(const std::string& name, WeightLayout layout) {
 
 }  // namespace
 
+TransformerConfig load_transformer_config(const std::filesystem::path& path) {
+  const std::string text = read_text(path);
+  auto config = nlohmann::json::parse(text, nullptr, false);
+  const bool wan = config.is_object() && config.contains("dim") && config.contains("num_heads");
+  const bool foreign = config.is_object() && !config.contains("moga");
+  if (!wan && !foreign) return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
+  if (wan) rename_wan_keys(config);
+  if (foreign) config["moga"] = {{"kind", "full"}};  // all that Wan2.1 and diffusers know
+  return parse_json<TransformerConfig>(config.dump(2), path.string(), true);
+}
+
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                              const std::string& backend) {
   const Safetensors file(folder);
   const WeightLayout layout = detect_layout(file.names(), folder.string());
-  TransformerConfig config = read_config(folder / "config.json");
+  TransformerConfig config = load_transformer_config(folder / "config.json");
   if (!backend.empty()) config.moga.backend = backend;
   Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.

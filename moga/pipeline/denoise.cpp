@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
@@ -17,7 +19,8 @@ namespace {
 struct Batch {
   std::vector<std::vector<int64_t>> latent_shapes;  // one a video of the layout
   Layout layout;
-  at::Tensor text;  // [S_total, text_len, text_dim]
+  at::Tensor text;                     // [S_total, text_len, text_dim]
+  std::map<double, double> timesteps;  // what the transformer is told at each time of the schedule
 };
 
 at::Tensor pack(const std::vector<at::Tensor>& latents, size_t begin, size_t end) {
@@ -55,6 +58,13 @@ void check_requests(const Models& models, const std::vector<VideoRequest>& reque
   }
 }
 
+std::map<double, double> timesteps_of(const SamplerConfig& sampler) {
+  const std::vector<double> times = flow_schedule(sampler), timesteps = model_timesteps(sampler);
+  std::map<double, double> result;
+  for (size_t i = 0; i < timesteps.size(); ++i) result[times[i]] = timesteps[i];
+  return result;
+}
+
 Batch make_batch(Models& models, const std::vector<VideoRequest>& requests, bool guided) {
   Batch batch;
   std::vector<std::string> texts;
@@ -86,9 +96,10 @@ at::Tensor make_noise(const Models& models, const std::vector<VideoRequest>& req
 }
 
 std::vector<at::Tensor> velocities(Models& models, const Batch& batch, const at::Tensor& x, double t) {
+  const double timestep = batch.timesteps.at(t);
   TransformerInput input;
   input.latents = unpack(x, batch.latent_shapes);
-  input.timestep = at::full({static_cast<int64_t>(input.latents.size())}, 1000.0 * t, x.options());
+  input.timestep = at::full({static_cast<int64_t>(input.latents.size())}, timestep, x.options());
   input.text = batch.text;
   input.layout = batch.layout;
   return models.transformer->forward(input, models.dtype).velocity;
@@ -146,7 +157,8 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
   const at::NoGradGuard no_grad;
   sampler.validate();
   check_requests(models, requests);
-  const Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
+  Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
+  batch.timesteps = timesteps_of(sampler);
   log_plan(models, batch, requests.size(), sampler);
   const at::Tensor noise = make_noise(models, requests, batch);
   const Velocity velocity = make_velocity(models, batch, requests.size(), sampler.guidance);

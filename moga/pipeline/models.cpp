@@ -10,12 +10,17 @@
 namespace moga {
 namespace {
 
+bool holds_weights(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".safetensors") return true;
+  return false;
+}
+
 void check_parts(const std::filesystem::path& folder) {
   check(std::filesystem::is_directory(folder), folder.string(), ": no such folder; expected a model folder");
   std::string missing;
-  for (const char* part : {"tokenizer/spiece.model", "text_encoder/config.json", "transformer/config.json",
-                           "vae/config.json", "scheduler/scheduler_config.json"})
-    if (!std::filesystem::exists(folder / part)) missing += std::string(missing.empty() ? "" : ", ") + part;
+  for (const std::string& part : missing_parts(folder)) missing += (missing.empty() ? "" : ", ") + part;
   check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
 }
 
@@ -29,14 +34,46 @@ void check_fit(const Models& models, const std::filesystem::path& folder) {
        "text_encoder's d_model and transformer's text_dim differ");
 }
 
+// diffusers' UniPCMultistepScheduler serves many kinds of models and solvers; ours is the one that Wan2.1 uses.
+void check_unipc(const nlohmann::json& json, const std::string& source) {
+  const nlohmann::json served = {{"prediction_type", "flow_prediction"},
+                                 {"use_flow_sigmas", true},
+                                 {"solver_order", 2},
+                                 {"solver_type", "bh2"},
+                                 {"predict_x0", true},
+                                 {"lower_order_final", true},
+                                 {"final_sigmas_type", "zero"},
+                                 {"num_train_timesteps", 1000},
+                                 {"use_dynamic_shifting", false},
+                                 {"shift_terminal", nullptr},
+                                 {"thresholding", false},
+                                 {"disable_corrector", nlohmann::json::array()}};
+  for (const auto& [key, value] : served.items())
+    check(!json.contains(key) || json[key] == value, source, ": ", key, " = ", json.value(key, value).dump(),
+          " is not supported by unipc, only ", value.dump());
+}
+
 }  // namespace
+
+std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
+  std::vector<std::string> missing;
+  for (const char* part : {"tokenizer/spiece.model", "text_encoder/config.json", "transformer/config.json",
+                           "vae/config.json", "scheduler/scheduler_config.json"})
+    if (!std::filesystem::exists(folder / part)) missing.push_back(part);
+  for (const char* part : {"text_encoder", "transformer", "vae"})
+    if (!holds_weights(folder / part)) missing.push_back(std::string(part) + "/*.safetensors");
+  return missing;
+}
 
 SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   SamplerConfig config = load_json<SamplerConfig>(path, /*ignore_unknown=*/true);
   const auto json = nlohmann::json::parse(read_text(path));
   if (json.contains("flow_shift")) config.shift = json["flow_shift"].get<double>();
-  if (!json.contains("solver") && json.value("_class_name", "").find("Euler") != std::string::npos)
-    config.solver = "euler";
+  const std::string scheduler = json.value("_class_name", "");
+  if (!json.contains("solver") && scheduler.find("Euler") != std::string::npos) config.solver = "euler";
+  if (scheduler == "UniPCMultistepScheduler") check_unipc(json, path.string());
+  // Written by diffusers: the model is told what diffusers tells it.
+  if (!json.contains("whole_timesteps")) config.whole_timesteps = scheduler == "UniPCMultistepScheduler";
   return config;
 }
 

@@ -20,13 +20,20 @@ constexpr double kSmallestTime = 1.0 / 1000.0;
 constexpr int64_t kMostSteps = 100'000;  // beyond, neighbouring float32 times coincide
 constexpr double kLargestUniPcTime = 1.0 - 1e-6;
 
+// In NumPy's order of operations: where 1000 t is nearly whole, the last bit decides which number it is cut to.
 std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, double shift) {
+  const double interval = intervals > 0 ? (last - 1.0) / static_cast<double>(intervals) : 0.0;
   std::vector<double> times;
-  for (int64_t i = 0; i < count; ++i) {
-    const double even =
-        intervals > 0 ? 1.0 + (last - 1.0) * static_cast<double>(i) / static_cast<double>(intervals) : 1.0;
-    times.push_back(shift_time(even, shift));
-  }
+  for (int64_t i = 0; i < count; ++i) times.push_back(shift_time(static_cast<double>(i) * interval + 1.0, shift));
+  return times;
+}
+
+// The times of flow_schedule before they are rounded, without the 0.
+std::vector<double> exact_times(const SamplerConfig& config) {
+  if (config.solver == "euler")
+    return shifted_grid(config.steps, shift_time(kSmallestTime, config.shift), config.steps - 1, config.shift);
+  std::vector<double> times = shifted_grid(config.steps, kSmallestTime, config.steps, config.shift);
+  times.front() = kLargestUniPcTime;
   return times;
 }
 
@@ -52,16 +59,19 @@ double shift_time(double t, double shift) { return shift * t / (1.0 + (shift - 1
 
 std::vector<double> flow_schedule(const SamplerConfig& config) {
   config.validate();
-  std::vector<double> times;
-  if (config.solver == "unipc") {
-    times = shifted_grid(config.steps, kSmallestTime, config.steps, config.shift);
-    times.front() = kLargestUniPcTime;
-  } else {
-    times = shifted_grid(config.steps, shift_time(kSmallestTime, config.shift), config.steps - 1, config.shift);
-  }
+  std::vector<double> times = exact_times(config);
   for (double& time : times) time = static_cast<float>(time);
   times.push_back(0.0);
   return times;
+}
+
+std::vector<double> model_timesteps(const SamplerConfig& config) {
+  config.validate();
+  const bool whole = config.whole_timesteps && config.solver == "unipc";
+  std::vector<double> timesteps;
+  for (const double time : exact_times(config))
+    timesteps.push_back(whole ? std::floor(1000.0 * time) : 1000.0 * static_cast<float>(time));
+  return timesteps;
 }
 
 std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vector<double>& times) {

@@ -20,6 +20,8 @@ struct SamplerConfig {
   int64_t steps = 50;
   double shift = 5.0;     // t' = s·t / (1 + (s - 1)·t)
   double guidance = 5.0;  // classifier-free guidance scale; 1: off
+  // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never cut.
+  bool whole_timesteps = false;
 
   void validate() const;
   template <class Fields>
@@ -28,6 +30,7 @@ struct SamplerConfig {
     field("steps", steps, "sampler steps");
     field("shift", shift, "timestep shift s");
     field("guidance", guidance, "classifier-free guidance scale; 1 switches it off");
+    field("whole_timesteps", whole_timesteps, "with unipc: the model is told floor(1000 t), as diffusers does");
   }
 };
 
@@ -37,6 +40,9 @@ double shift_time(double t, double shift);
 // steps + 1 falling times from 1 to 0, those that diffusers' scheduler of the same solver visits (schedule.cpp):
 // UniPCMultistepScheduler (whose first time is 1 - 1e-6) or FlowMatchEulerDiscreteScheduler.
 std::vector<double> flow_schedule(const SamplerConfig& config);
+
+// What the model is told at each of these times but the last: 1000 t, cut to a whole number where whole_timesteps says.
+std::vector<double> model_timesteps(const SamplerConfig& config);
 
 // One solver step from times[i] to times[i + 1]. A solver keeps the history it needs, so steps are taken in order.
 class Solver {

@@ -63,7 +63,7 @@ TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
 TEST(TransformerFolder, ReadsWansOwnConfig) {
   const Folder folder;
   TransformerConfig config = small_config();
-  config.moga = {};
+  config.moga.kind = "full";
   Transformer model = random_transformer(config);
   save_transformer(folder.path(), model, at::kFloat);
   write_text(folder / "config.json", R"({"_class_name": "WanModel", "dim": 32, "num_heads": 2, "in_dim": 4,

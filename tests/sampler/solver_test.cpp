@@ -54,6 +54,14 @@ class SolverParity : public testing::TestWithParam<FixtureCase> {
   }
 };
 
+TEST_P(SolverParity, TheModelIsToldTheTimestepsOfDiffusers) {
+  SamplerConfig asked = config();
+  asked.whole_timesteps = true;
+  const at::Tensor timesteps = at::tensor(model_timesteps(asked), at::kDouble);
+  const at::Tensor expected = fixture("timesteps").to(at::kDouble);
+  EXPECT_LE(test::difference(timesteps, expected).largest, asked.solver == "unipc" ? 0.0 : 1e-3) << timesteps;
+}
+
 TEST_P(SolverParity, ScheduleVisitsTheTimesOfDiffusers) {
   const at::Tensor times = at::tensor(flow_schedule(config()), at::kDouble);
   EXPECT_LE(test::difference(times, fixture("sigmas")).largest, 1e-7);

@@ -127,6 +127,8 @@ TEST_F(Program, FlopsPrintsThePapersFigures) {
   EXPECT_NEAR(own, 2.26, 0.0452);
   expect_error("flops --size 12", "--size is '12', expected two numbers");
   expect_error("flops --model 7B", "expected 1.3B, 14B or a config.json");
+  expect_error("flops --frames -3", "--frames is -3 frames, expected 1 to");
+  expect_error("flops --size 853x480", "must be multiples of 16");
 }
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {

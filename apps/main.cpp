@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   app.footer("`moga COMMAND --help` is the manual of a command.");
   moga::add_generate(app);
   moga::add_info(app);
+  moga::add_export(app);
   moga::add_evaluate(app);
   moga::add_stories(app);
   moga::add_flops(app);

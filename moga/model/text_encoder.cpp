@@ -85,9 +85,12 @@ TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device de
   return model;
 }
 
-void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype) {
+void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype,
+                       WeightLayout layout) {
+  const bool rename = layout == WeightLayout::kDiffusers;
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*model)) tensors[name] = tensor.detach().to(dtype);
+  for (const auto& [name, tensor] : named_tensors(*model))
+    tensors[rename ? hugging_face_text_name(name) : name] = tensor.detach().to(dtype);
   save_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   write_text(folder / "config.json", to_json(model->config()));
 }

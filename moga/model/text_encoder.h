@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "moga/model/text_encoder_block.h"
+#include "moga/model/weight_names.h"
 
 namespace moga {
 
@@ -62,6 +63,8 @@ TORCH_MODULE(TextEncoder);
 // A folder with config.json and safetensors, names of Wan2.1 or of Hugging Face. Throws when a tensor is missing or has
 // another shape.
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
-void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype);
+// kDiffusers: Hugging Face's names, so that UMT5EncoderModel opens the folder.
+void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype,
+                       WeightLayout layout = WeightLayout::kWan);
 
 }  // namespace moga

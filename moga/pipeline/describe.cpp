@@ -1,6 +1,7 @@
 // Headers only: no weight is loaded and no frame decoded.
 #include "moga/pipeline/describe.h"
 
+#include <algorithm>
 #include <map>
 
 #include "moga/core/check.h"
@@ -9,7 +10,9 @@
 #include "moga/core/safetensors.h"
 #include "moga/data/script.h"
 #include "moga/data/video.h"
+#include "moga/model/transformer.h"
 #include "moga/model/vae.h"
+#include "moga/pipeline/models.h"
 
 namespace moga {
 namespace {
@@ -70,15 +73,41 @@ bool holds_weights(const fs::path& folder) {
   return false;
 }
 
+std::string describe_transformer(const fs::path& folder) {
+  const TransformerConfig config = load_transformer_config(folder / "config.json");
+  std::string text = std::to_string(config.num_layers) + " blocks of width " + std::to_string(config.width()) + ", " +
+                     config.moga.kind + " attention";
+  if (!config.moga.uses_router()) return text;
+  const std::vector<std::string> names = Safetensors(folder).names();
+  const bool routers =
+      std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
+  return text + " with " + std::to_string(config.moga.groups) + " groups" + (routers ? "" : ", routers missing");
+}
+
+// One line a part; a damaged part is said to be so, and the others are still described.
+std::string describe_part(const fs::path& folder, const std::string& part) {
+  std::string text = "  " + part + ": ";
+  try {
+    text += summary(count_weights(Safetensors(folder / part)));
+    if (part == "transformer" && fs::exists(folder / part / "config.json"))
+      text += "; " + describe_transformer(folder / part);
+  } catch (const Error& error) {
+    text += std::string("cannot be read: ") + error.what();
+  }
+  return text + "\n";
+}
+
 std::string describe_folder(const fs::path& folder) {
   std::string parts;
   for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(folder / part) && holds_weights(folder / part))
-      parts += "  " + std::string(part) + ": " + summary(count_weights(Safetensors(folder / part))) + "\n";
+    if (fs::is_directory(folder / part) && holds_weights(folder / part)) parts += describe_part(folder, part);
   if (fs::exists(folder / "tokenizer" / "spiece.model"))
     parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
              "\n";
-  if (!parts.empty()) return folder.string() + ": a model folder\n" + parts;
+  if (!parts.empty()) {
+    for (const std::string& part : missing_parts(folder)) parts += "  missing: " + part + "\n";
+    return folder.string() + ": a model folder\n" + parts;
+  }
   check(holds_weights(folder), folder.string(), ": neither a model folder nor one with safetensors");
   return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";
 }

@@ -57,7 +57,7 @@ test::Folder* Program::folder_ = nullptr;
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "evaluate stories", "stories", "flops"}) {
+  for (const char* command : {"generate", "info", "export", "evaluate stories", "stories", "flops"}) {
     const Result help = moga(std::string(command) + " --help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
@@ -104,6 +104,17 @@ TEST_F(Program, InfoSaysWhatThingsAre) {
   EXPECT_NE(moga("info " + at("model")).text.find("a model folder"), std::string::npos);
   EXPECT_NE(moga("info " + at("film.toml")).text.find("2 shots"), std::string::npos);
   expect_error("info " + at("nothing"), "no such file or folder");
+}
+
+TEST_F(Program, ExportWritesAFolderThatGenerates) {
+  const Result result = moga("export " + at("model") + " --layout wan --quiet --out " + at("exported"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("a model folder"), std::string::npos) << result.text;
+  EXPECT_EQ(result.text.find("missing"), std::string::npos) << result.text;
+  const std::string film = at("film.toml") + " --model " + at("exported") + " --steps 1 --quiet --out " + at("c.y4m");
+  EXPECT_EQ(moga("generate " + film).status, 0);
+  expect_error("export " + at("model") + " --out " + at("exported"), "exists already");
+  expect_error("export " + at("model") + " --layout onnx --out " + at("other"), "--layout");
 }
 
 TEST_F(Program, StoriesAndEvaluationWriteTheirFiles) {

@@ -30,6 +30,21 @@ TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
   EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames a second, 2 frames"), std::string::npos);
 }
 
+TEST(Describe, SaysWhatAModelFolderLacks) {
+  test::Folder folder;
+  std::filesystem::copy(test::tiny_folder(), folder.path(), std::filesystem::copy_options::recursive);
+  const std::string whole = describe(folder.path());
+  EXPECT_NE(whole.find("2 blocks of width 24, moga attention with 3 groups\n"), std::string::npos) << whole;
+  EXPECT_EQ(whole.find("missing"), std::string::npos) << whole;
+  std::filesystem::remove(folder / "vae/diffusion_pytorch_model.safetensors");
+  std::filesystem::remove_all(folder / "scheduler");
+  write_text(folder / "text_encoder/model.safetensors", "cut");
+  const std::string text = describe(folder.path());
+  for (const char* line :
+       {"missing: scheduler/scheduler_config.json\n", "missing: vae/*.safetensors\n", "text_encoder: cannot be read: "})
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+}
+
 TEST(Describe, OtherThingsGetOneLine) {
   test::Folder folder;
   EXPECT_THROW(describe(folder / "nothing"), Error);

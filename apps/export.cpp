@@ -1,0 +1,53 @@
+// moga export: a model folder in the names and dtype that another program wants.
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "moga/core/device.h"
+#include "moga/core/log.h"
+#include "moga/pipeline/describe.h"
+#include "moga/pipeline/export.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual =
+    R"(Reads a model folder in any layout and writes a new one: transformer, text encoder and
+VAE under the names of diffusers (and transformers) or of the original Wan2.1, one
+safetensors file each; tokenizer and scheduler are copied. Routers are written too;
+diffusers reports them as unexpected and draws with full attention.
+
+Example:
+  moga export models/demo --out models/demo-diffusers --layout diffusers --dtype bfloat16)";
+
+struct Options {
+  std::string from, to, dtype;
+  std::string layout = "diffusers";
+  bool quiet = false;
+};
+
+void run(const Options& options) {
+  set_quiet(options.quiet);
+  ExportOptions chosen{.layout = options.layout == "wan" ? WeightLayout::kWan : WeightLayout::kDiffusers};
+  if (!options.dtype.empty()) chosen.dtype = parse_dtype(options.dtype);
+  export_model_folder(options.from, options.to, chosen);
+  std::cout << describe(options.to);
+}
+
+}  // namespace
+
+void add_export(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("export", "Write a model folder in diffusers' or Wan2.1's names");
+  command->footer(kManual);
+  command->add_option("FOLDER", options->from, "model folder to read")->required();
+  command->add_option("--out", options->to, "folder to write, must not exist")->required();
+  command->add_option("--layout", options->layout, "names of the weights: diffusers or wan")
+      ->check(CLI::IsMember({"diffusers", "wan"}))
+      ->capture_default_str();
+  command->add_option("--dtype", options->dtype, "float32, bfloat16 or float16 (default: each part's own)");
+  command->add_flag("--quiet", options->quiet, "say nothing but results and errors");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace moga

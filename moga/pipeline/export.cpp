@@ -1,0 +1,54 @@
+// See export.h. Only one part is in memory at a time.
+#include "moga/pipeline/export.h"
+
+#include <algorithm>
+#include <map>
+
+#include "moga/core/check.h"
+#include "moga/core/log.h"
+#include "moga/core/safetensors.h"
+#include "moga/model/text_encoder.h"
+#include "moga/model/transformer.h"
+#include "moga/model/vae.h"
+
+namespace moga {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The dtype of most values in a part's files.
+at::ScalarType main_dtype(const fs::path& part) {
+  const Safetensors file(part);
+  std::map<at::ScalarType, int64_t> values;
+  for (const std::string& name : file.names()) values[file.dtype(name)] += c10::multiply_integers(file.shape(name));
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  check(!values.empty(), part.string(), ": no weights");
+  return std::max_element(values.begin(), values.end(), fewer)->first;
+}
+
+void export_part(const std::string& part, const fs::path& from, const fs::path& to, const ExportOptions& options) {
+  const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
+  log_info(part, ": ", from.string());
+  if (part == "transformer")
+    save_transformer(to, load_transformer(from, at::kCPU, dtype), dtype, options.layout);
+  else if (part == "text_encoder")
+    save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
+  else
+    save_vae(to, load_vae(from, at::kCPU, dtype), dtype, options.layout);
+}
+
+}  // namespace
+
+void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
+  check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");
+  check(!fs::exists(to), to.string(), ": exists already; export writes a new folder");
+  const fs::path temporary = to.string() + ".tmp";
+  fs::remove_all(temporary);
+  for (const char* part : {"transformer", "text_encoder", "vae"})
+    if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
+  for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
+    if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
+  fs::rename(temporary, to);
+}
+
+}  // namespace moga

@@ -1,0 +1,25 @@
+// A model folder written anew, in the names and the dtype that another program wants. Routers go along as
+// blocks.N.self_attn.router (Wan2.1) or blocks.N.attn1.router (diffusers); programs that know none pass them over.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "moga/model/weight_names.h"
+
+namespace moga {
+
+struct ExportOptions {
+  WeightLayout layout = WeightLayout::kDiffusers;
+  // Of the weights; sensitive ones of the transformer stay float32. Unset: each part keeps its own.
+  std::optional<c10::ScalarType> dtype = {};
+};
+
+// Reads transformer/, text_encoder/ and vae/ of `from`, those that are there, one after the other, and writes them to
+// `to` with copies of tokenizer/, scheduler/ and model_index.json. `to` must not exist; it appears whole or not at all.
+void export_model_folder(const std::filesystem::path& from, const std::filesystem::path& to,
+                         const ExportOptions& options);
+
+}  // namespace moga

@@ -1,6 +1,6 @@
 #include "moga/model/vae.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "moga/model/vae_coders.h"

@@ -1,6 +1,7 @@
 #include "moga/model/vae_coders.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 namespace moga {
 namespace {

@@ -1,5 +1,5 @@
 // A VAE in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"

@@ -1,7 +1,8 @@
 #include "moga/model/vae_layers.h"
 
 #include <torch/nn/init.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include <cmath>
 

@@ -16,6 +16,7 @@
 #include "moga/data/video.h"
 #include "moga/model/tokenizer.h"
 #include "moga/model/vae.h"
+#include "moga/train/run.h"
 
 namespace fs = std::filesystem;
 
@@ -45,9 +46,7 @@ int64_t prepare_stories(const PrepareConfig& config) {
   check(!fs::exists(out) || fs::is_empty(out), config.out, " is not empty: choose another folder, or remove it");
   at::NoGradGuard no_grad;
   const at::Device device = parse_device(config.device);
-  const at::ScalarType dtype = config.dtype != "auto" ? parse_dtype(config.dtype)
-                               : device.is_cuda()     ? at::kBFloat16
-                                                      : at::kFloat;
+  const at::ScalarType dtype = compute_dtype(config.dtype, device);
   const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
   write_text(out / "prepare.toml", to_toml(config));
@@ -59,11 +58,12 @@ int64_t prepare_stories(const PrepareConfig& config) {
   while (written < config.count && !interrupted()) {
     std::vector<Story> stories;
     std::vector<at::Tensor> videos;
-    for (int64_t i = written; i < std::min(written + config.batch, config.count); ++i) {
+    for (int64_t i = written; i < std::min(written + config.batch, config.count) && !interrupted(); ++i) {
       DrawnStory drawn = ahead.get(i);
       stories.push_back(std::move(drawn.story));
       videos.push_back(to_float(drawn.frames).to(dtype));
     }
+    if (stories.empty()) break;
     const at::Tensor latents = encode_videos(vae, at::stack(videos), whole_clip);
     for (size_t i = 0; i < stories.size(); ++i)
       writer.add({.latent = latents[i].clone(),
@@ -82,7 +82,7 @@ void prepare_tokenizer(const StoryConfig& story, int64_t first_seed, int64_t cou
   for (int64_t i = 0; i < count; ++i)
     for (std::string& caption : plan_story(first_seed + i, story).captions()) captions.push_back(std::move(caption));
   log_info("tokenizer from ", captions.size(), " captions of ", count, " stories");
-  if (model.has_parent_path()) fs::create_directories(model.parent_path());
+  if (model.has_parent_path()) make_folder(model.parent_path());
   train_tokenizer(captions, vocab_size, model);
 }
 

@@ -3,7 +3,9 @@
 // vae_trainer.h.
 #include "moga/train/vae_trainer.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <iomanip>

@@ -2,7 +2,8 @@
 // reference, gradients against finite differences.
 #include "moga/attention/attend.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "moga/core/random.h"

@@ -1,6 +1,7 @@
 #include "tests/attention/cases.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <numeric>

@@ -2,7 +2,7 @@
 #include "moga/attention/cost.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace moga::test {
 namespace {

@@ -1,6 +1,6 @@
 #include "moga/attention/grouping.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "moga/core/random.h"

@@ -3,7 +3,7 @@
 #include "moga/attention/static_groups.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <set>
 

@@ -1,6 +1,7 @@
 #include "moga/attention/visual_attention.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "moga/core/random.h"

@@ -1,7 +1,9 @@
 #include "moga/core/module_io.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include "moga/core/check.h"
 #include "tests/support/folder.h"

@@ -1,7 +1,8 @@
 // The tiny VAE of fixtures/vae (written by tools/make_fixtures_vae.py) and small random ones.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "moga/model/vae.h"
 

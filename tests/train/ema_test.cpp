@@ -1,6 +1,6 @@
 #include "moga/train/ema.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "tests/support/compare.h"
 

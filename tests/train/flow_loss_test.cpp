@@ -1,7 +1,8 @@
 // The flow loss against a model that knows the answer, and the distribution of the times.
 #include "moga/train/flow_loss.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "moga/core/random.h"
 #include "tests/support/compare.h"

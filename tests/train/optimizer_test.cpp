@@ -1,7 +1,8 @@
 // AdamW against its formula in float64, clipping, and steps that are not taken.
 #include "moga/train/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <limits>

@@ -1,5 +1,6 @@
 // Training on a GPU: the optimiser agrees with the CPU, a run in bfloat16 learns, and resumes from its checkpoint.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "moga/train/trainer.h"
 #include "tests/support/compare.h"

@@ -36,6 +36,12 @@ int64_t latent_frames(int64_t pixel_frames) {
   return 1 + (pixel_frames - 1) / 4;
 }
 
+std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames) {
+  std::vector<int64_t> result;
+  for (const int64_t frames : latent_shot_frames) result.push_back(result.empty() ? pixel_frames(frames) : 4 * frames);
+  return result;
+}
+
 void VaeConfig::validate() const {
   check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0 && num_res_blocks > 0, "VAE: base_dim ", base_dim,
         " must be even, and z_dim ", z_dim, " and num_res_blocks ", num_res_blocks, " positive");

@@ -81,6 +81,8 @@ TORCH_MODULE(Vae);
 // Pixel frames of F latent frames and the reverse: 1 + 4 (F - 1); T must be 1 + 4k.
 int64_t pixel_frames(int64_t latent_frames);
 int64_t latent_frames(int64_t pixel_frames);
+// Pixel frames of each shot: the first latent frame of a video is one pixel frame, all others are four.
+std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames);
 
 // A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing or has
 // another shape.

@@ -44,12 +44,6 @@ void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
   });
 }
 
-std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames) {
-  std::vector<int64_t> result;
-  for (const int64_t frames : latent_shot_frames) result.push_back(result.empty() ? pixel_frames(frames) : 4 * frames);
-  return result;
-}
-
 GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,
                               const std::filesystem::path& path) {
   GeneratedFiles files{path, std::filesystem::path(path).replace_extension(".png")};

@@ -22,9 +22,6 @@ void generate(const Script& script, Models& models, const GenerateOptions& optio
 // A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame.
 void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink);
 
-// Pixel frames of each shot: 4 a latent frame, but for the first of the video, which is one.
-std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames);
-
 struct GeneratedFiles {
   std::filesystem::path video;
   std::filesystem::path sheet;  // contact sheet, a row a shot

@@ -25,14 +25,6 @@ at::Tensor flatten_videos(const std::vector<at::Tensor>& videos) {
   return at::cat(flat);
 }
 
-// Pixel frames of each shot: the first latent frame of a video is one pixel frame, all others are four.
-std::vector<int64_t> pixel_shot_frames(const VideoShape& shape) {
-  std::vector<int64_t> frames;
-  for (int64_t shot = 0; shot < shape.shots(); ++shot)
-    frames.push_back(4 * (shape.begin_of_shot(shot + 1) - shape.begin_of_shot(shot)) - (shot == 0 ? 3 : 0));
-  return frames;
-}
-
 }  // namespace
 
 SampleGrid::SampleGrid(const TrainConfig& config, TrainData data, at::Device device)
@@ -68,7 +60,7 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
 }
 
 void SampleGrid::save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path) {
-  ContactSheet sheet(pixel_shot_frames(shape), config_.samples.columns);
+  ContactSheet sheet(pixel_shot_frames(shape.shot_frames.empty() ? std::vector{shape.frames} : shape.shot_frames), config_.samples.columns);
   vae_->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {  // [1, 3, 1 or 4, Y, X]
     sheet.add(to_uint8(frames[0]).cpu());
   });

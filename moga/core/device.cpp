@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "moga/core/check.h"
+#include "moga/core/cuda_stream.h"
 
 namespace moga {
 namespace {
@@ -159,6 +160,14 @@ std::string device_name(c10::Device device) {
 
 void synchronize(c10::Device device) {
   if (device.is_cuda()) c10::impl::getDeviceGuardImpl(device.type())->synchronizeDevice(index_of(device));
+}
+
+CUstream_st* current_cuda_stream(c10::Device device) {
+  check(device.is_cuda(), "device ", device, " has no CUDA stream");
+  check(cuda_available(), "device ", device, " cannot be used: ", cuda().missing);
+  const c10::impl::DeviceGuardImplInterface* guard = c10::impl::getDeviceGuardImpl(device.type());
+  const c10::Stream stream = guard->getStream(c10::Device(device.type(), index_of(device)));
+  return static_cast<CUstream_st*>(guard->getStreamNativeHandle(stream));
 }
 
 int64_t peak_memory(c10::Device device) {

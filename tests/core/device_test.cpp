@@ -1,9 +1,13 @@
+// Names of devices and dtypes, and CUDA used without linking it.
 #include "moga/core/device.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <gtest/gtest.h>
 
 #include "moga/core/check.h"
+#include "moga/core/cuda_stream.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -54,6 +58,22 @@ TEST(DeviceGpu, WorksWithoutLinkingCuda) {
   EXPECT_EQ(product.sum().item<float>(), 256.0f * 256.0f * 256.0f);
   EXPECT_GE(peak_memory(device), 3 * 256 * 256 * 4);
   EXPECT_NE(device_name(device).find("NVIDIA"), std::string::npos) << device_name(device);
+}
+
+TEST(Device, OnlyCudaHasACudaStream) { EXPECT_THROW(current_cuda_stream(at::kCPU), Error); }
+
+TEST(DeviceGpu, TheCurrentStreamIsTheGuardsStream) {
+  MOGA_NEEDS_GPU();
+  const c10::Device device(at::kCUDA, 0);
+  CUstream_st* outside = current_cuda_stream(device);
+  const c10::Stream other = c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(device);
+  {
+    const c10::StreamGuard guard(other);
+    EXPECT_NE(current_cuda_stream(device), outside);
+    EXPECT_EQ(current_cuda_stream(device), other.native_handle());
+    EXPECT_EQ(current_cuda_stream(at::kCUDA), other.native_handle());
+  }
+  EXPECT_EQ(current_cuda_stream(device), outside);
 }
 
 }  // namespace

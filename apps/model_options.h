@@ -19,7 +19,9 @@ struct ModelOptions {
   std::string dtype;  // empty: bfloat16 on a GPU, float32 on a CPU
   std::string attention;
   std::optional<std::string> solver;
-  std::optional<int64_t> steps;
+  std::optional<int64_t> steps, full_steps;
+  std::vector<int64_t> full_layers;
+  std::vector<std::string> settings;
   std::optional<double> shift, guidance;
   bool quiet = false;
 
@@ -33,6 +35,15 @@ struct ModelOptions {
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");
     command.add_option("--guidance", guidance, "classifier-free guidance scale, 1: off (default: the model's)");
+    command.add_option("--full-steps", full_steps,
+                       "first steps with full attention in all layers (default: the model's)");
+    command.add_option("--full-layers", full_layers, "blocks with full attention, like 0,1 (default: the model's)")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command
+        .add_option("--set", settings,
+                    "key=value over the model's configs, e.g. transformer.moga.kind=full, sampler.steps=20")
+        ->allow_extra_args(false);
     command.add_flag("--quiet", quiet, "say nothing but results and errors");
   }
 
@@ -40,7 +51,7 @@ struct ModelOptions {
     set_quiet(quiet);
     const at::Device place = parse_device(device);
     const at::ScalarType type = !dtype.empty() ? parse_dtype(dtype) : place.is_cuda() ? at::kBFloat16 : at::kFloat;
-    return load_models(folder, place, type, attention);
+    return load_models(folder, place, type, all_settings());
   }
 
   SamplerConfig sampler(const Models& models) const {
@@ -49,8 +60,20 @@ struct ModelOptions {
     if (steps) config.steps = *steps;
     if (shift) config.shift = *shift;
     if (guidance) config.guidance = *guidance;
+    if (full_steps) config.full_steps = *full_steps;
     config.validate();
     return config;
+  }
+
+ private:
+  // --set, and over it the options that have a name of their own.
+  std::vector<std::string> all_settings() const {
+    std::vector<std::string> all = settings;
+    if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
+    std::string layers;
+    for (const int64_t layer : full_layers) layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
+    if (!layers.empty()) all.push_back("transformer.moga.full_layers=[" + layers + "]");
+    return all;
   }
 };
 

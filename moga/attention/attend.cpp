@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "moga/attention/backends.h"
+#include "moga/attention/rows.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/log.h"
@@ -21,31 +22,6 @@ namespace moga {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// [N, …] → [n, …], rows in group order
-at::Tensor gather(const at::Tensor& x, const Rows& rows) {
-  return rows.index.defined() ? x.index_select(0, rows.index) : x.narrow(0, 0, rows.count);
-}
-
-// [n, …] in group order → [total, …]; rows in no group hold `fill`
-at::Tensor scatter(const at::Tensor& x, const Rows& rows, int64_t total, double fill = 0) {
-  if (!rows.index.defined() && rows.count == total) return x;
-  auto shape = x.sizes().vec();
-  shape[0] = total;
-  at::Tensor result = rows.count == total ? at::empty(shape, x.options()) : at::full(shape, fill, x.options());
-  if (rows.index.defined()) return result.index_copy_(0, rows.index, x);
-  result.narrow(0, 0, rows.count).copy_(x);
-  return result;
-}
-
-// The gradient of gather: like scatter, but a row that was in several groups sums theirs, in float32.
-at::Tensor accumulate(const at::Tensor& x, const Rows& rows, int64_t total) {
-  if (!rows.repeated) return scatter(x, rows, total);
-  auto shape = x.sizes().vec();
-  shape[0] = total;
-  const auto wide = c10::promoteTypes(x.scalar_type(), at::kFloat);
-  return at::zeros(shape, x.options().dtype(wide)).index_add_(0, rows.index, x.to(wide)).to(x.scalar_type());
-}
 
 struct Call : torch::CustomClassHolder {
   Call(const Backend& backend, const Grouping& grouping) : backend(backend), grouping(grouping) {}
@@ -58,11 +34,11 @@ class AttendFunction : public torch::autograd::Function<AttendFunction> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& q,
                                                 const at::Tensor& k, const at::Tensor& v, const Backend& backend,
                                                 const Grouping& grouping) {
-    const GroupedAttention grouped =
-        backend.forward(gather(q, grouping.query), gather(k, grouping.key), gather(v, grouping.key), grouping);
-    const at::Tensor output = scatter(grouped.output, grouping.query, q.size(0));
-    const at::Tensor lse = scatter(grouped.lse, grouping.query, q.size(0), -kInfinity);
-    torch::autograd::variable_list kept{q, k, v, output};
+    const GroupedAttention grouped = backend.forward(gather_rows(q, grouping.query), gather_rows(k, grouping.key),
+                                                     gather_rows(v, grouping.key), grouping);
+    const at::Tensor output = scatter_rows(grouped.output, grouping.query, q.size(0));
+    const at::Tensor lse = scatter_rows(grouped.lse, grouping.query, q.size(0), -kInfinity);
+    torch::autograd::variable_list kept{q, k, v, output, grouped.lse};
     kept.insert(kept.end(), grouped.saved.begin(), grouped.saved.end());
     context->save_for_backward(kept);
     context->saved_data["call"] = c10::IValue::make_capsule(c10::make_intrusive<Call>(backend, grouping));
@@ -77,13 +53,13 @@ class AttendFunction : public torch::autograd::Function<AttendFunction> {
     const auto kept = context->get_saved_variables();
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     const Rows &query = call->grouping.query, &key = call->grouping.key;
-    const at::Tensor &q = kept[0], &k = kept[1], &v = kept[2], &output = kept[3];
-    const auto gradients =
-        call->backend.backward(gather(grads[0], query).contiguous(), gather(q, query), gather(k, key), gather(v, key),
-                               gather(output, query), {kept.begin() + 4, kept.end()}, call->grouping);
-    return {accumulate(gradients[0], query, q.size(0)),
-            accumulate(gradients[1], key, k.size(0)),
-            accumulate(gradients[2], key, v.size(0)),
+    const at::Tensor &q = kept[0], &k = kept[1], &v = kept[2], &output = kept[3], &lse = kept[4];
+    const auto gradients = call->backend.backward(gather_rows(grads[0], query).contiguous(), gather_rows(q, query),
+                                                  gather_rows(k, key), gather_rows(v, key), gather_rows(output, query),
+                                                  lse, {kept.begin() + 5, kept.end()}, call->grouping);
+    return {accumulate_rows(gradients[0], query, q.size(0)),
+            accumulate_rows(gradients[1], key, k.size(0)),
+            accumulate_rows(gradients[2], key, v.size(0)),
             {},
             {}};
   }
@@ -98,21 +74,6 @@ void check_rows(const Rows& rows, int64_t available, const at::Tensor& q, const 
         " rows, there are only ", available);
 }
 
-void check_call(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
-  check(q.dim() == 3 && k.dim() == 3 && k.sizes() == v.sizes() && q.sizes().slice(1) == k.sizes().slice(1),
-        "attend: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), "; expected [Nq, H, D] and twice [Nk, H, D]");
-  check(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), "attend: q is ",
-        dtype_name(q.scalar_type()), ", k ", dtype_name(k.scalar_type()), ", v ", dtype_name(v.scalar_type()));
-  check(q.device() == k.device() && q.device() == v.device(), "attend: q is on ", q.device(), ", k on ", k.device(),
-        ", v on ", v.device());
-  check_rows(grouping.query, q.size(0), q, "query");
-  check_rows(grouping.key, k.size(0), q, "key");
-  check(!grouping.query.repeated, "attend: a query row is in several groups; it may be in one");
-  check(grouping.query.offsets.sizes() == grouping.key.offsets.sizes(), "attend: ", grouping.query.offsets.size(0) - 1,
-        " groups of queries, ", grouping.key.offsets.size(0) - 1, " groups of keys");
-}
-
-// Null for the reference.
 const Backend* find_backend(const at::Tensor& q, const std::string& name) {
   if (name == "reference") return nullptr;
   for (const Backend* backend : {&kCpuBackend, &kFlashBackend}) {
@@ -126,6 +87,20 @@ const Backend* find_backend(const at::Tensor& q, const std::string& name) {
 
 }  // namespace
 
+void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
+  check(q.dim() == 3 && k.dim() == 3 && k.sizes() == v.sizes() && q.sizes().slice(1) == k.sizes().slice(1),
+        "attend: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), "; expected [Nq, H, D] and twice [Nk, H, D]");
+  check(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), "attend: q is ",
+        dtype_name(q.scalar_type()), ", k ", dtype_name(k.scalar_type()), ", v ", dtype_name(v.scalar_type()));
+  check(q.device() == k.device() && q.device() == v.device(), "attend: q is on ", q.device(), ", k on ", k.device(),
+        ", v on ", v.device());
+  check_rows(grouping.query, q.size(0), q, "query");
+  check_rows(grouping.key, k.size(0), q, "key");
+  check(!grouping.query.repeated, "attend: a query row is in several groups; it may be in one");
+  check(grouping.query.offsets.sizes() == grouping.key.offsets.sizes(), "attend: ", grouping.query.offsets.size(0) - 1,
+        " groups of queries, ", grouping.key.offsets.size(0) - 1, " groups of keys");
+}
+
 double attention_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }
 
 std::string default_backend(const at::Tensor& q) {
@@ -134,15 +109,24 @@ std::string default_backend(const at::Tensor& q) {
   return "reference";
 }
 
+const Backend* choose_backend(const at::Tensor& q, const std::string& name) {
+  const std::string chosen_name = name == "auto" ? default_backend(q) : name;
+  const Backend* chosen = find_backend(q, chosen_name);
+  const std::string dtype = dtype_name(q.scalar_type());
+  log_once("attention " + chosen_name + dtype, "attention: " + chosen_name + " (" +
+                                                   (chosen ? chosen->serves : "plain operations") + "), " + dtype +
+                                                   ", head size " + std::to_string(q.size(-1)));
+  return chosen;
+}
+
 Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping,
                 const std::string& backend) {
-  check_call(q, k, v, grouping);
-  const std::string name = backend == "auto" ? default_backend(q) : backend;
-  const Backend* chosen = find_backend(q, name);
-  const std::string dtype = dtype_name(q.scalar_type());
-  log_once("attention " + name + dtype, "attention: " + name + " (" + (chosen ? chosen->serves : "plain operations") +
-                                            "), " + dtype + ", head size " + std::to_string(q.size(-1)));
-  if (!chosen) return attend_reference(q, k, v, grouping);
+  check_attend(q, k, v, grouping);
+  const Backend* chosen = choose_backend(q, backend);
+  if (!chosen) {
+    const Attended plain = attend_reference(q, k, v, grouping);
+    return {plain.output, plain.lse.detach()};
+  }
   const auto results = AttendFunction::apply(q, k, v, *chosen, grouping);
   return {results[0], results[1]};
 }

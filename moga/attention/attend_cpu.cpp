@@ -65,13 +65,12 @@ GroupedAttention forward(const at::Tensor& q_rows, const at::Tensor& k_rows, con
     outputs.push_back(join(output));
     lses.push_back(join(lse));
   }
-  const at::Tensor lse = join_all(lses, at::empty({q.size(0), q.size(1)}, at::kFloat));
-  return {join_all(outputs, q), lse, {lse}};
+  return {join_all(outputs, q), join_all(lses, at::empty({q.size(0), q.size(1)}, at::kFloat)), {}};
 }
 
 std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q_rows, const at::Tensor& k_rows,
-                                   const at::Tensor& v_rows, const at::Tensor& output,
-                                   const std::vector<at::Tensor>& saved, const Grouping& grouping) {
+                                   const at::Tensor& v_rows, const at::Tensor& output, const at::Tensor& lse,
+                                   const std::vector<at::Tensor>&, const Grouping& grouping) {
   const at::Tensor q = q_rows.contiguous(), k = k_rows.contiguous(), v = v_rows.contiguous();
   std::vector<at::Tensor> grad_q, grad_k, grad_v;
   for (const Batch& batch : equal_batches(grouping)) {
@@ -84,7 +83,7 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q_r
     const auto queries = [&](const at::Tensor& x) { return split(x, batch.query_begin, batch.groups, batch.queries); };
     const auto keys = [&](const at::Tensor& x) { return split(x, batch.key_begin, batch.groups, batch.keys); };
     const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-        queries(grad), queries(q), keys(k), keys(v), queries(output), queries(saved[0]), /*dropout_p=*/0.0,
+        queries(grad), queries(q), keys(k), keys(v), queries(output), queries(lse), /*dropout_p=*/0.0,
         /*is_causal=*/false, /*attn_mask=*/std::nullopt, attention_scale(q));
     grad_q.push_back(join(dq));
     grad_k.push_back(join(dk));

@@ -12,6 +12,7 @@
 namespace moga {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kMostGroups = 65535;  // groups are the grid's second dimension
 
 // The kernels read rows with any stride, but not elements.
@@ -25,7 +26,6 @@ bool can_serve(const at::Tensor& q) {
 bool nothing_to_do(const Grouping& grouping) { return grouping.query.count == 0 || grouping.key.count == 0; }
 
 GroupedAttention forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (nothing_to_do(grouping))
     return {at::zeros_like(q, at::MemoryFormat::Contiguous),
             at::full({q.size(0), q.size(1)}, -kInfinity, q.options().dtype(at::kFloat)),
@@ -38,18 +38,19 @@ GroupedAttention forward(const at::Tensor& q, const at::Tensor& k, const at::Ten
       /*return_debug_mask=*/false, attention_scale(q));
   // lse is [H, nq], and +inf for a query without keys
   const at::Tensor rows = lse.masked_fill(lse == kInfinity, -kInfinity).transpose(0, 1).contiguous();
-  return {output, rows, {lse, rng_state, unused}};
+  return {output, rows, {rng_state, unused}};
 }
 
 std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
-                                   const at::Tensor& v, const at::Tensor& output, const std::vector<at::Tensor>& saved,
-                                   const Grouping& grouping) {
+                                   const at::Tensor& v, const at::Tensor& output, const at::Tensor& lse,
+                                   const std::vector<at::Tensor>& saved, const Grouping& grouping) {
   if (nothing_to_do(grouping))
     return {at::zeros_like(q, at::MemoryFormat::Contiguous), at::zeros_like(k, at::MemoryFormat::Contiguous),
             at::zeros_like(v, at::MemoryFormat::Contiguous)};
+  const at::Tensor by_head = lse.masked_fill(lse == -kInfinity, kInfinity).t().contiguous();  // [H, nq]
   const auto [dq, dk, dv] = at::_flash_attention_backward(
-      grad, dense_rows(q), dense_rows(k), dense_rows(v), output, saved[0], grouping.query.offsets, grouping.key.offsets,
-      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false, saved[1], saved[2],
+      grad, dense_rows(q), dense_rows(k), dense_rows(v), output, by_head, grouping.query.offsets, grouping.key.offsets,
+      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false, saved[0], saved[1],
       attention_scale(q));
   return {dq, dk, dv};
 }

@@ -33,7 +33,7 @@ Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Te
   for (size_t g = 0; g < queries.size(); ++g) {
     const at::Tensor scores = at::matmul(queries[g], keys[g].transpose(1, 2)) * attention_scale(q);  // [H, nq, nk]
     outputs.push_back(at::matmul(at::softmax(scores, -1), values[g]).transpose(0, 1));               // [nq, H, D]
-    lses.push_back(at::logsumexp(scores.detach().to(lse_dtype), -1).transpose(0, 1));                // [nq, H]
+    lses.push_back(at::logsumexp(scores.to(lse_dtype), -1).transpose(0, 1));                         // [nq, H]
   }
   const at::Tensor rows = row_numbers(grouping.query);
   const at::Tensor output = at::zeros(q.sizes(), q.options());  // [Nq, H, D]

@@ -1,12 +1,14 @@
 // Visual attention of a block, after rotary embedding and before the output projection:
 //
-//   O = mean over the enabled branches of { gate · SA(routed groups), SA(windows), SA(frames) }
+//   O = mean over the enabled branches of { gate · SA(routed groups), SA(windows), SA(frames) }    combine = "mean"
+//   O = softmax over the union of the branches' keys, the routed ones weighed by the gate          combine = "lse"
 //
-// or SA over each whole video. The mean is taken in float32 and rounded once.
+// or SA over each whole video. How the branches are combined is combine.h's.
 #include "moga/attention/visual_attention.h"
 
-#include <ATen/ATen.h>
+#include <algorithm>
 
+#include "moga/attention/combine.h"
 #include "moga/core/check.h"
 
 namespace moga {
@@ -17,21 +19,36 @@ void VisualAttentionConfig::validate() const {
   check(groups > 0, "groups = ", groups, ", expected 1 or more");
   check(gate == "probability" || gate == "straight_through" || gate == "none", "gate '", gate,
         "' is not one of probability, straight_through, none");
+  check(combine == "mean" || combine == "lse", "combine '", combine, "' is not one of mean, lse");
+  check(
+      kind == "full" || combine == "mean" || gate == "none" || !routed || window || frame,
+      "with combine lse a gate weighs routed keys against those of windows and frames; without either, use gate none");
   check(balance == "switch" || balance == "paper", "balance '", balance, "' is not one of switch, paper");
   check(balance_weight >= 0, "balance_weight = ", balance_weight, ", expected 0 or more");
   check(backend == "auto" || backend == "reference" || backend == "cpu" || backend == "flash", "attention backend '",
         backend, "' is not one of auto, reference, cpu, flash");
+  for (const int64_t layer : full_layers)
+    check(layer >= 0 && std::ranges::count(full_layers, layer) == 1, "full_layers has ", layer,
+          ", expected different numbers from 0");
   windows.validate();
+}
+
+VisualAttentionConfig VisualAttentionConfig::with_kind(const std::string& other) const {
+  VisualAttentionConfig config = *this;
+  config.kind = other;
+  return config;
+}
+
+VisualAttentionConfig VisualAttentionConfig::of_layer(int64_t layer) const {
+  return std::ranges::count(full_layers, layer) > 0 ? with_kind("full") : *this;
 }
 
 StaticGroupings static_groupings(const Layout& layout, const VisualAttentionConfig& config, c10::Device device) {
   config.validate();
   StaticGroupings groupings;
   groupings.layout = layout;
-  if (config.kind == "full") {
-    groupings.full = full_groups(layout, device);
-    return groupings;
-  }
+  groupings.full = full_groups(layout, device);
+  if (config.kind == "full") return groupings;
   if (config.window) groupings.window = window_groups(layout, config.windows, device);
   if (config.frame) groupings.frame = frame_groups(layout, device);
   return groupings;
@@ -42,19 +59,16 @@ at::Tensor visual_attention(const at::Tensor& q, const at::Tensor& k, const at::
   check(q.size(0) == groupings.layout.tokens(), "visual attention: q has ", q.size(0), " tokens, the layout ",
         groupings.layout.tokens());
   check(routing || !config.uses_router(), "visual attention: routed groups need a routing");
-  const auto over = [&](const Grouping& grouping) { return attend(q, k, v, grouping, config.backend).output; };
-  if (config.kind == "full") return over(groupings.full.value());
-  std::vector<at::Tensor> branches;  // [N, H, D] each
-  if (config.window) branches.push_back(over(groupings.window.value()));
-  if (config.frame) branches.push_back(over(groupings.frame.value()));
-  if (config.routed) {
-    const at::Tensor routed = over(routing->grouping);
-    branches.push_back(routing->gate.defined() ? routed * routing->gate.view({-1, 1, 1}) : routed);
-  }
-  if (branches.size() == 1) return branches[0].to(q.scalar_type());
-  at::Tensor sum = branches[0].to(c10::promoteTypes(q.scalar_type(), at::kFloat));
-  for (size_t i = 1; i < branches.size(); ++i) sum = sum + branches[i];
-  return (sum / static_cast<double>(branches.size())).to(q.scalar_type());
+  if (config.kind == "full") return attend(q, k, v, groupings.full, config.backend).output;
+  std::vector<Grouping> branches;
+  if (config.window) branches.push_back(groupings.window.value());
+  if (config.frame) branches.push_back(groupings.frame.value());
+  if (config.routed) branches.push_back(routing->grouping);
+  const at::Tensor gate = config.routed ? routing->gate : at::Tensor();  // of the last
+  if (config.combine == "lse") return attend_union(q, k, v, branches, gate, config.backend).output;
+  std::vector<at::Tensor> outputs;  // [N, H, D] each
+  for (const Grouping& branch : branches) outputs.push_back(attend(q, k, v, branch, config.backend).output);
+  return combine_mean(outputs, gate);
 }
 
 }  // namespace moga

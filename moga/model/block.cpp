@@ -32,22 +32,24 @@ void ProjectionsImpl::initialise() {
     if (*norm) (*norm)->initialise();
 }
 
-SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config) : ProjectionsImpl(config), config_(config.moga) {
+SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
+    : ProjectionsImpl(config), layer_(config.layer), config_(config.moga), full_config_(config.moga.with_kind("full")) {
   if (config_.uses_router()) router_ = register_module("router", Router(config.width(), config_.groups, config_.gate));
 }
 
 BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& context) {
   BlockOutput result;
   std::optional<Routing> routing;
-  if (router_) {
+  if (router_ && !context.full_attention) {
     const Layout& layout = context.groupings.layout;
     routing = router_(x, layout);
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
   }
-  const at::Tensor attended = visual_attention(rotate(queries(x), context.rotary), rotate(keys(x), context.rotary),
-                                               values(x), routing ? &*routing : nullptr, context.groupings, config_);
-  result.x = output(attended);
+  const at::Tensor q = rotate(queries(x), context.rotary), k = rotate(keys(x), context.rotary), v = values(x);
+  if (context.observer) context.observer(layer_, x, q, k, v);
+  result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
+                                     context.full_attention ? full_config_ : config_));
   return result;
 }
 

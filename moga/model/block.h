@@ -23,6 +23,7 @@ struct BlockConfig {
   bool cross_attn_norm = true;
   bool qk_norm = true;
   double eps = 1e-6;
+  int64_t layer = 0;  // the block's number, for an observer
   VisualAttentionConfig moga;
 
   int64_t width() const { return heads * head_dim; }
@@ -36,6 +37,8 @@ struct BlockContext {
   Spans spans;
   Grouping text_groups;
   StaticGroupings groupings;
+  bool full_attention = false;  // in place of the config's kind; routers rest
+  AttentionObserver observer;   // may be empty
 };
 
 struct BlockOutput {
@@ -70,7 +73,8 @@ class SelfAttentionImpl : public ProjectionsImpl {
   void initialise_router();  // nothing without one
 
  private:
-  VisualAttentionConfig config_;
+  int64_t layer_;
+  VisualAttentionConfig config_, full_config_;
   Router router_{nullptr};
 };
 TORCH_MODULE(SelfAttention);

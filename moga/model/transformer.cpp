@@ -11,14 +11,15 @@ PatchSize patch_of(const TransformerConfig& config) {
   return {.rows = config.patch_size[1], .columns = config.patch_size[2]};
 }
 
-BlockConfig block_config(const TransformerConfig& config) {
+BlockConfig block_config(const TransformerConfig& config, int64_t layer) {
   return {.heads = config.num_attention_heads,
           .head_dim = config.attention_head_dim,
           .ffn_dim = config.ffn_dim,
           .cross_attn_norm = config.cross_attn_norm,
           .qk_norm = !config.qk_norm.empty(),
           .eps = config.eps,
-          .moga = config.moga};
+          .layer = layer,
+          .moga = config.moga.of_layer(layer)};
 }
 
 }  // namespace
@@ -35,6 +36,8 @@ void TransformerConfig::validate() const {
   check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0,
         "transformer: patch_size must be three numbers (1, rows, columns)");
   moga.validate();
+  for (const int64_t layer : moga.full_layers)
+    check(layer < num_layers, "transformer: full_layers has ", layer, ", the blocks are 0 to ", num_layers - 1);
 }
 
 TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialise) : config_(config) {
@@ -46,7 +49,7 @@ TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialis
   time_embedding_ = register_module("time_embedding", Mlp(config.freq_dim, width, width, Activation::kSilu));
   time_projection_ = register_module("time_projection", TimeProjection(width));
   blocks_ = register_module("blocks", torch::nn::ModuleList());
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) blocks_->push_back(Block(block_config(config)));
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) blocks_->push_back(Block(block_config(config, layer)));
   head_ = register_module("head", Head(width, config.out_channels * patch.area(), config.eps));
   if (initialise) this->initialise();
 }
@@ -117,7 +120,9 @@ TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::Sc
                                 .rotary = shared.rotary,
                                 .spans = input.layout.equal_videos(),
                                 .text_groups = shared.text_groups,
-                                .groupings = shared.groupings};
+                                .groupings = shared.groupings,
+                                .full_attention = input.full_attention,
+                                .observer = input.observer};
 
   at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
   std::vector<at::Tensor> balance, histogram;

@@ -65,13 +65,16 @@ struct TransformerInput {
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_len, text_dim]. Rows beyond a
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
-  Layout layout;  // rows = Y'/2, columns = X'/2, shots
+  Layout layout;                // rows = Y'/2, columns = X'/2, shots
+  bool full_attention = false;  // in all layers, instead of what the config says: a step of a schedule
+  AttentionObserver observer;   // sees the inputs of each layer's attention; may be empty
 };
 
 struct TransformerOutput {
   std::vector<at::Tensor> velocity;  // one a video, [C_z, F, Y', X'], float32
   at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
-  at::Tensor group_histogram;        // [layers, M] int64, summed over videos, on the device; undefined without a router
+  // [layers with a router, M] int64, summed over videos, on the device; undefined without a router
+  at::Tensor group_histogram;
 };
 
 class TransformerImpl : public torch::nn::Module {
@@ -113,12 +116,12 @@ TORCH_MODULE(Transformer);
 TransformerConfig load_transformer_config(const std::filesystem::path& path);
 
 // A folder with config.json and safetensors, keys and names of Wan2.1 or of diffusers. Throws when a tensor is missing
-// or has another shape; a missing router is reported in the log and initialised. A config without a section "moga" means
-// full attention. Norms, modulations, the time embedding
-// and the routers stay float32 whatever `dtype` (diffusers keeps them so; they are small and sensitive). `backend`, when
-// given, replaces the config's attention backend.
+// or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
+// means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
+// keeps them so; they are small and sensitive). A block whose attention is full has no router: the file's, if it has
+// one, is passed over. `settings` go over config.json: {"moga.kind=full", …}.
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::string& backend = "");
+                             const std::vector<std::string>& settings = {});
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);
 

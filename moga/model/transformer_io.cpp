@@ -54,11 +54,11 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::string& backend) {
+                             const std::vector<std::string>& settings) {
   const Safetensors file(folder);
   const WeightLayout layout = detect_layout(file.names(), folder.string());
   TransformerConfig config = load_transformer_config(folder / "config.json");
-  if (!backend.empty()) config.moga.backend = backend;
+  apply_overrides(config, settings);
   Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters())

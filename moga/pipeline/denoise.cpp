@@ -21,6 +21,7 @@ struct Batch {
   Layout layout;
   at::Tensor text;                     // [S_total, text_len, text_dim]
   std::map<double, double> timesteps;  // what the transformer is told at each time of the schedule
+  double full_until = 1;               // times from 1 down to this one: full attention in all layers
 };
 
 at::Tensor pack(const std::vector<at::Tensor>& latents, size_t begin, size_t end) {
@@ -65,6 +66,12 @@ std::map<double, double> timesteps_of(const SamplerConfig& sampler) {
   return result;
 }
 
+// The time that sampler.full_steps lead to: an evaluation at a later (larger) time belongs to them.
+double end_of_full_steps(const SamplerConfig& sampler) {
+  const std::vector<double> times = flow_schedule(sampler);
+  return times[std::min<size_t>(sampler.full_steps, times.size() - 1)];
+}
+
 Batch make_batch(Models& models, const std::vector<VideoRequest>& requests, bool guided) {
   Batch batch;
   std::vector<std::string> texts;
@@ -102,6 +109,7 @@ std::vector<at::Tensor> velocities(Models& models, const Batch& batch, const at:
   input.timestep = at::full({static_cast<int64_t>(input.latents.size())}, timestep, x.options());
   input.text = batch.text;
   input.layout = batch.layout;
+  input.full_attention = t > batch.full_until;
   return models.transformer->forward(input, models.dtype).velocity;
 }
 
@@ -125,6 +133,11 @@ void log_plan(const Models& models, const Batch& batch, size_t videos, const Sam
   if (moga.uses_router()) attention += " + " + std::to_string(moga.groups) + " groups";
   if (moga.kind == "moga" && moga.window) attention += " + windows";
   if (moga.kind == "moga" && moga.frame) attention += " + frames";
+  if (moga.kind == "moga") attention += " (" + moga.combine + ")";
+  if (moga.kind == "moga" && !moga.full_layers.empty())
+    attention += ", full in " + std::to_string(moga.full_layers.size()) + " blocks";
+  if (moga.kind == "moga" && sampler.full_steps > 0)
+    attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
   log_info("transformer: ", config.num_layers, " blocks of width ", config.width(), ", ", attention, ", backend ",
            moga.backend, ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", videos, videos == 1 ? " video" : " videos",
@@ -159,6 +172,7 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
   check_requests(models, requests);
   Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
   batch.timesteps = timesteps_of(sampler);
+  batch.full_until = end_of_full_steps(sampler);
   log_plan(models, batch, requests.size(), sampler);
   const at::Tensor noise = make_noise(models, requests, batch);
   const Velocity velocity = make_velocity(models, batch, requests.size(), sampler.guidance);

@@ -34,6 +34,20 @@ void check_fit(const Models& models, const std::filesystem::path& folder) {
        "text_encoder's d_model and transformer's text_dim differ");
 }
 
+// The settings of one part, without "<part>." before them.
+std::vector<std::string> settings_of(const std::string& part, const std::vector<std::string>& settings) {
+  std::vector<std::string> result;
+  for (const std::string& setting : settings)
+    if (setting.starts_with(part + ".")) result.push_back(setting.substr(part.size() + 1));
+  return result;
+}
+
+void check_settings(const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings)
+    check(setting.starts_with("transformer.") || setting.starts_with("sampler."), "setting '", setting,
+          "' belongs to no part; expected transformer.KEY=VALUE or sampler.KEY=VALUE");
+}
+
 // diffusers' UniPCMultistepScheduler serves many kinds of models and solvers; ours is the one that Wan2.1 uses.
 void check_unipc(const nlohmann::json& json, const std::string& source) {
   const nlohmann::json served = {{"prediction_type", "flow_prediction"},
@@ -78,15 +92,17 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
 }
 
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                   const std::string& attention) {
+                   const std::vector<std::string>& settings) {
   check_parts(folder);
+  check_settings(settings);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
-                load_transformer(folder / "transformer", device, dtype, attention),
+                load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings)),
                 load_vae(folder / "vae", device, at::kFloat),
                 load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
                 device,
                 dtype};
+  apply_overrides(models.sampler, settings_of("sampler", settings));
   check_fit(models, folder);
   models.text_encoder->eval();
   models.transformer->eval();

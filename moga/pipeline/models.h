@@ -29,10 +29,10 @@ struct Models {
 // What load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 
-// Throws one line that names the part that is missing, or two parts that do not fit each other. `attention`, when
-// given, replaces the attention backend of the transformer's config.
+// Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` go over the
+// configs of transformer and sampler: {"transformer.moga.kind=full", "sampler.steps=20", …}.
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                   const std::string& attention = "");
+                   const std::vector<std::string>& settings = {});
 
 // scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when a
 // UniPCMultistepScheduler is set up otherwise than for Wan2.1. whole_timesteps is true for one unless the file says.

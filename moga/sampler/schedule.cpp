@@ -53,6 +53,7 @@ void SamplerConfig::validate() const {
   check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
   check(std::isfinite(guidance), "guidance = ", guidance, ": expected a number");
+  check(full_steps >= 0, "full_steps = ", full_steps, ": expected 0 or more");
 }
 
 double shift_time(double t, double shift) { return shift * t / (1.0 + (shift - 1.0) * t); }

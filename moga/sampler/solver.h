@@ -20,6 +20,7 @@ struct SamplerConfig {
   int64_t steps = 50;
   double shift = 5.0;     // t' = s·t / (1 + (s - 1)·t)
   double guidance = 5.0;  // classifier-free guidance scale; 1: off
+  int64_t full_steps = 0;  // the first steps, in which the pipeline's model runs full attention in all layers
   // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never cut.
   bool whole_timesteps = false;
 
@@ -30,6 +31,7 @@ struct SamplerConfig {
     field("steps", steps, "sampler steps");
     field("shift", shift, "timestep shift s");
     field("guidance", guidance, "classifier-free guidance scale; 1 switches it off");
+    field("full_steps", full_steps, "first steps in which all layers run full attention");
     field("whole_timesteps", whole_timesteps, "with unipc: the model is told floor(1000 t), as diffusers does");
   }
 };

@@ -31,7 +31,7 @@ TEST(Models, LoadWithTheirMakersSampler) {
 }
 
 TEST(Models, TheAttentionBackendCanBeReplaced) {
-  const Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat, "reference");
+  const Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat, {"transformer.moga.backend=reference"});
   EXPECT_EQ(models.transformer->config().moga.backend, "reference");
 }
 

@@ -1,0 +1,30 @@
+// gather_rows: y[i] = x[index[i]]; scatter_rows: y[index[i]] = x[i]; accumulate_rows: y[index[i]] += x[i].
+#include "moga/attention/rows.h"
+
+#include <ATen/ATen.h>
+
+namespace moga {
+
+at::Tensor gather_rows(const at::Tensor& x, const Rows& rows) {
+  return rows.index.defined() ? x.index_select(0, rows.index) : x.narrow(0, 0, rows.count);
+}
+
+at::Tensor scatter_rows(const at::Tensor& x, const Rows& rows, int64_t total, double fill) {
+  if (!rows.index.defined() && rows.count == total) return x;
+  auto shape = x.sizes().vec();
+  shape[0] = total;
+  at::Tensor result = rows.count == total ? at::empty(shape, x.options()) : at::full(shape, fill, x.options());
+  if (rows.index.defined()) return result.index_copy_(0, rows.index, x);
+  result.narrow(0, 0, rows.count).copy_(x);
+  return result;
+}
+
+at::Tensor accumulate_rows(const at::Tensor& x, const Rows& rows, int64_t total) {
+  if (!rows.repeated) return scatter_rows(x, rows, total);
+  auto shape = x.sizes().vec();
+  shape[0] = total;
+  const auto wide = c10::promoteTypes(x.scalar_type(), at::kFloat);
+  return at::zeros(shape, x.options().dtype(wide)).index_add_(0, rows.index, x.to(wide)).to(x.scalar_type());
+}
+
+}  // namespace moga

@@ -16,6 +16,8 @@ struct VaeTrainConfig {
   std::string out = "runs/vae";
   std::string device = "auto";
   std::string dtype = "auto";
+  std::string init;
+  bool train_encoder = true;
   int64_t steps = 2500;
   double max_minutes = 0;
   int64_t batch = 16;
@@ -43,11 +45,14 @@ struct VaeTrainConfig {
     field("out", out, "folder of the run: checkpoints, log.jsonl, samples, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the convolutions; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("init", init, "VAE folder to start from instead of random weights; its model must be the one below");
+    field("train_encoder", train_encoder,
+          "train the encoder too; else it and the latents' statistics stay exactly as in init");
     field("steps", steps, "train steps");
     field("max_minutes", max_minutes, "end cleanly after this time, as if the steps were done; 0: no limit");
     field("batch", batch, "clips a train step");
     field("frames", frames, "pixel frames a clip, 1 + 4k");
-    field("crop", crop, "rows and columns of a clip, a multiple of 16");
+    field("crop", crop, "rows and columns of a clip, a multiple of 16; 0: whole pictures");
     field("pool", pool, "stories held on the device, from which clips are cut");
     field("renew_every", renew_every, "train steps between new stories in the pool; 0: never");
     field("lr", lr, "learning rate");

@@ -16,6 +16,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/random.h"
+#include "moga/core/safetensors.h"
 #include "moga/data/image.h"
 #include "moga/data/video.h"
 #include "moga/train/run_identity.h"
@@ -25,9 +26,32 @@ namespace {
 
 constexpr int64_t kHeldOutStories = 4;
 constexpr int64_t kComparedFrames = 4;
+constexpr double kMoving = 0.2;  // a tenth of the range from one frame to the next
 constexpr double kFirstLogVariance = -5.0;
 
+bool is_encoder(const std::string& parameter) {
+  return parameter.starts_with("encoder.") || parameter.starts_with("conv1.");
+}
+
+// All keys must agree but the latents' statistics, which a run computes or keeps.
+void check_same_model(const VaeConfig& found, const VaeConfig& expected, const std::string& folder) {
+  const nlohmann::json here = nlohmann::json::parse(to_json(found)), wanted = nlohmann::json::parse(to_json(expected));
+  for (const auto& [key, value] : here.items())
+    check(key.starts_with("latents_") || value == wanted.at(key), folder, " has ", key, " = ", value.dump(),
+          ", the config says model.", key, " = ", wanted.at(key).dump());
+}
+
+Vae initial_vae(const VaeTrainConfig& config, at::Device device) {
+  Vae vae = load_vae(config.init, device, at::kFloat);
+  check_same_model(vae->config(), config.model, config.init);
+  for (const auto& item : vae->named_parameters())
+    item.value().requires_grad_(config.train_encoder || !is_encoder(item.key()));
+  return vae;
+}
+
 Vae make_vae(const VaeTrainConfig& config, at::Device device) {
+  config.validate();
+  if (!config.init.empty()) return initial_vae(config, device);
   torch::manual_seed(random_key(config.seed, "vae weights"));
   Vae vae(config.model);
   // A posterior that begins narrow: at deviation 1 the decoder sees noise, and the first hundred steps teach nothing.
@@ -37,7 +61,20 @@ Vae make_vae(const VaeTrainConfig& config, at::Device device) {
   return vae;
 }
 
+// bfloat16, or what keeps a frozen encoder exactly as its file has it.
+at::ScalarType saved_dtype(const VaeTrainConfig& config) {
+  if (config.train_encoder) return at::kBFloat16;
+  const Safetensors file(config.init);
+  for (const std::string& name : file.names())
+    if (is_encoder(name)) return file.dtype(name);
+  fail(config.init, " has no encoder");
+}
+
 double psnr(double mean_squared) { return 10 * std::log10(4.0 / std::max(mean_squared, 1e-12)); }
+
+double psnr_where(const at::Tensor& squared, const at::Tensor& mask) {
+  return psnr(((squared * mask).mean() / mask.mean().clamp_min(1e-6)).item<double>());
+}
 
 // Evenly spaced frames of a clip [3, T, Y, X] as uint8 pictures.
 std::vector<at::Tensor> pictures(const at::Tensor& clip) {
@@ -54,8 +91,9 @@ void VaeTrainConfig::validate() const {
         ": all must be positive");
   check(frames % 4 == 1 && frames <= stories.frames, "frames = ", frames, ", expected 1 + 4k and at most ",
         stories.frames, ", the frames of a story");
-  check(crop > 0 && crop % 16 == 0 && crop <= stories.height && crop <= stories.width, "crop = ", crop,
-        ", expected a multiple of 16 and at most ", std::min(stories.height, stories.width));
+  check(train_encoder || !init.empty(), "train_encoder = false needs init, the VAE whose encoder is kept");
+  check(crop >= 0 && crop % 16 == 0 && crop <= stories.height && crop <= stories.width, "crop = ", crop,
+        ", expected a multiple of 16 and at most ", std::min(stories.height, stories.width), "; 0 for whole pictures");
   check(stories.height % 8 == 0 && stories.width % 8 == 0, "stories of ", stories.width, "×", stories.height,
         " pixels, expected multiples of 8");
   check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
@@ -75,7 +113,6 @@ VaeTrainer::VaeTrainer(const VaeTrainConfig& config, const std::optional<Checkpo
       clips_({config.stories, static_cast<uint64_t>(config.seed), "vae stories", config.pool}, device_),
       held_out_({config.stories, static_cast<uint64_t>(config.seed), "held-out vae stories", kHeldOutStories},
                 device_) {
-  config_.validate();
   if (checkpoint) load(*checkpoint);
   // Shapes never change, so the fastest convolution of each is worth a search.
   if (device_.is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
@@ -91,6 +128,7 @@ TrainEnd VaeTrainer::run(int64_t stop_after) {
   Progress progress("train vae", config_.steps, "step", step_);
   TrainEnd end = TrainEnd::done;
   vae_->train();
+  if (step_ == 0 && !config_.init.empty() && config_.sample_every > 0) compare();  // what there is to improve
   while (step_ < config_.steps) {
     train_step();
     ++step_;
@@ -105,7 +143,9 @@ TrainEnd VaeTrainer::run(int64_t stop_after) {
 
 VaeLoss VaeTrainer::train_step() {
   clips_.advance(config_.pool + (config_.renew_every > 0 ? step_ / config_.renew_every : 0));
-  const Clips clips = clips_.draw({config_.batch, config_.frames, config_.crop, config_.crop},
+  const bool whole = config_.crop == 0;
+  const Clips clips = clips_.draw({config_.batch, config_.frames, whole ? config_.stories.height : config_.crop,
+                                   whole ? config_.stories.width : config_.crop},
                                   random_stream(config_.seed, "vae clips", step_));
   optimizer_.zero_grad();
   const VaeLoss loss = forward(clips);
@@ -116,19 +156,26 @@ VaeLoss VaeTrainer::train_step() {
   return loss;
 }
 
+Posterior VaeTrainer::encode(const at::Tensor& video) {
+  const at::AutoGradMode gradients(config_.train_encoder);
+  const auto [mean, log_variance] = vae_->encode_moments(video.to(dtype_));
+  return {mean.to(at::kFloat), log_variance.to(at::kFloat)};
+}
+
 VaeLoss VaeTrainer::forward(const Clips& clips) {
-  const auto [mean, log_variance] = vae_->encode_moments(clips.video.to(dtype_));
-  const at::Tensor wide_mean = mean.to(at::kFloat), wide_log_variance = log_variance.to(at::kFloat);
-  const at::Tensor noise =
-      at::randn(mean.sizes(), random_stream(config_.seed, "vae posterior", step_, device_), wide_mean.options());
-  const at::Tensor latent = wide_mean + (0.5 * wide_log_variance).exp() * noise;
+  const Posterior posterior = encode(clips.video);
+  const at::Tensor noise = at::randn(
+      posterior.mean.sizes(), random_stream(config_.seed, "vae posterior", step_, device_), posterior.mean.options());
+  const at::Tensor latent = posterior.mean + (0.5 * posterior.log_variance).exp() * noise;
   return vae_loss(config_.loss, vae_->decode_raw(latent.to(dtype_)), clips.video, clips.detail,
-                  {wide_mean, wide_log_variance});
+                  config_.train_encoder ? posterior : Posterior());
 }
 
 void VaeTrainer::measure(const VaeLoss& loss, const AdamW::Step& update) {
-  const at::Tensor now =
-      at::stack({loss.total.detach(), loss.absolute, loss.squared, loss.kl, update.gradient_norm, update.skipped});
+  // A step that was skipped for its gradient counts as such and puts no NaN into the means.
+  const at::Tensor values =
+      at::stack({loss.total.detach(), loss.absolute, loss.squared, loss.kl, update.gradient_norm}).nan_to_num(0, 0, 0);
+  const at::Tensor now = at::cat({values * (1.0 - update.skipped), update.skipped.unsqueeze(0)});
   sums_ = sums_.defined() ? sums_ + now : now;
 }
 
@@ -140,11 +187,12 @@ void VaeTrainer::after_step(Progress& progress) {
 }
 
 std::string VaeTrainer::log() {
-  const at::Tensor host = (sums_ / static_cast<double>(step_ - logged_step_)).to(at::kDouble).cpu();
-  const double* mean = host.const_data_ptr<double>();
-  const double now = clock_.seconds(),
-               step_seconds = (now - logged_seconds_) / static_cast<double>(step_ - logged_step_);
   const int64_t steps = step_ - logged_step_;
+  const at::Tensor sums = sums_.to(at::kDouble).cpu();
+  const int64_t skipped = std::llround(sums[5].item<double>());
+  const at::Tensor means = sums / std::max<int64_t>(1, steps - skipped);  // of the steps that were taken
+  const double* mean = means.const_data_ptr<double>();
+  const double now = clock_.seconds(), step_seconds = (now - logged_seconds_) / static_cast<double>(steps);
   log_->write({{"step", step_},
                {"seconds", now},
                {"lr", learning_rate(config_.schedule, config_.lr, step_ - 1, config_.steps)},
@@ -153,11 +201,11 @@ std::string VaeTrainer::log() {
                {"psnr", psnr(mean[2])},
                {"kl", mean[3]},
                {"gradient_norm", mean[4]},
-               {"skipped", std::llround(mean[5] * static_cast<double>(steps))},
+               {"skipped", skipped},
                {"step_seconds", step_seconds},
                {"clips_per_second", static_cast<double>(config_.batch) / step_seconds},
                {"peak_bytes", peak_memory(device_)}});
-  check(mean[5] < 1, "no finite gradient in the ", steps, " steps before step ", step_);
+  check(skipped < steps, "no finite gradient in the ", steps, " steps before step ", step_);
   sums_ = at::Tensor();
   logged_step_ = step_;
   logged_seconds_ = now;
@@ -181,10 +229,10 @@ void VaeTrainer::compare() {
   }
   save_png(run_ / "samples" / (step_name(step_) + ".png"), tile_images(rows));
   const at::Tensor squared = (result - clips.video).square();
-  const at::Tensor head = (clips.detail > 1.5).to(at::kFloat);
   log_->write({{"step", step_},
                {"held_out_psnr", psnr(squared.mean().item<double>())},
-               {"held_out_head_psnr", psnr(((squared * head).mean() / head.mean().clamp_min(1e-6)).item<double>())}});
+               {"held_out_head_psnr", psnr_where(squared, (clips.detail > 1.5).to(at::kFloat))},
+               {"held_out_moving_psnr", psnr_where(squared, (motion_map(clips.video) > kMoving).to(at::kFloat))}});
 }
 
 // Over whole pictures of training stories, with the averaged weights.
@@ -219,8 +267,8 @@ void VaeTrainer::finish(TrainEnd end) {
   }
   if (config_.sample_every > 0 && step_ % config_.sample_every != 0) compare();
   const EmaScope averaged(ema_);
-  compute_statistics();
-  save_vae(run_ / "model", vae_, at::kBFloat16);
+  if (config_.train_encoder) compute_statistics();
+  save_vae(run_ / "model", vae_, saved_dtype(config_));
   log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", step_, ": VAE in ",
            (run_ / "model").string());
 }
@@ -231,6 +279,8 @@ TrainParts VaeTrainer::parts() const {
 
 nlohmann::json VaeTrainer::identity() const {
   return {{"seed", config_.seed},
+          {"init", config_.init},
+          {"train_encoder", config_.train_encoder},
           {"pool", config_.pool},
           {"renew_every", config_.renew_every},
           {"model", nlohmann::json::parse(to_json(config_.model))},

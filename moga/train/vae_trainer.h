@@ -4,7 +4,8 @@
 //   RUN/log.jsonl  RUN/config.toml  RUN/step-00000500/  RUN/samples/step-00000500.png  RUN/model/
 //
 // A run ends when its steps are done, when its time is up, or when it is interrupted: then it saves and says how to go
-// on. A resumed run goes on bit for bit. The transformer's training is trainer.h.
+// on. A resumed run goes on bit for bit. With the encoder frozen only the decoder learns, so latents made before stay
+// valid. The transformer's training is trainer.h.
 #pragma once
 
 #include <filesystem>
@@ -34,6 +35,7 @@ class VaeTrainer {
  private:
   VaeLoss train_step();
   VaeLoss forward(const Clips& clips);
+  Posterior encode(const at::Tensor& video);  // float32; without autograd when the encoder is frozen
   void measure(const VaeLoss& loss, const AdamW::Step& update);
   void after_step(Progress& progress);
   std::string log();  // returns the note of the progress line

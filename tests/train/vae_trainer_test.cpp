@@ -1,9 +1,11 @@
+// Training of the VAE on stories of a few pixels, and what its loss weighs.
 #include "moga/train/vae_trainer.h"
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
 #include <fstream>
+#include <limits>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
@@ -114,6 +116,84 @@ TEST(VaeTrainer, RefusesACheckpointOfAnotherModel) {
   EXPECT_THROW(VaeTrainer(config, resume_checkpoint(config.out, "auto")), Error);
 }
 
+// A run that goes on from `folder`/init with the encoder frozen.
+VaeTrainConfig refinement(const std::filesystem::path& folder, at::ScalarType dtype) {
+  VaeTrainConfig config = tiny_config(folder / "run");
+  VaeConfig model = config.model;
+  model.latents_mean = std::vector<double>(model.z_dim, 0.1);
+  model.latents_std = std::vector<double>(model.z_dim, 0.5);
+  torch::manual_seed(5);
+  save_vae(folder / "init", Vae(model), dtype);
+  config.init = (folder / "init").string();
+  config.train_encoder = false;
+  config.crop = 0;
+  config.loss.motion = 4;
+  return config;
+}
+
+TEST(VaeTrainer, AFrozenEncoderAndItsStatisticsStayAsTheFileHasThem) {
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
+    const test::Folder folder;
+    const VaeTrainConfig config = refinement(folder / ".", dtype);
+    EXPECT_EQ(train_vae(config), TrainEnd::done);
+    const Safetensors before(config.init), after(folder / "run/model");
+    int64_t kept = 0, changed = 0;
+    for (const std::string& name : before.names()) {
+      EXPECT_EQ(after.dtype(name), dtype);
+      const bool same = at::equal(before.load(name), after.load(name));
+      const bool frozen = name.starts_with("encoder.") || name.starts_with("quant_conv.");
+      EXPECT_TRUE(same || !frozen) << name;
+      ++(same ? kept : changed);
+    }
+    EXPECT_GT(kept, 20);
+    EXPECT_GT(changed, 20);
+    const VaeConfig model = load_vae(folder / "run/model", at::kCPU, at::kFloat)->config();
+    EXPECT_EQ(model.latents_mean, std::vector<double>(4, 0.1));
+    EXPECT_EQ(model.latents_std, std::vector<double>(4, 0.5));
+  }
+}
+
+TEST(VaeTrainer, AResumedRefinementGoesOnBitForBit) {
+  const test::Folder folder;
+  VaeTrainConfig config = refinement(folder / ".", at::kBFloat16);
+  VaeTrainer whole(config);
+  whole.run();
+  config.out = (folder / "parts").string();
+  EXPECT_EQ(VaeTrainer(config).run(/*stop_after=*/3), TrainEnd::interrupted);
+  VaeTrainer resumed(config, resume_checkpoint(config.out, "auto"));
+  EXPECT_EQ(resumed.run(), TrainEnd::done);
+  const TensorMap expected = weights_of(whole);
+  for (const auto& [name, weight] : weights_of(resumed)) EXPECT_TRUE(at::equal(weight, expected.at(name))) << name;
+}
+
+TEST(VaeTrainer, RefusesToGoOnFromAnotherModelOrFreezeARandomOne) {
+  const test::Folder folder;
+  VaeTrainConfig config = refinement(folder / ".", at::kFloat);
+  config.model.base_dim = 16;
+  EXPECT_THROW(VaeTrainer{config}, Error);
+  config.init.clear();
+  EXPECT_THROW(VaeTrainer{config}, Error);
+}
+
+TEST(VaeTrainer, AStepWithoutAFiniteGradientIsCountedAndLeavesTheMeansFinite) {
+  const test::Folder folder;
+  VaeTrainConfig config = tiny_config(folder / "run");
+  config.steps = 4;
+  config.log_every = 4;
+  VaeTrainer trainer(config);
+  trainer.run(/*stop_after=*/1);
+  const at::Tensor bias = trainer.model()->named_parameters()["conv2.bias"].detach();
+  const at::Tensor good = bias.clone();
+  bias.fill_(std::numeric_limits<float>::quiet_NaN());
+  trainer.run(/*stop_after=*/1);
+  bias.copy_(good);
+  trainer.run();
+  const nlohmann::json line = log_of(folder / "run").at(0);
+  EXPECT_EQ(line.at("skipped"), 1);
+  EXPECT_TRUE(line.at("loss").is_number() && line.at("psnr").is_number()) << line;
+  EXPECT_LT(line.at("psnr").get<double>(), 40);
+}
+
 TEST(StoryClips, ThePoolFollowsFromTheNumberDrawn) {
   const VaeTrainConfig config = tiny_config("unused");
   const StoryClips::Source source = {config.stories, 5, "stories", 2};
@@ -154,6 +234,26 @@ TEST_F(VaeLossTest, CountsAnErrorMoreOnAHat) {
   on_hat.narrow(3, 2, 4).add_(0.1);
   beside.narrow(3, 10, 4).add_(0.1);
   EXPECT_GT(total(on_hat), 2.0 * total(beside));
+}
+
+TEST_F(VaeLossTest, CountsAnErrorMoreWhereThePictureMoves) {
+  video_ = at::zeros_like(video_);
+  for (int64_t t = 0; t < 5; ++t) video_.select(2, t).narrow(2, 2 * t, 4).narrow(3, 0, 4).fill_(1.0);
+  at::Tensor moving = video_.clone(), still = video_.clone();
+  moving.narrow(3, 0, 4).add_(0.1);
+  still.narrow(3, 12, 4).add_(0.1);
+  EXPECT_NEAR(total(moving), total(still), 1e-6);
+  config_.motion = 20.0;
+  EXPECT_GT(total(moving), 1.5 * total(still));
+}
+
+TEST(MotionMap, IsTheMeanChangeBeforeAndAfterAFrame) {
+  at::Tensor video = at::zeros({1, 3, 4, 8, 8});
+  video.narrow(2, 2, 2).fill_(1.0);
+  const at::Tensor map = motion_map(video);
+  EXPECT_EQ(map.sizes(), at::IntArrayRef({1, 1, 4, 8, 8}));
+  EXPECT_TRUE(at::allclose(map.mean({0, 1, 3, 4}), at::tensor({0.0f, 0.5f, 0.5f, 0.0f})));
+  EXPECT_EQ(motion_map(video.narrow(2, 0, 1)).sum().item<float>(), 0);
 }
 
 TEST_F(VaeLossTest, CountsAWrongColourMoreThanNoise) {

@@ -11,6 +11,7 @@ void add_export(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_stories(CLI::App& app);
 void add_flops(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
 

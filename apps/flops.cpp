@@ -5,10 +5,10 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/size_options.h"
 #include "moga/attention/cost.h"
+#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
-#include "moga/core/config.h"
-#include "moga/model/transformer.h"
 #include "moga/pipeline/denoise.h"
 
 namespace moga {
@@ -34,40 +34,6 @@ struct Options {
   int64_t fps = 16, shots = 1;
 };
 
-std::pair<int64_t, int64_t> parse_pair(const std::string& text, const char* option) {
-  long long first = 0, second = 0;
-  char rest = 0;
-  check(std::sscanf(text.c_str(), "%lldx%lld%c", &first, &second, &rest) == 2 && first > 0 && second > 0, option,
-        " is '", text, "', expected two numbers like 832x480");
-  return {first, second};
-}
-
-TransformerConfig model_config(const std::string& name) {
-  TransformerConfig config;  // Wan2.1-1.3B
-  if (name == "14B") {
-    config.num_attention_heads = 40;
-    config.ffn_dim = 13824;
-    config.num_layers = 40;
-  } else if (name != "1.3B") {
-    check(std::filesystem::is_regular_file(name), "--model is '", name, "', expected 1.3B, 14B or a config.json");
-    config = load_json<TransformerConfig>(name, /*ignore_unknown=*/true);
-  }
-  return config;
-}
-
-ModelShape model_shape(const TransformerConfig& config) {
-  const int64_t patch = config.patch_size[0] * config.patch_size[1] * config.patch_size[2];
-  return {.layers = config.num_layers,
-          .heads = config.num_attention_heads,
-          .head_dim = config.attention_head_dim,
-          .ffn = config.ffn_dim,
-          .patch_in = config.in_channels * patch,
-          .patch_out = config.out_channels * patch,
-          .text_tokens = config.text_len,
-          .text_dim = config.text_dim,
-          .freq_dim = config.freq_dim};
-}
-
 int64_t pixel_frames(const Options& options) {
   check(!(options.seconds && options.frames), "give --seconds or --frames, not both");
   check(options.fps >= 1 && options.fps <= 1000, "--fps is ", options.fps, ", expected 1 to 1000");
@@ -89,6 +55,7 @@ Layout make_layout(const Options& options) {
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
+  config.kind = "moga";  // even of a model that knows full attention only
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -129,7 +96,7 @@ void print_table(const TransformerConfig& model, const Layout& layout, const Vis
 }
 
 void run(const Options& options) {
-  const TransformerConfig model = model_config(options.model);
+  const TransformerConfig model = named_model(options.model);
   print_table(model, make_layout(options), attention_config(options, model.moga));
 }
 

@@ -8,7 +8,6 @@
 
 #include "apps/commands.h"
 #include "moga/core/interrupt.h"
-#include "moga/pipeline/denoise.h"
 
 namespace {
 
@@ -30,6 +29,7 @@ int run(int argc, char** argv) {
   moga::add_evaluate(app);
   moga::add_stories(app);
   moga::add_flops(app);
+  moga::add_bench(app);
   moga::add_prepare(app);
   moga::add_train(app);
   // CLI11 would say only that a subcommand is required.

@@ -4,7 +4,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/config.h"
-#include "moga/pipeline/denoise.h"
+#include "moga/core/interrupt.h"
 #include "moga/train/prepare.h"
 
 namespace moga {

@@ -3,7 +3,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/config.h"
-#include "moga/pipeline/denoise.h"
+#include "moga/core/interrupt.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_trainer.h"
 

@@ -31,13 +31,11 @@ double sparsity(const Layout& layout, const VisualAttentionConfig& config) {
   return 1.0 - pairs.total / pairs.full;
 }
 
-ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config) {
+ForwardCost block_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config) {
   const PairCount pairs = count_pairs(layout, config);
-  const double width = static_cast<double>(model.width()), layers = static_cast<double>(model.layers);
-  const double tokens = static_cast<double>(layout.tokens());
+  const double width = static_cast<double>(model.width()), tokens = static_cast<double>(layout.tokens());
   const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
-  const double videos = static_cast<double>(layout.videos.size());
-  const double pair = 4 * width * layers;
+  const double pair = 4 * width;
   ForwardCost cost;
   if (config.kind == "full") {
     cost.full = pair * pairs.full;
@@ -49,11 +47,23 @@ ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const Vi
   cost.text = pair * tokens * static_cast<double>(model.text_tokens);
 
   const double router = config.uses_router() ? static_cast<double>(config.groups) * width : 0;
-  const double token_parameters = layers * (6 * width * width + 2 * width * model.ffn + router) +
-                                  width * (model.patch_in + model.patch_out);  // q, k, v, o, text q and o, ffn
-  const double text_parameters = layers * 2 * width * width + model.text_dim * width + width * width;
+  const double token_parameters = 6 * width * width + 2 * width * model.ffn + router;  // q, k, v, o, text q and o, ffn
+  cost.products = 2 * (token_parameters * tokens + 2 * width * width * text_tokens);
+  return cost;
+}
+
+ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config) {
+  const double layers = static_cast<double>(model.layers), width = static_cast<double>(model.width());
+  const double tokens = static_cast<double>(layout.tokens());
+  const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
+  const double videos = static_cast<double>(layout.videos.size());
+  ForwardCost cost = block_cost(model, layout, config);
+  for (double* part : {&cost.full, &cost.routed, &cost.window, &cost.frame, &cost.text, &cost.products})
+    *part *= layers;
+  const double token_parameters = width * (model.patch_in + model.patch_out);
+  const double text_parameters = model.text_dim * width + width * width;
   const double video_parameters = model.freq_dim * width + 7 * width * width;  // time embedding and its projection
-  cost.products = 2 * (token_parameters * tokens + text_parameters * text_tokens + video_parameters * videos);
+  cost.products += 2 * (token_parameters * tokens + text_parameters * text_tokens + video_parameters * videos);
   return cost;
 }
 

@@ -38,10 +38,15 @@ struct ForwardCost {
   double products = 0;  // 2 · parameters · rows of every linear layer: a row is a token, a text token or a video
   double visual() const { return full + routed + window + frame; }
   double total() const { return visual() + text + products; }
+  // Forward and backward: a product has two gradients, attention five products in its backward for two in its forward.
+  double with_backward() const { return 3.5 * (visual() + text) + 3 * products; }
 };
 
 // Counted: all linear layers (q, k, v, o, router, text attention, ffn, patch, text and time embeddings, head) and the
 // two products of each attention. Not counted: norms, rotary embedding, softmax and other element-wise work.
 ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config);
+
+// One block of it: the products and attentions of one layer, without the embeddings and the head.
+ForwardCost block_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config);
 
 }  // namespace moga

@@ -30,6 +30,10 @@ void catch_interrupts() {
 
 bool interrupted() { return arrived.load(); }
 
+void stop_if_interrupted() {
+  if (interrupted()) throw Interrupted();
+}
+
 void set_interrupted(bool value) { arrived.store(value); }
 
 }  // namespace moga

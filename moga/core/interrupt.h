@@ -1,6 +1,8 @@
 // Ctrl-C and SIGTERM ask long work to end cleanly: it finishes its unit of work, saves, and returns.
 #pragma once
 
+#include "moga/core/check.h"
+
 namespace moga {
 
 // Installs the handlers. A second signal ends the process at once.
@@ -8,6 +10,13 @@ void catch_interrupts();
 
 // True once a signal has arrived.
 bool interrupted();
+
+// Thrown by long work that ends because a signal arrived; nothing half-written stays.
+class Interrupted : public Error {
+ public:
+  Interrupted() : Error("interrupted") {}
+};
+void stop_if_interrupted();  // throws it
 
 // For tests: as if a signal had arrived (or had not).
 void set_interrupted(bool value);

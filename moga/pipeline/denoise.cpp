@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
@@ -147,10 +148,6 @@ void log_plan(const Models& models, const Batch& batch, size_t videos, const Sam
 }
 
 }  // namespace
-
-void stop_if_interrupted() {
-  if (interrupted()) throw Interrupted();
-}
 
 VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>& latent_shot_frames) {
   check(width >= 16 && height >= 16 && width % 16 == 0 && height % 16 == 0, "a video of ", width, "x", height,

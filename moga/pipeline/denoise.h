@@ -4,17 +4,9 @@
 // step is one evaluation of the transformer. Decoding is generate.h's.
 #pragma once
 
-#include "moga/core/check.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
-
-// Thrown when Ctrl-C or SIGTERM arrived (core/interrupt.h): long work ends here and nothing half-written stays.
-class Interrupted : public Error {
- public:
-  Interrupted() : Error("interrupted") {}
-};
-void stop_if_interrupted();
 
 struct VideoRequest {
   VideoShape shape;                   // latent frames, token rows and columns, shots

@@ -13,6 +13,7 @@
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/image.h"
 #include "moga/data/story_render.h"

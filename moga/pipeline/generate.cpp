@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/image.h"
 #include "moga/data/video.h"

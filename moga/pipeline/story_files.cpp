@@ -3,6 +3,7 @@
 
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/interrupt.h"
 #include "moga/data/image.h"
 #include "moga/data/story_render.h"
 #include "moga/data/video.h"

@@ -57,7 +57,8 @@ test::Folder* Program::folder_ = nullptr;
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "export", "evaluate stories", "stories", "flops"}) {
+  for (const char* command : {"generate", "info", "export", "evaluate stories", "stories", "flops", "bench",
+                              "bench attention", "bench block", "bench model"}) {
     const Result help = moga(std::string(command) + " --help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
@@ -137,9 +138,22 @@ TEST_F(Program, FlopsPrintsThePapersFigures) {
   EXPECT_NEAR(full, 6.94, 0.0694);
   EXPECT_NEAR(own, 2.26, 0.0452);
   expect_error("flops --size 12", "--size is '12', expected two numbers");
-  expect_error("flops --model 7B", "expected 1.3B, 14B or a config.json");
+  expect_error("flops --model 7B", "expected 1.3B, 14B, a config.json or a model folder");
   expect_error("flops --frames -3", "--frames is -3 frames, expected 1 to");
   expect_error("flops --size 853x480", "must be multiples of 16");
+}
+
+TEST_F(Program, BenchPrintsATableAndWritesJson) {
+  const std::string sizes = " --rows 4 --columns 4 --tokens 64 --shots 2 --repeats 1 --warm-up 1 --quiet";
+  for (const char* part : {"attention", "block", "model"}) {
+    const Result result = moga("bench " + std::string(part) + sizes + " --json " + at("bench.json"));
+    EXPECT_EQ(result.status, 0) << result.text;
+    EXPECT_NE(result.text.find("TFLOP/s"), std::string::npos) << result.text;
+    EXPECT_NE(read_text(at("bench.json")).find("\"bench\": \"" + std::string(part)), std::string::npos);
+  }
+  expect_error("bench attention --tokens 100", "not a number of frames of 8x12 = 96 tokens");
+  expect_error("bench attention --cases equal", "case 'equal' is not one of");
+  expect_error("bench block --dtype int8", "dtype 'int8' is unknown");
 }
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {

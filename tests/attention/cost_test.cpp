@@ -52,6 +52,18 @@ TEST(Cost, MeetsThePapersFigures) {
   EXPECT_NEAR(forward_cost(wan, video(120), moga_config(30)).total() / 1e15, 2.26, 2.26 * 0.02);
 }
 
+TEST(Cost, ABlockIsALayersShare) {
+  ModelShape wan;
+  const ForwardCost block = block_cost(wan, video(40), moga_config(10)), two = [&] {
+    wan.layers = 2;
+    return forward_cost(wan, video(40), moga_config(10));
+  }();
+  wan.layers = 3;
+  const ForwardCost three = forward_cost(wan, video(40), moga_config(10));
+  EXPECT_NEAR(three.total() - two.total(), block.total(), 1e-9 * block.total());
+  EXPECT_EQ(block.with_backward(), 3.5 * (block.visual() + block.text) + 3 * block.products);
+}
+
 TEST(Cost, BranchesThatAreOffCostNothing) {
   VisualAttentionConfig config = moga_config(10);
   config.window = config.routed = false;

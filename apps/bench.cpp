@@ -1,0 +1,224 @@
+// moga bench: how fast attention, a block and a model are on this machine, and what memory they need.
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/size_options.h"
+#include "moga/bench/attention_bench.h"
+#include "moga/bench/block_bench.h"
+#include "moga/bench/model_bench.h"
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/log.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual = R"(Weights and inputs are random. Times are medians of warm repetitions, by CUDA events on a GPU.
+In the same run are measured: the matrix rate of the device, of which every row gets its
+share, and the baseline that the last column compares with.
+
+Without sizes: Wan2.1-1.3B over 477 frames of 832x480 on a GPU, a small model on a CPU.
+
+Example:
+  moga bench attention --tokens 31200 --cases equal:5,windows
+  moga bench block --tokens 187200 --groups 5 --json block.json
+  moga bench model --model 1.3B --tokens 563160 --groups 20 --windows 4x4)";
+
+constexpr const char* kAttentionManual = R"(attend over groups of several kinds, forward and backward, beside dense attention by cuDNN.
+Cases: dense; equal:M and unequal:M, lengths equal or from 0.5 to 1.5 of the mean, rows in
+order; routed:M, rows at random, so that they are gathered and scattered; windows, with keys
+beyond cuts; frames. FLOP: 4 x pairs x heads x head size forward, 2.5 times as many backward.
+The last column is the FLOP/s over those of dense attention.
+
+Example:
+  moga bench attention --tokens 187200 --shots 9 --json attention.json
+  moga bench attention --tokens 31200 --cases equal:5,equal:20 --backend flash)";
+
+constexpr const char* kBlockManual = R"(One transformer block: full attention in plain operations by cuDNN, full attention by the
+chosen backend, MoGA; forward, and forward with backward (weights' gradients included). The
+last column is the first row's time over the row's.
+
+Example:
+  moga bench block --tokens 187200 --groups 5 --json block.json
+  moga bench block --model 14B --frames 21 --shots 1 --no-full)";
+
+constexpr const char* kModelManual = R"(One evaluation of a whole transformer, as a sampler step does it (with guidance: two).
+
+Example:
+  moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
+  moga bench model --model 14B --frames 21 --shots 1 --full)";
+
+struct Options {
+  std::string device = "auto", dtype, backend = "auto", json, model, windows;
+  std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
+  std::vector<std::string> cases;
+  bool no_backward = false, no_full = false, full = false, quiet = false;
+  MeterConfig meter;
+};
+
+// What suits the device: half a minute of 480p on a GPU, seconds of work on a CPU.
+struct Defaults {
+  int64_t frames, rows, columns, shots;
+};
+Defaults defaults_of(c10::Device device) { return device.is_cuda() ? Defaults{120, 30, 52, 9} : Defaults{12, 8, 12, 2}; }
+
+VideoShape video_of(const Options& options, c10::Device device) {
+  const Defaults defaults = defaults_of(device);
+  VideoShape video;
+  video.rows = options.rows.value_or(defaults.rows);
+  video.columns = options.columns.value_or(defaults.columns);
+  check(video.rows > 0 && video.columns > 0, "frames of ", video.rows, "x", video.columns, " tokens");
+  check(!(options.tokens && options.frames), "give --tokens or --frames, not both");
+  video.frames = options.frames.value_or(defaults.frames);
+  if (options.tokens) {
+    video.frames = *options.tokens / video.frame_tokens();
+    check(video.frames > 0 && *options.tokens % video.frame_tokens() == 0, "--tokens ", *options.tokens,
+          " is not a number of frames of ", video.rows, "x", video.columns, " = ", video.frame_tokens(),
+          " tokens (--rows, --columns)");
+  }
+  check(video.frames > 0, "--frames is ", video.frames, ", expected at least 1");
+  const int64_t shots = options.shots.value_or(std::min(defaults.shots, video.frames));
+  check(shots > 0 && shots <= video.frames, video.frames, " frames cannot be cut into ", shots, " shots");
+  video.shot_frames = equal_cuts(video.frames, shots);
+  return video;
+}
+
+BenchSetup setup_of(const Options& options) {
+  set_quiet(options.quiet);
+  const c10::Device device = parse_device(options.device);
+  const c10::ScalarType dtype = !options.dtype.empty() ? parse_dtype(options.dtype)
+                                : device.is_cuda()     ? c10::kBFloat16
+                                                       : c10::kFloat;
+  return {device, dtype, options.backend, !options.no_backward, options.meter};
+}
+
+void apply(const Options& options, VisualAttentionConfig& config) {
+  config.kind = "moga";
+  if (options.groups) config.groups = *options.groups;
+  if (!options.windows.empty())
+    std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
+  if (options.run_frames) config.windows.run_frames = *options.run_frames;
+  if (options.boundary_frames) config.windows.boundary_frames = *options.boundary_frames;
+  config.validate();
+}
+
+TransformerConfig model_of(const Options& options, c10::Device device) {
+  TransformerConfig model;
+  if (!options.model.empty()) {
+    model = named_model(options.model);
+  } else if (device.is_cpu()) {
+    model.num_attention_heads = 4;
+    model.attention_head_dim = 64;
+    model.ffn_dim = 1024;
+    model.num_layers = 2;
+    model.text_dim = 256;
+    model.text_len = 64;
+  }
+  if (options.heads) model.num_attention_heads = *options.heads;
+  if (options.head_dim) model.attention_head_dim = *options.head_dim;
+  apply(options, model.moga);
+  model.validate();
+  return model;
+}
+
+void write(const BenchReport& report, const Options& options) {
+  std::cout << to_table(report) << std::flush;
+  if (!options.json.empty()) write_text(options.json, to_json_text(report));
+}
+
+void run_attention(const Options& options) {
+  const BenchSetup setup = setup_of(options);
+  const TransformerConfig model = model_of(options, setup.device);
+  AttentionBenchConfig config{.video = video_of(options, setup.device),
+                              .heads = model.num_attention_heads,
+                              .head_dim = model.attention_head_dim,
+                              .windows = model.moga.windows};
+  if (options.groups) {
+    const std::string groups = std::to_string(*options.groups);
+    config.cases = {"equal:" + groups, "unequal:" + groups, "routed:" + groups, "windows", "frames"};
+  }
+  if (!options.cases.empty()) config.cases = options.cases;
+  write(bench_attention(config, setup), options);
+}
+
+void run_block(const Options& options) {
+  const BenchSetup setup = setup_of(options);
+  const TransformerConfig model = model_of(options, setup.device);
+  const BlockConfig block{.heads = model.num_attention_heads,
+                          .head_dim = model.attention_head_dim,
+                          .ffn_dim = model.ffn_dim,
+                          .cross_attn_norm = model.cross_attn_norm,
+                          .qk_norm = !model.qk_norm.empty(),
+                          .eps = model.eps,
+                          .moga = model.moga};
+  const BlockBenchConfig config{block, video_of(options, setup.device), model.text_len, !options.no_full};
+  write(bench_block(config, setup), options);
+}
+
+void run_model(const Options& options) {
+  const BenchSetup setup = setup_of(options);
+  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.full};
+  write(bench_model(config, setup), options);
+}
+
+void add_common(CLI::App& command, Options& options) {
+  command.add_option("--tokens", options.tokens, "tokens, a whole number of frames");
+  command.add_option("--frames", options.frames, "latent frames, instead of --tokens (default: 120, CPU: 12)");
+  command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
+  command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
+  command.add_option("--shots", options.shots, "shots of equal length (default: 9, CPU: 2)");
+  command.add_option("--model", options.model, "1.3B, 14B, a config.json or a model folder (default: 1.3B, CPU: small)");
+  command.add_option("--heads", options.heads, "attention heads (default: the model's)");
+  command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
+  command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");
+  command.add_option("--windows", options.windows, "windows down x across the frame (default: the model's, 2x2)");
+  command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
+  command.add_option("--boundary-frames", options.boundary_frames,
+                     "latent frames of keys beyond a cut (default: the model's, 2)");
+  command.add_option("--backend", options.backend, "of attention: auto or a name")->capture_default_str();
+  command.add_option("--device", options.device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
+      ->capture_default_str();
+  command.add_option("--dtype", options.dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
+  command.add_option("--warm-up", options.meter.warm_up, "repetitions before the first that counts")
+      ->capture_default_str();
+  command.add_option("--repeats", options.meter.repeats, "repetitions at most")->capture_default_str();
+  command.add_option("--seconds", options.meter.seconds, "for the repetitions of one row, of which at least 3 are made")
+      ->capture_default_str();
+  command.add_option("--json", options.json, "file to write as JSON");
+  command.add_flag("--quiet", options.quiet, "say nothing but results and errors");
+}
+
+CLI::App* add_part(CLI::App& bench, const char* name, const char* what, const char* manual,
+                   const std::shared_ptr<Options>& options, void (*run)(const Options&)) {
+  CLI::App* command = bench.add_subcommand(name, what);
+  command->footer(manual);
+  add_common(*command, *options);
+  command->callback([options, run] { run(*options); });
+  return command;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure speed and memory on this machine");
+  bench->footer(kManual);
+  bench->require_subcommand(1);
+  const auto of_attention = std::make_shared<Options>(), of_block = std::make_shared<Options>(),
+             of_model = std::make_shared<Options>();
+  CLI::App* attention = add_part(*bench, "attention", "Attention over groups, beside dense attention", kAttentionManual,
+                                 of_attention, run_attention);
+  attention->add_option("--cases", of_attention->cases, "what to measure (default: all)")->delimiter(',');
+  attention->add_flag("--no-backward", of_attention->no_backward, "forward only");
+  CLI::App* block = add_part(*bench, "block", "A transformer block, MoGA beside full attention", kBlockManual, of_block,
+                             run_block);
+  block->add_flag("--no-backward", of_block->no_backward, "forward only");
+  block->add_flag("--no-full", of_block->no_full, "without full attention");
+  CLI::App* model = add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model,
+                             run_model);
+  model->add_flag("--full", of_model->full, "full attention as well");
+}
+
+}  // namespace moga

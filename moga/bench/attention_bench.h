@@ -1,0 +1,30 @@
+// `moga bench attention`: attend over groups of several kinds, beside dense attention by cuDNN in the same run.
+#pragma once
+
+#include "moga/attention/static_groups.h"
+#include "moga/bench/report.h"
+
+namespace moga {
+
+struct AttentionBenchConfig {
+  VideoShape video;  // N tokens
+  int64_t heads = 12, head_dim = 128;
+  // "dense", "equal:M" and "unequal:M" (lengths from 0.5 to 1.5 of the mean; rows lie in group order), "routed:M" (rows at
+  // random, so gathered and scattered), "windows" (with boundary keys), "frames"
+  std::vector<std::string> cases = {"equal:5", "unequal:5", "equal:20", "routed:5", "windows", "frames"};
+  WindowConfig windows;
+
+  void validate() const;
+};
+
+// Rows in pairs of passes. FLOP: 4 · pairs · H · D forward, 10 · pairs · H · D backward. Ratio: FLOP/s over dense
+// attention's.
+BenchReport bench_attention(const AttentionBenchConfig& config, const BenchSetup& setup);
+
+// The grouping of one case; `name` as in AttentionBenchConfig::cases.
+Grouping bench_grouping(const std::string& name, const AttentionBenchConfig& config, c10::Device device);
+
+// Query-key pairs. Reads the offsets on the host.
+double pairs_of(const Grouping& grouping);
+
+}  // namespace moga

@@ -1,0 +1,39 @@
+// `moga bench block`: one transformer block with random weights, MoGA beside full attention, forward and training step.
+#pragma once
+
+#include "moga/bench/report.h"
+#include "moga/model/block.h"
+
+namespace moga {
+
+struct BlockBenchConfig {
+  BlockConfig block;  // its moga.kind is set by the bench
+  VideoShape video;
+  int64_t text_tokens = 512;  // a shot
+  bool full = true;           // measure full attention beside it
+
+  void validate() const;
+};
+
+// Rows: the plain block over cuDNN's dense attention (plain_block.h), our block with full attention, our block with MoGA.
+// FLOP: cost.h. Ratio: the plain block's time over the row's.
+BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup);
+
+// A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them, and
+// what it is called with: one piece of work for `moga bench` and `moga plan`.
+struct BlockWork {
+  BlockConfig config;
+  Block block{nullptr};
+  BlockContext context;
+  std::vector<int64_t> text_lengths;
+  at::Tensor x, grad;  // [N, C]
+
+  void forward();                // without gradients
+  void forward_backward();       // gradients of x and of all weights
+  void plain_forward();          // the same by plain_block
+  void plain_forward_backward();
+};
+BlockWork make_block_work(const BlockConfig& config, const VideoShape& video, int64_t text_tokens, c10::Device device,
+                          c10::ScalarType dtype);
+
+}  // namespace moga

@@ -1,0 +1,15 @@
+// The baseline: dense attention as PyTorch offers it, cuDNN's on a GPU.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace moga {
+
+// q [Nq, H, D], k, v [Nk, H, D] → [Nq, H, D], with gradients. cuDNN's kernels for half precision on a GPU, otherwise what
+// scaled_dot_product_attention chooses.
+at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+// "cudnn" or "sdpa".
+const char* dense_backend(const at::Tensor& q);
+
+}  // namespace moga

@@ -1,0 +1,105 @@
+// See model_bench.h.
+#include "moga/bench/model_bench.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/interrupt.h"
+#include "moga/core/log.h"
+#include "moga/core/random.h"
+
+namespace moga {
+namespace {
+
+// Filled on the device: a copy in float32 on the host would be 56 GB for 14B. Wan2.1 begins with a head of zeros.
+Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
+  Transformer model(config, /*initialise=*/false);
+  for (const auto& item : model->named_parameters()) {
+    const std::string& name = item.key();
+    const bool sensitive = name.find("norm") != std::string::npos || name.find("modulation") != std::string::npos ||
+                           name.find("time_embedding") != std::string::npos ||
+                           name.find(".router.") != std::string::npos;
+    item.value().set_data(
+        at::empty(item.value().sizes(), at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
+  }
+  model->initialise();
+  const at::NoGradGuard no_grad;
+  for (const auto& item : model->named_parameters())
+    if (item.key() == "head.head.weight") item.value().normal_(0.0, 0.02);
+  return model;
+}
+
+TransformerInput random_input(const ModelBenchConfig& config, const BenchSetup& setup) {
+  const TransformerConfig& model = config.model;
+  const VideoShape& video = config.video;
+  const auto draw = [&](at::IntArrayRef shape, int64_t index, c10::ScalarType dtype) {
+    return at::randn(shape, random_stream(0, "bench", index, setup.device),
+                     at::TensorOptions(dtype).device(setup.device));
+  };
+  TransformerInput input;
+  input.latents = {draw({model.in_channels, video.frames, video.rows * model.patch_size[1],
+                         video.columns * model.patch_size[2]},
+                        0, at::kFloat)};
+  input.timestep = at::full({1}, 500.0, input.latents[0].options());
+  input.text = draw({video.shots(), model.text_len, model.text_dim}, 1, setup.dtype);
+  input.layout = Layout{{video}};
+  return input;
+}
+
+nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
+  const VideoShape& video = config.video;
+  const VisualAttentionConfig& moga = config.model.moga;
+  return {{"tokens", video.tokens()},
+          {"frames", video.frames},
+          {"rows", video.rows},
+          {"columns", video.columns},
+          {"shots", video.shots()},
+          {"layers", config.model.num_layers},
+          {"heads", config.model.num_attention_heads},
+          {"head_dim", config.model.attention_head_dim},
+          {"ffn", config.model.ffn_dim},
+          {"groups", moga.groups},
+          {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
+          {"run_frames", moga.windows.run_frames},
+          {"boundary_frames", moga.windows.boundary_frames}};
+}
+
+BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter) {
+  stop_if_interrupted();
+  config.model.moga.kind = kind;
+  const at::NoGradGuard no_grad;
+  Transformer model = random_transformer(config.model, setup.device, setup.dtype);
+  const TransformerInput input = random_input(config, setup);
+  log_info("measuring ", config.model.num_layers, " blocks, ", kind);
+  const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
+  const double flop = forward_cost(model_shape(config.model), input.layout, config.model.moga).total();
+  return {kind == "full" ? "full" : "MoGA", config.model.moga.backend, "forward", measured, flop, {}};
+}
+
+}  // namespace
+
+void ModelBenchConfig::validate() const {
+  model.validate();
+  video.validate();
+}
+
+BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup) {
+  config.validate();
+  Meter meter(setup.device, setup.meter);
+  BenchReport report{"model", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
+  report.rates = measure_rates(meter, setup.dtype);
+  ModelBenchConfig own = config;
+  const at::Tensor q = at::empty({0, own.model.num_attention_heads, own.model.attention_head_dim},
+                                 at::TensorOptions(setup.dtype).device(setup.device));
+  own.model.moga.backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
+  if (config.full) report.rows.push_back(measure_kind("full", own, setup, meter));
+  report.rows.push_back(measure_kind("moga", own, setup, meter));
+  if (!config.full) return report;
+  report.ratio = "times faster than full";
+  for (BenchRow& row : report.rows) row.ratio = report.rows.front().measured.seconds / row.measured.seconds;
+  return report;
+}
+
+}  // namespace moga

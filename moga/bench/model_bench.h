@@ -1,0 +1,20 @@
+// `moga bench model`: one evaluation of a whole transformer with random weights, as a sampler step does it.
+#pragma once
+
+#include "moga/bench/report.h"
+#include "moga/model/transformer.h"
+
+namespace moga {
+
+struct ModelBenchConfig {
+  TransformerConfig model;
+  VideoShape video;
+  bool full = false;  // measure full attention as well
+
+  void validate() const;
+};
+
+// FLOP: cost.h. Ratio, when full attention is measured: its time over the row's.
+BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup);
+
+}  // namespace moga

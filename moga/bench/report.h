@@ -1,0 +1,44 @@
+// What a benchmark found: a table for the terminal and JSON for programs (`moga plan` reads it).
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "moga/bench/meter.h"
+
+namespace moga {
+
+struct BenchRow {
+  std::string work;     // "5 equal groups", "MoGA block"
+  std::string backend;  // of attention
+  std::string pass;     // "forward", "backward", "forward+backward"
+  Measurement measured;
+  double flop = 0;
+  std::optional<double> ratio;  // over the baseline's row of the same pass: see BenchReport::ratio
+};
+
+struct BenchReport {
+  std::string bench;  // "attention", "block", "model"
+  std::string device, dtype;
+  nlohmann::ordered_json sizes;  // what was measured, complete
+  DeviceRates rates;
+  std::string ratio;  // heading of the last column, empty: no column
+  std::vector<BenchRow> rows;
+};
+
+std::string to_table(const BenchReport& report);
+std::string to_json_text(const BenchReport& report);
+
+// Where a report is built: device, dtype and how long to measure.
+struct BenchSetup {
+  c10::Device device;
+  c10::ScalarType dtype;
+  std::string backend = "auto";
+  bool backward = true;
+  MeterConfig meter = {};
+};
+
+}  // namespace moga

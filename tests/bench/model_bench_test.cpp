@@ -1,0 +1,40 @@
+// `moga bench model` runs a whole transformer and counts its arithmetic.
+#include "moga/bench/model_bench.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+TEST(ModelBench, TimesOneEvaluation) {
+  ModelBenchConfig config;
+  config.video = {5, 4, 6, {3, 2}};
+  config.full = true;
+  config.model.num_attention_heads = 2;
+  config.model.attention_head_dim = 12;
+  config.model.ffn_dim = 40;
+  config.model.num_layers = 2;
+  config.model.text_dim = 16;
+  config.model.text_len = 5;
+  const BenchReport report =
+      bench_model(config, {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 1, .repeats = 1}});
+  ASSERT_EQ(report.rows.size(), 2u);
+  EXPECT_EQ(report.rows[1].work, "MoGA");
+  EXPECT_EQ(report.rows[1].flop,
+            forward_cost(model_shape(config.model), Layout{{config.video}}, config.model.moga).total());
+  EXPECT_GT(report.rows[0].measured.seconds, 0);
+  EXPECT_EQ(report.ratio, "times faster than full");
+}
+
+TEST(ModelBench, KnowsWanByItsSize) {
+  EXPECT_EQ(named_model("1.3B").width(), 1536);
+  EXPECT_EQ(named_model("14B").width(), 5120);
+  EXPECT_THROW(named_model("7B"), Error);
+}
+
+}  // namespace
+}  // namespace moga

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "moga/core/check.h"
 
@@ -33,9 +34,20 @@ bool has_repeats(const std::vector<int64_t>& index) {
 
 Rows to_device(const Rows& rows, c10::Device device) {
   Rows moved = rows;
-  moved.offsets = rows.offsets.to(device);
-  if (rows.index.defined()) moved.index = rows.index.to(device);
+  for (at::Tensor* tensor : {&moved.index, &moved.offsets, &moved.sources, &moved.source_offsets})
+    if (tensor->defined()) *tensor = tensor->to(device);
   return moved;
+}
+
+// Fills in sources and source_offsets: a counting sort of the places by their rows.
+void invert(Rows& rows, const std::vector<int64_t>& index, c10::Device device) {
+  std::vector<int32_t> begin(*std::max_element(index.begin(), index.end()) + 2, 0), places(index.size());
+  for (const int64_t row : index) ++begin[row + 1];
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<int32_t> next = begin;
+  for (size_t place = 0; place < index.size(); ++place) places[next[index[place]]++] = static_cast<int32_t>(place);
+  rows.sources = on_device(places, device);
+  rows.source_offsets = on_device(begin, device);
 }
 
 Grouping same_rows(const std::vector<int64_t>& lengths, c10::Device device) {
@@ -77,6 +89,7 @@ Rows make_rows(const std::vector<int64_t>& lengths, const std::vector<int64_t>& 
   rows.offsets = on_device(offsets, device);
   if (!index.empty()) rows.index = on_device(index, device);
   rows.repeated = has_repeats(index);
+  if (rows.repeated) invert(rows, index, device);
   rows.lengths = lengths;
   return rows;
 }

@@ -16,6 +16,9 @@ struct Rows {
   int64_t longest = 0;      // upper bound on a group's length, known on the host without a synchronisation
   int64_t count = 0;        // n: rows over all groups
   bool repeated = false;    // a row may be in several groups: its gradients accumulate
+  // The inverse of a repeated index: row r lies at places sources[j] of the group order, j from source_offsets[r] to
+  // source_offsets[r + 1], both int32. Undefined where no row is repeated.
+  at::Tensor sources, source_offsets;
   // Group lengths where the host knows them (static groups); empty for groups made on the device (routed).
   std::vector<int64_t> lengths;
 };

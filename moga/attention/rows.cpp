@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/attention/row_kernels.h"
+
 namespace moga {
 
 at::Tensor gather_rows(const at::Tensor& x, const Rows& rows) {
@@ -11,6 +13,7 @@ at::Tensor gather_rows(const at::Tensor& x, const Rows& rows) {
 
 at::Tensor scatter_rows(const at::Tensor& x, const Rows& rows, int64_t total, double fill) {
   if (!rows.index.defined() && rows.count == total) return x;
+  if (rows.index.defined() && fill == 0 && row_kernels_serve(x)) return scatter_rows_cuda(x, rows, total);
   auto shape = x.sizes().vec();
   shape[0] = total;
   at::Tensor result = rows.count == total ? at::empty(shape, x.options()) : at::full(shape, fill, x.options());
@@ -21,6 +24,7 @@ at::Tensor scatter_rows(const at::Tensor& x, const Rows& rows, int64_t total, do
 
 at::Tensor accumulate_rows(const at::Tensor& x, const Rows& rows, int64_t total) {
   if (!rows.repeated) return scatter_rows(x, rows, total);
+  if (rows.sources.defined() && row_kernels_serve(x)) return sum_rows_cuda(x, rows, total);
   auto shape = x.sizes().vec();
   shape[0] = total;
   const auto wide = c10::promoteTypes(x.scalar_type(), at::kFloat);

@@ -21,10 +21,19 @@ ProjectionsImpl::ProjectionsImpl(const BlockConfig& config) : heads_(config.head
   }
 }
 
-at::Tensor ProjectionsImpl::queries(const at::Tensor& x) { return heads(norm_q_ ? norm_q_(q_(x)) : q_(x)); }
-at::Tensor ProjectionsImpl::keys(const at::Tensor& x) { return heads(norm_k_ ? norm_k_(k_(x)) : k_(x)); }
+at::Tensor ProjectionsImpl::queries(const at::Tensor& x, const at::Tensor& rotary) {
+  return positioned(q_(x), norm_q_, rotary);
+}
+at::Tensor ProjectionsImpl::keys(const at::Tensor& x, const at::Tensor& rotary) {
+  return positioned(k_(x), norm_k_, rotary);
+}
 at::Tensor ProjectionsImpl::values(const at::Tensor& x) { return heads(v_(x)); }
 at::Tensor ProjectionsImpl::output(const at::Tensor& attended) { return o_(attended.flatten(1)); }
+
+at::Tensor ProjectionsImpl::positioned(const at::Tensor& x, QkNorm& norm, const at::Tensor& rotary) {
+  if (norm) return norm(x, rotary, heads_);
+  return rotary.defined() ? rotate(heads(x), rotary) : heads(x);
+}
 
 void ProjectionsImpl::initialise() {
   for (Linear* product : {&q_, &k_, &v_, &o_}) (*product)->fill_xavier();
@@ -46,7 +55,7 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& 
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
   }
-  const at::Tensor q = rotate(queries(x), context.rotary), k = rotate(keys(x), context.rotary), v = values(x);
+  const at::Tensor q = queries(x, context.rotary), k = keys(x, context.rotary), v = values(x);
   if (context.observer) context.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
                                      context.full_attention ? full_config_ : config_));

@@ -1,11 +1,45 @@
 // See linear.h.
 #include "moga/model/linear.h"
 
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/nn/init.h>
 
+#include "moga/model/norm_cuda.h"
+
 namespace moga {
+namespace {
+
+// linear in bfloat16 on CUDA with the bias's gradient by our column sum: ATen's reduction over rows takes as long as
+// the product itself. Weights are cast again in the backward rather than kept twice.
+struct TrainedLinear : torch::autograd::Function<TrainedLinear> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
+    context->save_for_backward({x, weight});
+    context->saved_data["bias"] = bias.scalar_type();
+    return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor dy = gradients[0].reshape({-1, gradients[0].size(-1)}).contiguous();
+    at::Tensor dx, dweight, dbias;
+    if (context->needs_input_grad(0)) dx = dy.mm(weight.to(dy.scalar_type())).view(x.sizes());
+    if (context->needs_input_grad(1)) dweight = dy.t().mm(x.reshape({-1, x.size(-1)})).to(weight.scalar_type());
+    if (context->needs_input_grad(2)) {
+      const at::Tensor sum = row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0);
+      dbias = sum.to(context->saved_data["bias"].toScalarType());
+    }
+    return {dx, dweight, dbias};
+  }
+};
+
+}  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && bias.requires_grad())
+    return TrainedLinear::apply(x, weight, bias);
   return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
 }
 

@@ -7,6 +7,8 @@
 
 #include "moga/core/check.h"
 #include "moga/model/linear.h"
+#include "moga/model/norm_cuda.h"
+#include "moga/model/rope.h"
 
 namespace moga {
 namespace {
@@ -47,6 +49,13 @@ Spans saved_spans(AutogradContext* context) {
 struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, const Spans& spans, double eps) {
+    save_spans(context, spans);
+    context->saved_data["eps"] = eps;
+    if (row_kernels_serve(x)) {
+      const Normalised fused = adaptive_norm_cuda(x, weight, bias, spans, eps);
+      context->save_for_backward({x, weight, fused.mean, fused.rstd});
+      return fused.y;
+    }
     auto [normal, mean, rstd] = at::native_layer_norm(x, {x.size(1)}, {}, {}, eps);
     at::Tensor y = at::empty_like(x);
     for (const EqualVideos& span : spans) {
@@ -54,8 +63,6 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
       at::addcmul_out(out, vectors_of(bias, span), rows_of(normal, span), vectors_of(weight, span));
     }
     context->save_for_backward({x, weight, mean, rstd});
-    save_spans(context, spans);
-    context->saved_data["eps"] = eps;
     return y;
   }
 
@@ -64,6 +71,11 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
     const at::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3];
     const Spans spans = saved_spans(context);
     const at::Tensor dy = gradients[0].contiguous();
+    const bool vectors = context->needs_input_grad(1) || context->needs_input_grad(2);
+    if (row_kernels_serve(x)) {
+      const auto fused = adaptive_norm_backward_cuda(dy, x, weight, {{}, mean, rstd}, spans, vectors);
+      return {fused[0], fused[1], fused[2], {}, {}};
+    }
     at::Tensor dnormal = at::empty_like(x);
     for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(dnormal, span);
@@ -84,13 +96,14 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
 struct GatedResidual : torch::autograd::Function<GatedResidual> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& branch,
                             const at::Tensor& gate, const Spans& spans) {
+    context->save_for_backward({branch, gate});
+    save_spans(context, spans);
+    if (row_kernels_serve(x)) return gated_residual_cuda(x, branch, gate, spans);
     at::Tensor y = at::empty_like(x);
     for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(y, span);
       at::addcmul_out(out, rows_of(x, span), rows_of(branch, span), vectors_of(gate, span));
     }
-    context->save_for_backward({branch, gate});
-    save_spans(context, spans);
     return y;
   }
 
@@ -99,6 +112,10 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
     const at::Tensor &branch = saved[0], &gate = saved[1];
     const Spans spans = saved_spans(context);
     const at::Tensor dy = gradients[0].contiguous();
+    if (row_kernels_serve(branch)) {
+      const auto fused = gated_residual_backward_cuda(dy, branch, gate, spans, context->needs_input_grad(2));
+      return {dy, fused[0], fused[1], {}};
+    }
     at::Tensor dbranch = at::empty_like(branch);
     for (const EqualVideos& span : spans) {
       at::Tensor out = rows_of(dbranch, span);
@@ -106,6 +123,24 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
     }
     const at::Tensor dgate = context->needs_input_grad(2) ? sum_of_videos(dy * branch, spans) : at::Tensor();
     return {dy, dbranch, dgate, {}};
+  }
+};
+
+// RMSNorm and turn in one pass each way; keeps x, where separate operations would keep x and the normalised x.
+struct FusedQkNorm : torch::autograd::Function<FusedQkNorm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& rotary, double eps) {
+    const at::Tensor table = rotary.value_or(at::Tensor());
+    context->save_for_backward({x, weight, table});
+    context->saved_data["eps"] = eps;
+    return qk_norm_cuda(x, weight, table, eps);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto [dx, dweight] = qk_norm_backward_cuda(gradients[0].contiguous(), saved[0], saved[1], saved[2],
+                                                     context->saved_data["eps"].toDouble());
+    return {dx, dweight.to(saved[1].scalar_type()), {}, {}};
   }
 };
 
@@ -135,8 +170,16 @@ at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const a
 QkNormImpl::QkNormImpl(int64_t width, double eps)
     : weight(register_parameter("weight", at::empty({width}))), eps_(eps) {}
 
-at::Tensor QkNormImpl::forward(const at::Tensor& x) {
-  return at::rms_norm(x, {x.size(-1)}, weight.to(x.scalar_type()), eps_);
+at::Tensor QkNormImpl::forward(const at::Tensor& x, const at::Tensor& rotary, int64_t heads) {
+  check(x.dim() == 2 && x.size(1) == weight.size(0) && x.size(1) % heads == 0, "qk norm: x ", x.sizes(),
+        ", expected [rows, ", weight.size(0), "], ", heads, " heads");
+  const std::array<int64_t, 3> shape = {x.size(0), heads, x.size(1) / heads};
+  if (row_kernels_serve(x) && shape[2] % 8 == 0) {
+    const auto table = rotary.defined() ? std::optional(rotary) : std::nullopt;
+    return FusedQkNorm::apply(x, weight, table, eps_).view(shape);
+  }
+  const at::Tensor normal = at::rms_norm(x, {x.size(1)}, weight.to(x.scalar_type()), eps_).view(shape);
+  return rotary.defined() ? rotate(normal, rotary) : normal;
 }
 
 void QkNormImpl::initialise() { torch::nn::init::ones_(weight); }

@@ -2,10 +2,11 @@
 //
 //   scaled_norm     y = LayerNorm(x) · weight_b + bias_b        (adaptive norm: weight = 1 + scale, bias = shift)
 //   gated_residual  y = x + branch · gate_b
-//   QkNorm         y = x / √(mean x² + eps) · weight           (over all heads)
+//   QkNorm         y = turn(x / √(mean x² + eps) · weight)     (over all heads; the turn is rope.h's)
 //
 // They compute in float32 whatever the dtype of x and save nothing wider than x for the backward. Weights of a video's
-// own need no index tensors: videos of equal size that follow one another are one broadcast.
+// own need no index tensors: videos of equal size that follow one another are one broadcast. On CUDA in bfloat16 each is
+// one kernel forward and one backward (norm_cuda.h).
 #pragma once
 
 #include <torch/nn/module.h>
@@ -30,7 +31,8 @@ at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const a
 class QkNormImpl : public torch::nn::Module {
  public:
   QkNormImpl(int64_t width, double eps);
-  at::Tensor forward(const at::Tensor& x);  // [..., C]
+  // x [rows, C] → [rows, H, D]; turned by `rotary` [rows, D/2] unless it is undefined (text attention).
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& rotary, int64_t heads);
   void initialise();
 
   at::Tensor weight;  // [C]

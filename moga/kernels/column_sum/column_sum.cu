@@ -1,0 +1,31 @@
+// See column_sum.h; rows and sums: device/row_team.cuh.
+#include "moga/kernels/column_sum.h"
+
+#include "moga/kernels/device/launch.h"
+#include "moga/kernels/device/row_team.cuh"
+
+namespace moga::kernels {
+namespace {
+
+__global__ void __launch_bounds__(512) sum_rows(ColumnSum work) {
+  const RowTeam team(work.shape.columns);
+  const RowChunk chunk(work.shape);
+  Fragment sum;
+  chunk.for_rows(team, [&](int64_t row, bool valid) {
+    if (!valid) return;
+    const Fragment x = team.load(work.x + row * team.columns);
+    for_elements([&](int v, int i) { sum.value[v][i] += x.value[v][i]; });
+  });
+  write_partial(team, sum, work.partial);
+}
+
+}  // namespace
+
+void column_sum(const ColumnSum& work) {
+  const RowLaunch launch = row_launch(work.shape);
+  sum_rows<<<dim3(launch.chunks, work.shape.videos), launch.threads, launch.shared_bytes, work.stream>>>(work);
+  check_launch("column_sum");
+  sum_partials(work.partial, work.out, work.shape, work.stream);
+}
+
+}  // namespace moga::kernels

@@ -1,0 +1,157 @@
+// A row of C bfloat16 lies in the registers of a team of warps: two vectors of 8 elements (16 bytes) a lane, so a warp
+// for C ≤ 512, three for C = 1536, ten for C = 5120. A CTA has several teams; each takes a row at a time, all in step,
+// and adds up columns in registers from row to row. Layout and sums for every elementwise kernel of a block.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include "moga/kernels/bfloat16.h"
+#include "moga/kernels/rows.h"
+
+namespace moga::kernels {
+
+inline constexpr int kWarp = 32;
+inline constexpr int kVectors = 2;
+inline constexpr int kElements = 8;
+inline constexpr int kMaxWarps = kMaxColumns / (kWarp * kVectors * kElements);
+
+// The part of a row that one lane holds. Elements beyond C are zero.
+struct Fragment {
+  float value[kVectors][kElements] = {};
+};
+
+template <class Function>
+__device__ void for_elements(Function function) {
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) function(v, i);
+}
+
+struct RowTeam {
+  int columns, warps, teams, team, lane;
+
+  __device__ explicit RowTeam(int c)
+      : columns(c),
+        warps((c + kWarp * kVectors * kElements - 1) / (kWarp * kVectors * kElements)),
+        teams(blockDim.x / (warps * kWarp)),
+        team(threadIdx.x / (warps * kWarp)),
+        lane(threadIdx.x % (warps * kWarp)) {}
+
+  __device__ int column(int v) const { return (v * warps * kWarp + lane) * kElements; }
+  __device__ bool holds(int v) const { return column(v) < columns; }
+
+  __device__ Fragment load(const Bfloat16* row) const {
+    Fragment x;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      if (!holds(v)) continue;
+      const uint4 packed = *reinterpret_cast<const uint4*>(row + column(v));
+      const auto* pairs = reinterpret_cast<const __nv_bfloat162*>(&packed);
+#pragma unroll
+      for (int i = 0; i < kElements / 2; ++i) {
+        const float2 pair = __bfloat1622float2(pairs[i]);
+        x.value[v][2 * i] = pair.x;
+        x.value[v][2 * i + 1] = pair.y;
+      }
+    }
+    return x;
+  }
+
+  __device__ Fragment load(const float* row) const {
+    Fragment x;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      if (!holds(v)) continue;
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        *reinterpret_cast<float4*>(&x.value[v][4 * half]) =
+            *reinterpret_cast<const float4*>(row + column(v) + 4 * half);
+    }
+    return x;
+  }
+
+  __device__ void store(Bfloat16* row, const Fragment& x) const {
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      if (!holds(v)) continue;
+      uint4 packed;
+      auto* pairs = reinterpret_cast<__nv_bfloat162*>(&packed);
+#pragma unroll
+      for (int i = 0; i < kElements / 2; ++i)
+        pairs[i] = __floats2bfloat162_rn(x.value[v][2 * i], x.value[v][2 * i + 1]);
+      *reinterpret_cast<uint4*>(row + column(v)) = packed;
+    }
+  }
+
+  // The sums over the team, in every lane. All teams of the CTA call it together; `phase` flips from call to call, so
+  // that one barrier a call is enough.
+  template <int kSums>
+  __device__ void sum(float (&sums)[kSums], int& phase) const {
+#pragma unroll
+    for (int s = 0; s < kSums; ++s)
+#pragma unroll
+      for (int step = kWarp / 2; step > 0; step /= 2) sums[s] += __shfl_xor_sync(0xffffffffu, sums[s], step);
+    if (warps == 1) return;
+    __shared__ float exchange[2][kSums][kMaxWarps];
+    const int first = team * warps;
+    if (threadIdx.x % kWarp == 0)
+#pragma unroll
+      for (int s = 0; s < kSums; ++s) exchange[phase][s][threadIdx.x / kWarp] = sums[s];
+    __syncthreads();
+#pragma unroll
+    for (int s = 0; s < kSums; ++s) {
+      sums[s] = 0;
+      for (int w = 0; w < warps; ++w) sums[s] += exchange[phase][s][first + w];
+    }
+    phase ^= 1;
+  }
+};
+
+// The rows of one CTA: chunk blockIdx.x of video blockIdx.y.
+struct RowChunk {
+  int64_t video, begin, end, tokens;
+  __device__ explicit RowChunk(const RowShape& shape)
+      : video(blockIdx.y), tokens(shape.tokens) {
+    const int64_t rows = (shape.tokens + gridDim.x - 1) / gridDim.x;
+    begin = min(rows * blockIdx.x, shape.tokens);
+    end = min(begin + rows, shape.tokens);
+  }
+
+  // visit(row of all videos, whether it is one of this chunk), in step for all teams.
+  template <class Visit>
+  __device__ void for_rows(const RowTeam& team, Visit visit) const {
+    for (int64_t base = begin; base < end; base += team.teams) {
+      const int64_t row = base + team.team;
+      visit(video * tokens + min(row, end - 1), row < end);
+    }
+  }
+};
+
+// Adds the teams' column sums of this CTA and writes them to its row of `partial` [videos, chunks, C].
+__device__ inline void write_partial(const RowTeam& team, const Fragment& sums, float* partial) {
+  extern __shared__ float team_sums[];  // [teams, C]
+  __syncthreads();
+  for_elements([&](int v, int i) {
+    if (team.holds(v)) team_sums[team.team * team.columns + team.column(v) + i] = sums.value[v][i];
+  });
+  __syncthreads();
+  float* out = partial + (static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * team.columns;
+  for (int c = threadIdx.x; c < team.columns; c += blockDim.x) {
+    float sum = 0;
+    for (int t = 0; t < team.teams; ++t) sum += team_sums[t * team.columns + c];
+    out[c] = sum;
+  }
+}
+
+struct RowLaunch {
+  int chunks = 1;  // CTAs a video
+  int threads = 0;
+  size_t shared_bytes = 0;  // for write_partial
+};
+RowLaunch row_launch(const RowShape& shape);
+
+// out [videos, C] = sum over the chunks of partial.
+void sum_partials(const float* partial, float* out, const RowShape& shape, CUstream_st* stream);
+
+}  // namespace moga::kernels

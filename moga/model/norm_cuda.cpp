@@ -1,0 +1,223 @@
+// See norm_cuda.h.
+#include "moga/model/norm_cuda.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/check.h"
+
+#ifdef MOGA_CUDA
+#include <c10/core/DeviceGuard.h>
+
+#include "moga/core/cuda_stream.h"
+#include "moga/kernels/adaptive_norm.h"
+#include "moga/kernels/column_sum.h"
+#include "moga/kernels/gated_residual.h"
+#include "moga/kernels/qk_norm.h"
+
+namespace moga {
+namespace {
+
+using kernels::Bfloat16;
+
+kernels::RowShape shape_of(const at::Tensor& x, const EqualVideos& span) {
+  return {span.videos, span.tokens, static_cast<int32_t>(x.size(1))};
+}
+
+const Bfloat16* rows(const at::Tensor& x, const EqualVideos& span) {
+  return reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>()) + span.begin * x.size(1);
+}
+
+Bfloat16* rows_to(at::Tensor& x, const EqualVideos& span) {
+  return reinterpret_cast<Bfloat16*>(x.mutable_data_ptr<at::BFloat16>()) + span.begin * x.size(1);
+}
+
+// Vectors [B, C] from the first video of the span on; numbers [N] from its first row on.
+const float* vectors(const at::Tensor& x, const EqualVideos& span) {
+  return x.const_data_ptr<float>() + span.first * x.size(1);
+}
+float* vectors_to(at::Tensor& x, const EqualVideos& span) {
+  return x.defined() ? x.mutable_data_ptr<float>() + span.first * x.size(1) : nullptr;
+}
+
+at::Tensor plain(const at::Tensor& vectors) { return vectors.to(at::kFloat).contiguous(); }
+
+at::Tensor scratch(const at::Tensor& x, const kernels::RowShape& shape, int64_t sums) {
+  return at::empty({sums * static_cast<int64_t>(kernels::partial_sums(shape))}, x.options().dtype(at::kFloat));
+}
+
+EqualVideos all_rows(const at::Tensor& x) { return {.first = 0, .videos = 1, .begin = 0, .tokens = x.size(0)}; }
+
+const float* angles(const at::Tensor& table) {
+  return table.defined() ? reinterpret_cast<const float*>(table.const_data_ptr<c10::complex<float>>()) : nullptr;
+}
+
+int32_t head_dim(const at::Tensor& table) { return table.defined() ? static_cast<int32_t>(2 * table.size(1)) : 8; }
+
+}  // namespace
+
+Normalised adaptive_norm_cuda(const at::Tensor& x, const at::Tensor& weight_, const at::Tensor& bias_,
+                              const Spans& spans, double eps) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor weight = plain(weight_), bias = plain(bias_);
+  const auto floats = x.options().dtype(at::kFloat);
+  Normalised result = {at::empty_like(x), at::empty({x.size(0)}, floats), at::empty({x.size(0)}, floats)};
+  for (const EqualVideos& span : spans)
+    kernels::adaptive_norm({.x = rows(x, span),
+                            .weight = vectors(weight, span),
+                            .bias = vectors(bias, span),
+                            .y = rows_to(result.y, span),
+                            .mean = result.mean.mutable_data_ptr<float>() + span.begin,
+                            .rstd = result.rstd.mutable_data_ptr<float>() + span.begin,
+                            .eps = static_cast<float>(eps),
+                            .shape = shape_of(x, span),
+                            .stream = current_cuda_stream(x.device())});
+  return result;
+}
+
+std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x,
+                                                      const at::Tensor& weight_, const Normalised& forward,
+                                                      const Spans& spans, bool with_vectors) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor weight = plain(weight_);
+  at::Tensor dx = at::empty_like(x), dweight, dbias;
+  if (with_vectors) dweight = at::empty_like(weight), dbias = at::empty_like(weight);
+  for (const EqualVideos& span : spans) {
+    const kernels::RowShape shape = shape_of(x, span);
+    at::Tensor partial = scratch(x, shape, 2);
+    kernels::adaptive_norm_backward({.dy = rows(dy, span),
+                                     .x = rows(x, span),
+                                     .weight = vectors(weight, span),
+                                     .mean = forward.mean.const_data_ptr<float>() + span.begin,
+                                     .rstd = forward.rstd.const_data_ptr<float>() + span.begin,
+                                     .dx = rows_to(dx, span),
+                                     .dweight = vectors_to(dweight, span),
+                                     .dbias = vectors_to(dbias, span),
+                                     .partial = partial.mutable_data_ptr<float>(),
+                                     .shape = shape,
+                                     .stream = current_cuda_stream(x.device())});
+  }
+  return {dx, dweight, dbias};
+}
+
+at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate_,
+                               const Spans& spans) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor gate = plain(gate_);
+  at::Tensor y = at::empty_like(x);
+  for (const EqualVideos& span : spans)
+    kernels::gated_residual({.x = rows(x, span),
+                             .branch = rows(branch, span),
+                             .gate = vectors(gate, span),
+                             .y = rows_to(y, span),
+                             .shape = shape_of(x, span),
+                             .stream = current_cuda_stream(x.device())});
+  return y;
+}
+
+std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor& dy, const at::Tensor& branch,
+                                                       const at::Tensor& gate_, const Spans& spans,
+                                                       bool with_vectors) {
+  const c10::DeviceGuard guard(dy.device());
+  const at::Tensor gate = plain(gate_);
+  at::Tensor dbranch = at::empty_like(branch), dgate;
+  if (with_vectors) dgate = at::empty_like(gate);
+  for (const EqualVideos& span : spans) {
+    const kernels::RowShape shape = shape_of(dy, span);
+    at::Tensor partial = scratch(dy, shape, 1);
+    kernels::gated_residual_backward({.dy = rows(dy, span),
+                                      .branch = rows(branch, span),
+                                      .gate = vectors(gate, span),
+                                      .dbranch = rows_to(dbranch, span),
+                                      .dgate = vectors_to(dgate, span),
+                                      .partial = partial.mutable_data_ptr<float>(),
+                                      .shape = shape,
+                                      .stream = current_cuda_stream(dy.device())});
+  }
+  return {dbranch, dgate};
+}
+
+at::Tensor qk_norm_cuda(const at::Tensor& x, const at::Tensor& weight_, const at::Tensor& table, double eps) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor weight = plain(weight_);
+  at::Tensor y = at::empty_like(x);
+  const EqualVideos span = all_rows(x);
+  kernels::qk_norm({.x = rows(x, span),
+                    .weight = weight.const_data_ptr<float>(),
+                    .table = angles(table),
+                    .y = rows_to(y, span),
+                    .head_dim = head_dim(table),
+                    .eps = static_cast<float>(eps),
+                    .shape = shape_of(x, span),
+                    .stream = current_cuda_stream(x.device())});
+  return y;
+}
+
+std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight_,
+                                                const at::Tensor& table, double eps) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor weight = plain(weight_);
+  const EqualVideos span = all_rows(x);
+  const kernels::RowShape shape = shape_of(x, span);
+  at::Tensor dx = at::empty_like(x), dweight = at::empty_like(weight), partial = scratch(x, shape, 1);
+  kernels::qk_norm_backward({.dy = rows(dy, span),
+                             .x = rows(x, span),
+                             .weight = weight.const_data_ptr<float>(),
+                             .table = angles(table),
+                             .dx = rows_to(dx, span),
+                             .dweight = dweight.mutable_data_ptr<float>(),
+                             .partial = partial.mutable_data_ptr<float>(),
+                             .head_dim = head_dim(table),
+                             .eps = static_cast<float>(eps),
+                             .shape = shape,
+                             .stream = current_cuda_stream(x.device())});
+  return {dx, dweight};
+}
+
+at::Tensor column_sum_cuda(const at::Tensor& x) {
+  const c10::DeviceGuard guard(x.device());
+  const EqualVideos span = all_rows(x);
+  const kernels::RowShape shape = shape_of(x, span);
+  at::Tensor out = at::empty({x.size(1)}, x.options().dtype(at::kFloat)), partial = scratch(x, shape, 1);
+  kernels::column_sum({.x = rows(x, span),
+                       .out = out.mutable_data_ptr<float>(),
+                       .partial = partial.mutable_data_ptr<float>(),
+                       .shape = shape,
+                       .stream = current_cuda_stream(x.device())});
+  return out;
+}
+
+}  // namespace moga
+
+#else
+
+namespace moga {
+namespace {
+
+[[noreturn]] void not_compiled() { fail("this program was built without its CUDA kernels (MOGA_CUDA)"); }
+
+}  // namespace
+
+Normalised adaptive_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&, double) {
+  not_compiled();
+}
+std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                                      const Normalised&, const Spans&, bool) {
+  not_compiled();
+}
+at::Tensor gated_residual_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&) {
+  not_compiled();
+}
+std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                                       const Spans&, bool) {
+  not_compiled();
+}
+at::Tensor qk_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, double) { not_compiled(); }
+std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                                const at::Tensor&, double) {
+  not_compiled();
+}
+at::Tensor column_sum_cuda(const at::Tensor&) { not_compiled(); }
+
+}  // namespace moga
+
+#endif

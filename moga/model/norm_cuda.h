@@ -1,0 +1,38 @@
+// The elementwise arithmetic of norm.h and the bias gradient of linear.h by our CUDA kernels (moga/kernels): the seam
+// between tensors and plain pointers. Each function allocates, fills in and launches, once a span of equal videos; the
+// callers have asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors float32.
+#pragma once
+
+#include <array>
+
+#include "moga/attention/row_kernels.h"
+#include "moga/model/norm.h"
+
+namespace moga {
+
+struct Normalised {
+  at::Tensor y;           // [N, C]
+  at::Tensor mean, rstd;  // [N] float32
+};
+Normalised adaptive_norm_cuda(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                              const Spans& spans, double eps);
+// Gradients of x, weight and bias; the latter two undefined unless `vectors`.
+std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x,
+                                                      const at::Tensor& weight, const Normalised& forward,
+                                                      const Spans& spans, bool vectors);
+
+at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate,
+                               const Spans& spans);
+// Gradients of branch and gate; the latter undefined unless `vectors`.
+std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor& dy, const at::Tensor& branch,
+                                                       const at::Tensor& gate, const Spans& spans, bool vectors);
+
+// x [N, C], weight [C], table complex64 [N, D/2] or undefined (no turn).
+at::Tensor qk_norm_cuda(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& table, double eps);
+std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                                                const at::Tensor& table, double eps);
+
+// x [N, C] → [C] float32
+at::Tensor column_sum_cuda(const at::Tensor& x);
+
+}  // namespace moga

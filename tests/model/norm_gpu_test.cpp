@@ -1,0 +1,91 @@
+// The fused kernels behind norm.h and linear.h, forward and backward, against float64: at most twice the error of plain
+// ATen operations in bfloat16 (the same functions on the CPU).
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "moga/core/device.h"
+#include "moga/model/linear.h"
+#include "moga/model/norm.h"
+#include "moga/model/rope.h"
+#include "tests/support/compare.h"
+#include "tests/support/gpu.h"
+
+namespace moga {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+using Operation = std::function<at::Tensor(const Tensors&)>;
+
+constexpr double kEps = 1e-6;
+// Two videos of one size and one of another: two spans, the second of fewer rows than a CTA has teams.
+const Layout kLayout = {{{7, 10, 13, {7}}, {7, 10, 13, {7}}, {1, 1, 3, {1}}}};
+
+// The operation's output and the gradients of all inputs under a fixed pull, on the CPU in float64. The first `rows`
+// inputs are given in `dtype`, the rest in float32 (float64 beside float64).
+Tensors run(const Operation& operation, const Tensors& inputs, size_t rows, c10::Device device, at::ScalarType dtype) {
+  Tensors leaves;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    leaves.push_back(inputs[i].to(device, i < rows ? dtype : wide(dtype), false, /*copy=*/true).requires_grad_());
+  const at::Tensor output = operation(leaves);
+  torch::manual_seed(7);
+  output.backward(at::randn(output.sizes(), at::kDouble).to(at::kBFloat16).to(device, output.scalar_type()));
+  Tensors results = {output.detach().cpu().to(at::kDouble)};
+  for (const at::Tensor& leaf : leaves) results.push_back(leaf.grad().cpu().to(at::kDouble));
+  return results;
+}
+
+void expect_as_good_as_plain(const Operation& operation, Tensors inputs, size_t rows) {
+  for (size_t i = 0; i < rows; ++i) inputs[i] = inputs[i].to(at::kBFloat16);
+  const Tensors fused = run(operation, inputs, rows, at::kCUDA, at::kBFloat16);
+  const Tensors plain = run(operation, inputs, rows, at::kCPU, at::kBFloat16);
+  const Tensors exact = run(operation, inputs, rows, at::kCPU, at::kDouble);
+  for (size_t i = 0; i < exact.size(); ++i)
+    EXPECT_TRUE(test::as_good_as(fused[i], plain[i], exact[i])) << "result " << i;
+}
+
+const int64_t kWidths[] = {64, 320, 1536, 5120};
+
+TEST(NormGpu, ScaledNorm) {
+  MOGA_NEEDS_GPU();
+  for (const int64_t width : kWidths)
+    expect_as_good_as_plain(
+        [](const Tensors& x) { return scaled_norm(x[0], x[1], x[2], kLayout.equal_videos(), kEps); },
+        {at::randn({kLayout.tokens(), width}) * 3 + 1, at::randn({3, width}) + 1, at::randn({3, width})}, 1);
+}
+
+TEST(NormGpu, GatedResidual) {
+  MOGA_NEEDS_GPU();
+  for (const int64_t width : kWidths)
+    expect_as_good_as_plain(
+        [](const Tensors& x) { return gated_residual(x[0], x[1], x[2], kLayout.equal_videos()); },
+        {at::randn({kLayout.tokens(), width}), at::randn({kLayout.tokens(), width}), at::randn({3, width})}, 2);
+}
+
+void expect_qk_norm(int64_t heads, int64_t head_dim, bool turned) {
+  QkNorm norm(heads * head_dim, kEps);
+  const auto operation = [&](const Tensors& x) {
+    norm->weight = x[1];
+    const at::Tensor table =
+        turned ? rotary_table(kLayout, head_dim, x[0].device(), wide(x[0].scalar_type())) : at::Tensor();
+    return norm(x[0], table, heads);
+  };
+  const int64_t width = heads * head_dim;
+  expect_as_good_as_plain(operation, {at::randn({kLayout.tokens(), width}) * 2, at::randn({width}) + 1}, 1);
+}
+
+TEST(NormGpu, QkNormAndTurn) {
+  MOGA_NEEDS_GPU();
+  for (const bool turned : {true, false})
+    for (const auto& [heads, head_dim] : {std::pair{5, 64}, {12, 128}, {40, 128}, {2, 24}})
+      expect_qk_norm(heads, head_dim, turned);
+}
+
+TEST(NormGpu, LinearsBiasGradient) {
+  MOGA_NEEDS_GPU();
+  for (const int64_t width : {64, 896, 8960})
+    expect_as_good_as_plain([](const Tensors& x) { return linear(x[0], x[1], x[2]); },
+                            {at::randn({70001, 32}), at::randn({width, 32}) / 8, at::randn({width})}, 1);
+}
+
+}  // namespace
+}  // namespace moga

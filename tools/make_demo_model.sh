@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes models/demo and its table: VAE (unless models/demo/vae is there) and the refinement of its decoder, tokenizer, latent
 # shards, MoGA and its three ablations trained alike, the demo model, the evaluation of all five on held-out stories. A stage
-# whose result is there is skipped, so a run that was cut short goes on. Meant for one GPU of 80 GB (the four trainings run side by side: alone they leave it half idle).
+# whose result is there is skipped, so a run that was cut short goes on. Meant for one GPU of 80 GB (the four trainings run
+# side by side: alone they leave it half idle).
 #   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -11,6 +11,7 @@
 #include <limits>
 #include <numeric>
 
+#include "moga/attention/group_order.h"
 #include "moga/core/check.h"
 
 namespace moga {
@@ -53,19 +54,6 @@ void invert(Rows& rows, const std::vector<int64_t>& index, c10::Device device) {
 Grouping same_rows(const std::vector<int64_t>& lengths, c10::Device device) {
   const Rows rows = make_rows(lengths, {}, device);
   return {rows, rows};
-}
-
-// b·M + group, in the narrowest type that holds it: the radix sort behind at::sort takes a pass a byte.
-at::Tensor group_numbers(const Layout& layout, const at::Tensor& group, int64_t groups) {
-  const int64_t total = groups * static_cast<int64_t>(layout.videos.size());
-  const auto dtype = total < std::numeric_limits<int16_t>::max() ? at::kShort : at::kInt;
-  at::Tensor numbers = group.to(dtype, /*non_blocking=*/false, /*copy=*/true);  // [N]
-  for (const EqualVideos& run : layout.equal_videos()) {
-    if (run.first + run.videos == 1) continue;
-    const at::Tensor first = at::arange(run.first, run.first + run.videos, numbers.options()).mul_(groups);
-    numbers.narrow(0, run.begin, run.videos * run.tokens).view({run.videos, run.tokens}).add_(first.unsqueeze(1));
-  }
-  return numbers;
 }
 
 }  // namespace
@@ -125,11 +113,10 @@ Grouping routed_groups(const Layout& layout, const at::Tensor& group, int64_t gr
   check(group.dim() == 1 && group.size(0) == tokens, "routing has shape ", group.sizes(), ", expected [", tokens, "]");
   check(groups > 0 && tokens <= std::numeric_limits<int32_t>::max(), "cannot route ", tokens, " tokens to ", groups,
         " groups");
-  const auto [sorted, index] = at::sort(group_numbers(layout, group, groups), /*stable=*/true, 0, /*descending=*/false);
-  const int64_t total = groups * static_cast<int64_t>(layout.videos.size());
+  const GroupOrder order = order_by_group(layout, group, groups);
   Rows rows;
-  rows.index = index;
-  rows.offsets = at::searchsorted(sorted, at::arange(total + 1, sorted.options()), /*out_int32=*/true);
+  rows.index = order.index;
+  rows.offsets = order.offsets;
   rows.count = tokens;
   for (const VideoShape& video : layout.videos) rows.longest = std::max(rows.longest, video.tokens());
   return {rows, rows};

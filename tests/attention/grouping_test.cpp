@@ -1,3 +1,4 @@
+// Layouts of packed videos and the groups made from them, on the host and on the device.
 #include "moga/attention/grouping.h"
 
 #include <torch/types.h>
@@ -5,6 +6,7 @@
 #include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "tests/support/compare.h"
+#include "tests/support/gpu.h"
 
 namespace moga::test {
 namespace {
@@ -85,6 +87,23 @@ TEST(RoutedGroups, HoldManyGroupsAndVideos) {
 
 TEST(RoutedGroups, TakeOnlyARoutingOfTheLayout) {
   EXPECT_THROW(routed_groups(kLayout, at::zeros({17}, at::kLong), 3), Error);
+}
+
+TEST(RoutedGroupsGpu, AreThoseOfTheCpu) {
+  MOGA_NEEDS_GPU();
+  const std::vector<VideoShape> many(40, VideoShape{1, 1, 30, {}});
+  for (const auto& [videos, groups] : {std::pair{std::vector<VideoShape>{{120, 30, 52, {}}}, int64_t{5}},
+                                       {{{2, 5, 7, {}}, {2, 5, 7, {}}, {3, 4, 4, {}}}, 20},
+                                       {many, 25},       // 1,000 in all: the most the kernel counts is 1,024
+                                       {many, 1000}}) {  // 40,000 in all
+    const Layout layout{videos};
+    const at::Tensor group = at::randint(0, groups, {layout.tokens()}, random_stream(1, "group"), at::kLong);
+    const Rows cpu = routed_groups(layout, group, groups).query,
+               gpu = routed_groups(layout, group.cuda(), groups).query;
+    EXPECT_TRUE(at::equal(gpu.index.cpu(), cpu.index)) << groups;
+    EXPECT_TRUE(at::equal(gpu.offsets.cpu(), cpu.offsets)) << groups;
+    EXPECT_EQ(gpu.longest, cpu.longest);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,23 @@
+// The row order of a routing, made where the routing lives:
+//
+//   token n of video b  →  number b·M + g(n);  index = stable sort of the numbers, offsets = where each number begins
+//
+// On CUDA up to kMaxSortGroups numbers are counted by our kernel (kernels/group_sort.h); elsewhere ATen's sort is used.
+// Neither waits for the device.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "moga/attention/layout.h"
+
+namespace moga {
+
+struct GroupOrder {
+  at::Tensor index;    // [N] int64: tokens of group 0 in ascending order, of group 1, …
+  at::Tensor offsets;  // [B·M + 1] int32
+};
+
+// group [N] int64 in [0, groups), which is trusted. The layout's videos have N tokens together, fewer than 2³¹.
+GroupOrder order_by_group(const Layout& layout, const at::Tensor& group, int64_t groups);
+
+}  // namespace moga

@@ -1,0 +1,133 @@
+// Lloyd's iterations with a balanced assignment. The offsets λ solve the dual of optimal transport from rows to groups,
+//
+//   min_λ Σ_x max_i (s_i(x) + λ_i) - n/M Σ_i λ_i,
+//
+// by Sinkhorn's steps under a falling temperature ε: λ_i -= ε log(M · mean_x softmax_i((s + λ)/ε)).
+#include "moga/attention/router_fit.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <limits>
+
+#include "moga/core/check.h"
+#include "moga/core/random.h"
+
+namespace moga {
+namespace {
+
+struct Clusters {
+  at::Tensor centres;                                       // [M, C]
+  double score = -std::numeric_limits<double>::infinity();  // mean over the rows of the score in their own group
+};
+
+// P x = x - (x Bᵀ) B, B [r, C] an orthonormal basis of what the sets' means differ by.
+at::Tensor without_set_means(const at::Tensor& x, int64_t sets) {
+  if (sets < 2) return x;
+  const at::Tensor means = x.unflatten(0, {sets, -1}).mean(1);  // [sets, C]
+  const auto [u, size, basis] = at::linalg_svd(means - means.mean(0), /*full_matrices=*/false);
+  const at::Tensor kept = basis * (size > 1e-5 * size.max()).unsqueeze(1);
+  return x - x.matmul(kept.t()).matmul(kept);
+}
+
+at::Tensor unit(const at::Tensor& x) { return x / x.norm(2, {-1}, /*keepdim=*/true).clamp_min(1e-12); }
+
+// [n, C] × [M, C] → [n, M]
+at::Tensor scores_of(const at::Tensor& x, const at::Tensor& centres, bool spherical) {
+  const at::Tensor product = x.matmul(centres.t());
+  return spherical ? product : 2 * product - centres.square().sum(1);
+}
+
+// k-means++: each centre is a row, drawn in proportion to its squared distance from the centres before it.
+at::Tensor first_centres(const at::Tensor& x, int64_t groups, at::Generator random) {
+  at::Tensor distance = at::ones({x.size(0)}, x.options());
+  std::vector<at::Tensor> centres;
+  for (int64_t i = 0; i < groups; ++i) {
+    const at::Tensor chance = distance.cpu().clamp_min(1e-12);
+    const at::Tensor row = at::multinomial(chance, 1, /*replacement=*/false, random).to(x.device());
+    centres.push_back(x.index_select(0, row));
+    const at::Tensor squared = (x - centres.back()).square().sum(1);
+    distance = i == 0 ? squared : at::minimum(distance, squared);
+  }
+  return at::cat(centres);
+}
+
+Clusters cluster(const at::Tensor& x, int64_t groups, const RouterFitConfig& config, int64_t restart) {
+  const bool spherical = config.metric == "spherical";
+  Clusters clusters{first_centres(x, groups, random_stream(config.seed, "router fit", restart))};
+  at::Tensor before;  // the groups of the iteration before
+  for (int64_t i = 0; i < config.iterations; ++i) {
+    const at::Tensor scores = scores_of(x, clusters.centres, spherical);
+    const at::Tensor group = (scores + balance_offsets(scores)).argmax(1);
+    if (before.defined() && at::equal(group, before)) break;
+    before = group;
+    const at::Tensor member = group.unsqueeze(1).eq(at::arange(groups, group.options())).to(x.dtype());  // [n, M]
+    const at::Tensor count = member.sum(0).unsqueeze(1);
+    const at::Tensor mean = member.t().matmul(x) / count.clamp_min(1);
+    clusters.score = scores.gather(1, group.unsqueeze(1)).mean().item<double>();
+    clusters.centres = at::where(count > 0, spherical ? unit(mean) : mean, clusters.centres);
+  }
+  return clusters;
+}
+
+// τ with mean max softmax(τ r) = confidence, which rises with τ; rows that all look alike have no such τ and get 1.
+double gate_scale(const at::Tensor& logits, double confidence) {
+  const double deviation = logits.std().item<double>();
+  if (logits.size(1) == 1 || !(deviation > 0)) return 1.0;
+  double low = 1e-4 / deviation, high = 1e4 / deviation;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = std::sqrt(low * high);
+    const double mean = at::softmax(logits * middle, 1).amax(1).mean().item<double>();
+    (mean < confidence ? low : high) = middle;
+  }
+  return std::sqrt(low * high);
+}
+
+}  // namespace
+
+void RouterFitConfig::validate() const {
+  check(metric == "spherical" || metric == "euclidean", "metric '", metric, "' is not one of spherical, euclidean");
+  check(confidence > 0 && confidence < 1, "confidence = ", confidence, ", expected a number between 0 and 1");
+  check(iterations >= 1, "iterations = ", iterations, ", expected 1 or more");
+  check(restarts >= 1, "restarts = ", restarts, ", expected 1 or more");
+}
+
+at::Tensor balance_offsets(const at::Tensor& scores) {
+  constexpr int kLevels = 12, kRounds = 5;
+  const int64_t groups = scores.size(1);
+  const at::Tensor spread = (scores - scores.mean(1, /*keepdim=*/true)).std(/*unbiased=*/false).clamp_min(1e-30);
+  at::Tensor offsets = at::zeros({groups}, scores.options());
+  for (int level = 0; level < kLevels; ++level) {
+    const at::Tensor temperature = spread * std::pow(0.5, level);
+    for (int round = 0; round < kRounds; ++round) {
+      const at::Tensor share = at::softmax((scores + offsets) / temperature, 1).mean(0).clamp_min(1e-30);
+      offsets = offsets - temperature * (share * static_cast<double>(groups)).log();
+    }
+  }
+  return offsets - offsets.mean();
+}
+
+RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, const RouterFitConfig& config) {
+  config.validate();
+  check(x.dim() == 2 && sets > 0 && x.size(0) % sets == 0, "router fit: x is ", x.sizes(), ", expected rows of ", sets,
+        " sets of one size");
+  check(groups > 0 && x.size(0) >= groups, "router fit: ", x.size(0), " rows for ", groups, " groups");
+  const at::NoGradGuard no_grad;
+  const bool spherical = config.metric == "spherical";
+  const at::Tensor mean = x.to(at::kFloat).mean(0);  // [C]
+  const at::Tensor centred = without_set_means(x.to(at::kFloat) - mean, sets);
+  Clusters best;
+  for (int64_t i = 0; i < config.restarts; ++i) {
+    const Clusters found = cluster(spherical ? unit(centred) : centred, groups, config, i);
+    if (found.score > best.score || !best.centres.defined()) best = found;
+  }
+  const at::Tensor scores = scores_of(centred, best.centres, spherical);
+  const at::Tensor offsets = balance_offsets(scores);
+  const double scale = gate_scale(scores + offsets, config.confidence);
+  // Centres lie where P leads, so W = P W; but rows of W are exact only up to rounding, as x - mean is.
+  const at::Tensor weight = best.centres * (spherical ? scale : 2 * scale);
+  const at::Tensor constant = spherical ? offsets : offsets - best.centres.square().sum(1);
+  return {weight, constant * scale - weight.matmul(mean)};
+}
+
+}  // namespace moga

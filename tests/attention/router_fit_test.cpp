@@ -1,0 +1,93 @@
+// Routers from balanced k-means: they find clusters, balance what is not balanced, in every set of rows, and their gate
+// has the mean that was asked for.
+#include "moga/attention/router_fit.h"
+
+#include <torch/types.h>
+
+#include "moga/attention/router.h"
+#include "moga/core/check.h"
+#include "moga/core/random.h"
+#include "tests/support/compare.h"
+
+namespace moga::test {
+namespace {
+
+constexpr int64_t kWidth = 24;
+
+at::Tensor random(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, random_stream(seed, "router_fit_test"));
+}
+
+// Rows around `centres` [M, C], row n around centre n mod M.
+at::Tensor clustered(const at::Tensor& centres, int64_t rows, double noise, uint64_t seed) {
+  const at::Tensor group = at::arange(rows, at::kLong).remainder(centres.size(0));
+  return centres.index_select(0, group) + noise * random({rows, centres.size(1)}, seed);
+}
+
+Routing route(const RouterWeights& weights, const at::Tensor& x) {
+  Router router(x.size(1), weights.weight.size(0));
+  router->weight = weights.weight;
+  router->bias = weights.bias;
+  return router->forward(x, {{{x.size(0), 1, 1, {}}}});
+}
+
+// Rows a group, of all rows: [M]
+at::Tensor shares(const RouterWeights& weights, const at::Tensor& x) {
+  return route(weights, x).grouping.query.offsets.diff().to(at::kDouble) / x.size(0);
+}
+
+TEST(RouterFit, FindsTheClusters) {
+  for (const std::string metric : {"spherical", "euclidean"}) {
+    const at::Tensor x = clustered(3 * random({4, kWidth}, 1), 400, 0.3, 2) + 1.0;
+    const at::Tensor group = route(fit_router(x, 1, 4, {.metric = metric}), x).group.view({100, 4});
+    EXPECT_TRUE(at::equal(group, group[0].expand_as(group))) << metric;  // a cluster is a group
+    EXPECT_EQ(std::get<0>(at::_unique(group[0])).numel(), 4) << metric;
+  }
+}
+
+TEST(RouterFit, BalancesWhatIsNot) {
+  // Nine of ten rows in one cluster.
+  const at::Tensor centres = 2 * random({2, kWidth}, 3);
+  const at::Tensor x = at::cat({clustered(centres.slice(0, 0, 1), 900, 1.0, 4), clustered(centres, 100, 1.0, 5)});
+  for (const std::string metric : {"spherical", "euclidean"}) {
+    const at::Tensor share = shares(fit_router(x, 1, 5, {.metric = metric}), x);
+    EXPECT_LT((share - 0.2).abs().max().item<double>(), 0.02) << metric << share;
+  }
+}
+
+TEST(RouterFit, BalancesEverySet) {
+  // Two timesteps that differ far more than the tokens of one.
+  const at::Tensor tokens = clustered(random({3, kWidth}, 6), 1500, 0.5, 7), shift = 10 * random({kWidth}, 8);
+  const at::Tensor x = at::cat({tokens, tokens + shift});
+  const RouterWeights weights = fit_router(x, 2, 3, {});
+  for (const at::Tensor& set : {tokens, at::Tensor(tokens + shift)})
+    EXPECT_LT((shares(weights, set) - 1.0 / 3).abs().max().item<double>(), 0.03);
+}
+
+TEST(RouterFit, TheGateHasTheMeanAskedFor) {
+  const at::Tensor x = random({600, kWidth}, 9);
+  for (const double confidence : {0.5, 0.9})
+    for (const std::string metric : {"spherical", "euclidean"}) {
+      const Routing routing = route(fit_router(x, 1, 5, {.metric = metric, .confidence = confidence}), x);
+      EXPECT_NEAR(routing.gate.mean().item<double>(), confidence, 1e-3) << metric;
+    }
+}
+
+TEST(RouterFit, IsGivenByItsSeedAndTakesOneGroup) {
+  const at::Tensor x = random({200, kWidth}, 10).to(at::kBFloat16);
+  EXPECT_TRUE(at::equal(fit_router(x, 2, 3, {.seed = 1}).weight, fit_router(x, 2, 3, {.seed = 1}).weight));
+  EXPECT_TRUE(fit_router(x, 1, 1, {}).weight.isfinite().all().item<bool>());
+  const at::Tensor alike = at::ones({50, kWidth});
+  EXPECT_TRUE(fit_router(alike, 1, 3, {}).bias.isfinite().all().item<bool>());
+}
+
+TEST(RouterFit, SaysWhatDoesNotFit) {
+  const at::Tensor x = random({10, kWidth}, 11);
+  EXPECT_THROW(fit_router(x, 3, 2, {}), Error);
+  EXPECT_THROW(fit_router(x, 1, 11, {}), Error);
+  EXPECT_THROW(fit_router(x, 1, 2, {.metric = "cosine"}), Error);
+  EXPECT_THROW(fit_router(x, 1, 2, {.confidence = 1.0}), Error);
+}
+
+}  // namespace
+}  // namespace moga::test

@@ -76,13 +76,13 @@ void check_rows(const Rows& rows, int64_t available, const at::Tensor& q, const 
 
 const Backend* find_backend(const at::Tensor& q, const std::string& name) {
   if (name == "reference") return nullptr;
-  for (const Backend* backend : {&kCpuBackend, &kFlashBackend}) {
+  for (const Backend* backend : {&kCpuBackend, &kSm90Backend, &kFlashBackend}) {
     if (name != backend->name) continue;
     check(backend->can_serve(q), "attention backend ", name, " serves ", backend->serves, "; q is ",
           dtype_name(q.scalar_type()), " on ", q.device(), " with head size ", q.size(-1));
     return backend;
   }
-  fail("attention backend '", name, "' is not one of auto, reference, cpu, flash");
+  fail("attention backend '", name, "' is not one of auto, reference, cpu, sm90, flash");
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 double attention_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }
 
 std::string default_backend(const at::Tensor& q) {
-  for (const Backend* backend : {&kCpuBackend, &kFlashBackend})
+  for (const Backend* backend : {&kCpuBackend, &kSm90Backend, &kFlashBackend})
     if (backend->can_serve(q)) return backend->name;
   return "reference";
 }

@@ -32,6 +32,7 @@ struct Backend {
 };
 
 extern const Backend kCpuBackend;
+extern const Backend kSm90Backend;
 extern const Backend kFlashBackend;
 
 // The oracle: differentiable plain operations, lse included, any dtype and device. Reads offsets on the host.

@@ -25,8 +25,8 @@ void VisualAttentionConfig::validate() const {
       "with combine lse a gate weighs routed keys against those of windows and frames; without either, use gate none");
   check(balance == "switch" || balance == "paper", "balance '", balance, "' is not one of switch, paper");
   check(balance_weight >= 0, "balance_weight = ", balance_weight, ", expected 0 or more");
-  check(backend == "auto" || backend == "reference" || backend == "cpu" || backend == "flash", "attention backend '",
-        backend, "' is not one of auto, reference, cpu, flash");
+  check(backend == "auto" || backend == "reference" || backend == "cpu" || backend == "sm90" || backend == "flash",
+        "attention backend '", backend, "' is not one of auto, reference, cpu, sm90, flash");
   for (const int64_t layer : full_layers)
     check(layer >= 0 && std::ranges::count(full_layers, layer) == 1, "full_layers has ", layer,
           ", expected different numbers from 0");

@@ -1,4 +1,4 @@
-// The flash backend on a GPU against the float64 reference, and that neither routing nor attention waits for the
+// The flash and sm90 backends on a GPU against the float64 reference, and that neither routing nor attention waits for the
 // device: a stream that is being captured refuses every synchronisation.
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -17,11 +17,20 @@ namespace {
 
 const at::Device kGpu(at::kCUDA, 0);
 
-void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t size) {
+void expect_served(const Case& at, const char* backend, at::ScalarType dtype, int64_t heads, int64_t size) {
   SCOPED_TRACE(at.name);
-  expect_as_good_as(run_attention(at, "flash", dtype, heads, size, kGpu),
+  expect_as_good_as(run_attention(at, backend, dtype, heads, size, kGpu),
                     run_attention(at, "reference", dtype, heads, size, kGpu),
                     run_attention(at, "reference", at::kDouble, heads, size, kGpu), 2.0, 1e-4);
+}
+
+void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t size) {
+  expect_served(at, "flash", dtype, heads, size);
+}
+
+// Compiled in, and the GPU is a Hopper.
+bool has_sm90() {
+  return default_backend(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))) == "sm90";
 }
 
 // A function of the CUDA runtime by name: tests link neither libcudart nor libc10_cuda.
@@ -81,10 +90,29 @@ TEST(AttendGpu, FlashServesMoreThan65535KeysOfOneGroup) {
   expect_flash({"queries", 70000, 70, {key, query}}, at::kBFloat16, 2, 64);
 }
 
+TEST(AttendGpu, Sm90IsAsGoodAsPlainOperations) {
+  MOGA_NEEDS_GPU();
+  if (!has_sm90()) GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
+  for (const Case& at : attention_cases())
+    for (const int64_t size : {64, 128}) expect_served(at, "sm90", at::kBFloat16, at.queries > 1000 ? 1 : 3, size);
+}
+
+TEST(AttendGpu, Sm90ServesRowsOfWiderTensors) {
+  MOGA_NEEDS_GPU();
+  if (!has_sm90()) GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
+  const at::Tensor qkv = at::randn({300, 3, 2, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16));
+  const at::Tensor q = qkv.select(1, 0), k = qkv.select(1, 1), v = qkv.select(1, 2);
+  const Rows rows = make_rows({100, 200}, {}, kGpu);
+  const Attended strided = attend(q, k, v, {rows, rows}, "sm90");
+  const Attended dense = attend(q.contiguous(), k.contiguous(), v.contiguous(), {rows, rows}, "sm90");
+  EXPECT_TRUE(at::equal(strided.output, dense.output));
+  EXPECT_TRUE(at::equal(strided.lse, dense.lse));
+}
+
 TEST(AttendGpu, ReferenceServesFloat32) {
   MOGA_NEEDS_GPU();
   EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, kGpu)), "reference");
-  EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))), "flash");
+  EXPECT_EQ(default_backend(at::zeros({1, 1, 40}, at::TensorOptions(kGpu).dtype(at::kBFloat16))), "flash");
   for (const Case& at : attention_cases()) {
     if (at.queries > 1000) continue;
     const Results a = run_attention(at, "auto", at::kFloat, 2, 32, kGpu);

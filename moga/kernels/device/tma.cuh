@@ -1,0 +1,52 @@
+// The bulk tensor copy engine: a rectangle of a tensor, described by a CUtensorMap, into shared memory.
+//
+// Rows beyond the tensor's end arrive as zeros and count as delivered bytes.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+
+#include "moga/kernels/device/barrier.cuh"
+
+namespace moga::kernels {
+
+__device__ __forceinline__ void prefetch_map(const CUtensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
+
+// Box at coordinates (column, row, slab, head) → shared memory; completes on `full`.
+__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int column, int row, int slab,
+                                         int head) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], "
+      "[%2];" ::"r"(shared_address(to)),
+      "l"(&map), "r"(shared_address(full)), "r"(column), "r"(row), "r"(slab), "r"(head)
+      : "memory");
+}
+
+// `bytes` contiguous bytes, both ends 16-byte aligned → shared memory; completes on `full`.
+__device__ __forceinline__ void load_bytes(void* to, const void* from, uint32_t bytes, Barrier* full) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   shared_address(to)),
+               "l"(from), "r"(bytes), "r"(shared_address(full))
+               : "memory");
+}
+
+// Adds `bytes` of floats in shared memory to floats in global memory, and returns when they have been read. The adds
+// of several CTAs happen in any order.
+__device__ __forceinline__ void add_floats(float* to, const void* from, uint32_t bytes) {
+  asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to),
+               "r"(shared_address(from)), "r"(bytes)
+               : "memory");
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
+// Waits until this thread's additions have arrived.
+__device__ __forceinline__ void finish_adds() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
+// Makes this thread's ordinary writes to shared memory visible to the copy engine and the matrix units.
+__device__ __forceinline__ void publish_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+}  // namespace moga::kernels

@@ -1,0 +1,121 @@
+// Warpgroup matrix products of Hopper: D[64, N] (+)= A[64, 16] B[16, N], bf16 in, float32 accumulators in registers.
+//
+//   accumulator d[4j + 2r + c] of a thread: row 16·warp + lane/4 + 8r, column 8j + 2·(lane % 4) + c
+//   A in registers, one k-step: a[2h + r] holds columns 8h + 2·(lane % 4) + {0, 1} of row 16·warp + lane/4 + 8r,
+//   so that accumulators packed pairwise to bf16 are, in order, the A operand of the next product
+//
+// Operands in shared memory are slabs of 64 columns: rows of 128 bytes under the 128-byte swizzle, as the copy engine
+// writes them; slabs begin at multiples of 1,024 bytes. Products are asynchronous: registers they read or write may not
+// be touched between product_fence … product_commit and the product_wait that covers them.
+#pragma once
+
+#include <cstdint>
+
+namespace moga::kernels {
+
+__device__ __forceinline__ void product_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+
+__device__ __forceinline__ void product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+// Waits until at most kPending committed batches are under way.
+template <int kPending>
+__device__ __forceinline__ void product_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
+
+// Keeps the compiler from moving arithmetic on registers of a product across the wait before it.
+template <int kCount>
+__device__ __forceinline__ void pin(float (&values)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(values[i])::"memory");
+}
+
+inline constexpr int kRowBytes = 128;           // a row of a slab
+inline constexpr int kRowsOf8 = 8 * kRowBytes;  // the swizzle's period
+inline constexpr int kSlabColumns = 64;
+
+// An operand in shared memory: its descriptor, with address, leading and stride offsets in units of 16 bytes.
+using Operand = uint64_t;
+inline constexpr Operand kSwizzle128 = Operand{1} << 62;
+inline constexpr Operand kStrideOf8Rows = Operand{kRowsOf8 / 16} << 32;
+
+// In a cluster the upper bits of a shared address are the CTA's rank.
+__device__ __forceinline__ uint32_t operand_address(uint32_t address) { return (address & 0x3ffff) / 16; }
+
+// Operand whose contiguous dimension is the summed one: k-step s of a slab is at + 2s.
+__device__ __forceinline__ Operand summed_contiguous(uint32_t address) {
+  return kSwizzle128 | kStrideOf8Rows | (1u << 16 | operand_address(address));
+}
+
+// Operand whose summed dimension is the slab's rows ("transposed"): k-step s is at + 128s; more than 64 columns go on
+// in the next slab, `slab_bytes` further.
+__device__ __forceinline__ Operand summed_strided(uint32_t address, uint32_t slab_bytes) {
+  return kSwizzle128 | kStrideOf8Rows | (slab_bytes / 16 << 16 | operand_address(address));
+}
+
+// A k-step of a product. ss: A and B in shared memory, rs: A in registers; kStridedA, kStridedB: summed_strided
+// operands; accumulate = 0 overwrites d.
+template <int kN>
+struct Product;
+
+#define MOGA_10_NAMES(t) "%" #t "0,%" #t "1,%" #t "2,%" #t "3,%" #t "4,%" #t "5,%" #t "6,%" #t "7,%" #t "8,%" #t "9"
+#define MOGA_10_FLOATS(t)                                                                                  \
+  "+f"(d[t##0]), "+f"(d[t##1]), "+f"(d[t##2]), "+f"(d[t##3]), "+f"(d[t##4]), "+f"(d[t##5]), "+f"(d[t##6]), \
+      "+f"(d[t##7]), "+f"(d[t##8]), "+f"(d[t##9])
+#define MOGA_2_FLOATS(i, j) "+f"(d[i]), "+f"(d[j])
+
+#define MOGA_32_NAMES MOGA_10_NAMES() "," MOGA_10_NAMES(1) "," MOGA_10_NAMES(2) ",%30,%31"
+#define MOGA_32_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_2_FLOATS(30, 31)
+#define MOGA_40_NAMES MOGA_10_NAMES() "," MOGA_10_NAMES(1) "," MOGA_10_NAMES(2) "," MOGA_10_NAMES(3)
+#define MOGA_40_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_10_FLOATS(3)
+#define MOGA_48_NAMES MOGA_40_NAMES ",%40,%41,%42,%43,%44,%45,%46,%47"
+#define MOGA_48_FLOATS \
+  MOGA_40_FLOATS, MOGA_2_FLOATS(40, 41), MOGA_2_FLOATS(42, 43), MOGA_2_FLOATS(44, 45), MOGA_2_FLOATS(46, 47)
+#define MOGA_60_NAMES MOGA_40_NAMES "," MOGA_10_NAMES(4) "," MOGA_10_NAMES(5)
+#define MOGA_60_FLOATS MOGA_40_FLOATS, MOGA_10_FLOATS(4), MOGA_10_FLOATS(5)
+#define MOGA_64_NAMES MOGA_60_NAMES ",%60,%61,%62,%63"
+#define MOGA_64_FLOATS MOGA_60_FLOATS, MOGA_2_FLOATS(60, 61), MOGA_2_FLOATS(62, 63)
+#define MOGA_80_NAMES MOGA_60_NAMES "," MOGA_10_NAMES(6) "," MOGA_10_NAMES(7)
+#define MOGA_80_FLOATS MOGA_60_FLOATS, MOGA_10_FLOATS(6), MOGA_10_FLOATS(7)
+#define MOGA_88_NAMES MOGA_80_NAMES ",%80,%81,%82,%83,%84,%85,%86,%87"
+#define MOGA_88_FLOATS \
+  MOGA_80_FLOATS, MOGA_2_FLOATS(80, 81), MOGA_2_FLOATS(82, 83), MOGA_2_FLOATS(84, 85), MOGA_2_FLOATS(86, 87)
+#define MOGA_96_NAMES MOGA_80_NAMES "," MOGA_10_NAMES(8) ",%90,%91,%92,%93,%94,%95"
+#define MOGA_96_FLOATS \
+  MOGA_80_FLOATS, MOGA_10_FLOATS(8), MOGA_2_FLOATS(90, 91), MOGA_2_FLOATS(92, 93), MOGA_2_FLOATS(94, 95)
+
+// p0 … p6: the operands behind the accumulators.
+#define MOGA_PRODUCT(n, count, p0, p1, p2, p3, p4, p5, p6)                                                       \
+  template <>                                                                                                    \
+  struct Product<n> {                                                                                            \
+    template <int kStridedA, int kStridedB>                                                                      \
+    static __device__ __forceinline__ void ss(float (&d)[count], Operand a, Operand b, int accumulate) {         \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " p2                                                        \
+                   ", 0;\n"                                                                                      \
+                   "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" MOGA_##count##_NAMES             \
+                   "}, " p0 ", " p1 ", p, 1, 1, " p3 ", " p4 ";\n}"                                              \
+                   : MOGA_##count##_FLOATS                                                                       \
+                   : "l"(a), "l"(b), "r"(accumulate), "n"(kStridedA), "n"(kStridedB));                           \
+    }                                                                                                            \
+    template <int kStridedB>                                                                                     \
+    static __device__ __forceinline__ void rs(float (&d)[count], const uint32_t* a, Operand b, int accumulate) { \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " p5                                                        \
+                   ", 0;\n"                                                                                      \
+                   "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" MOGA_##count##_NAMES             \
+                   "}, {" p0 ", " p1 ", " p2 ", " p3 "}, " p4 ", p, 1, 1, " p6 ";\n}"                            \
+                   : MOGA_##count##_FLOATS                                                                       \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate), "n"(kStridedB));       \
+    }                                                                                                            \
+  };
+
+MOGA_PRODUCT(64, 32, "%32", "%33", "%34", "%35", "%36", "%37", "%38")
+MOGA_PRODUCT(80, 40, "%40", "%41", "%42", "%43", "%44", "%45", "%46")
+MOGA_PRODUCT(96, 48, "%48", "%49", "%50", "%51", "%52", "%53", "%54")
+MOGA_PRODUCT(128, 64, "%64", "%65", "%66", "%67", "%68", "%69", "%70")
+MOGA_PRODUCT(160, 80, "%80", "%81", "%82", "%83", "%84", "%85", "%86")
+MOGA_PRODUCT(176, 88, "%88", "%89", "%90", "%91", "%92", "%93", "%94")
+MOGA_PRODUCT(192, 96, "%96", "%97", "%98", "%99", "%100", "%101", "%102")
+
+#undef MOGA_PRODUCT
+
+}  // namespace moga::kernels

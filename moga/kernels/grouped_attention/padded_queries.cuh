@@ -1,0 +1,52 @@
+// Where the backward keeps what it needs of queries: for each head and tile of queries the lse and delta, and the
+// float32 sums of dQ. Tiles begin with each group, so a tile never reaches into the next group:
+//
+//   first tile of group g = q_offsets[g] / tile_rows + g,   tiles ≤ nq / tile_rows + G
+//
+// The dQ of a tile is two blocks of 64 rows (BackwardConfig), each in the order of product accumulators: 16 bytes of
+// thread t at ((i · 128) + t) · 16, so that consumers write and the copy engine adds without a conflict or a gap.
+#pragma once
+
+#include <cstdint>
+
+namespace moga::kernels {
+
+struct PaddedQueries {
+  float* dq_sums;    // [H, tiles, tile_rows · D]
+  float* lse_delta;  // [H, tiles, 2, tile_rows]
+  int32_t tiles;
+  int32_t tile_rows;
+  int32_t heads, head_size;
+
+  __host__ __device__ int32_t first_tile(int32_t group, int32_t first_row) const {
+    return first_row / tile_rows + group;
+  }
+  __device__ int64_t place(int32_t head, int32_t tile) const { return static_cast<int64_t>(head) * tiles + tile; }
+
+  __device__ float* dq(int32_t head, int32_t tile) const { return dq_sums + place(head, tile) * tile_rows * head_size; }
+  __device__ float* statistics(int32_t head, int32_t tile) const {
+    return lse_delta + place(head, tile) * 2 * tile_rows;
+  }
+};
+
+// The valid rows of a tile: [row, row + rows), none if the tile lies beyond the groups.
+struct TileRows {
+  int32_t row, rows;
+};
+
+__device__ inline TileRows rows_of_tile(const PaddedQueries& padded, const int32_t* q_offsets, int32_t groups,
+                                        int32_t tile) {
+  int low = 0, high = groups - 1;  // the last group that begins at or before the tile
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    if (padded.first_tile(middle, q_offsets[middle]) <= tile)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  const int first = q_offsets[low], begin = (tile - padded.first_tile(low, first)) * padded.tile_rows;
+  const int rows = min(padded.tile_rows, q_offsets[low + 1] - first - begin);
+  return {first + begin, max(rows, 0)};
+}
+
+}  // namespace moga::kernels

@@ -1,0 +1,92 @@
+// The work list of a persistent grid: items (group, head, tile), found on the device from the offsets.
+//
+// One side of the attention is cut into tiles (queries in the forward, keys in the backward: "own" rows), the other is
+// walked whole by each tile ("other" rows). list_work orders the groups by falling length of the other side, so that
+// the long items begin first, and numbers the items group by group, head by head: neighbours in the list read the same
+// rows of the other side, which then come from L2. CTAs take items from a counter.
+#pragma once
+
+#include <cstdint>
+
+#include "moga/kernels/device/cluster.cuh"
+#include "moga/kernels/device/warp.cuh"
+
+namespace moga::kernels {
+
+struct WorkList {
+  const int32_t* own_offsets;    // [G + 1]
+  const int32_t* other_offsets;  // [G + 1]
+  int32_t* next;                 // [1] the first item not yet taken
+  int32_t* order;                // [G] groups, longest other side first
+  int32_t* begin;                // [G + 1] first item of the p-th group of `order`
+  int32_t groups, heads;
+};
+
+// Tile of own rows [row, row + rows) of one head against other rows [other_row, other_row + other_rows).
+struct alignas(16) WorkItem {
+  int32_t row, rows;
+  int32_t other_row, other_rows;
+  int32_t group;
+  int32_t head;  // kNoHead: the list is at its end
+};
+
+inline constexpr int32_t kNoHead = -1;
+
+inline size_t work_list_size(int32_t groups) { return 2 * static_cast<size_t>(groups) + 2; }
+
+// `scratch`: work_list_size(groups) elements.
+inline WorkList work_list(const int32_t* own_offsets, const int32_t* other_offsets, int32_t groups, int32_t heads,
+                          int32_t* scratch) {
+  return {own_offsets, other_offsets, scratch, scratch + 1, scratch + 1 + groups, groups, heads};
+}
+
+// An item to a slot of the CTA of that rank, whose readers wait on `full`.
+__device__ __forceinline__ void send_item(const WorkItem& item, WorkItem& slot, Barrier* full, uint32_t rank) {
+  barrier_arrive_expect_at(full, sizeof(WorkItem), rank);
+  auto* to = reinterpret_cast<int4*>(&slot);
+  send_16_bytes(to, make_int4(item.row, item.rows, item.other_row, item.other_rows), full, rank);
+  send_16_bytes(to + 1, make_int4(item.group, item.head, 0, 0), full, rank);
+}
+
+// Fills next, order and begin.
+void list_work(const WorkList& list, int tile_rows, cudaStream_t stream);
+
+// Takes items for a CTA; used by one whole warp. Items come in rising order, so the search goes on where it was.
+class WorkTaker {
+ public:
+  __device__ WorkTaker(const WorkList& list, int tile_rows) : list_(list), tile_rows_(tile_rows) {}
+
+  __device__ WorkItem take() {
+    const int lane = threadIdx.x % kWarp;
+    int item = lane == 0 ? atomicAdd(list_.next, 1) : 0;
+    item = __shfl_sync(kAllLanes, item, 0);
+    while (true) {
+      const bool here = place_ + lane >= list_.groups || item < list_.begin[place_ + lane + 1];
+      const unsigned candidates = __ballot_sync(kAllLanes, here);
+      if (candidates) {
+        place_ += __ffs(candidates) - 1;
+        break;
+      }
+      place_ += kWarp;
+    }
+    if (place_ >= list_.groups) return {0, 0, 0, 0, 0, kNoHead};
+    const int group = list_.order[place_], index = item - list_.begin[place_];
+    const int first = list_.own_offsets[group], rows = list_.own_offsets[group + 1] - first;
+    const int tiles = (rows + tile_rows_ - 1) / tile_rows_;
+    const int begin = index % tiles * tile_rows_;
+    const int other = list_.other_offsets[group];
+    return {.row = first + begin,
+            .rows = min(tile_rows_, rows - begin),
+            .other_row = other,
+            .other_rows = list_.other_offsets[group + 1] - other,
+            .group = group,
+            .head = index / tiles};
+  }
+
+ private:
+  const WorkList& list_;
+  int tile_rows_;
+  int place_ = 0;  // in list_.order
+};
+
+}  // namespace moga::kernels

@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/check.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/pipeline/story_files.h"
 
@@ -22,6 +23,7 @@ void run(const Options& options) {
   check(options.seed >= 0, "--seed is ", options.seed, ", expected at least 0");
   Progress progress("stories", options.count, "story");
   for (int64_t i = 0; i < options.count; ++i) {
+    stop_if_interrupted();
     const Story story = plan_story(static_cast<uint64_t>(options.seed + i), options.story);
     const StoryFiles files = write_story(story, options.out);
     progress.advance();

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "moga/core/check.h"
+#include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
@@ -34,12 +35,16 @@ std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& fold
   return paths;
 }
 
-void check_sample(const std::vector<int64_t>& shape, const std::vector<int64_t>& shot_frames, size_t captions,
-                  const std::string& where) {
+void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, const std::vector<int64_t>& shot_frames,
+                  size_t captions, const std::string& where) {
+  check(dtype == c10::kFloat || dtype == c10::kBFloat16, where, ": the latent is ", dtype_name(dtype),
+        ", expected float32 or bfloat16");
   check(shape.size() == 4, where, ": the latent has ", shape.size(), " dimensions, expected 4: [z, F, Y', X']");
-  check(captions == shot_frames.size(), where, ": ", captions, " captions for ", shot_frames.size(), " shots");
+  check(captions == shot_frames.size(), where, ": captions for ", captions, " shots, shot_frames for ",
+        shot_frames.size(), ", expected one of each a shot");
   for (const int64_t frames : shot_frames)
-    check(frames >= 1, where, ": a shot has ", frames, " latent frames, expected at least 1");
+    check(frames >= 1 && frames <= shape[1], where, ": a shot has ", frames, " latent frames, expected 1 to the ",
+          shape[1], " of the latent");
   const int64_t frames = std::accumulate(shot_frames.begin(), shot_frames.end(), int64_t{0});
   check(frames == shape[1], where, ": the shots have ", frames, " latent frames, the latent has ", shape[1]);
 }
@@ -55,17 +60,22 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
   check(text != metadata.end(), source, ": not a latent shard: the metadata has no \"samples\"");
   std::vector<Description> result;
   try {
-    for (const json& sample : json::parse(text->second))
+    const json samples = json::parse(text->second);
+    check(samples.is_array(), source, ": the metadata \"samples\" is a JSON ", samples.type_name(),
+          ", expected a list");
+    for (const json& sample : samples)
       result.push_back({sample.at("shot_frames").get<std::vector<int64_t>>(),
                         sample.at("captions").get<std::vector<std::string>>()});
   } catch (const json::exception& error) {
     fail(source, ": the metadata \"samples\" is not a list of captions and shot_frames: ", reason(error));
   }
+  check(file.names().size() == result.size(), source, ": holds ", file.names().size(), " tensors, the metadata lists ",
+        result.size(), " samples");
   for (size_t i = 0; i < result.size(); ++i) {
     const std::string name = tensor_name(static_cast<int64_t>(i));
-    check(file.contains(name), source, ": tensor ", name, " is missing, the metadata lists ", result.size(),
-          " samples");
-    check_sample(file.shape(name), result[i].shot_frames, result[i].captions.size(), source + ": " + name);
+    check(file.contains(name), source, ": tensor ", name, " is missing, found ", file.names().front(), " and others");
+    check_sample(file.shape(name), file.dtype(name), result[i].shot_frames, result[i].captions.size(),
+                 source + ": " + name);
   }
   return result;
 }
@@ -98,8 +108,10 @@ ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_
 ShardWriter::~ShardWriter() = default;
 
 void ShardWriter::add(const Sample& sample) {
-  check_sample(sample.latent.sizes().vec(), sample.shot_frames, sample.captions.size(), "shard sample");
-  state_->tensors[tensor_name(static_cast<int64_t>(state_->tensors.size()))] = sample.latent.detach().cpu();
+  const std::string name = tensor_name(static_cast<int64_t>(state_->tensors.size()));
+  check_sample(sample.latent.sizes().vec(), sample.latent.scalar_type(), sample.shot_frames, sample.captions.size(),
+               (state_->folder / shard_name(state_->shards)).string() + ": " + name);
+  state_->tensors[name] = sample.latent.detach().cpu();
   state_->samples.push_back({{"captions", sample.captions}, {"shot_frames", sample.shot_frames}});
   if (static_cast<int64_t>(state_->tensors.size()) == state_->samples_a_shard) state_->flush();
 }
@@ -124,7 +136,8 @@ ShardDataset::ShardDataset(const std::filesystem::path& folder) : state_(new Sta
     state_->shards.push_back({std::move(file), std::move(samples)});
     state_->ends.push_back(total);
   }
-  check(total > 0, folder.string(), ": no shards (shard-00000.safetensors, …) in this folder");
+  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder");
+  check(total > 0, folder.string(), ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
 }
 
 ShardDataset::~ShardDataset() = default;
@@ -133,7 +146,7 @@ ShardDataset::ShardDataset(ShardDataset&&) noexcept = default;
 int64_t ShardDataset::size() const { return state_->ends.back(); }
 
 Sample ShardDataset::get(int64_t index) const {
-  check(index >= 0 && index < size(), "shards: sample ", index, " of ", size());
+  check(index >= 0 && index < size(), "sample ", index, " was asked for, the shards have 0 to ", size() - 1);
   const auto end = std::upper_bound(state_->ends.begin(), state_->ends.end(), index);
   const auto& shard = state_->shards[static_cast<size_t>(end - state_->ends.begin())];
   const int64_t local = index - (*end - static_cast<int64_t>(shard.samples.size()));

@@ -23,7 +23,7 @@ class ShardWriter {
   ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard);
   ~ShardWriter();
   void add(const Sample& sample);
-  void finish();
+  void finish();  // writes what has not yet filled a shard; without it that is lost
 
  private:
   struct State;
@@ -32,6 +32,7 @@ class ShardWriter {
 
 class ShardDataset {
  public:
+  // Throws one line that names the file when a shard is damaged, foreign, or its metadata and tensors disagree.
   explicit ShardDataset(const std::filesystem::path& folder);
   ~ShardDataset();
   ShardDataset(ShardDataset&&) noexcept;

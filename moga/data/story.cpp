@@ -11,7 +11,8 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kLatentStride = 4;  // pixel frames a latent frame
+constexpr int64_t kLatentStride = 4;     // pixel frames a latent frame
+constexpr int64_t kLargestSide = 16384;  // as a script may ask for
 // A shot of six latent frames is two runs at T = 4, so that static groups alone cannot carry a colour through it.
 constexpr int64_t kLatentFramesWanted = 6;
 constexpr int64_t kLatentFramesLeast = 2;
@@ -153,7 +154,10 @@ const std::vector<Palette::Entry>& Palette::skin() {
 }
 
 void StoryConfig::validate() const {
-  check(width >= 32 && height >= 32, "story size ", width, "×", height, ": at least 32×32 pixels");
+  check(width >= 32 && height >= 32 && width <= kLargestSide && height <= kLargestSide && width % 16 == 0 &&
+            height % 16 == 0,
+        "story size ", width, "×", height, ": expected multiples of 16 from 32 to ", kLargestSide,
+        ", so that the story's script can be generated");
   check(width >= height, "story size ", width, "×", height, ": pictures are at least as wide as high");
   check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + 4k");
   check(min_shots >= 1 && min_shots <= max_shots, "min_shots = ", min_shots, ", max_shots = ", max_shots,

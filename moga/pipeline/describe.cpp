@@ -1,4 +1,6 @@
-// Headers only: no weight is loaded and no frame decoded.
+// What a path holds, in a few lines: a model folder, latent shards, safetensors, a script or a video. Headers only: no
+// weight is loaded and no frame decoded. A damaged part of a model folder is named and the others are still described;
+// anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/script.h"
+#include "moga/data/shards.h"
 #include "moga/data/video.h"
 #include "moga/model/transformer.h"
 #include "moga/model/vae.h"
@@ -25,11 +28,30 @@ std::string join(const std::vector<int64_t>& numbers, const char* between) {
   return text;
 }
 
+// The beginning of a text as one line of up to 80 bytes: no control characters, no half of a UTF-8 character.
+std::string excerpt(std::string text) {
+  constexpr size_t kLongest = 80;
+  const bool cut = text.size() > kLongest;
+  if (cut) {
+    size_t end = kLongest - 3;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text = text.substr(0, end) + "...";
+  }
+  for (char& letter : text)
+    if (static_cast<unsigned char>(letter) < ' ') letter = ' ';
+  return text;
+}
+
 // "1,234,567"
 std::string grouped(int64_t number) {
   std::string text = std::to_string(number);
   for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
   return text;
+}
+
+// "1 shot", "4 shots"
+std::string count_of(int64_t number, const std::string& thing) {
+  return grouped(number) + " " + thing + (number == 1 ? "" : "s");
 }
 
 struct Weights {
@@ -51,37 +73,45 @@ Weights count_weights(const Safetensors& file) {
 }
 
 std::string summary(const Weights& weights) {
+  if (weights.tensors == 0) return "no tensors";
   std::string dtypes;
   for (const auto& [name, parameters] : weights.dtypes) dtypes += (dtypes.empty() ? "" : " + ") + name;
-  return std::to_string(weights.tensors) + " tensors, " + grouped(weights.parameters) + " values, " + dtypes + ", " +
+  return count_of(weights.tensors, "tensor") + ", " + count_of(weights.parameters, "value") + ", " + dtypes + ", " +
          format_bytes(static_cast<double>(weights.bytes));
 }
 
 std::string describe_tensors(const fs::path& path) {
   const Safetensors file(path);
   std::string text = path.string() + ": " + summary(count_weights(file)) + "\n";
-  for (const auto& [key, value] : file.metadata())
-    text += "  " + key + " = " + (value.size() > 80 ? value.substr(0, 77) + "..." : value) + "\n";
+  for (const auto& [key, value] : file.metadata()) text += "  " + key + " = " + excerpt(value) + "\n";
   for (const std::string& name : file.names())
     text += "  " + name + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
   return text;
 }
 
-bool holds_weights(const fs::path& folder) {
+bool holds(const fs::path& folder, const std::string& beginning) {
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.path().extension() == ".safetensors") return true;
+    if (entry.path().extension() == ".safetensors" && entry.path().filename().string().starts_with(beginning))
+      return true;
   return false;
+}
+
+bool holds_weights(const fs::path& folder) { return holds(folder, ""); }
+
+std::string describe_shards(const fs::path& folder) {
+  const ShardDataset dataset(folder);
+  return folder.string() + ": latent shards of " + count_of(dataset.size(), "video") + "\n";
 }
 
 std::string describe_transformer(const fs::path& folder) {
   const TransformerConfig config = load_transformer_config(folder / "config.json");
-  std::string text = std::to_string(config.num_layers) + " blocks of width " + std::to_string(config.width()) + ", " +
+  std::string text = count_of(config.num_layers, "block") + " of width " + std::to_string(config.width()) + ", " +
                      config.moga.kind + " attention";
   if (!config.moga.uses_router()) return text;
   const std::vector<std::string> names = Safetensors(folder).names();
   const bool routers =
       std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
-  return text + " with " + std::to_string(config.moga.groups) + " groups" + (routers ? "" : ", routers missing");
+  return text + " with " + count_of(config.moga.groups, "group") + (routers ? "" : ", routers missing");
 }
 
 // One line a part; a damaged part is said to be so, and the others are still described.
@@ -108,7 +138,9 @@ std::string describe_folder(const fs::path& folder) {
     for (const std::string& part : missing_parts(folder)) parts += "  missing: " + part + "\n";
     return folder.string() + ": a model folder\n" + parts;
   }
-  check(holds_weights(folder), folder.string(), ": neither a model folder nor one with safetensors");
+  if (holds(folder, "shard-")) return describe_shards(folder);
+  check(holds_weights(folder), folder.string(),
+        ": neither a model folder (transformer, text_encoder, tokenizer, vae) nor one with safetensors");
   return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";
 }
 
@@ -119,8 +151,8 @@ std::string describe_script(const fs::path& path) {
   for (const int64_t frames : shots) latent += frames;
   std::ostringstream text;
   text << path.string() << ": script \"" << script.title << "\", " << script.size[0] << "x" << script.size[1] << ", "
-       << shots.size() << " shots of " << join(shots, " + ") << " latent frames, " << pixel_frames(latent)
-       << " frames at " << script.fps << " a second\n";
+       << count_of(static_cast<int64_t>(shots.size()), "shot") << " of " << join(shots, " + ") << " latent frames, "
+       << count_of(pixel_frames(latent), "frame") << " at " << script.fps << " a second\n";
   return text.str();
 }
 
@@ -128,7 +160,7 @@ std::string describe_video(const fs::path& path) {
   const VideoInfo info = open_video(path)->info();
   std::ostringstream text;
   text << path.string() << ": video, " << info.width << "x" << info.height << ", " << info.fps << " frames a second";
-  if (info.frames > 0) text << ", " << info.frames << " frames";
+  if (info.frames > 0) text << ", " << count_of(info.frames, "frame");
   text << "\n";
   return text.str();
 }

@@ -94,8 +94,6 @@ void VaeTrainConfig::validate() const {
   check(train_encoder || !init.empty(), "train_encoder = false needs init, the VAE whose encoder is kept");
   check(crop >= 0 && crop % 16 == 0 && crop <= stories.height && crop <= stories.width, "crop = ", crop,
         ", expected a multiple of 16 and at most ", std::min(stories.height, stories.width), "; 0 for whole pictures");
-  check(stories.height % 8 == 0 && stories.width % 8 == 0, "stories of ", stories.width, "×", stories.height,
-        " pixels, expected multiples of 8");
   check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
         "intervals must be positive; renew_every and sample_every may be 0");
   check(statistics_clips > 0, "statistics_clips = ", statistics_clips, ", expected at least 1");

@@ -143,6 +143,8 @@ TEST(Story, RefusesWhatCannotBe) {
   EXPECT_THROW(plan_story(0, {.frames = 128}), Error);
   EXPECT_THROW(plan_story(0, {.frames = 13, .min_shots = 4, .max_shots = 4}), Error);
   EXPECT_THROW(plan_story(0, {.max_persons = 3}), Error);
+  EXPECT_THROW(plan_story(0, {.width = 120, .height = 64}), Error);  // no video of this size can be generated
+  EXPECT_THROW(plan_story(0, {.width = 1 << 20, .height = 64}), Error);
   EXPECT_THROW(plan_story(0, {.away = 1.5}), Error);
 }
 

@@ -7,6 +7,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/safetensors.h"
+#include "moga/data/shards.h"
 #include "moga/data/video.h"
 #include "tests/pipeline/tiny_folder.h"
 
@@ -20,14 +21,33 @@ TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
     EXPECT_NE(model.find(part), std::string::npos) << model;
   save_safetensors(folder / "a.safetensors", {{"weight", at::zeros({1000, 2}, at::kBFloat16)}}, {{"made", "here"}});
   const std::string tensors = describe(folder / "a.safetensors");
-  EXPECT_NE(tensors.find("1 tensors, 2,000 values, bfloat16"), std::string::npos) << tensors;
+  EXPECT_NE(tensors.find("1 tensor, 2,000 values, bfloat16"), std::string::npos) << tensors;
   EXPECT_NE(tensors.find("weight  bfloat16 [1000, 2]"), std::string::npos) << tensors;
   write_text(folder / "a.toml", "title = \"T\"\nsize = [32, 16]\n[[shot]]\ncaption = \"c\"\nframes = 9\n");
-  EXPECT_NE(describe(folder / "a.toml").find("1 shots of 3 latent frames, 9 frames at 16"), std::string::npos);
+  EXPECT_NE(describe(folder / "a.toml").find("1 shot of 3 latent frames, 9 frames at 16"), std::string::npos);
   const auto writer = make_video_writer(folder / "a.y4m", 32, 16, 8);
   writer->write(at::zeros({2, 3, 16, 32}, at::kByte));
   writer->finish();
   EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames a second, 2 frames"), std::string::npos);
+}
+
+TEST(Describe, CountsTheVideosOfLatentShards) {
+  test::Folder folder;
+  ShardWriter writer(folder.path(), 1);
+  for (int64_t i = 0; i < 2; ++i) writer.add({at::zeros({4, 2, 2, 2}), {2}, {"a caption"}});
+  writer.finish();
+  EXPECT_NE(describe(folder.path()).find(": latent shards of 2 videos\n"), std::string::npos);
+}
+
+TEST(Describe, ShowsLongAndForeignMetadataOnOneLineEach) {
+  test::Folder folder;
+  std::string umlauts;
+  for (int i = 0; i < 60; ++i) umlauts += "\u00fc";
+  save_safetensors(folder / "a.safetensors", {}, {{"long", umlauts}, {"lines", "one\ntwo"}});
+  const std::string text = describe(folder / "a.safetensors");
+  EXPECT_NE(text.find(": no tensors\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("lines = one two\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("long = " + umlauts.substr(0, 76) + "...\n"), std::string::npos) << text;
 }
 
 TEST(Describe, SaysWhatAModelFolderLacks) {

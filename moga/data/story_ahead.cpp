@@ -1,3 +1,4 @@
+// Stories drawn ahead of their use. See story_ahead.h.
 #include "moga/data/story_ahead.h"
 
 #include <ATen/ATen.h>

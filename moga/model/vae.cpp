@@ -1,3 +1,4 @@
+// Both directions of the VAE, whole and streamed. See vae.h.
 #include "moga/model/vae.h"
 
 #include <torch/types.h>

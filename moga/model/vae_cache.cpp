@@ -1,3 +1,4 @@
+// What causal convolutions remember from chunk to chunk. See vae_cache.h.
 #include "moga/model/vae_cache.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Encoder and decoder, layer by layer. See vae_coders.h.
 #include "moga/model/vae_coders.h"
 
 #include <torch/nn/module.h>

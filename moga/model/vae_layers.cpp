@@ -1,3 +1,4 @@
+// Convolutions, norms, resampling and attention of the VAE. See vae_layers.h.
 #include "moga/model/vae_layers.h"
 
 #include <torch/nn/init.h>

@@ -1,3 +1,4 @@
+// A pool of stories and clips cut from it. See story_clips.h.
 #include "moga/train/story_clips.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Groupings, ordinary and odd, and attention run on them with gradients. See cases.h.
 #include "tests/attention/cases.h"
 
 #include <torch/autograd.h>

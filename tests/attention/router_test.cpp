@@ -1,3 +1,4 @@
+// The router's choice, gate and balance loss against their formulas and finite differences.
 #include "moga/attention/router.h"
 
 #include <torch/autograd.h>

@@ -1,3 +1,4 @@
+// The mean of routed, window and frame attention: its branches, its gradients, packed videos.
 #include "moga/attention/visual_attention.h"
 
 #include <torch/autograd.h>

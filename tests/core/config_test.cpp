@@ -1,9 +1,11 @@
+// Structs from TOML and JSON and back; wrong keys and values are named with their line.
 #include "moga/core/config.h"
 
 #include <gtest/gtest.h>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -53,22 +55,12 @@ struct RunConfig {
   }
 };
 
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 std::string toml_error(const std::string& text) {
-  return error_of([&] { parse_toml<RunConfig>(text, "run.toml"); });
+  return test::error_of([&] { parse_toml<RunConfig>(text, "run.toml"); });
 }
 
 std::string json_error(const std::string& text) {
-  return error_of([&] { parse_json<RunConfig>(text, "run.json"); });
+  return test::error_of([&] { parse_json<RunConfig>(text, "run.json"); });
 }
 
 const char* kRun = R"(title = "a \"day\"\nout"
@@ -122,9 +114,9 @@ TEST(Config, FilesAreNamedInMessages) {
   write_text(folder / "run.json", to_json(load_toml<RunConfig>(folder / "run.toml")));
   expect_run(load_json<RunConfig>(folder / "run.json"));
   write_text(folder / "bad.toml", "size = 3");
-  EXPECT_EQ(error_of([&] { load_toml<RunConfig>(folder / "bad.toml"); }),
+  EXPECT_EQ(test::error_of([&] { load_toml<RunConfig>(folder / "bad.toml"); }),
             (folder / "bad.toml").string() + ":1: size: expected a list, found the whole number 3");
-  EXPECT_NE(error_of([&] { load_toml<RunConfig>(folder / "none.toml"); }), "");
+  EXPECT_NE(test::error_of([&] { load_toml<RunConfig>(folder / "none.toml"); }), "");
 }
 
 TEST(Config, UnknownKeysAreRefusedWithTheNearest) {
@@ -190,7 +182,7 @@ TEST(ConfigOverride, FieldsAreSetByDottedPath) {
 
 TEST(ConfigOverride, ErrorsAreThoseOfAFileAndChangeNothing) {
   RunConfig run;
-  const auto error = [&](const std::string& text) { return error_of([&] { apply_override(run, text); }); };
+  const auto error = [&](const std::string& text) { return test::error_of([&] { apply_override(run, text); }); };
   EXPECT_EQ(error("sampler.stepz=20"), "command line: unknown key 'stepz' in [sampler]; did you mean 'steps'?");
   EXPECT_EQ(error("sampler.steps=many"),
             "command line: sampler.steps: expected a whole number, found the string 'many'");

@@ -8,18 +8,14 @@
 
 #include "moga/core/check.h"
 #include "moga/core/cuda_stream.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
 namespace {
 
-std::string error_of(const std::string& device) {
-  try {
-    parse_device(device);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_parsing(const std::string& device) {
+  return test::error_of([&] { parse_device(device); });
 }
 
 TEST(Device, NamesAreParsed) {
@@ -29,11 +25,12 @@ TEST(Device, NamesAreParsed) {
 
 TEST(Device, UnknownNamesSayWhatIsExpected) {
   for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x"})
-    EXPECT_NE(error_of(name).find("expected cpu, cuda, cuda:N or auto"), std::string::npos) << name;
+    EXPECT_NE(error_parsing(name).find("expected cpu, cuda, cuda:N or auto"), std::string::npos) << name;
 }
 
 TEST(Device, AskingForAnAbsentGpuSaysWhatIsMissing) {
-  EXPECT_NE(error_of("cuda:97").find(cuda_available() ? "counted from cuda:0" : "cannot be used: "), std::string::npos);
+  EXPECT_NE(error_parsing("cuda:97").find(cuda_available() ? "counted from cuda:0" : "cannot be used: "),
+            std::string::npos);
 }
 
 TEST(Device, DtypesHaveLongAndShortNames) {

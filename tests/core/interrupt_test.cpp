@@ -1,3 +1,4 @@
+// The first signal is remembered, the second ends the process.
 #include "moga/core/interrupt.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// What log lines, progress and JSON logs look like.
 #include "moga/core/log.h"
 
 #include <gtest/gtest.h>

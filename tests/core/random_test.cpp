@@ -1,3 +1,4 @@
+// Random streams follow from their name alone.
 #include "moga/core/random.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Tensors return from files as they were; a damaged or foreign file gets one line that names it.
 #include "moga/core/safetensors.h"
 
 #include <ATen/ATen.h>
@@ -8,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -21,21 +23,17 @@ std::string file_bytes(const std::string& header, size_t data_bytes) {
 }
 
 // The message with which opening a file of these bytes fails; empty when it opens.
-std::string error_of(const std::string& bytes) {
+std::string error_in(const std::string& bytes) {
   static const test::Folder folder;
   const std::filesystem::path path = folder / "model.safetensors";
   std::ofstream(path, std::ios::binary) << bytes;
-  try {
-    Safetensors(path).load_all();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-    EXPECT_TRUE(std::string(error.what()).starts_with(path.string())) << error.what();
-    return error.what();
-  }
-  return "";
+  const std::string message = test::error_of([&] { Safetensors(path).load_all(); });
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  EXPECT_TRUE(message.empty() || message.starts_with(path.string())) << message;
+  return message;
 }
 
-#define EXPECT_REFUSED(bytes, message) EXPECT_NE(error_of(bytes).find(message), std::string::npos) << error_of(bytes)
+#define EXPECT_REFUSED(bytes, message) EXPECT_NE(error_in(bytes).find(message), std::string::npos) << error_in(bytes)
 
 TEST(Safetensors, EveryDtypeRoundTrips) {
   const test::Folder folder;
@@ -75,7 +73,7 @@ TEST(Safetensors, ALoadedTensorOutlivesAndLeavesTheFile) {
 
 TEST(Safetensors, WhatTheHeaderClaimsIsChecked) {
   const std::string ok = R"({"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}})";
-  EXPECT_EQ(error_of(file_bytes(ok, 16)), "");
+  EXPECT_EQ(error_in(file_bytes(ok, 16)), "");
   EXPECT_REFUSED(file_bytes(ok, 15), "tensor \"w\": data_offsets [0, 16] leave the file, whose data has 15 bytes");
   EXPECT_REFUSED(file_bytes(R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,16]}})", 16),
                  "tensor \"w\": shape [2,3] of F32 takes 24 bytes, found 16");
@@ -117,14 +115,14 @@ TEST(Safetensors, DamagedHeadersNeverCrash) {
       file_bytes(R"({"__metadata__":{"k":"v"},"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},)"
                  R"("b":{"dtype":"I64","shape":[1],"data_offsets":[12,20]}})",
                  20);
-  ASSERT_EQ(error_of(good), "");
-  for (size_t length = 0; length < good.size(); ++length) EXPECT_NE(error_of(good.substr(0, length)), "") << length;
+  ASSERT_EQ(error_in(good), "");
+  for (size_t length = 0; length < good.size(); ++length) EXPECT_NE(error_in(good.substr(0, length)), "") << length;
   std::mt19937 random(1);
   int refused = 0;
   for (int trial = 0; trial < 1000; ++trial) {
     std::string bad = good;
     for (int flips = 1 + trial % 3; flips > 0; --flips) bad[random() % (bad.size() - 20)] ^= char(1 << (random() % 8));
-    refused += !error_of(bad).empty();
+    refused += !error_in(bad).empty();
   }
   EXPECT_GT(refused, 500);
 }
@@ -145,12 +143,7 @@ TEST(SafetensorsIndex, MissingFilesAndTensorsAreNamed) {
   save_safetensors(folder / "model-1.safetensors", {{"a", at::ones({2})}});
   const auto error = [&](const std::string& map) -> std::string {
     write_text(folder / "model.safetensors.index.json", "{\"weight_map\":" + map + "}");
-    try {
-      Safetensors(folder / "model.safetensors.index.json");
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return test::error_of([&] { Safetensors(folder / "model.safetensors.index.json"); });
   };
   EXPECT_NE(error(R"({"a":"model-2.safetensors"})").find("\"model-2.safetensors\", which is missing"),
             std::string::npos);

@@ -7,6 +7,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/random.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -22,12 +23,8 @@ TEST(Image, PngIsLossless) {
 TEST(Image, AFileThatIsNoPngIsNamed) {
   test::Folder folder;
   write_text(folder / "a.png", "not a picture");
-  try {
-    load_png(folder / "a.png");
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("a.png: cannot read PNG"), std::string::npos) << error.what();
-  }
+  const std::string message = test::error_of([&] { load_png(folder / "a.png"); });
+  EXPECT_NE(message.find("a.png: cannot read PNG"), std::string::npos) << message;
 }
 
 TEST(Image, TilesLieInRowsWithAMargin) {

@@ -5,6 +5,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -33,12 +34,7 @@ Script read(const std::string& text) {
 std::string message_with(const std::string& from, const std::string& to) {
   std::string text = kGood;
   text.replace(text.find(from), from.size(), to);
-  try {
-    read(text);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return test::error_of([&] { read(text); });
 }
 
 TEST(Script, IsReadComplete) {
@@ -84,12 +80,7 @@ TEST(Script, WrongValuesAreAnsweredWithLineAndRemedy) {
 
 TEST(Script, MisspeltKeysAndMissingShotsAreNamed) {
   EXPECT_NE(message_with("caption = \"Mara walks.\"", "captoin = \"Mara walks.\"").find("caption"), std::string::npos);
-  std::string message;
-  try {
-    read("title = \"empty\"\n");
-  } catch (const Error& error) {
-    message = error.what();
-  }
+  const std::string message = test::error_of([] { read("title = \"empty\"\n"); });
   EXPECT_NE(message.find("the script has no shot; add [[shot]]"), std::string::npos) << message;
 }
 

@@ -9,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -51,15 +52,6 @@ int64_t resident_bytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Video, ComesBackWithColoursAndEveryFrame) {
   for (const std::string& name : names()) {
     test::Folder folder;
@@ -98,14 +90,14 @@ TEST(Video, WrongFilesAreNamedInOneLine) {
   for (const std::string& name : names()) {
     test::Folder folder;
     const auto path = folder / name;
-    EXPECT_NE(message_of([&] { open_video(path); }).find("no such file"), std::string::npos);
+    EXPECT_NE(test::error_of([&] { open_video(path); }).find("no such file"), std::string::npos);
     write_text(path, "this is no video\n");
-    const std::string message = message_of([&] { open_video(path); });
+    const std::string message = test::error_of([&] { open_video(path); });
     EXPECT_NE(message.find(name + ": not a"), std::string::npos) << message;
     EXPECT_EQ(message.find('\n'), std::string::npos);
     write_video(path, drifting(0, 33));
     std::filesystem::resize_file(path, std::filesystem::file_size(path) * 2 / 3);
-    EXPECT_NE(message_of([&] { read_video(path); }).find("truncated"), std::string::npos) << name;
+    EXPECT_NE(test::error_of([&] { read_video(path); }).find("truncated"), std::string::npos) << name;
   }
 }
 
@@ -113,21 +105,21 @@ TEST(Video, AHeaderOfImpossibleSizeIsRefused) {
   test::Folder folder;
   for (const char* size : {"W4294967296 H4294967296", "W9999999999999999999999 H5", "W-5 H5", "W0 H5"}) {
     write_text(folder / "a.y4m", std::string("YUV4MPEG2 ") + size + " F16:1\nFRAME\n");
-    EXPECT_NE(message_of([&] { open_video(folder / "a.y4m"); }).find("needs width and height"), std::string::npos);
+    EXPECT_NE(test::error_of([&] { open_video(folder / "a.y4m"); }).find("needs width and height"), std::string::npos);
   }
 }
 
 TEST(Video, WrongRequestsAreRefused) {
   test::Folder folder;
-  EXPECT_NE(message_of([&] { make_video_writer(folder / "a.y4m", 96, 1 << 20, 16); }).find("expected 1 to 16384"),
+  EXPECT_NE(test::error_of([&] { make_video_writer(folder / "a.y4m", 96, 1 << 20, 16); }).find("expected 1 to 16384"),
             std::string::npos);
   std::filesystem::create_directory(folder / "b.y4m");
-  EXPECT_NE(message_of([&] { make_video_writer(folder / "b.y4m", 96, 64, 16); }).find("is a folder"),
+  EXPECT_NE(test::error_of([&] { make_video_writer(folder / "b.y4m", 96, 64, 16); }).find("is a folder"),
             std::string::npos);
-  EXPECT_NE(message_of([&] { make_video_writer(folder / "a.avi", 96, 64, 16); }).find("use .mp4 or .y4m"),
+  EXPECT_NE(test::error_of([&] { make_video_writer(folder / "a.avi", 96, 64, 16); }).find("use .mp4 or .y4m"),
             std::string::npos);
   const auto writer = make_video_writer(folder / "a.y4m", 96, 64, 16);
-  EXPECT_NE(message_of([&] { writer->write(drifting(0, 1, 32, 32)); }).find("expected uint8 [T, 3, 64, 96]"),
+  EXPECT_NE(test::error_of([&] { writer->write(drifting(0, 1, 32, 32)); }).find("expected uint8 [T, 3, 64, 96]"),
             std::string::npos);
 }
 

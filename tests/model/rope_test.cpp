@@ -1,3 +1,4 @@
+// Rotary positions against their definition.
 #include "moga/model/rope.h"
 
 #include <ATen/ATen.h>

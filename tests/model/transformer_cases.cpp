@@ -1,3 +1,4 @@
+// A transformer of a few parameters and input for it. See transformer_cases.h.
 #include "tests/model/transformer_cases.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// The VAE against fixtures of its public implementation, and streamed against whole clips.
 #include "moga/model/vae.h"
 
 #include <gtest/gtest.h>
@@ -6,6 +7,7 @@
 #include "moga/core/safetensors.h"
 #include "tests/model/vae_fixture.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -113,25 +115,23 @@ TEST(Vae, ComputesInTheInputsDtypeWithWiderWeights) {
   EXPECT_TRUE(at::equal(frames, narrow->decode_raw(latent)));
 }
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Vae, SaysWhatWouldBeRight) {
   Vae vae = random_vae();
-  EXPECT_EQ(message_of([&] { vae->encode(at::zeros({1, 3, 8, 16, 16})); }),
+  EXPECT_EQ(test::error_of([&] {
+              vae->encode(at::zeros({1, 3, 8, 16, 16}));
+            }),
             "got 8 pixel frames, expected 1 + 4k; 9 would be right");
-  EXPECT_NE(message_of([&] { vae->encode(at::zeros({1, 3, 9, 20, 16})); }).find("multiples of 8"), std::string::npos);
-  EXPECT_NE(message_of([&] { vae->decode(at::zeros({1, 3, 1, 2, 2}), [](const at::Tensor&) {}); }).find("[B, 4, F"),
+  EXPECT_NE(test::error_of([&] {
+              vae->encode(at::zeros({1, 3, 9, 20, 16}));
+            }).find("multiples of 8"),
+            std::string::npos);
+  EXPECT_NE(test::error_of([&] {
+              vae->decode(at::zeros({1, 3, 1, 2, 2}), [](const at::Tensor&) {});
+            }).find("[B, 4, F"),
             std::string::npos);
   VaeConfig config = test::tiny_vae_config();
   config.latents_std = {1.0};
-  EXPECT_NE(message_of([&] { Vae other(config); }).find("expected z_dim = 4"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { Vae other(config); }).find("expected z_dim = 4"), std::string::npos);
 }
 
 TEST(VaeGpu, EqualsTheCpu) {

@@ -1,3 +1,4 @@
+// Parameter names of Wan2.1 and diffusers map onto each other.
 #include "moga/model/weight_names.h"
 
 #include <gtest/gtest.h>

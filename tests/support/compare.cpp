@@ -1,3 +1,4 @@
+// Comparing tensors, with the worst element printed. See compare.h.
 #include "tests/support/compare.h"
 
 #include <sstream>

@@ -1,3 +1,4 @@
+// A model folder of a few parameters. See tiny_model.h.
 #include "tests/support/tiny_model.h"
 
 #include <ATen/ATen.h>

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "moga/core/check.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -24,12 +25,7 @@ void save(const test::Folder& run, int64_t step, int64_t keep = 5) {
 }
 
 std::string resume_error(const test::Folder& run, const std::string& request) {
-  try {
-    resume_checkpoint(run.path(), request);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { resume_checkpoint(run.path(), request); });
 }
 
 void flip_byte(const fs::path& file) {

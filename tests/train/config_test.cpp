@@ -7,6 +7,7 @@
 #include "moga/train/prepare.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_config.h"
+#include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
 namespace moga {
@@ -29,12 +30,7 @@ TrainConfig with_settings(const std::vector<std::string>& settings) {
 }
 
 std::string config_error(const std::vector<std::string>& settings) {
-  try {
-    with_settings(settings);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { with_settings(settings); });
 }
 
 TEST(TrainConfig, SettingsReachSectionsAndLists) {

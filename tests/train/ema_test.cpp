@@ -1,3 +1,4 @@
+// The moving average of weights, and its scope.
 #include "moga/train/ema.h"
 
 #include <torch/types.h>

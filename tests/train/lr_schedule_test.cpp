@@ -1,3 +1,4 @@
+// Learning rates over a stage.
 #include "moga/train/lr_schedule.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Contact sheets drawn on the way.
 #include "moga/train/sample_grid.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A training run small enough for a test. See tiny_run.h.
 #include "tests/train/tiny_run.h"
 
 #include <ATen/ATen.h>

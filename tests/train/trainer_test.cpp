@@ -8,6 +8,7 @@
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
 namespace moga {
@@ -18,12 +19,7 @@ TrainBatch batch_of(const Trainer& trainer, const TrainConfig& config, const std
 }
 
 std::string train_error(const TrainConfig& config, const std::string& resume) {
-  try {
-    train(config, resume);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { train(config, resume); });
 }
 
 void expect_same_state(const Trainer& a, const Trainer& b) {

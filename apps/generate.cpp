@@ -5,6 +5,8 @@
 
 #include "apps/commands.h"
 #include "apps/model_options.h"
+#include "moga/core/files.h"
+#include "moga/data/video.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
 
@@ -29,6 +31,10 @@ The contact sheet (a row a shot) is written beside the video as .png.
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
 "latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
 
+A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
+the same command with --resume goes on after the last kept step and gives the same video, bit for bit;
+what was decoded is decoded anew. The file is removed with the video complete.
+
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
   moga generate film.toml --model models/demo --out film.mp4 --steps 20 --seed 3)";
@@ -37,13 +43,19 @@ struct Options {
   ModelOptions model;
   std::string script, out, noise, save_latents;
   std::optional<int64_t> seed;
+  KeepConfig keep;
 };
 
 void run(const Options& options) {
   Script script = load_script(options.script);
   if (options.seed) script.seed = *options.seed;
-  GenerateOptions generation{.save_latents = options.save_latents};
-  if (!options.noise.empty()) generation.noise = load_latents(options.noise);  // before the models, which take long
+  // What can be wrong is found before the models, which take long.
+  GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
+  generation.keep.path = state_path(options.out);
+  check_video_path(options.out);
+  check_nothing_kept(generation.keep);
+  if (!options.save_latents.empty()) check_writable(options.save_latents);
+  if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load();
   generation.sampler = options.model.sampler(models);
@@ -67,6 +79,10 @@ void add_generate(CLI::App& app) {
   command->add_option("--seed", options->seed, "seed of the noise (default: the script's)");
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
+  command->add_flag("--resume", options->keep.resume, "go on from the state that a killed run left beside the video");
+  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising from one kept state to the next")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   options->model.add(*command);
   command->callback([options] { run(*options); });
 }

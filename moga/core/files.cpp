@@ -44,6 +44,17 @@ void make_folder(const fs::path& folder) {
   check(!error, folder.string(), ": cannot create this folder: ", error.message());
 }
 
+void check_writable(const fs::path& path) {
+  std::error_code ignored;
+  check(!path.empty() && path.has_filename(), "'", path.string(), "' is not a file name");
+  check(!fs::is_directory(path, ignored), path.string(), ": is a folder, expected a file name");
+  fs::path folder = fs::absolute(folder_of(path));
+  while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();  // the rest is made
+  check(fs::is_directory(folder, ignored), path.string(), ": cannot be written: ", folder.string(), " is not a folder");
+  check(access(folder.c_str(), W_OK | X_OK) == 0, path.string(), ": cannot be written: ", folder.string(), ": ",
+        std::strerror(errno));
+}
+
 std::string read_text(const fs::path& path) {
   std::error_code ignored;
   check(!fs::is_directory(path, ignored), path.string(), ": is a folder, expected a file");

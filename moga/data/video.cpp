@@ -10,19 +10,26 @@
 
 namespace moga {
 
+void check_video_path(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  check(extension == ".mp4" || extension == ".y4m", path.string(), ": cannot write '", extension,
+        "' files; use .mp4 or .y4m");
+#ifndef MOGA_FFMPEG
+  check(extension == ".y4m", path.string(), ": this build has no FFmpeg (MOGA_FFMPEG=OFF); write .y4m");
+#endif
+  check_writable(path);
+}
+
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
                                                double fps) {
   check(is_video_side(width) && is_video_side(height), path.string(), ": size is ", width, "x", height,
         ", expected 1 to ", kLargestSide, " pixels a side");
   check(fps > 0 && fps <= 1000, path.string(), ": fps is ", fps, ", expected above 0 and up to 1000");
-  const std::string extension = path.extension().string();
-  if (extension == ".y4m") return make_y4m_writer(path, width, height, fps);
-  check(extension == ".mp4", path.string(), ": cannot write '", extension, "' files; use .mp4 or .y4m");
+  check_video_path(path);
 #ifdef MOGA_FFMPEG
-  return make_mp4_writer(path, width, height, fps);
-#else
-  fail(path.string(), ": this build has no FFmpeg (MOGA_FFMPEG=OFF); write .y4m");
+  if (path.extension() == ".mp4") return make_mp4_writer(path, width, height, fps);
 #endif
+  return make_y4m_writer(path, width, height, fps);
 }
 
 std::unique_ptr<VideoReader> open_video(const std::filesystem::path& path) {

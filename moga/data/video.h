@@ -22,6 +22,8 @@ class VideoWriter {
   // Completes the file under its final name; without it the destructor removes what was written.
   virtual void finish() = 0;
 };
+// Throws when no writer serves the name's extension or the file could not be written: before work that takes long.
+void check_video_path(const std::filesystem::path& path);
 // By extension: .mp4 or .y4m.
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
                                                double fps);

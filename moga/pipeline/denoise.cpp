@@ -16,13 +16,20 @@
 namespace moga {
 namespace {
 
+// What belongs to one time of the schedule.
+struct Step {
+  int64_t number;
+  double timestep;  // what the transformer is told
+  bool full_attention;
+};
+
 // The part of the transformer's input that stays the same through all steps.
 struct Batch {
   std::vector<std::vector<int64_t>> latent_shapes;  // one a video of the layout
   Layout layout;
-  at::Tensor text;                     // [S_total, text_len, text_dim]
-  std::map<double, double> timesteps;  // what the transformer is told at each time of the schedule
-  double full_until = 1;               // times from 1 down to this one: full attention in all layers
+  at::Tensor text;               // [S_total, text_len, text_dim]
+  std::map<double, Step> steps;  // by their times
+  StepObserver observe;
 };
 
 at::Tensor pack(const std::vector<at::Tensor>& latents, size_t begin, size_t end) {
@@ -60,17 +67,11 @@ void check_requests(const Models& models, const std::vector<VideoRequest>& reque
   }
 }
 
-std::map<double, double> timesteps_of(const SamplerConfig& sampler) {
+std::map<double, Step> steps_of(const SamplerConfig& sampler) {
   const std::vector<double> times = flow_schedule(sampler), timesteps = model_timesteps(sampler);
-  std::map<double, double> result;
-  for (size_t i = 0; i < timesteps.size(); ++i) result[times[i]] = timesteps[i];
-  return result;
-}
-
-// The time that sampler.full_steps lead to: an evaluation at a later (larger) time belongs to them.
-double end_of_full_steps(const SamplerConfig& sampler) {
-  const std::vector<double> times = flow_schedule(sampler);
-  return times[std::min<size_t>(sampler.full_steps, times.size() - 1)];
+  std::map<double, Step> steps;
+  for (int64_t i = 0; i < sampler.steps; ++i) steps[times[i]] = {i, timesteps[i], i < sampler.full_steps};
+  return steps;
 }
 
 Batch make_batch(Models& models, const std::vector<VideoRequest>& requests, bool guided) {
@@ -104,13 +105,14 @@ at::Tensor make_noise(const Models& models, const std::vector<VideoRequest>& req
 }
 
 std::vector<at::Tensor> velocities(Models& models, const Batch& batch, const at::Tensor& x, double t) {
-  const double timestep = batch.timesteps.at(t);
+  const Step& step = batch.steps.at(t);
   TransformerInput input;
   input.latents = unpack(x, batch.latent_shapes);
-  input.timestep = at::full({static_cast<int64_t>(input.latents.size())}, timestep, x.options());
+  input.timestep = at::full({static_cast<int64_t>(input.latents.size())}, step.timestep, x.options());
   input.text = batch.text;
   input.layout = batch.layout;
-  input.full_attention = t > batch.full_until;
+  input.full_attention = step.full_attention;
+  if (batch.observe) input.observer = batch.observe(step.number);
   return models.transformer->forward(input, models.dtype).velocity;
 }
 
@@ -125,6 +127,41 @@ Velocity make_velocity(Models& models, const Batch& batch, size_t videos, double
         return std::pair{pack(both, 0, videos), pack(both, videos, 2 * videos)};
       },
       guidance);
+}
+
+// Throws soon after the step that made x NaN or infinite. What a step gave is read while the next is under way, so that
+// the device never waits for the host.
+class FiniteWatch {
+ public:
+  FiniteWatch(const SamplerConfig& sampler, at::ScalarType dtype) : steps_(sampler.steps), dtype_(dtype) {}
+
+  void see(const SampleState& state) {
+    check_last();
+    last_ = at::isfinite(state.x).all();
+    step_ = state.steps;
+  }
+
+  void check_last() const {
+    if (!last_.defined() || last_.item<bool>()) return;
+    fail("step ", step_, " of ", steps_, ": the latents are NaN or infinite; ",
+         dtype_ == at::kHalf ? "float16 ends at 65504, bfloat16 and float32 do not overflow so soon"
+                             : "are the weights damaged, or is the noise that was given not finite?");
+  }
+
+ private:
+  int64_t steps_, step_ = 0;
+  at::ScalarType dtype_;
+  at::Tensor last_;  // bool []
+};
+
+SampleState beginning(const Models& models, const std::vector<VideoRequest>& requests, const Batch& batch) {
+  return {0, make_noise(models, requests, batch), {}};
+}
+
+SampleState to_device(SampleState state, at::Device device) {
+  state.x = state.x.to(device);
+  for (at::Tensor& tensor : state.solver) tensor = tensor.to(device);
+  return state;
 }
 
 void log_plan(const Models& models, const Batch& batch, size_t videos, const SamplerConfig& sampler) {
@@ -162,22 +199,27 @@ VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>
   return shape;
 }
 
-std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests,
-                                const SamplerConfig& sampler) {
+std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                                const StepObserver& observe, const Continuation& continuation) {
   const at::NoGradGuard no_grad;
   sampler.validate();
   check_requests(models, requests);
   Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
-  batch.timesteps = timesteps_of(sampler);
-  batch.full_until = end_of_full_steps(sampler);
+  batch.steps = steps_of(sampler);
+  batch.observe = observe;
   log_plan(models, batch, requests.size(), sampler);
-  const at::Tensor noise = make_noise(models, requests, batch);
+  const SampleState start = continuation.start ? to_device(*continuation.start, models.device)
+                                               : beginning(models, requests, batch);
   const Velocity velocity = make_velocity(models, batch, requests.size(), sampler.guidance);
-  Progress progress("denoise", sampler.steps, "step");
-  const at::Tensor latents = sample(velocity, noise, sampler, [&](int64_t, const at::Tensor&) {
+  FiniteWatch finite(sampler, models.dtype);
+  Progress progress("denoise", sampler.steps, "step", start.steps);
+  const at::Tensor latents = sample_from(velocity, start, sampler, [&](const SampleState& state) {
+    finite.see(state);
     progress.advance();
+    if (continuation.on_step) continuation.on_step(state);
     stop_if_interrupted();
   });
+  finite.check_last();
   auto shapes = batch.latent_shapes;
   shapes.resize(requests.size());
   return unpack(latents, shapes);

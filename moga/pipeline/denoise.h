@@ -19,8 +19,19 @@ struct VideoRequest {
 // The shape of a video of this many pixels and shots; throws when a side is not a multiple of 16.
 VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>& latent_shot_frames);
 
-// Normalised latents, one a request: float32 [z, F, 2·rows, 2·columns] on the models' device.
-std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests,
-                                const SamplerConfig& sampler);
+// What sees the attention's inputs in a step; an empty one for a step that is of no interest.
+using StepObserver = std::function<AttentionObserver(int64_t step)>;
+
+// A run that begins elsewhere than at its noise, and what hears of each step.
+struct Continuation {
+  std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it
+  std::function<void(const SampleState& state)> on_step;
+};
+
+// Normalised latents, one a request: float32 [z, F, 2·rows, 2·columns] on the models' device. With guidance an observer
+// sees the videos twice, with their captions and, behind these, with their negative prompts. Throws when latents become
+// NaN or infinite, naming the step.
+std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                                const StepObserver& observe = {}, const Continuation& continuation = {});
 
 }  // namespace moga

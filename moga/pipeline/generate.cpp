@@ -30,7 +30,8 @@ VideoRequest make_request(const Script& script, const GenerateOptions& options) 
 void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
   script.validate();
   const VideoRequest request = make_request(script, options);
-  const at::Tensor latent = denoise(models, {request}, options.sampler).front();
+  KeptState kept(options.keep, models, request, options.sampler);
+  const at::Tensor latent = denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
   if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
   decode_frames(models.vae, latent, sink);
 }
@@ -57,6 +58,7 @@ GeneratedFiles generate_files(const Script& script, Models& models, const Genera
   });
   writer->finish();
   save_png(files.sheet, sheet.image());
+  remove_kept(options.keep);
   return files;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "moga/data/script.h"
-#include "moga/pipeline/denoise.h"
+#include "moga/pipeline/resume.h"
 
 namespace moga {
 
@@ -13,6 +13,7 @@ struct GenerateOptions {
   SamplerConfig sampler = {};
   at::Tensor noise = {};                    // [z, F, Y/8, X/8] to start from; undefined: drawn from the script's seed
   std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
+  KeepConfig keep = {};                     // the state of denoising, for a run that is killed
 };
 
 // Captions → text embeddings → latents → frames. The video has 1 + 4 (F - 1) frames, F latent frames in all shots
@@ -28,7 +29,8 @@ struct GeneratedFiles {
   int64_t frames = 0;
 };
 
-// generate() into `path` (.mp4 or .y4m) with a contact sheet beside it (.png). Both are whole or absent.
+// generate() into `path` (.mp4 or .y4m) with a contact sheet beside it (.png). Both are whole or absent. Afterwards
+// nothing is kept of the denoising any more.
 GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,
                               const std::filesystem::path& path);
 

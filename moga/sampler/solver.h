@@ -60,10 +60,21 @@ class Solver {
 };
 std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vector<double>& times);
 
+// Where a run of the schedule stands between two steps: with it, sample_from goes on as if the run had never stopped.
+struct SampleState {
+  int64_t steps = 0;               // taken
+  at::Tensor x;                    // the sample at the schedule's time of that number; the noise for 0
+  std::vector<at::Tensor> solver;  // Solver::state()
+};
+
 // Runs the whole schedule from `noise`, without gradients. on_step(i, x) follows each step; throwing there ends the
 // run. The result has noise's shape, in float32 (float64 when noise is float64).
 at::Tensor sample(const Velocity& velocity, const at::Tensor& noise, const SamplerConfig& config,
                   const std::function<void(int64_t step, const at::Tensor& x)>& on_step = {});
+
+// The rest of the schedule; on_step(state) follows each step. SampleState{.x = noise} is the beginning.
+at::Tensor sample_from(const Velocity& velocity, const SampleState& state, const SamplerConfig& config,
+                       const std::function<void(const SampleState& state)>& on_step = {});
 
 // Classifier-free guidance from one packed evaluation of both: `pair` returns (conditional, unconditional).
 // v = v_u + scale · (v_c - v_u). With scale 1 the caller does better to evaluate the conditional alone.

@@ -57,8 +57,8 @@ test::Folder* Program::folder_ = nullptr;
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "export", "evaluate stories", "stories", "flops", "bench",
-                              "bench attention", "bench block", "bench model"}) {
+  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "stories", "flops",
+                              "bench", "bench attention", "bench block", "bench model"}) {
     const Result help = moga(std::string(command) + " --help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
@@ -78,6 +78,8 @@ TEST_F(Program, GenerateNamesWhatIsWrong) {
   expect_error("generate nothing.toml --model " + at("model") + " --out a.y4m", "nothing.toml");
   expect_error("generate " + at("film.toml") + " --model " + at("none") + " --out a.y4m", "none: no such folder");
   expect_error(generate("--quiet --out " + at("a.avi")), "use .mp4 or .y4m");
+  expect_error("generate " + at("film.toml") + " --model none --out a.avi", "use .mp4 or .y4m");  // before the model
+  expect_error(generate("--quiet --out " + at("film.toml/a.y4m")), "is not a folder");
   expect_error(generate("--quiet --steps 0 --out " + at("a.y4m")), "steps");
   expect_error(generate("--device tpu --out " + at("a.y4m")), "tpu");
   write_text(at("bad.toml"), "title = \"T\"\n[[shot]]\ncaption = \"c\"\n");
@@ -99,6 +101,18 @@ TEST_F(Program, AnInterruptEndsItCleanly) {
   EXPECT_EQ(result.text, "moga: interrupted\n");
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m")));
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m.partial")));
+}
+
+TEST_F(Program, AKilledRunGoesOn) {
+  const std::string film = generate("--steps 100 --quiet --out ");
+  EXPECT_EQ(moga(film + at("whole.y4m")).status, 0);
+  const std::string command = "{ '" MOGA_PROGRAM "' " + film + at("killed.y4m") + " --keep-every 0 & while [ ! -e " +
+                              at("killed.y4m.resume") + " ]; do sleep 0.02; done; kill -9 $!; wait $!; } 2>/dev/null";
+  EXPECT_NE(std::system(command.c_str()), 0);
+  expect_error(film + at("killed.y4m"), "go on with --resume");
+  EXPECT_EQ(moga(film + at("killed.y4m") + " --resume").status, 0);
+  EXPECT_EQ(read_text(at("killed.y4m")), read_text(at("whole.y4m")));
+  EXPECT_FALSE(std::filesystem::exists(at("killed.y4m.resume")));
 }
 
 TEST_F(Program, InfoSaysWhatThingsAre) {
@@ -128,6 +142,39 @@ TEST_F(Program, StoriesAndEvaluationWriteTheirFiles) {
   EXPECT_EQ(evaluation.status, 0) << evaluation.text;
   EXPECT_NE(evaluation.text.find("shirts"), std::string::npos) << evaluation.text;
   EXPECT_TRUE(std::filesystem::exists(at("evaluation/evaluation.json")));
+}
+
+TEST_F(Program, CalibrateWritesAFolderThatGenerates) {
+  const std::string command =
+      "calibrate --model " + at("model") + " --script " + at("film.toml") + " --steps 2 --quiet";
+  const Result result = moga(command + " --set transformer.moga.combine=lse --out " + at("calibrated") + " --json " +
+                             at("calibration.json"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("error lse"), std::string::npos) << result.text;
+  EXPECT_NE(read_text(at("calibration.json")).find("\"calibrated\""), std::string::npos);
+  const std::string film = at("film.toml") + " --model " + at("calibrated") + " --steps 1 --quiet --out " + at("d.y4m");
+  EXPECT_EQ(moga("generate " + film).status, 0);
+  expect_error(command + " --out " + at("calibrated"), "exists already");
+  expect_error(command + " --out " + at("other") + " --metric cosine", "not one of spherical, euclidean");
+}
+
+TEST_F(Program, AttentionComesFromScriptAndCommandLine) {
+  write_text(at("full.toml"), "set = [\"transformer.moga.kind=full\"]\n" + read_text(at("film.toml")));
+  const auto latents = [](const std::string& script, const std::string& options) {
+    const std::string file = at("attention.safetensors");
+    const Result result = moga("generate " + at(script) + " --model " + at("model") + " --steps 2 --quiet --out " +
+                               at("e.y4m") + " --save-latents " + file + " " + options);
+    EXPECT_EQ(result.status, 0) << result.text;
+    return read_text(file);
+  };
+  const std::string moga_latents = latents("film.toml", ""), full = latents("full.toml", "");
+  EXPECT_NE(moga_latents, full);
+  EXPECT_EQ(latents("film.toml", "--set transformer.moga.kind=full"), full);
+  EXPECT_EQ(latents("film.toml", "--full-layers 0,1"), full);
+  EXPECT_EQ(latents("film.toml", "--full-steps 2"), full);
+  EXPECT_EQ(latents("full.toml", "--set transformer.moga.kind=moga"), moga_latents);
+  expect_error(generate("--quiet --set transformer.moga.combine=sum --out " + at("a.y4m")), "not one of mean, lse");
+  expect_error(generate("--quiet --full-layers 7 --out " + at("a.y4m")), "the blocks are 0 to 1");
 }
 
 TEST_F(Program, FlopsPrintsThePapersFigures) {

@@ -1,3 +1,4 @@
+// A file is written whole or not at all.
 #include "moga/core/files.h"
 
 #include <gtest/gtest.h>
@@ -52,6 +53,17 @@ TEST(Files, ASymbolicLinkStaysALink) {
   write_text(folder / "link.txt", "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link.txt"));
   EXPECT_EQ(read_text(folder / "target.txt"), "new");
+}
+
+TEST(Files, WhatCannotBeWrittenIsKnownBefore) {
+  const test::Folder folder;
+  check_writable(folder / "file");
+  check_writable(folder.path() / "new" / "folders" / "file");
+  EXPECT_FALSE(fs::exists(folder / "new"));
+  write_text(folder / "file", "text");
+  EXPECT_THROW(check_writable(folder.path()), Error);
+  EXPECT_THROW(check_writable(folder.path() / "file" / "other"), Error);
+  EXPECT_THROW(check_writable("/dev/null/folder/file"), Error);
 }
 
 TEST(Files, WhatIsNotAFileIsRefusedByName) {

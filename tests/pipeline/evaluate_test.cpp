@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/data/image.h"
 #include "tests/pipeline/tiny_folder.h"

@@ -1,0 +1,55 @@
+// The state of an unfinished generation, in a file beside its video, so that a killed run goes on after its last kept
+// step as if it had never stopped, bit for bit on the same kind of device.
+//
+// Kept are the sampler's state and what the run was made from; text embeddings are made anew, and so are all frames: a
+// half-written video cannot be continued.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "moga/pipeline/denoise.h"
+
+namespace moga {
+
+struct KeepConfig {
+  std::filesystem::path path;  // a safetensors file; empty: nothing is kept
+  bool resume = false;         // go on from the file, where there is one
+  double seconds = 60;         // of denoising from one write to the next; shorter runs leave nothing
+};
+
+// Where the state of a video is kept: "film.mp4.resume".
+std::filesystem::path state_path(const std::filesystem::path& video);
+
+// Throws when a file is there and is not to be resumed from: what it holds may have taken hours.
+void check_nothing_kept(const KeepConfig& config);
+
+class KeptState {
+ public:
+  // Throws one line naming the first thing in which the kept run differs from this one.
+  KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
+  // Valid while this object is.
+  Continuation continuation();
+
+ private:
+  void keep(const SampleState& state);
+  void write(const SampleState& state);
+
+  KeepConfig config_;
+  int64_t steps_;
+  std::shared_ptr<const nlohmann::json> run_;  // what the run is made from
+  std::optional<SampleState> start_;
+  std::chrono::steady_clock::time_point written_;  // or begun
+  bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed
+};
+
+// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights.
+nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
+
+// After the video is complete.
+void remove_kept(const KeepConfig& config);
+
+}  // namespace moga

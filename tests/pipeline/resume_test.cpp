@@ -1,0 +1,121 @@
+// A generation that was interrupted goes on after its last kept step as if it had never stopped.
+#include "moga/pipeline/resume.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "moga/core/files.h"
+#include "moga/core/interrupt.h"
+#include "moga/pipeline/generate.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace moga {
+namespace {
+
+class Resume : public testing::Test {
+ protected:
+  Resume() {
+    request_.shape = video_shape(48, 32, {2, 2});
+    request_.captions = {"Mara waves.", "Mara walks."};
+    sampler_ = models_.sampler;
+    sampler_.steps = 5;
+  }
+  void TearDown() override { set_interrupted(false); }
+
+  KeepConfig keep(bool resume) const { return {folder_ / "film.mp4.resume", resume, 0.0}; }
+
+  // Denoises; Ctrl-C comes while step `last` is taken (0: never).
+  at::Tensor denoise_until(int64_t last, bool resume) {
+    KeptState kept(keep(resume), models_, request_, sampler_);
+    Continuation continuation = kept.continuation();
+    first_step_ = continuation.start ? continuation.start->steps + 1 : 1;
+    continuation.on_step = [last, keep = continuation.on_step](const SampleState& state) {
+      set_interrupted(state.steps == last);
+      keep(state);
+    };
+    return denoise(models_, {request_}, sampler_, {}, continuation).front();
+  }
+
+  std::string refusal(bool resume) {
+    try {
+      KeptState(keep(resume), models_, request_, sampler_);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  test::Folder folder_;
+  Models models_ = test::tiny_models();
+  VideoRequest request_;
+  SamplerConfig sampler_;
+  int64_t first_step_ = 0;
+};
+
+TEST_F(Resume, GoesOnBitForBit) {
+  for (const char* solver : {"unipc", "euler"})
+    for (const int64_t last : {1, 3, 5}) {
+      sampler_.solver = solver;
+      const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+      EXPECT_THROW(denoise_until(last, /*resume=*/false), Interrupted);
+      set_interrupted(false);
+      EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected)) << solver << " after step " << last;
+      EXPECT_EQ(first_step_, last + 1);
+      remove_kept(keep(true));
+    }
+}
+
+TEST_F(Resume, RefusesAnotherRunByWhatDiffers) {
+  EXPECT_THROW(denoise_until(2, false), Interrupted);
+  sampler_.guidance += 1;
+  EXPECT_NE(refusal(true).find("belongs to another run: sampler.guidance was"), std::string::npos) << refusal(true);
+  sampler_.guidance -= 1;
+  request_.captions[1] = "Mara sits.";
+  EXPECT_NE(refusal(true).find("script.captions.1 was \"Mara walks.\", now it is \"Mara sits.\""), std::string::npos);
+  request_.captions[1] = "Mara walks.";
+  models_.transformer->parameters()[3].detach().add_(1.0);
+  EXPECT_NE(refusal(true).find("weights was"), std::string::npos);
+}
+
+TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
+  EXPECT_THROW(denoise_until(2, false), Interrupted);
+  EXPECT_NE(refusal(false).find("2 steps of a run that did not end; go on with --resume, or remove"), std::string::npos);
+  write_text(keep(true).path, "not a state");
+  EXPECT_NE(refusal(true), "");
+}
+
+TEST_F(Resume, ShortRunsLeaveNothing) {
+  KeepConfig config = keep(true);  // nothing there: begins at the first step
+  config.seconds = 60;
+  KeptState kept(config, models_, request_, sampler_);
+  denoise(models_, {request_}, sampler_, {}, kept.continuation());
+  EXPECT_FALSE(std::filesystem::exists(config.path));
+}
+
+TEST_F(Resume, NothingIsLeftOfAFinishedVideo) {
+  Script script;
+  script.size = {48, 32};
+  script.shot = {{"Mara waves.", std::nullopt, 5}};
+  const GenerateOptions options{.sampler = sampler_, .keep = keep(false)};
+  generate_files(script, models_, options, folder_ / "film.y4m");
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "film.y4m"));
+  EXPECT_FALSE(std::filesystem::exists(options.keep.path));
+}
+
+TEST_F(Resume, LatentsThatAreNotFiniteEndTheRunByTheirStep) {
+  request_.noise = at::randn({4, 4, 4, 6});
+  request_.noise[0][0][0][0] = std::numeric_limits<float>::quiet_NaN();
+  try {
+    denoise(models_, {request_}, sampler_);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("step 1 of 5: the latents are NaN or infinite"), std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace moga

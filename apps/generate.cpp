@@ -19,6 +19,7 @@ constexpr const char* kManual = R"(A script is a TOML file:
   size = [224, 128]         # width and height in pixels, multiples of 16
   fps = 16
   seed = 7
+  set = ["transformer.moga.combine=lse"]   # optional, as --set, which goes over it
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
   duration = 2.0            # seconds, or: frames = 32
@@ -57,7 +58,7 @@ void run(const Options& options) {
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   const auto start = std::chrono::steady_clock::now();
-  Models models = options.model.load();
+  Models models = options.model.load(options.model.all_settings(script.set));
   generation.sampler = options.model.sampler(models);
   const GeneratedFiles files = generate_files(script, models, generation, options.out);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

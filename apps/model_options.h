@@ -47,11 +47,23 @@ struct ModelOptions {
     command.add_flag("--quiet", quiet, "say nothing but results and errors");
   }
 
-  Models load() const {
+  // Settings in the order in which they are applied: `first`, --set, and the options that have a name of their own.
+  std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
+    std::vector<std::string> all = first;
+    all.insert(all.end(), settings.begin(), settings.end());
+    if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
+    std::string layers;
+    for (const int64_t layer : full_layers) layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
+    if (!layers.empty()) all.push_back("transformer.moga.full_layers=[" + layers + "]");
+    return all;
+  }
+
+  Models load() const { return load(all_settings()); }
+  Models load(const std::vector<std::string>& chosen_settings) const {
     set_quiet(quiet);
     const at::Device place = parse_device(device);
     const at::ScalarType type = !dtype.empty() ? parse_dtype(dtype) : place.is_cuda() ? at::kBFloat16 : at::kFloat;
-    return load_models(folder, place, type, all_settings());
+    return load_models(folder, place, type, chosen_settings);
   }
 
   SamplerConfig sampler(const Models& models) const {
@@ -63,17 +75,6 @@ struct ModelOptions {
     if (full_steps) config.full_steps = *full_steps;
     config.validate();
     return config;
-  }
-
- private:
-  // --set, and over it the options that have a name of their own.
-  std::vector<std::string> all_settings() const {
-    std::vector<std::string> all = settings;
-    if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
-    std::string layers;
-    for (const int64_t layer : full_layers) layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
-    if (!layers.empty()) all.push_back("transformer.moga.full_layers=[" + layers + "]");
-    return all;
   }
 };
 

@@ -6,6 +6,7 @@
 //   seed = 7
 //   negative_prompt = ""
 //   global_caption = "…"       # optional, prepended to every shot's caption
+//   set = ["sampler.steps=20"] # optional, over the model's configs, under what the command line sets
 //   [[shot]]
 //   caption = "…"
 //   duration = 2.0             # seconds, or: frames = 32
@@ -38,6 +39,7 @@ struct Script {
   int64_t seed = 0;
   std::string negative_prompt;
   std::optional<std::string> global_caption;
+  std::vector<std::string> set;  // KEY=VALUE; what keys there are is the pipeline's
   std::vector<Shot> shot;
 
   void validate() const;
@@ -54,6 +56,7 @@ struct Script {
     field("seed", seed, "seed of the noise");
     field("negative_prompt", negative_prompt, "what guidance leads away from");
     field("global_caption", global_caption, "prepended to the caption of every shot");
+    field("set", set, "KEY=VALUE over the model's configs, as --set");
     field("shot", shot, "the shots, in order");
   }
 };

@@ -65,9 +65,9 @@ struct TransformerInput {
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_len, text_dim]. Rows beyond a
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
-  Layout layout;                // rows = Y'/2, columns = X'/2, shots
-  bool full_attention = false;  // in all layers, instead of what the config says: a step of a schedule
-  AttentionObserver observer;   // sees the inputs of each layer's attention; may be empty
+  Layout layout;                    // rows = Y'/2, columns = X'/2, shots
+  bool full_attention = false;      // in all layers, instead of what the config says: a step of a schedule
+  AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
 };
 
 struct TransformerOutput {

@@ -16,16 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The dtype of most values in a part's files.
-at::ScalarType main_dtype(const fs::path& part) {
-  const Safetensors file(part);
-  std::map<at::ScalarType, int64_t> values;
-  for (const std::string& name : file.names()) values[file.dtype(name)] += c10::multiply_integers(file.shape(name));
-  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
-  check(!values.empty(), part.string(), ": no weights");
-  return std::max_element(values.begin(), values.end(), fewer)->first;
-}
-
 void export_part(const std::string& part, const fs::path& from, const fs::path& to, const ExportOptions& options) {
   const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
   log_info(part, ": ", from.string());
@@ -38,6 +28,15 @@ void export_part(const std::string& part, const fs::path& from, const fs::path& 
 }
 
 }  // namespace
+
+at::ScalarType main_dtype(const fs::path& part) {
+  const Safetensors file(part);
+  std::map<at::ScalarType, int64_t> values;
+  for (const std::string& name : file.names()) values[file.dtype(name)] += c10::multiply_integers(file.shape(name));
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  check(!values.empty(), part.string(), ": no weights");
+  return std::max_element(values.begin(), values.end(), fewer)->first;
+}
 
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
   check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");

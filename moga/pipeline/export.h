@@ -22,4 +22,7 @@ struct ExportOptions {
 void export_model_folder(const std::filesystem::path& from, const std::filesystem::path& to,
                          const ExportOptions& options);
 
+// The dtype of most values in a part's files.
+c10::ScalarType main_dtype(const std::filesystem::path& part);
+
 }  // namespace moga

@@ -4,7 +4,7 @@
 
 #include <torch/types.h>
 
-#include "moga/attention/router.h"
+#include "moga/attention/visual_attention.h"
 #include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "tests/support/compare.h"
@@ -71,6 +71,31 @@ TEST(RouterFit, TheGateHasTheMeanAskedFor) {
       const Routing routing = route(fit_router(x, 1, 5, {.metric = metric, .confidence = confidence}), x);
       EXPECT_NEAR(routing.gate.mean().item<double>(), confidence, 1e-3) << metric;
     }
+}
+
+// Relative error of MoGA's attention against full attention over tokens x [N, C] that attend to their like.
+double attention_error(const RouterWeights& weights, const at::Tensor& x, const std::string& combine) {
+  const Layout layout{{{x.size(0) / 24, 4, 6, {}}}};
+  VisualAttentionConfig config;
+  config.combine = combine;
+  config.windows.run_frames = 4;
+  const StaticGroupings groupings = static_groupings(layout, config, at::kCPU);
+  const at::Tensor q = x.view({x.size(0), 2, kWidth / 2}), v = random(q.sizes(), 12) + q;
+  const Routing routing = route(weights, x);
+  const at::Tensor full = visual_attention(q, q, v, nullptr, groupings, config.with_kind("full"));
+  return difference(visual_attention(q, q, v, &routing, groupings, config), full).relative;
+}
+
+TEST(RouterFit, ComesNearerToFullAttentionThanARandomRouterAndLseThanTheMean) {
+  const at::Tensor centres = 2 * random({4, kWidth}, 13), x = clustered(centres, 480, 0.5, 14);
+  const RouterWeights fitted = fit_router(clustered(centres, 400, 0.5, 15), 1, 4, {});  // of other tokens
+  const RouterWeights fresh{0.02 * random({4, kWidth}, 16), at::zeros({4})};
+  EXPECT_LT(attention_error(fitted, x, "mean"), 0.8 * attention_error(fresh, x, "mean"));
+  EXPECT_LT(attention_error(fitted, x, "lse"), 0.8 * attention_error(fresh, x, "lse"));
+  for (const RouterWeights& weights : {fitted, fresh})
+    EXPECT_LT(attention_error(weights, x, "lse"), 0.8 * attention_error(weights, x, "mean"));
+  const auto imbalance = [&](const RouterWeights& weights) { return (shares(weights, x) - 0.25).abs().max(); };
+  EXPECT_LT(imbalance(fitted).item<double>(), 0.5 * imbalance(fresh).item<double>());
 }
 
 TEST(RouterFit, IsGivenByItsSeedAndTakesOneGroup) {

@@ -60,6 +60,31 @@ TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
   EXPECT_THROW(load_transformer(folder.path(), at::kCPU, at::kFloat), Error);
 }
 
+TEST(TransformerFolder, AFullLayersRouterMayBeInTheFileOrNot) {
+  const Folder folder, saved;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  const Transformer loaded = load_transformer(folder.path(), at::kCPU, at::kFloat, {"moga.full_layers=[0]"});
+  EXPECT_EQ(loaded->config().moga.full_layers, std::vector<int64_t>{0});
+  const TensorMap tensors = named_tensors(*loaded), file = Safetensors(folder / kFile).load_all();
+  EXPECT_FALSE(tensors.contains("blocks.0.self_attn.router.weight"));
+  EXPECT_TRUE(at::equal(tensors.at("blocks.1.self_attn.router.weight"), file.at("blocks.1.self_attn.router.weight")));
+  save_transformer(saved.path(), loaded, at::kFloat);
+  EXPECT_FALSE(Safetensors(saved / kFile).contains("blocks.0.self_attn.router.weight"));
+  expect_equal(load_transformer(saved.path(), at::kCPU, at::kFloat), loaded);
+}
+
+TEST(TransformerFolder, SettingsGoOverTheConfig) {
+  const Folder folder;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  const auto load = [&](const std::string& setting) {
+    return load_transformer(folder.path(), at::kCPU, at::kFloat, {setting})->config().moga;
+  };
+  EXPECT_EQ(load("moga.combine=lse").combine, "lse");
+  EXPECT_FALSE(load("moga.kind=full").uses_router());
+  EXPECT_THROW(load("moga.combine=sum"), Error);
+  EXPECT_THROW(load("moga.combined=lse"), Error);
+}
+
 TEST(TransformerFolder, ReadsWansOwnConfig) {
   const Folder folder;
   TransformerConfig config = small_config();

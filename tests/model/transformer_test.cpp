@@ -197,6 +197,56 @@ TEST_F(TransformerTest, HistogramCountsEveryToken) {
                    .balance_loss.defined());
 }
 
+// A model of the same weights whose attention is configured otherwise; routers that it lacks are left out.
+Transformer same_weights(const Transformer& model, const TransformerConfig& config) {
+  Transformer other(config);
+  const at::NoGradGuard no_grad;
+  const auto weights = model->named_parameters();
+  for (auto& item : other->named_parameters()) item.value().copy_(weights[item.key()]);
+  return other;
+}
+
+TEST_F(TransformerTest, AStepOrAllLayersOfFullAttentionIsTheFullModel) {
+  Transformer model = random_transformer(small_config());
+  TransformerConfig layers = small_config();
+  layers.moga.full_layers = {1, 0};
+  Transformer full = same_weights(model, full_attention(small_config())), by_layer = same_weights(model, layers);
+  TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  const at::Tensor expected = full->forward(input, at::kFloat).velocity[0];
+  EXPECT_TRUE(at::equal(by_layer->forward(input, at::kFloat).velocity[0], expected));
+  EXPECT_GT(test::difference(model->forward(input, at::kFloat).velocity[0], expected).relative, 1e-3);
+  input.full_attention = true;
+  const TransformerOutput step = model->forward(input, at::kFloat);
+  EXPECT_TRUE(at::equal(step.velocity[0], expected));
+  EXPECT_FALSE(step.balance_loss.defined());
+}
+
+TEST_F(TransformerTest, OneFullLayerHasNoRouter) {
+  TransformerConfig config = small_config();
+  config.moga.full_layers = {0};
+  Transformer model = random_transformer(config);
+  EXPECT_FALSE(model->named_parameters().contains("blocks.0.self_attn.router.weight"));
+  const auto output = model->forward(random_input(config, {kOneShot}), at::kFloat);
+  EXPECT_EQ(output.group_histogram.sizes(), at::IntArrayRef({1, 3}));
+  config.moga.full_layers = {2};
+  EXPECT_THROW(Transformer{config}, Error);
+}
+
+TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
+  Transformer model = random_transformer(small_config());
+  TransformerInput input = random_input(small_config(), {kTwoShots});
+  const at::Tensor plain = model->forward(input, at::kFloat).velocity[0];
+  std::vector<int64_t> layers;
+  input.observer = [&](int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
+                       const at::Tensor& v) {
+    layers.push_back(layer);
+    EXPECT_EQ(x.sizes(), at::IntArrayRef({input.layout.tokens(), 32}));
+    for (const at::Tensor& rows : {q, k, v}) EXPECT_EQ(rows.sizes(), at::IntArrayRef({input.layout.tokens(), 2, 16}));
+  };
+  EXPECT_TRUE(at::equal(model->forward(input, at::kFloat).velocity[0], plain));
+  EXPECT_EQ(layers, (std::vector<int64_t>{0, 1}));
+}
+
 TEST_F(TransformerTest, AWrongInputIsNamed) {
   Transformer model(small_config());
   TransformerInput input = random_input(small_config(), {kOneShot});

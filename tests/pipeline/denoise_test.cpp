@@ -47,6 +47,34 @@ TEST(Denoise, GuidanceLeadsFromTheNegativePromptToTheCaptions) {
   EXPECT_TRUE(test::close(three - negative, 3.0 * (plain - negative), 1e-2));
 }
 
+TEST(Denoise, FullStepsRunFullAttention) {
+  Models moga = test::tiny_models();
+  Models full = load_models(test::tiny_folder(), at::kCPU, at::kFloat, {"transformer.moga.kind=full"});
+  const auto latent = [](Models& models, int64_t full_steps) {
+    SamplerConfig sampler = models.sampler;  // 2 steps
+    sampler.full_steps = full_steps;
+    return denoise(models, {request_of(32, {3, 3}, 1)}, sampler)[0];
+  };
+  EXPECT_TRUE(at::equal(latent(moga, 2), latent(full, 0)));
+  EXPECT_TRUE(at::equal(latent(moga, 9), latent(full, 0)));
+  EXPECT_FALSE(at::equal(latent(moga, 1), latent(full, 0)));
+  EXPECT_FALSE(at::equal(latent(moga, 1), latent(moga, 0)));
+}
+
+TEST(Denoise, AnObserverSeesTheStepsItAsksFor) {
+  Models models = test::tiny_models();
+  std::vector<std::pair<int64_t, int64_t>> seen;  // step, layer
+  const StepObserver observer = [&](int64_t step) -> AttentionObserver {
+    if (step == 0) return {};
+    return [&seen, step](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+      EXPECT_EQ(x.size(0), 2 * 2 * 4);  // with captions and without, 2 frames of 2×2 tokens
+      seen.emplace_back(step, layer);
+    };
+  };
+  denoise(models, {request_of(32, {2}, 1)}, models.sampler, observer);
+  EXPECT_EQ(seen, (std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {1, 1}}));
+}
+
 TEST(Denoise, IsGivenByTheSeed) {
   Models models = test::tiny_models();
   const auto latent = [&](int64_t seed) { return denoise(models, {request_of(32, {2}, seed)}, models.sampler)[0]; };

@@ -30,9 +30,16 @@ TEST(Models, LoadWithTheirMakersSampler) {
   EXPECT_EQ(models.vae->config().z_dim, models.transformer->config().in_channels);
 }
 
-TEST(Models, TheAttentionBackendCanBeReplaced) {
-  const Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat, {"transformer.moga.backend=reference"});
+TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
+  const auto load = [](const std::vector<std::string>& settings) {
+    return load_models(test::tiny_folder(), at::kCPU, at::kFloat, settings);
+  };
+  const Models models = load({"transformer.moga.backend=reference", "sampler.full_steps=1"});
   EXPECT_EQ(models.transformer->config().moga.backend, "reference");
+  EXPECT_EQ(models.sampler.full_steps, 1);
+  EXPECT_THROW(load({"moga.kind=full"}), Error);  // of which part?
+  EXPECT_THROW(load({"transformer.moga.kinds=full"}), Error);
+  EXPECT_THROW(load({"sampler.full_steps=-1"}), Error);
 }
 
 TEST(Models, MissingPartsAreNamed) {

@@ -1,0 +1,85 @@
+// moga calibrate: routers for a model that has none.
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/model_options.h"
+#include "apps/size_options.h"
+#include "moga/core/files.h"
+#include "moga/pipeline/calibrate.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual =
+    R"(A few videos are denoised, with full attention where the model has no routers. What the blocks
+see at several steps is clustered by balanced k-means, a router a layer, and written with
+the model into the folder DIR, which `moga generate` takes. Groups, windows, gate and layers
+that stay full: --set transformer.moga.KEY=VALUE (what a script sets is passed over).
+
+The table compares routers layer by layer on other noise: the smallest and the largest group
+as a share of the tokens, the balance loss (1: balanced), the mean of the gate, and the
+relative error of MoGA's attention output against full attention when the branches are
+combined by their mean and by lse. "random" is how training begins; "trained" is the model's
+own routers, if it has them.
+
+Example:
+  moga calibrate --model models/Wan2.1-T2V-1.3B-Diffusers --out models/wan-moga \
+    --steps 10 --set transformer.moga.combine=lse
+  moga calibrate --model models/demo --script examples/mara_by_the_lake.toml --out out/calibrated --json out/table.json)";
+
+struct Options {
+  ModelOptions model;
+  CalibrationConfig calibration;
+  std::vector<std::string> scripts;
+  std::string out, json, size = "832x480";
+  int64_t frames = 81;
+};
+
+std::vector<Script> scripts_of(const Options& options) {
+  std::vector<Script> scripts;
+  for (const std::string& path : options.scripts) scripts.push_back(load_script(path));
+  if (!scripts.empty()) return scripts;
+  const auto [width, height] = parse_pair(options.size, "--size");
+  return calibration_scripts(width, height, options.frames);
+}
+
+void run(const Options& options) {
+  const std::vector<Script> scripts = scripts_of(options);
+  check(!std::filesystem::exists(options.out), options.out, ": exists already; calibrate writes a new folder");
+  const std::vector<std::string> settings = options.model.all_settings();
+  Models models = options.model.load(calibration_settings(options.model.folder, settings));
+  CalibrationConfig config = options.calibration;
+  config.sampler = options.model.sampler(models);
+  const Calibration calibration = calibrate(models, scripts, config);
+  if (!options.json.empty()) write_text(options.json, calibration_json(calibration, config));
+  std::cout << calibration_table(calibration) << std::flush;
+  write_calibrated(options.model.folder, options.out, settings, calibration);
+  std::cout << "model          " << options.out << "\n"
+            << "seconds        " << static_cast<int64_t>(calibration.seconds) << std::endl;
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("calibrate", "Make routers for a model that was trained without them");
+  command->footer(kManual);
+  CalibrationConfig& config = options->calibration;
+  options->model.add(*command);
+  command->add_option("--out", options->out, "model folder to write, must not exist")->required();
+  command->add_option("--script", options->scripts, "shot script, may be given several times (default: built-in ones)")
+      ->allow_extra_args(false);
+  command->add_option("--size", options->size, "width x height of the built-in scripts")->capture_default_str();
+  command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
+  command->add_option("--observed-steps", config.observed_steps, "sampler steps whose tokens are kept, evenly spread")
+      ->capture_default_str();
+  command->add_option("--tokens", config.tokens, "router inputs kept a layer")->capture_default_str();
+  command->add_option("--metric", config.fit.metric, "k-means: spherical or euclidean")->capture_default_str();
+  command->add_option("--confidence", config.fit.confidence, "mean of the gate over the tokens")->capture_default_str();
+  command->add_option("--seed", config.fit.seed, "seed of the k-means")->capture_default_str();
+  command->add_option("--json", options->json, "file to write as JSON");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace moga

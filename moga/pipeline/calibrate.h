@@ -1,0 +1,75 @@
+// Calibration: routers for a model that was trained without them, from what its own blocks see.
+//
+//   scripts → denoise, keeping router inputs of each layer at several steps → fit_router a layer (router_fit.h)
+//           → denoise again from other noise, comparing MoGA's attention with full attention layer by layer
+//
+// A model with trained routers is measured beside them. Nothing is trained here, and the models stay as they are:
+// write_calibrated makes the folder that `moga generate` takes.
+#pragma once
+
+#include <map>
+
+#include "moga/attention/router_fit.h"
+#include "moga/data/script.h"
+#include "moga/pipeline/denoise.h"
+
+namespace moga {
+
+struct CalibrationConfig {
+  int64_t observed_steps = 4;  // sampler steps whose tokens are kept, evenly spread
+  int64_t tokens = 8192;       // kept a layer, from all scripts and steps
+  RouterFitConfig fit;
+  SamplerConfig sampler;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("observed_steps", observed_steps, "sampler steps whose tokens are kept, evenly spread");
+    field("tokens", tokens, "router inputs kept a layer, from all scripts and steps");
+    field("fit", fit, "k-means");
+    field("sampler", sampler, "sampler");
+  }
+};
+
+// How a layer's router does on videos that it was not fitted to.
+struct RouterScore {
+  double smallest = 0, largest = 0;      // group of any video at any observed step, as a share of its tokens
+  double balance = 0;                    // balance loss without α: 1 when balanced
+  double gate = 0;                       // mean of p(g(x)|x)
+  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
+};
+
+struct LayerCalibration {
+  int64_t layer = 0;
+  RouterWeights router;
+  std::map<std::string, RouterScore> scores;  // of "calibrated", "random" and, where the model has them, "trained"
+};
+
+struct Calibration {
+  std::vector<LayerCalibration> layers;    // those that have a router: all but full_layers
+  std::map<std::string, RouterScore> all;  // mean over the layers; smallest and largest of any
+  double seconds = 0;
+};
+
+// `settings` for load_models so that the prompts run as the model was trained: with full attention where the folder
+// holds no routers.
+std::vector<std::string> calibration_settings(const std::filesystem::path& folder,
+                                              const std::vector<std::string>& settings);
+
+// Groups, windows, gate and full layers are those of the model's config, whatever its kind. Throws when it does not
+// route. With "trained" only if the transformer has routers.
+Calibration calibrate(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config);
+
+// What the command calibrates on unless it is given scripts: a few videos of two shots, of this size and length.
+std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t frames);
+
+// The model folder `from` written anew as `to`, which must not exist: config.json with `settings` and kind "moga", the
+// calibrated routers among the transformer's weights, all else as it was.
+void write_calibrated(const std::filesystem::path& from, const std::filesystem::path& to,
+                      const std::vector<std::string>& settings, const Calibration& calibration);
+
+// For people, and as JSON.
+std::string calibration_table(const Calibration& calibration);
+std::string calibration_json(const Calibration& calibration, const CalibrationConfig& config);
+
+}  // namespace moga

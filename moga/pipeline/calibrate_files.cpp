@@ -1,0 +1,138 @@
+// Calibration's surroundings: what it reads and writes. The calibrated folder is made as export's are: whole or absent.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/log.h"
+#include "moga/core/module_io.h"
+#include "moga/pipeline/calibrate.h"
+#include "moga/pipeline/export.h"
+
+namespace moga {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kCaptions[][2] = {
+    {"A wide shot of a busy street market at noon. A woman in a yellow raincoat walks between the stalls.",
+     "Close-up: the woman in the yellow raincoat picks up an orange and smiles."},
+    {"A fishing boat leaves a grey harbour at dawn, gulls above it, the camera panning slowly to the left.",
+     "On deck, an old man with a white beard coils a rope while waves break behind him."},
+    {"A dog runs through tall grass towards the camera on a sunny hill.",
+     "A boy in a striped shirt throws a red ball; the dog jumps to catch it."},
+    {"Inside a kitchen at night, steam rises from a pot, warm light from a single lamp.",
+     "A chef's hands cut vegetables quickly on a wooden board."}};
+
+bool has_routers(const fs::path& transformer) {
+  const std::vector<std::string> names = Safetensors(transformer).names();
+  return std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
+}
+
+// Settings of the transformer, without those that only say how it is run.
+std::vector<std::string> lasting_settings(const std::vector<std::string>& settings) {
+  const std::string part = "transformer.";
+  std::vector<std::string> lasting;
+  for (const std::string& setting : settings)
+    if (setting.starts_with(part) && !setting.starts_with(part + "moga.backend="))
+      lasting.push_back(setting.substr(part.size()));
+  lasting.push_back("moga.kind=moga");
+  return lasting;
+}
+
+void write_transformer(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
+                       const Calibration& calibration) {
+  const at::ScalarType dtype = main_dtype(from);
+  const Transformer model = load_transformer(from, at::kCPU, dtype, lasting_settings(settings));
+  const TensorMap tensors = named_tensors(*model);
+  for (const LayerCalibration& layer : calibration.layers) {
+    const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
+    tensors.at(prefix + "weight").detach().copy_(layer.router.weight);
+    tensors.at(prefix + "bias").detach().copy_(layer.router.bias);
+  }
+  save_transformer(to, model, dtype, detect_layout(Safetensors(from).names(), from.string()));
+}
+
+nlohmann::json to_json(const std::map<std::string, RouterScore>& scores) {
+  nlohmann::json json;
+  for (const auto& [name, score] : scores)
+    json[name] = {{"smallest_group", score.smallest}, {"largest_group", score.largest},
+                  {"balance_loss", score.balance},    {"gate", score.gate},
+                  {"error_mean", score.error_mean},   {"error_lse", score.error_lse}};
+  return json;
+}
+
+std::string table_rows(const std::string& layer, const std::map<std::string, RouterScore>& scores) {
+  std::string rows;
+  for (const auto& [name, score] : scores) {
+    char text[160];
+    std::snprintf(text, sizeof text, "%-6s %-11s %7.1f %% %7.1f %% %9.3f %7.2f %10.3f %10.3f\n",
+                  rows.empty() ? layer.c_str() : "", name.c_str(), 100 * score.smallest, 100 * score.largest,
+                  score.balance, score.gate, score.error_mean, score.error_lse);
+    rows += text;
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<std::string> calibration_settings(const fs::path& folder, const std::vector<std::string>& settings) {
+  std::vector<std::string> all = settings;
+  if (fs::is_directory(folder / "transformer") && !has_routers(folder / "transformer"))
+    all.push_back("transformer.moga.kind=full");
+  return all;
+}
+
+std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t frames) {
+  check(frames >= 2, "calibration needs videos of two shots: ", frames, " frames, expected 2 or more");
+  std::vector<Script> scripts;
+  for (const auto& captions : kCaptions) {
+    Script script;
+    script.title = "calibration";
+    script.size = {width, height};
+    script.seed = static_cast<int64_t>(scripts.size());
+    script.shot = {{.caption = captions[0], .frames = frames - frames / 2},
+                   {.caption = captions[1], .frames = frames / 2}};
+    script.validate();
+    scripts.push_back(std::move(script));
+  }
+  return scripts;
+}
+
+void write_calibrated(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
+                      const Calibration& calibration) {
+  check(!fs::exists(to), to.string(), ": exists already; calibrate writes a new folder");
+  const fs::path temporary = to.string() + ".tmp";
+  fs::remove_all(temporary);
+  fs::create_directories(temporary);
+  for (const auto& entry : fs::directory_iterator(from))
+    if (entry.path().filename() != "transformer")
+      fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
+  write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
+  fs::rename(temporary, to);
+}
+
+std::string calibration_table(const Calibration& calibration) {
+  char head[160];
+  std::snprintf(head, sizeof head, "%-6s %-11s %9s %9s %9s %7s %10s %10s\n", "layer", "router", "smallest", "largest",
+                "balance", "gate", "error mean", "error lse");
+  std::string table = head;
+  for (const LayerCalibration& layer : calibration.layers)
+    table += table_rows(std::to_string(layer.layer), layer.scores);
+  return table + table_rows("all", calibration.all);
+}
+
+std::string calibration_json(const Calibration& calibration, const CalibrationConfig& config) {
+  nlohmann::json json{{"config", nlohmann::json::parse(moga::to_json(config))},
+                      {"seconds", calibration.seconds},
+                      {"all", to_json(calibration.all)},
+                      {"layers", nlohmann::json::array()}};
+  for (const LayerCalibration& layer : calibration.layers)
+    json["layers"].push_back({{"layer", layer.layer}, {"routers", to_json(layer.scores)}});
+  return json.dump(2) + "\n";
+}
+
+}  // namespace moga

@@ -1,16 +1,14 @@
 // Calibration: routers for a model that was trained without them, from what its own blocks see.
 //
-//   scripts → denoise, keeping router inputs of each layer at several steps → fit_router a layer (router_fit.h)
-//           → denoise again from other noise, comparing MoGA's attention with full attention layer by layer
+//   scripts → denoise, keeping router inputs of each layer at several steps → a router a layer
+//           → denoise again from other noise, comparing MoGA's attention with full attention (model/calibration.h)
 //
 // A model with trained routers is measured beside them. Nothing is trained here, and the models stay as they are:
 // write_calibrated makes the folder that `moga generate` takes.
 #pragma once
 
-#include <map>
-
-#include "moga/attention/router_fit.h"
 #include "moga/data/script.h"
+#include "moga/model/calibration.h"
 #include "moga/pipeline/denoise.h"
 
 namespace moga {
@@ -31,23 +29,9 @@ struct CalibrationConfig {
   }
 };
 
-// How a layer's router does on videos that it was not fitted to.
-struct RouterScore {
-  double smallest = 0, largest = 0;      // group of any video at any observed step, as a share of its tokens
-  double balance = 0;                    // balance loss without α: 1 when balanced
-  double gate = 0;                       // mean of p(g(x)|x)
-  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
-};
-
-struct LayerCalibration {
-  int64_t layer = 0;
-  RouterWeights router;
-  std::map<std::string, RouterScore> scores;  // of "calibrated", "random" and, where the model has them, "trained"
-};
-
 struct Calibration {
-  std::vector<LayerCalibration> layers;    // those that have a router: all but full_layers
-  std::map<std::string, RouterScore> all;  // mean over the layers; smallest and largest of any
+  std::vector<LayerCalibration> layers;         // those that have a router: all but full_layers
+  std::map<std::string, RouterScore> all = {};  // mean over the layers; smallest and largest of any
   double seconds = 0;
 };
 

@@ -94,8 +94,8 @@ std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t f
     script.title = "calibration";
     script.size = {width, height};
     script.seed = static_cast<int64_t>(scripts.size());
-    script.shot = {{.caption = captions[0], .frames = frames - frames / 2},
-                   {.caption = captions[1], .frames = frames / 2}};
+    script.shot.resize(2);
+    for (int64_t i = 0; i < 2; ++i) script.shot[i] = {captions[i], {}, (frames + 1 - i) / 2};
     script.validate();
     scripts.push_back(std::move(script));
   }

@@ -1,0 +1,135 @@
+// See calibration.h. Sums stay on the device until a score is asked for, so that an observed forward waits for nothing
+// but its own full attention.
+#include "moga/model/calibration.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "moga/core/check.h"
+#include "moga/core/module_io.h"
+#include "moga/core/random.h"
+
+namespace moga {
+namespace {
+
+void add_to(at::Tensor& sum, const at::Tensor& value) { sum = sum.defined() ? sum + value : value; }
+
+at::Tensor squared_distance(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kFloat) - b).square().sum(at::kDouble);
+}
+
+Router make_router(const RouterWeights& weights, const std::string& gate, at::Device device) {
+  Router router(weights.weight.size(1), weights.weight.size(0), gate);
+  router->weight = weights.weight.to(device);
+  router->bias = weights.bias.to(device);
+  return router;
+}
+
+}  // namespace
+
+VisualAttentionConfig calibrated_attention(const Transformer& model) {
+  const VisualAttentionConfig config = model->config().moga.with_kind("moga");
+  config.validate();
+  check(config.routed, "calibration: routed = false in the model's config, so it has no routers to calibrate");
+  return config;
+}
+
+RouterInputs::RouterInputs(int64_t sets, int64_t quota, int64_t seed) : sets_(sets), quota_(quota), seed_(seed) {
+  check(sets >= 1 && quota >= 1, "calibration: ", quota, " rows of ", sets, " sets, expected 1 or more");
+}
+
+AttentionObserver RouterInputs::observer(int64_t set) {
+  return [this, set](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+    std::vector<at::Tensor>& pieces = kept_[layer][set];
+    const auto name = static_cast<uint64_t>((layer * sets_ + set) * 1'000'000) + pieces.size();
+    const at::Tensor rows =
+        at::randint(x.size(0), {quota_}, random_stream(seed_, "router inputs", name), at::TensorOptions(at::kLong));
+    pieces.push_back(x.index_select(0, rows.to(x.device())).cpu());
+  };
+}
+
+std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const RouterFitConfig& config,
+                                                at::Device device, const std::function<void()>& on_layer) const {
+  const VisualAttentionConfig attention = calibrated_attention(model);
+  std::vector<LayerCalibration> fitted;
+  for (const auto& [layer, sets] : kept_) {
+    if (!attention.of_layer(layer).uses_router()) continue;
+    std::vector<at::Tensor> rows;
+    for (const auto& [set, pieces] : sets) rows.insert(rows.end(), pieces.begin(), pieces.end());
+    fitted.push_back({layer, fit_router(at::cat(rows).to(device), sets_, attention.groups, config)});
+    if (on_layer) on_layer();
+  }
+  return fitted;
+}
+
+RouterMeasurement::RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers,
+                                     int64_t seed, at::Device device)
+    : mean_(calibrated_attention(model)), lse_(mean_), device_(device) {
+  mean_.combine = "mean";
+  lse_.combine = "lse";
+  const TensorMap tensors = named_tensors(*model);
+  for (const LayerCalibration& layer : layers) {
+    const RouterWeights& fitted = layer.router;
+    const RouterWeights fresh{
+        0.02 * at::randn(fitted.weight.sizes(), random_stream(seed, "random router", layer.layer)),
+        at::zeros(fitted.bias.sizes())};
+    auto& routers = routers_[layer.layer];
+    routers.emplace("calibrated", make_router(fitted, mean_.gate, device));
+    routers.emplace("random", make_router(fresh, mean_.gate, device));
+    const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
+    if (const auto weight = tensors.find(prefix + "weight"); weight != tensors.end())
+      routers.emplace("trained", make_router({weight->second, tensors.at(prefix + "bias")}, mean_.gate, device));
+  }
+}
+
+AttentionObserver RouterMeasurement::observer(const Layout& layout) {
+  const auto groupings = std::make_shared<const StaticGroupings>(static_groupings(layout, mean_, device_));
+  return [this, groupings](int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v) {
+    if (routers_.contains(layer)) measure(layer, x, q, k, v, *groupings);
+  };
+}
+
+void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
+                                const at::Tensor& v, const StaticGroupings& groupings) {
+  const at::Tensor full =
+      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind("full")).to(at::kFloat);  // [N, H, D]
+  for (auto& [name, router] : routers_.at(layer)) {
+    const Routing routing = router->forward(x, groupings.layout);
+    Sums& sums = sums_[layer][name];
+    sums.add(routing, groupings.layout);
+    add_to(sums.full, full.square().sum(at::kDouble));
+    add_to(sums.error_mean, squared_distance(visual_attention(q, k, v, &routing, groupings, mean_), full));
+    add_to(sums.error_lse, squared_distance(visual_attention(q, k, v, &routing, groupings, lse_), full));
+  }
+}
+
+std::map<std::string, RouterScore> RouterMeasurement::scores(int64_t layer) const {
+  std::map<std::string, RouterScore> scores;
+  for (const auto& [name, sums] : sums_.at(layer)) scores[name] = sums.score();
+  return scores;
+}
+
+void RouterMeasurement::Sums::add(const Routing& routing, const Layout& layout) {
+  const at::Tensor counts = group_histogram(routing, layout).to(at::kDouble);  // [B, M]
+  const at::Tensor share = counts / counts.sum(1, /*keepdim=*/true);
+  smallest = smallest.defined() ? at::minimum(smallest, share.min()) : share.min();
+  largest = largest.defined() ? at::maximum(largest, share.max()) : share.max();
+  add_to(balance, balance_loss(routing, layout));
+  add_to(gate, routing.probabilities.amax(1).mean());
+  ++count;
+}
+
+RouterScore RouterMeasurement::Sums::score() const {
+  const auto value = [](const at::Tensor& x) { return x.to(at::kDouble).item<double>(); };
+  const double size = std::max(value(full), 1e-300), times = static_cast<double>(count);
+  return {.smallest = value(smallest),
+          .largest = value(largest),
+          .balance = value(balance) / times,
+          .gate = value(gate) / times,
+          .error_mean = std::sqrt(value(error_mean) / size),
+          .error_lse = std::sqrt(value(error_lse) / size)};
+}
+
+}  // namespace moga

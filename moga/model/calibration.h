@@ -1,0 +1,76 @@
+// Calibration of a transformer's routers (attention/router_fit.h), seen from its blocks: two observers of what their
+// attention is computed from.
+//
+//   RouterInputs       keeps a bounded random sample of x, the routers' input → W, b of each layer
+//   RouterMeasurement  compares MoGA's attention, by several routers, with full attention over the same q, k, v
+//
+// Who runs the transformer, on which videos and at which timesteps, is pipeline/calibrate.h's.
+#pragma once
+
+#include <map>
+
+#include "moga/attention/router_fit.h"
+#include "moga/model/transformer.h"
+
+namespace moga {
+
+// How a layer's router does on videos that it was not fitted to.
+struct RouterScore {
+  double smallest = 0, largest = 0;      // group of any video at any observed step, as a share of its tokens
+  double balance = 0;                    // balance loss without α: 1 when balanced
+  double gate = 0;                       // mean of p(g(x)|x)
+  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
+};
+
+struct LayerCalibration {
+  int64_t layer = 0;
+  RouterWeights router;
+  std::map<std::string, RouterScore> scores = {};  // of "calibrated", "random" and, where the model has them, "trained"
+};
+
+// What attention a calibrated model has: that of the transformer's config with kind "moga", whatever its kind.
+VisualAttentionConfig calibrated_attention(const Transformer& model);
+
+class RouterInputs {
+ public:
+  // `sets` (timesteps) are observed equally often; of each observation `quota` rows of a layer are kept, on the CPU.
+  RouterInputs(int64_t sets, int64_t quota, int64_t seed);
+
+  AttentionObserver observer(int64_t set);  // valid while this object is
+  // A router for each layer of `model` that has one by calibrated_attention, fitted on `device`. on_layer follows each.
+  std::vector<LayerCalibration> fit(const Transformer& model, const RouterFitConfig& config, at::Device device,
+                                    const std::function<void()>& on_layer = {}) const;
+
+ private:
+  int64_t sets_, quota_, seed_;
+  std::map<int64_t, std::map<int64_t, std::vector<at::Tensor>>> kept_;  // [layer][set] → pieces [quota, C]
+};
+
+class RouterMeasurement {
+ public:
+  // Routers "calibrated", "random" (as training begins, drawn from `seed`) and, where `model` has them, "trained".
+  RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers, int64_t seed,
+                    at::Device device);
+
+  AttentionObserver observer(const Layout& layout);  // valid while this object is
+  std::map<std::string, RouterScore> scores(int64_t layer) const;
+
+ private:
+  // Sums over what was observed, on the device.
+  struct Sums {
+    at::Tensor smallest, largest, balance, gate;  // scalars
+    at::Tensor error_mean, error_lse, full;       // squared, float64
+    int64_t count = 0;
+    void add(const Routing& routing, const Layout& layout);
+    RouterScore score() const;
+  };
+  void measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+               const StaticGroupings& groupings);
+
+  VisualAttentionConfig mean_, lse_;
+  at::Device device_;
+  std::map<int64_t, std::map<std::string, Router>> routers_;  // [layer][name]
+  std::map<int64_t, std::map<std::string, Sums>> sums_;
+};
+
+}  // namespace moga

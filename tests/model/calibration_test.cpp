@@ -1,0 +1,83 @@
+// Calibration's observers on a small transformer: the sample is bounded, and a score is what it says.
+#include "moga/model/calibration.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "tests/model/transformer_cases.h"
+#include "tests/support/compare.h"
+
+namespace moga {
+namespace {
+
+using test::random_input;
+using test::random_transformer;
+using test::small_config;
+
+const VideoShape kVideo{5, 2, 4, {2, 3}};  // 40 tokens
+
+void observe(Transformer& model, const AttentionObserver& observer) {
+  const at::NoGradGuard no_grad;
+  TransformerInput input = random_input(small_config(), {kVideo});
+  input.observer = observer;
+  model->forward(input, at::kFloat);
+}
+
+// Calibrated on two timesteps, measured on a third.
+std::map<std::string, RouterScore> scores_of(const TransformerConfig& config, int64_t layer) {
+  at::manual_seed(1);
+  Transformer model = random_transformer(config);
+  RouterInputs inputs(2, 100, 1);
+  for (const int64_t set : {0, 1}) observe(model, inputs.observer(set));
+  const std::vector<LayerCalibration> layers = inputs.fit(model, {}, at::kCPU);
+  RouterMeasurement measurement(model, layers, 1, at::kCPU);
+  observe(model, measurement.observer({{kVideo}}));
+  return measurement.scores(layer);
+}
+
+TEST(Calibration, FitsTheLayersThatRoute) {
+  TransformerConfig config = small_config();
+  config.moga.full_layers = {0};
+  Transformer model = random_transformer(config);
+  RouterInputs inputs(1, 50, 1);
+  observe(model, inputs.observer(0));
+  const std::vector<LayerCalibration> layers = inputs.fit(model, {}, at::kCPU);
+  ASSERT_EQ(layers.size(), 1u);
+  EXPECT_EQ(layers[0].layer, 1);
+  EXPECT_EQ(layers[0].router.weight.sizes(), at::IntArrayRef({3, 32}));
+}
+
+TEST(Calibration, ScoresEachRouter) {
+  const auto scores = scores_of(small_config(), 1);
+  ASSERT_EQ(scores.size(), 3u);
+  for (const char* name : {"calibrated", "random", "trained"}) {
+    const RouterScore& score = scores.at(name);
+    EXPECT_LE(score.smallest, 1.0 / 3) << name;
+    EXPECT_GE(score.largest, 1.0 / 3) << name;
+    EXPECT_GT(score.error_lse, 0) << name;
+    EXPECT_LT(score.error_mean, 1) << name;
+  }
+  EXPECT_EQ(scores_of(test::full_attention(small_config()), 0).count("trained"), 0);
+}
+
+TEST(Calibration, OneGroupAloneHasNoError) {
+  TransformerConfig config = small_config();
+  config.moga.groups = 1;
+  config.moga.gate = "none";
+  config.moga.window = config.moga.frame = false;
+  const RouterScore score = scores_of(config, 0).at("calibrated");
+  EXPECT_EQ(score.smallest, 1);
+  EXPECT_EQ(score.gate, 1);
+  EXPECT_LT(std::max(score.error_mean, score.error_lse), 1e-6);
+}
+
+TEST(Calibration, NeedsAModelThatCanRoute) {
+  TransformerConfig config = small_config();
+  config.moga.routed = false;
+  EXPECT_THROW(calibrated_attention(Transformer(config)), Error);
+  EXPECT_EQ(calibrated_attention(Transformer(test::full_attention(small_config()))).kind, "moga");
+}
+
+}  // namespace
+}  // namespace moga

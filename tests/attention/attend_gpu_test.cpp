@@ -1,5 +1,5 @@
-// The flash and sm90 backends on a GPU against the float64 reference, and that neither routing nor attention waits for the
-// device: a stream that is being captured refuses every synchronisation.
+// The flash and sm90 backends on a GPU against the float64 reference, and that neither routing nor attention waits for
+// the device: a stream that is being captured refuses every synchronisation.
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
@@ -149,19 +149,21 @@ TEST(RouterGpu, TakesTheLowestIndexOnATie) {
 TEST(VisualAttentionGpu, NothingWaitsForTheDevice) {
   MOGA_NEEDS_GPU();
   const Layout layout{{{8, 6, 8, {3, 5}}, {4, 6, 8, {}}}};
-  VisualAttentionConfig config;
+  VisualAttentionConfig config, lse;
+  lse.combine = "lse";
   const StaticGroupings groupings = static_groupings(layout, config, kGpu);
   const auto options = at::TensorOptions(kGpu).dtype(at::kBFloat16);
   Router router(128, config.groups);
   router->to(kGpu);
-  EXPECT_TRUE(captures([&] {
-    const at::Tensor q = at::ones({layout.tokens(), 2, 64}, options).requires_grad_();
-    const at::Tensor x = q.flatten(1);
-    const Routing routing = router->forward(x, layout);
-    const at::Tensor output = visual_attention(q, q, q, &routing, groupings, config);
-    const at::Tensor loss = output.to(at::kFloat).square().mean() + balance_loss(routing, layout);
-    torch::autograd::grad({loss}, {q, router->weight, router->bias});
-  }));
+  for (const VisualAttentionConfig& combined : {config, lse})
+    EXPECT_TRUE(captures([&] {
+      const at::Tensor q = at::ones({layout.tokens(), 2, 64}, options).requires_grad_();
+      const at::Tensor x = q.flatten(1);
+      const Routing routing = router->forward(x, layout);
+      const at::Tensor output = visual_attention(q, q, q, &routing, groupings, combined);
+      const at::Tensor loss = output.to(at::kFloat).square().mean() + balance_loss(routing, layout);
+      torch::autograd::grad({loss}, {q, router->weight, router->bias});
+    })) << combined.combine;
 }
 
 // What the test above relies on.

@@ -128,12 +128,12 @@ TEST(CombineLse, GradientsEqualFiniteDifferences) {
 }
 
 // The output and the gradients of all inputs that have one, over several draws.
-Tensors results(const VisualAttentionConfig& config, at::ScalarType dtype, at::Device device = at::kCPU) {
+Tensors results(const VisualAttentionConfig& config, at::ScalarType dtype, int64_t size, at::Device device) {
   std::vector<Tensors> found(7);
   for (uint64_t draw = 0; draw < 8; ++draw) {
-    Tensors in = to(inputs(2, 16, draw), at::kBFloat16);  // so that every dtype sees the same numbers
+    Tensors in = to(inputs(2, size, draw), at::kBFloat16);  // so that every dtype sees the same numbers
     for (size_t i = 0; i < in.size(); ++i) in[i] = in[i].to(device, i < 3 ? dtype : at::kDouble).requires_grad_();
-    const at::Tensor output = run(in, config), grad = random({kTokens, 2, 16}, 7 * draw).to(device, dtype);
+    const at::Tensor output = run(in, config), grad = random({kTokens, 2, size}, 7 * draw).to(device, dtype);
     const auto gradients = torch::autograd::grad({output}, in, {grad}, std::nullopt, false, /*allow_unused=*/true);
     found[0].push_back(output);
     for (size_t i = 0; i < in.size(); ++i)
@@ -145,25 +145,35 @@ Tensors results(const VisualAttentionConfig& config, at::ScalarType dtype, at::D
   return joined;
 }
 
-void expect_as_good(const std::string& backend, const std::vector<at::ScalarType>& dtypes, at::Device device) {
+void expect_as_good(const std::string& backend, const std::vector<at::ScalarType>& dtypes, int64_t size,
+                    at::Device device) {
   for (const std::string gate : {"none", "probability", "straight_through"})
     for (const at::ScalarType dtype : dtypes) {
       VisualAttentionConfig config = lse_config(gate);
       config.backend = "reference";
-      const Tensors plain = results(config, dtype, device), exact = results(config, at::kDouble, device);
+      const Tensors plain = results(config, dtype, size, device), exact = results(config, at::kDouble, size, device);
       config.backend = backend;
-      const Tensors actual = results(config, dtype, device);
+      const Tensors actual = results(config, dtype, size, device);
       ASSERT_EQ(actual.size(), gate == "none" ? 4 : 7);
       for (size_t i = 0; i < actual.size(); ++i)
         EXPECT_TRUE(as_good_as(actual[i], plain[i], exact[i], 2.0, 1e-6)) << gate << " " << i;
     }
 }
 
-TEST(CombineLse, CpuBackendIsAsGoodAsPlainOperations) { expect_as_good("cpu", {at::kFloat, at::kBFloat16}, at::kCPU); }
+TEST(CombineLse, CpuBackendIsAsGoodAsPlainOperations) {
+  expect_as_good("cpu", {at::kFloat, at::kBFloat16}, 16, at::kCPU);
+}
 
 TEST(CombineLseGpu, FlashIsAsGoodAsPlainOperations) {
   MOGA_NEEDS_GPU();
-  expect_as_good("flash", {at::kHalf, at::kBFloat16}, at::Device(at::kCUDA, 0));
+  expect_as_good("flash", {at::kHalf, at::kBFloat16}, 16, at::kCUDA);
+}
+
+TEST(CombineLseGpu, Sm90IsAsGoodAsPlainOperations) {
+  MOGA_NEEDS_GPU();
+  const at::Tensor probe = at::zeros({1, 1, 64}, at::TensorOptions(at::kCUDA).dtype(at::kBFloat16));
+  if (default_backend(probe) != "sm90") GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
+  for (const int64_t size : {64, 128}) expect_as_good("sm90", {at::kBFloat16}, size, at::kCUDA);
 }
 
 TEST(CombineLse, OfOneGroupingIsAttend) {

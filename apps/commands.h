@@ -13,6 +13,7 @@ void add_calibrate(CLI::App& app);
 void add_stories(CLI::App& app);
 void add_flops(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
 

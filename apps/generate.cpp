@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "apps/model_options.h"
+#include "apps/plan_request.h"
 #include "moga/core/files.h"
 #include "moga/data/video.h"
 #include "moga/pipeline/generate.h"
@@ -45,7 +45,21 @@ struct Options {
   std::string script, out, noise, save_latents;
   std::optional<int64_t> seed;
   KeepConfig keep;
+  bool no_plan = false;
 };
+
+// On a GPU a run that cannot fit is refused before it has read a weight. The rehearsals take seconds.
+void plan(const Options& options, const Script& script) {
+  const at::Device device = options.model.place();
+  if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return;
+  const GenerationPlanRequest request =
+      plan_request(load_model_configs(options.model.folder), options.model, script);
+  const Plan plan = plan_generation(request, device, options.model.compute_dtype());
+  check_fits(plan);
+  log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
+           format_duration(plan.seconds()), " after loading");
+  MemoryMeter(device).reset_peak();  // so that the peak reported is the run's own
+}
 
 void run(const Options& options) {
   Script script = load_script(options.script);
@@ -57,6 +71,8 @@ void run(const Options& options) {
   check_nothing_kept(generation.keep);
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
+  set_quiet(options.model.quiet);
+  plan(options, script);
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set));
   generation.sampler = options.model.sampler(models);
@@ -84,6 +100,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--keep-every", options->keep.seconds, "seconds of denoising from one kept state to the next")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");
   options->model.add(*command);
   command->callback([options] { run(*options); });
 }

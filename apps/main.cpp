@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
   moga::add_stories(app);
   moga::add_flops(app);
   moga::add_bench(app);
+  moga::add_plan(app);
   moga::add_prepare(app);
   moga::add_train(app);
   // CLI11 would say only that a subcommand is required.

@@ -61,13 +61,16 @@ struct ModelOptions {
   Models load() const { return load(all_settings()); }
   Models load(const std::vector<std::string>& chosen_settings) const {
     set_quiet(quiet);
-    const at::Device place = parse_device(device);
-    const at::ScalarType type = !dtype.empty() ? parse_dtype(dtype) : place.is_cuda() ? at::kBFloat16 : at::kFloat;
-    return load_models(folder, place, type, chosen_settings);
+    return load_models(folder, place(), compute_dtype(), chosen_settings);
   }
 
-  SamplerConfig sampler(const Models& models) const {
-    SamplerConfig config = models.sampler;
+  at::Device place() const { return parse_device(device); }
+  at::ScalarType compute_dtype() const {
+    return !dtype.empty() ? parse_dtype(dtype) : place().is_cuda() ? at::kBFloat16 : at::kFloat;
+  }
+
+  SamplerConfig sampler(const Models& models) const { return sampler(models.sampler); }
+  SamplerConfig sampler(SamplerConfig config) const {
     if (solver) config.solver = *solver;
     if (steps) config.steps = *steps;
     if (shift) config.shift = *shift;

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <string>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
@@ -24,6 +26,15 @@ c10::CachingAllocator::Stat allocated(c10::Device device) {
   c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
   if (!allocator->initialized()) return {};
   return allocator->getDeviceStats(index_of(device)).allocated_bytes[kAllPools];
+}
+
+// What Linux says could be had without swapping; its free pages leave out what the page cache holds.
+int64_t available_memory(int64_t total) {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  for (int64_t value = 0; file >> name >> value && std::getline(file, unit);)
+    if (name == "MemAvailable:") return value * 1024;
+  return total;
 }
 
 class Listener : public c10::MemoryReportingInfoBase {
@@ -66,14 +77,18 @@ void MemoryMeter::reset_peak() {
 int64_t MemoryMeter::current() const { return cpu_ ? cpu_->listener->current.load() : allocated(device_).current; }
 int64_t MemoryMeter::peak() const { return cpu_ ? cpu_->listener->peak.load() : allocated(device_).peak; }
 
+void release_cached_memory(c10::Device device) {
+  if (device.is_cuda()) c10::getDeviceAllocator(device.type())->emptyCache();
+}
+
 DeviceMemory device_memory(c10::Device device) {
   if (device.is_cuda()) {
     check(cuda_available(), "device ", device, " cannot be used");
     const auto [free, total] = c10::getDeviceAllocator(device.type())->getMemoryInfo(index_of(device));
     return {static_cast<int64_t>(free), static_cast<int64_t>(total)};
   }
-  const int64_t page = sysconf(_SC_PAGESIZE);
-  return {sysconf(_SC_AVPHYS_PAGES) * page, sysconf(_SC_PHYS_PAGES) * page};
+  const int64_t total = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  return {available_memory(total), total};
 }
 
 }  // namespace moga

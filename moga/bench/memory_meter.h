@@ -27,6 +27,9 @@ class MemoryMeter {
   std::unique_ptr<CpuCount> cpu_;  // null on a GPU
 };
 
+// Gives what the allocator keeps for later back to the device; nothing on the CPU.
+void release_cached_memory(c10::Device device);
+
 // Free and total bytes of the device: a GPU's own memory, or the machine's.
 struct DeviceMemory {
   int64_t free = 0, total = 0;

@@ -3,50 +3,15 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/bench/random_model.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
 
 namespace moga {
 namespace {
-
-// Filled on the device: a copy in float32 on the host would be 56 GB for 14B. Wan2.1 begins with a head of zeros.
-Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
-  Transformer model(config, /*initialise=*/false);
-  for (const auto& item : model->named_parameters()) {
-    const std::string& name = item.key();
-    const bool sensitive = name.find("norm") != std::string::npos || name.find("modulation") != std::string::npos ||
-                           name.find("time_embedding") != std::string::npos ||
-                           name.find(".router.") != std::string::npos;
-    item.value().set_data(
-        at::empty(item.value().sizes(), at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
-  }
-  model->initialise();
-  const at::NoGradGuard no_grad;
-  for (const auto& item : model->named_parameters())
-    if (item.key() == "head.head.weight") item.value().normal_(0.0, 0.02);
-  return model;
-}
-
-TransformerInput random_input(const ModelBenchConfig& config, const BenchSetup& setup) {
-  const TransformerConfig& model = config.model;
-  const VideoShape& video = config.video;
-  const auto draw = [&](at::IntArrayRef shape, int64_t index, c10::ScalarType dtype) {
-    return at::randn(shape, random_stream(0, "bench", index, setup.device),
-                     at::TensorOptions(dtype).device(setup.device));
-  };
-  TransformerInput input;
-  input.latents = {draw({model.in_channels, video.frames, video.rows * model.patch_size[1],
-                         video.columns * model.patch_size[2]},
-                        0, at::kFloat)};
-  input.timestep = at::full({1}, 500.0, input.latents[0].options());
-  input.text = draw({video.shots(), model.text_len, model.text_dim}, 1, setup.dtype);
-  input.layout = Layout{{video}};
-  return input;
-}
 
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
   const VideoShape& video = config.video;
@@ -71,7 +36,7 @@ BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const Be
   config.model.moga.kind = kind;
   const at::NoGradGuard no_grad;
   Transformer model = random_transformer(config.model, setup.device, setup.dtype);
-  const TransformerInput input = random_input(config, setup);
+  const TransformerInput input = random_input(config.model, {config.video}, setup.device, setup.dtype);
   log_info("measuring ", config.model.num_layers, " blocks, ", kind);
   const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
   const double flop = forward_cost(model_shape(config.model), input.layout, config.model.moga).total();

@@ -91,6 +91,20 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   return config;
 }
 
+ModelConfigs load_model_configs(const std::filesystem::path& folder) {
+  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder; expected a model folder");
+  return {load_transformer_config(folder / "transformer" / "config.json"),
+          load_json<TextEncoderConfig>(folder / "text_encoder" / "config.json", /*ignore_unknown=*/true),
+          load_json<VaeConfig>(folder / "vae" / "config.json", /*ignore_unknown=*/true),
+          load_sampler_config(folder / "scheduler" / "scheduler_config.json")};
+}
+
+void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings) {
+  check_settings(settings);
+  apply_overrides(configs.transformer, settings_of("transformer", settings));
+  apply_overrides(configs.sampler, settings_of("sampler", settings));
+}
+
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings) {
   check_parts(folder);

@@ -26,6 +26,17 @@ struct Models {
   at::ScalarType dtype;  // of text encoder and transformer
 };
 
+// What a model folder says of its parts, without their weights.
+struct ModelConfigs {
+  TransformerConfig transformer;
+  TextEncoderConfig text_encoder;
+  VaeConfig vae;
+  SamplerConfig sampler;
+};
+ModelConfigs load_model_configs(const std::filesystem::path& folder);
+// `settings` over them, as load_models takes them.
+void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings);
+
 // What load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 

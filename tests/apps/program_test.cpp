@@ -57,8 +57,8 @@ test::Folder* Program::folder_ = nullptr;
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "stories", "flops",
-                              "bench", "bench attention", "bench block", "bench model"}) {
+  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "stories",
+                              "flops", "plan", "bench", "bench attention", "bench block", "bench model"}) {
     const Result help = moga(std::string(command) + " --help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
@@ -201,6 +201,16 @@ TEST_F(Program, BenchPrintsATableAndWritesJson) {
   expect_error("bench attention --tokens 100", "not a number of frames of 8x12 = 96 tokens");
   expect_error("bench attention --cases equal", "case 'equal' is not one of");
   expect_error("bench block --dtype int8", "dtype 'int8' is unknown");
+}
+
+TEST_F(Program, PlanPredictsAGeneration) {
+  const Result result =
+      moga("plan " + at("film.toml") + " --model " + at("model") + " --steps 3 --quiet --json " + at("plan.json"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("denoise"), std::string::npos) << result.text;
+  EXPECT_NE(result.text.find("it fits"), std::string::npos) << result.text;
+  EXPECT_NE(read_text(at("plan.json")).find("\"peak_bytes\""), std::string::npos);
+  expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B");
 }
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {

@@ -1,0 +1,68 @@
+// moga plan: what a generation will need, before it starts.
+#include <iostream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/plan_request.h"
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kManual = R"(Peak memory and time of `moga generate SCRIPT`, found by rehearsing its parts on the device: the
+same code with random weights, one or two layers of each model and a few steps, at the script's
+own size. On a CPU, or where the size does not fit, smaller frames are rehearsed and the rest is
+extrapolated. Not counted: reading the weights from disk.
+
+--model is a model folder, of which only the configs are read, or 1.3B or 14B (Wan2.1). A run that
+does not fit gets its numbers and what would make it fit, and the exit status is 1.
+
+Example:
+  moga plan examples/mara_by_the_lake.toml --model models/demo
+  moga plan film.toml --model 14B --set transformer.moga.groups=20 --json plan.json)";
+
+struct Options {
+  ModelOptions model;
+  std::string script, json;
+};
+
+ModelConfigs configs_of(const std::string& model) {
+  if (std::filesystem::is_directory(model)) return load_model_configs(model);
+  ModelConfigs configs;
+  configs.transformer = named_model(model);
+  return configs;
+}
+
+void run(const Options& options) {
+  set_quiet(options.model.quiet);
+  const Script script = load_script(options.script);
+  const at::Device device = options.model.place();
+  const at::ScalarType dtype = options.model.compute_dtype();
+  const GenerationPlanRequest request = plan_request(configs_of(options.model.folder), options.model, script);
+  const Plan plan = plan_generation(request, device, dtype);
+  const VideoShape& video = request.video;
+  std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
+            << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
+            << " shots; " << request.sampler.steps << " steps" << (request.sampler.guidance != 1.0 ? " with guidance" : "")
+            << "\n"
+            << to_table(plan) << std::flush;
+  if (!options.json.empty()) write_text(options.json, to_json_text(plan));
+  check_fits(plan);
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("plan", "Predict peak memory and time of a generation");
+  command->footer(kManual);
+  command->add_option("SCRIPT", options->script, "shot script, a TOML file")->required();
+  command->add_option("--json", options->json, "file to write as JSON");
+  options->model.add(*command);
+  command->get_option("--model")->description("model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace moga

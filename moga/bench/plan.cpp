@@ -1,0 +1,222 @@
+// See plan.h.
+#include "moga/bench/plan.h"
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/log.h"
+
+namespace moga {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+constexpr double kCpuFlop = 1e11;    // a second or two of a rehearsed step
+constexpr double kCudaFlop = 5e15;   // some seconds
+constexpr int64_t kPixelsOfAToken = 16;
+
+template <class... Values>
+std::string formatted(const char* format, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
+
+RehearsalLimits limits_for(c10::Device device, FrameSize least) {
+  return {device.is_cuda() ? kCudaFlop : kCpuFlop, least};
+}
+
+VideoShape resized(VideoShape video, FrameSize frame) {
+  video.rows = frame.rows;
+  video.columns = frame.columns;
+  return video;
+}
+
+// Of one kind of attention in all layers and steps.
+Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
+                        c10::ScalarType dtype) {
+  DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
+                               request.sampler.solver};
+  rehearsal.model.moga.kind = kind;
+  rehearsal.model.moga.full_layers.clear();
+  const FrameSize least{rehearsal.model.moga.windows.rows, rehearsal.model.moga.windows.columns};
+  const auto flop = [&](FrameSize frame) {
+    TransformerConfig one = rehearsal.model;
+    one.num_layers = 1;
+    const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(request.video, frame))};
+    return forward_cost(model_shape(one), layout, one.moga).total();
+  };
+  return over_frames({request.video.rows, request.video.columns}, limits_for(device, least), flop,
+                     [&](FrameSize frame) {
+                       rehearsal.video = resized(request.video, frame);
+                       return over_layers(request.transformer.num_layers, [&](int64_t layers) {
+                         rehearsal.model.num_layers = layers;
+                         return rehearse_denoising(rehearsal, device, dtype);
+                       });
+                     });
+}
+
+// The default generators as they were: a run that has been planned draws what it would have drawn.
+class RandomState {
+ public:
+  explicit RandomState(c10::Device device) {
+    for (const c10::Device of : {c10::Device(c10::kCPU), device}) {
+      at::Generator generator = at::globalContext().defaultGenerator(of);
+      states_.emplace_back(generator, generator.get_state());
+    }
+  }
+  ~RandomState() {
+    for (auto& [generator, state] : states_) generator.set_state(state);
+  }
+  RandomState(const RandomState&) = delete;
+  RandomState& operator=(const RandomState&) = delete;
+
+ private:
+  std::vector<std::pair<at::Generator, at::Tensor>> states_;
+};
+
+struct Denoising {
+  Rehearsed step;  // the larger of the kinds' memory
+  double seconds;  // of all steps
+};
+
+Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+  const VisualAttentionConfig& moga = request.transformer.moga;
+  const double steps = static_cast<double>(request.sampler.steps);
+  log_info("rehearsing denoising");
+  Rehearsed step = rehearse_kind(request, moga.kind, device, dtype);
+  const double layers = static_cast<double>(request.transformer.num_layers);
+  const double full_layers = static_cast<double>(moga.full_layers.size());
+  const double full_steps = static_cast<double>(std::min(request.sampler.full_steps, request.sampler.steps));
+  if (moga.kind == "full" || full_layers + full_steps == 0) return {step, steps * step.seconds};
+  const Rehearsed full = rehearse_kind(request, "full", device, dtype);
+  step.work_bytes = std::max(step.work_bytes, full.work_bytes);
+  const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
+  return {step, full_steps * full.seconds + (steps - full_steps) * mixed};
+}
+
+Rehearsed plan_text(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+  log_info("rehearsing the text encoder");
+  TextEncoderConfig config = request.text_encoder;
+  config.vocab_size = std::min<int64_t>(config.vocab_size, 64);
+  const int64_t rehearsed = device.is_cuda() ? request.captions : 1;  // a caption of UMT5's takes seconds on a CPU
+  Rehearsed text = over_layers(config.num_layers, [&](int64_t layers) {
+    TextEncoderConfig some = config;
+    some.num_layers = layers;
+    return rehearse_text(some, rehearsed, request.transformer.text_len, device, dtype);
+  });
+  text.work_bytes = text.work_bytes / rehearsed * request.captions;
+  text.seconds = text.seconds / static_cast<double>(rehearsed) * static_cast<double>(request.captions);
+  const int64_t missing = (request.text_encoder.vocab_size - config.vocab_size) * config.d_model;
+  text.weight_bytes += missing * static_cast<int64_t>(c10::elementSize(dtype));
+  return text;
+}
+
+Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device) {
+  log_info("rehearsing decoding");
+  // FLOP of a latent frame: convolutions at four resolutions, about 10⁶ a pixel for Wan2.1's 96 channels.
+  const double width = static_cast<double>(request.vae.base_dim);
+  const auto flop = [width](FrameSize frame) {
+    return 4.0 * static_cast<double>(frame.tokens()) * kPixelsOfAToken * kPixelsOfAToken * 400 * width * width;
+  };
+  return over_frames({request.video.rows, request.video.columns}, limits_for(device, {2, 2}), flop,
+                     [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device); });
+}
+
+std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan& plan, int64_t denoising_work,
+                                c10::ScalarType dtype) {
+  const int64_t left = plan.usable_bytes() - plan.weight_bytes;
+  if (left <= 0) return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
+  std::vector<std::string> advice;
+  const double share = static_cast<double>(left) / static_cast<double>(denoising_work);
+  if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};
+  if (request.sampler.guidance != 1.0 && share >= 0.5) advice.push_back("--guidance 1 halves the tokens of a step");
+  const int64_t frames = static_cast<int64_t>(share * static_cast<double>(request.video.frames));
+  if (frames >= 1)
+    advice.push_back(formatted("up to %.1f s at this size",
+                               static_cast<double>(pixel_frames(frames)) / static_cast<double>(request.fps)));
+  const double side = std::sqrt(share);
+  const auto shrunk = [side](int64_t tokens) {
+    return static_cast<long long>(std::floor(side * static_cast<double>(tokens))) * kPixelsOfAToken;
+  };
+  if (const long long width = shrunk(request.video.columns), height = shrunk(request.video.rows); width * height > 0)
+    advice.push_back(formatted("frames up to %lldx%lld at this duration", width, height));
+  return advice;
+}
+
+}  // namespace
+
+int64_t Plan::peak_bytes() const {
+  int64_t peak = 0;
+  for (const PlanPhase& phase : phases) peak = std::max(peak, phase.peak_bytes);
+  return peak;
+}
+
+double Plan::seconds() const {
+  double sum = 0;
+  for (const PlanPhase& phase : phases) sum += phase.seconds;
+  return sum;
+}
+
+Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+  request.transformer.validate();
+  request.sampler.validate();
+  request.video.validate();
+  const RandomState unchanged(device);
+  release_cached_memory(device);
+  Plan plan;
+  plan.memory = device_memory(device);
+  const Denoising denoising = plan_denoising(request, device, dtype);
+  const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
+  plan.weight_bytes = denoising.step.weight_bytes + text.weight_bytes + decoding.weight_bytes;
+  const double frames = static_cast<double>(request.video.frames);
+  plan.phases = {{"text", plan.weight_bytes + text.work_bytes, text.seconds},
+                 {"denoise", plan.weight_bytes + denoising.step.work_bytes, denoising.seconds},
+                 {"decode", plan.weight_bytes + decoding.work_bytes, frames * decoding.seconds}};
+  if (!plan.fits()) plan.advice = advise(request, plan, denoising.step.work_bytes, dtype);
+  release_cached_memory(device);
+  return plan;
+}
+
+std::string to_table(const Plan& plan) {
+  std::string text = formatted("%-10s %10s %10s\n", "phase", "peak GiB", "seconds");
+  const auto row = [&](const std::string& name, int64_t bytes, double seconds) {
+    text += formatted("%-10s %10.2f %10.1f\n", name.c_str(), static_cast<double>(bytes) / kGiB, seconds);
+  };
+  for (const PlanPhase& phase : plan.phases) row(phase.name, phase.peak_bytes, phase.seconds);
+  row("all", plan.peak_bytes(), plan.seconds());
+  text += "weights " + gib(plan.weight_bytes) + "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
+          (plan.fits() ? ": it fits\n" : ": it does not fit\n");
+  for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
+  return text;
+}
+
+std::string to_json_text(const Plan& plan) {
+  nlohmann::ordered_json json = {{"peak_bytes", plan.peak_bytes()},
+                                 {"seconds", plan.seconds()},
+                                 {"weight_bytes", plan.weight_bytes},
+                                 {"free_bytes", plan.memory.free},
+                                 {"fits", plan.fits()},
+                                 {"advice", plan.advice}};
+  for (const PlanPhase& phase : plan.phases)
+    json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
+  return json.dump(2) + "\n";
+}
+
+void check_fits(const Plan& plan) {
+  if (plan.fits()) return;
+  std::string advice;
+  for (const std::string& item : plan.advice) advice += (advice.empty() ? "; would fit: " : ", or ") + item;
+  fail("this run needs ", gib(plan.peak_bytes()), ", of which ", gib(plan.weight_bytes), " are weights; free are ",
+       gib(plan.memory.free), advice);
+}
+
+}  // namespace moga

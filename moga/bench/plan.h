@@ -1,0 +1,49 @@
+// `moga plan`: peak memory and time of a run before it starts, and what would make it fit where it does not.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "moga/bench/rehearsal.h"
+#include "moga/sampler/solver.h"
+
+namespace moga {
+
+struct PlanPhase {
+  std::string name;
+  int64_t peak_bytes = 0;  // of all tensors on the device, weights included
+  double seconds = 0;
+};
+
+struct Plan {
+  std::vector<PlanPhase> phases;
+  int64_t weight_bytes = 0;
+  DeviceMemory memory;
+  std::vector<std::string> advice;  // what would make it fit; empty when it fits
+
+  int64_t peak_bytes() const;
+  double seconds() const;
+  // The allocator cannot use all that is free: blocks are cut to measure.
+  int64_t usable_bytes() const { return memory.free - memory.free / 32; }
+  bool fits() const { return peak_bytes() <= usable_bytes(); }
+};
+
+struct GenerationPlanRequest {
+  TransformerConfig transformer;
+  TextEncoderConfig text_encoder;
+  VaeConfig vae;
+  SamplerConfig sampler;
+  VideoShape video;
+  int64_t captions = 1;  // distinct ones, the negative prompt among them
+  int64_t fps = 16;
+};
+
+// Without the time to read weights from disk. All parts' weights are held throughout, as generate holds them.
+Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype);
+
+std::string to_table(const Plan& plan);
+std::string to_json_text(const Plan& plan);
+// Throws one line with the numbers and the advice when the plan does not fit.
+void check_fits(const Plan& plan);
+
+}  // namespace moga

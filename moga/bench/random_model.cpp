@@ -1,0 +1,58 @@
+// See random_model.h.
+#include "moga/bench/random_model.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/random.h"
+
+namespace moga {
+namespace {
+
+// As load_transformer keeps them.
+bool is_kept_wide(const std::string& name) {
+  for (const char* part : {"norm", "modulation", "time_embedding", ".router."})
+    if (name.find(part) != std::string::npos) return true;
+  return false;
+}
+
+at::Tensor draw(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
+  return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
+}
+
+}  // namespace
+
+Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
+  Transformer model(config, /*initialise=*/false);
+  for (const auto& item : model->named_parameters()) {
+    const c10::ScalarType kept = is_kept_wide(item.key()) ? wide(dtype) : dtype;
+    item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(kept).device(device)));
+  }
+  model->initialise();
+  const at::NoGradGuard no_grad;
+  for (const auto& item : model->named_parameters())
+    if (item.key() == "head.head.weight") item.value().normal_(0.0, 0.02);
+  return model;
+}
+
+TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype) {
+  TextEncoder encoder(config, /*initialise=*/false);
+  for (at::Tensor& parameter : encoder->parameters())
+    parameter.set_data(at::empty(parameter.sizes(), at::TensorOptions(dtype).device(device)));
+  encoder->initialise();
+  return encoder;
+}
+
+TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos,
+                              c10::Device device, c10::ScalarType dtype) {
+  TransformerInput input;
+  input.layout = Layout{videos};
+  for (const VideoShape& video : videos)
+    input.latents.push_back(draw({config.in_channels, video.frames, video.rows * config.patch_size[1],
+                                  video.columns * config.patch_size[2]},
+                                 static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
+  input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
+  input.text = draw({input.layout.shots(), config.text_len, config.text_dim}, 0, device, dtype);
+  return input;
+}
+
+}  // namespace moga

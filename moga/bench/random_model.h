@@ -1,0 +1,18 @@
+// Models with random weights, on their device and in the dtypes in which they are loaded.
+#pragma once
+
+#include "moga/model/text_encoder.h"
+#include "moga/model/transformer.h"
+
+namespace moga {
+
+// Filled on the device; the head as well, which Wan2.1 begins with zeros.
+Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype);
+
+TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype);
+
+// One evaluation's input: latents and captions of `videos` videos of this shape, `dtype` of the text.
+TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos,
+                              c10::Device device, c10::ScalarType dtype);
+
+}  // namespace moga

@@ -1,0 +1,179 @@
+// See rehearsal.h.
+#include "moga/bench/rehearsal.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "moga/bench/random_model.h"
+#include "moga/core/device.h"
+#include "moga/core/interrupt.h"
+#include "moga/core/random.h"
+#include "moga/sampler/solver.h"
+
+namespace moga {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kSolverSteps = 4;    // until UniPC holds all that it ever does
+constexpr int64_t kLatentFrames = 4;   // the first is cheaper than the others
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Counts from what the device already holds.
+class Scene {
+ public:
+  explicit Scene(c10::Device device) : meter_(device), before_(meter_.current()) {}
+  // Call when the weights are there and nothing else is.
+  void begin() {
+    result_.weight_bytes = meter_.current() - before_;
+    meter_.reset_peak();
+  }
+  Rehearsed end(double seconds) {
+    result_.work_bytes = meter_.peak() - before_ - result_.weight_bytes;
+    result_.seconds = seconds;
+    return result_;
+  }
+
+ private:
+  MemoryMeter meter_;
+  int64_t before_;
+  Rehearsed result_;
+};
+
+int64_t on_line(double x, double x1, int64_t y1, double x2, int64_t y2) {
+  return std::llround(static_cast<double>(y2) + (x - x2) * static_cast<double>(y2 - y1) / (x2 - x1));
+}
+
+// Empty when the device's memory ran out.
+std::optional<Rehearsed> attempt(const std::function<Rehearsed()>& rehearse) {
+  stop_if_interrupted();
+  try {
+    return rehearse();
+  } catch (const c10::OutOfMemoryError&) {
+    return std::nullopt;
+  }
+}
+
+// The frame with both sides divided by `divisor`, not below the least.
+FrameSize divided(FrameSize frame, double divisor, FrameSize least) {
+  const auto side = [divisor](int64_t length, int64_t least_length) {
+    return std::clamp<int64_t>(std::llround(static_cast<double>(length) / divisor), std::min(least_length, length),
+                               length);
+  };
+  return {side(frame.rows, least.rows), side(frame.columns, least.columns)};
+}
+
+}  // namespace
+
+Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse) {
+  const Rehearsed one = rehearse(1);
+  if (layers == 1) return one;
+  const Rehearsed two = rehearse(2);
+  const int64_t more = layers - 1;
+  return {.weight_bytes = one.weight_bytes + more * (two.weight_bytes - one.weight_bytes),
+          .work_bytes = one.work_bytes + more * std::max<int64_t>(0, two.work_bytes - one.work_bytes),
+          .seconds = one.seconds + static_cast<double>(more) * std::max(0.0, two.seconds - one.seconds)};
+}
+
+Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
+                      const RehearseFrame& rehearse) {
+  constexpr double kStep = 1.25;  // from one size to the next smaller
+  double divisor = 1;
+  FrameSize large = frame;
+  std::optional<Rehearsed> at_large;
+  while (!at_large) {
+    const bool smallest = divided(large, kStep, limits.least).tokens() == large.tokens();
+    if (smallest || flop(large) <= limits.flop) at_large = attempt([&] { return rehearse(large); });
+    if (at_large) break;
+    if (smallest) at_large = rehearse(large);  // its error is the user's
+    divisor *= kStep;
+    large = divided(frame, divisor, limits.least);
+  }
+  const FrameSize small = divided(large, 1.5, limits.least);
+  if (large.tokens() == frame.tokens() || small.tokens() == large.tokens()) return *at_large;
+  const Rehearsed at_small = rehearse(small);
+  return {.weight_bytes = at_large->weight_bytes,
+          .work_bytes = on_line(static_cast<double>(frame.tokens()), static_cast<double>(small.tokens()),
+                                at_small.work_bytes, static_cast<double>(large.tokens()), at_large->work_bytes),
+          .seconds = at_large->seconds * flop(frame) / flop(large)};
+}
+
+Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
+  const at::NoGradGuard no_grad;
+  release_cached_memory(device);
+  Scene scene(device);
+  Transformer model = random_transformer(rehearsal.model, device, dtype);
+  scene.begin();
+  const size_t evaluations = rehearsal.guided ? 2 : 1;
+  TransformerInput input =
+      random_input(rehearsal.model, std::vector<VideoShape>(evaluations, rehearsal.video), device, dtype);
+  const std::vector<int64_t> shape = input.latents[0].sizes().vec();
+  const at::Tensor noise = input.latents[0].flatten();
+  const auto evaluate = [&](const at::Tensor& x) {
+    for (at::Tensor& latent : input.latents) latent = x.view(shape);
+    std::vector<at::Tensor> velocity = model->forward(input, dtype).velocity;
+    for (at::Tensor& part : velocity) part = part.flatten();
+    return velocity;
+  };
+  const Velocity plain = [&](const at::Tensor& x, double) { return evaluate(x)[0]; };
+  const VelocityPair pair = [&](const at::Tensor& x, double) {
+    const auto both = evaluate(x);
+    return std::pair{both[0], both[1]};
+  };
+  const SamplerConfig sampler{.solver = rehearsal.solver, .steps = kSolverSteps};
+  Clock::time_point last = Clock::now();
+  std::vector<double> seconds;
+  sample(rehearsal.guided ? guided(pair, 5.0) : plain, noise, sampler, [&](int64_t, const at::Tensor&) {
+    synchronize(device);
+    seconds.push_back(seconds_since(last));
+    last = Clock::now();
+  });
+  return scene.end(*std::min_element(seconds.begin() + 1, seconds.end()));
+}
+
+Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64_t text_len, c10::Device device,
+                        c10::ScalarType dtype) {
+  const at::NoGradGuard no_grad;
+  release_cached_memory(device);
+  Scene scene(device);
+  TextEncoder encoder = random_text_encoder(config, device, dtype);
+  scene.begin();
+  const at::Tensor ids = at::ones({captions, text_len}, at::TensorOptions(at::kLong).device(device));
+  const at::Tensor lengths = at::full({captions}, text_len, ids.options());
+  double seconds = 0;
+  for (int i = device.is_cuda() ? 0 : 1; i < 2; ++i) {  // a GPU is warm the second time
+    const Clock::time_point start = Clock::now();
+    const at::Tensor text = encoder->forward(ids, lengths, dtype);
+    synchronize(device);
+    seconds = seconds_since(start);
+  }
+  return scene.end(seconds);
+}
+
+Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device) {
+  const at::NoGradGuard no_grad;
+  release_cached_memory(device);
+  Scene scene(device);
+  Vae vae(config);
+  vae->to(device, at::kFloat);
+  scene.begin();
+  const at::Tensor latent =
+      at::randn({1, config.z_dim, kLatentFrames, 2 * frame.rows, 2 * frame.columns},
+                random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
+  Clock::time_point last = Clock::now();
+  double seconds = 0;
+  vae->decode(latent, [&](const at::Tensor& frames) {
+    const at::Tensor on_host = frames.to(at::kCPU);  // as a writer takes them
+    seconds = seconds_since(last);
+    last = Clock::now();
+  });
+  return scene.end(seconds);
+}
+
+}  // namespace moga

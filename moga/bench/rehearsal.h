@@ -1,0 +1,59 @@
+// What a part of a run needs, found by rehearsing it: the very code, with random weights, one or two of its layers and
+// a few steps. What grows by layers is extrapolated from these. Where a full-sized rehearsal would take too long (on a
+// CPU) or does not fit, the frame is made smaller and bytes are extrapolated along the tokens, seconds along the FLOP.
+#pragma once
+
+#include <functional>
+
+#include "moga/bench/memory_meter.h"
+#include "moga/model/text_encoder.h"
+#include "moga/model/transformer.h"
+#include "moga/model/vae.h"
+
+namespace moga {
+
+struct Rehearsed {
+  int64_t weight_bytes = 0;  // held throughout
+  int64_t work_bytes = 0;    // beyond them, at the peak
+  double seconds = 0;        // of one step, caption batch or latent frame
+};
+
+// Frames of rows × columns tokens (VAE: 2·rows × 2·columns latents).
+struct FrameSize {
+  int64_t rows = 0, columns = 0;
+  int64_t tokens() const { return rows * columns; }
+};
+
+struct RehearsalLimits {
+  double flop = 0;       // of one rehearsed step, above which the frame is made smaller
+  FrameSize least;       // but not below this
+};
+
+// Seconds and bytes of one part with `layers` layers, or for a frame size.
+using RehearseLayers = std::function<Rehearsed(int64_t layers)>;
+using RehearseFrame = std::function<Rehearsed(FrameSize frame)>;
+
+// From one and two layers to all of them.
+Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse);
+
+// From smaller frames to `frame`, where flop(frame) is above the limit or memory runs out.
+Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
+                      const RehearseFrame& rehearse);
+
+// A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: a step.
+struct DenoisingRehearsal {
+  TransformerConfig model;  // as many layers as are rehearsed
+  VideoShape video;
+  bool guided = true;
+  std::string solver = "unipc";
+};
+Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
+
+// Captions of full length through the text encoder. Seconds: all of them.
+Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64_t text_len, c10::Device device,
+                        c10::ScalarType dtype);
+
+// A few latent frames through the VAE's decoder, in float32. Seconds: a latent frame.
+Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device);
+
+}  // namespace moga

@@ -1,0 +1,128 @@
+// A plan made from rehearsals of a few layers and small frames says what the whole run then takes.
+#include "moga/bench/plan.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/bench/random_model.h"
+#include "moga/core/check.h"
+#include "moga/pipeline/generate.h"
+#include "tests/support/folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace moga {
+namespace {
+
+GenerationPlanRequest small_run() {
+  GenerationPlanRequest request;
+  request.transformer.num_attention_heads = 4;
+  request.transformer.attention_head_dim = 32;
+  request.transformer.ffn_dim = 512;
+  request.transformer.num_layers = 6;
+  request.transformer.text_dim = 64;
+  request.transformer.text_len = 32;
+  request.text_encoder = {.vocab_size = 500, .d_model = 64, .d_kv = 16, .d_ff = 128, .num_layers = 4, .num_heads = 4};
+  request.vae.base_dim = 16;
+  request.sampler.steps = 3;
+  request.video = {6, 8, 10, {3, 3}};
+  request.captions = 3;
+  return request;
+}
+
+bool within(double predicted, double measured, double share) {
+  return std::abs(predicted - measured) <= share * measured;
+}
+
+TEST(Plan, LayersAreExtrapolated) {
+  const GenerationPlanRequest request = small_run();
+  const auto rehearse = [&](int64_t layers) {
+    DenoisingRehearsal rehearsal{request.transformer, request.video, true, "unipc"};
+    rehearsal.model.num_layers = layers;
+    return rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
+  };
+  const Rehearsed planned = over_layers(6, rehearse), measured = rehearse(6);
+  EXPECT_EQ(planned.weight_bytes, measured.weight_bytes);
+  EXPECT_TRUE(within(double(planned.work_bytes), double(measured.work_bytes), 0.01))
+      << planned.work_bytes << " and " << measured.work_bytes;
+}
+
+TEST(Plan, FramesAreExtrapolated) {
+  const GenerationPlanRequest request = small_run();
+  const auto rehearse = [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, at::kCPU); };
+  const auto flop = [](FrameSize frame) { return double(frame.tokens()); };
+  const FrameSize large{8, 10};
+  const Rehearsed planned = over_frames(large, {.flop = 30, .least = {2, 2}}, flop, rehearse);
+  const Rehearsed measured = rehearse(large);
+  EXPECT_EQ(planned.weight_bytes, measured.weight_bytes);
+  EXPECT_TRUE(within(double(planned.work_bytes), double(measured.work_bytes), 0.1))
+      << planned.work_bytes << " and " << measured.work_bytes;
+}
+
+// The models' weights and the peaks of the pipeline's own stages, measured while it runs.
+TEST(Plan, MeetsWhatAGenerationTakes) {
+  const test::Folder folder;
+  test::write_tiny_model(folder.path());
+  const ModelConfigs configs = load_model_configs(folder.path());
+  GenerationPlanRequest request;
+  request.transformer = configs.transformer;
+  request.text_encoder = configs.text_encoder;
+  request.vae = configs.vae;
+  request.sampler = configs.sampler;
+  request.sampler.steps = 4;
+  request.video = video_shape(320, 192, {3, 3});
+  request.captions = 3;
+  const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
+
+  MemoryMeter meter(at::kCPU);
+  Models models = load_models(folder.path(), at::kCPU, at::kFloat);
+  EXPECT_TRUE(within(double(plan.weight_bytes), double(meter.current()), 0.02))
+      << plan.weight_bytes << " and " << meter.current();
+  VideoRequest video;
+  video.shape = request.video;
+  video.captions = {"Mara waves.", "Mara walks."};
+  video.negative_prompt = "blurred";
+  meter.reset_peak();
+  const at::Tensor latent = denoise(models, {video}, request.sampler).front();
+  const double denoised = double(meter.peak());
+  EXPECT_TRUE(within(double(plan.phases[1].peak_bytes), denoised, 0.1)) << plan.phases[1].peak_bytes << " " << denoised;
+  meter.reset_peak();
+  decode_frames(models.vae, latent, [](const at::Tensor&) {});
+  const double decoded = double(meter.peak());
+  EXPECT_TRUE(within(double(plan.phases[2].peak_bytes), decoded, 0.1)) << plan.phases[2].peak_bytes << " " << decoded;
+}
+
+TEST(Plan, NamesWhatDoesNotFitAndWhatWould) {
+  GenerationPlanRequest request = small_run();
+  Plan plan = plan_generation(request, at::kCPU, at::kFloat);
+  EXPECT_TRUE(plan.fits());
+  check_fits(plan);
+  EXPECT_NE(to_table(plan).find("it fits"), std::string::npos);
+  plan.memory.free = plan.weight_bytes + 1;
+  plan.advice = {"frames up to 64x48 at this duration"};
+  try {
+    check_fits(plan);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("would fit: frames up to 64x48"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Plan, CountsThePhases) {
+  const GenerationPlanRequest request = small_run();
+  const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
+  ASSERT_EQ(plan.phases.size(), 3u);
+  int64_t weights = 0;
+  for (const at::Tensor& weight : random_transformer(request.transformer, at::kCPU, at::kFloat)->parameters())
+    weights += weight.nbytes();
+  for (const at::Tensor& weight : random_text_encoder(request.text_encoder, at::kCPU, at::kFloat)->parameters())
+    weights += weight.nbytes();
+  for (const at::Tensor& weight : Vae(request.vae)->parameters()) weights += weight.nbytes();
+  EXPECT_TRUE(within(double(plan.weight_bytes), double(weights), 0.001)) << plan.weight_bytes << " " << weights;
+  for (const PlanPhase& phase : plan.phases) {
+    EXPECT_GT(phase.peak_bytes, plan.weight_bytes) << phase.name;
+    EXPECT_GT(phase.seconds, 0) << phase.name;
+  }
+}
+
+}  // namespace
+}  // namespace moga

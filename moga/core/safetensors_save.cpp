@@ -40,8 +40,8 @@ std::vector<Item> in_file_order(const TensorMap& tensors, const std::string& fil
   return items;
 }
 
-std::string header_of(const std::vector<Item>& items, const std::map<std::string, std::string>& metadata,
-                      const std::string& file) {
+std::string header_text(const std::vector<Item>& items, const std::map<std::string, std::string>& metadata,
+                        const std::string& file) {
   json header = json::object();
   if (!metadata.empty()) header[std::string(safetensors_format::kMetadataKey)] = metadata;
   uint64_t end = 0;
@@ -72,7 +72,7 @@ void save_safetensors(const std::filesystem::path& path, const TensorMap& tensor
                       const std::map<std::string, std::string>& metadata) {
   const std::string file = path.string();
   const std::vector<Item> items = in_file_order(tensors, file);
-  const std::string header = header_of(items, metadata, file);
+  const std::string header = header_text(items, metadata, file);
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     std::ofstream out(temporary, std::ios::binary);
     const uint64_t length = header.size();

@@ -8,12 +8,12 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/data/limits.h"
 
 namespace moga {
 namespace {
 
 // Bounds far beyond any model, so that a slip of the pen is answered with its line.
-constexpr int64_t kLargestSide = 16384;
 constexpr int64_t kMostFps = 1000;
 constexpr double kLongestShot = 86400;  // seconds
 constexpr int64_t kMostFrames = 10'000'000;
@@ -95,7 +95,7 @@ std::vector<int64_t> Script::latent_shot_frames() const {
   int64_t begin = 0;
   for (const Shot& one : shot) {
     pixels += one.frames ? static_cast<double>(*one.frames) : *one.duration * static_cast<double>(fps);
-    const int64_t end = std::max<int64_t>(begin + 1, 1 + std::llround((pixels - 1) / 4));
+    const int64_t end = std::max<int64_t>(begin + 1, 1 + std::llround((pixels - 1) / kLatentStride));
     result.push_back(end - begin);
     begin = end;
   }

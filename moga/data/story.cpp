@@ -5,14 +5,13 @@
 #include <algorithm>
 
 #include "moga/core/check.h"
+#include "moga/data/limits.h"
 #include "moga/data/story_caption.h"
 #include "moga/data/story_dice.h"
 
 namespace moga {
 namespace {
 
-constexpr int64_t kLatentStride = 4;     // pixel frames a latent frame
-constexpr int64_t kLargestSide = 16384;  // as a script may ask for
 // A shot of six latent frames is two runs at T = 4, so that static groups alone cannot carry a colour through it.
 constexpr int64_t kLatentFramesWanted = 6;
 constexpr int64_t kLatentFramesLeast = 2;
@@ -122,6 +121,15 @@ void stage(Dice& dice, StoryShot& shot, ShotKind before) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& person_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Name& name : kNames) all.emplace_back(name.name);
+    return all;
+  }();
+  return names;
+}
 
 const std::vector<Palette::Entry>& Palette::clothes() {
   static const std::vector<Entry> entries = {{"red", {0.87f, 0.15f, 0.14f}},    {"yellow", {0.99f, 0.84f, 0.16f}},

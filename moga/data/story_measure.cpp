@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "moga/core/check.h"
+#include "moga/data/limits.h"
 #include "moga/data/story_actor.h"
 #include "moga/data/story_render.h"
 
@@ -14,8 +15,6 @@ namespace moga {
 namespace {
 
 using at::Tensor;
-
-constexpr int64_t kLatentStride = 4;
 
 struct Vote {
   int64_t colour = -1;

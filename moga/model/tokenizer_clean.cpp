@@ -10,8 +10,6 @@
 namespace moga {
 namespace {
 
-constexpr char32_t kReplacement = 0xFFFD;
-
 // Bytes of the UTF-8 sequence that this byte begins, 0 when it begins none.
 size_t sequence_length(unsigned char byte) {
   if (byte < 0x80) return 1;

@@ -11,37 +11,38 @@
 namespace moga {
 namespace {
 
-struct Pair {
-  std::string_view wan, diffusers;  // beginnings of names
+struct Beginning {  // of a name
+  std::string_view wan, diffusers;
 };
 
 constexpr std::array kModelPairs = {
-    Pair{"conv1.", "quant_conv."},
-    Pair{"conv2.", "post_quant_conv."},
+    Beginning{"conv1.", "quant_conv."},
+    Beginning{"conv2.", "post_quant_conv."},
 };
 
 // Behind "encoder." or "decoder.".
 constexpr std::array kCoderPairs = {
-    Pair{"conv1.", "conv_in."},
-    Pair{"head.0.", "norm_out."},
-    Pair{"head.2.", "conv_out."},
-    Pair{"middle.0.", "mid_block.resnets.0."},
-    Pair{"middle.1.", "mid_block.attentions.0."},
-    Pair{"middle.2.", "mid_block.resnets.1."},
+    Beginning{"conv1.", "conv_in."},
+    Beginning{"head.0.", "norm_out."},
+    Beginning{"head.2.", "conv_out."},
+    Beginning{"middle.0.", "mid_block.resnets.0."},
+    Beginning{"middle.1.", "mid_block.attentions.0."},
+    Beginning{"middle.2.", "mid_block.resnets.1."},
 };
 
 // Behind the name of a layer.
 constexpr std::array kLayerPairs = {
-    Pair{"residual.0.", "norm1."},      Pair{"residual.2.", "conv1."},      Pair{"residual.3.", "norm2."},
-    Pair{"residual.6.", "conv2."},      Pair{"shortcut.", "conv_shortcut."}, Pair{"resample.1.", "resample.1."},
-    Pair{"time_conv.", "time_conv."},   Pair{"norm.", "norm."},              Pair{"to_qkv.", "to_qkv."},
-    Pair{"proj.", "proj."},
+    Beginning{"residual.0.", "norm1."},       Beginning{"residual.2.", "conv1."},
+    Beginning{"residual.3.", "norm2."},       Beginning{"residual.6.", "conv2."},
+    Beginning{"shortcut.", "conv_shortcut."}, Beginning{"resample.1.", "resample.1."},
+    Beginning{"time_conv.", "time_conv."},    Beginning{"norm.", "norm."},
+    Beginning{"to_qkv.", "to_qkv."},          Beginning{"proj.", "proj."},
 };
 
 // When `name` begins with one of the pairs: writes diffusers' beginning to `out` and cuts Wan2.1's off.
 template <size_t n>
-bool translate(std::string_view& name, const std::array<Pair, n>& pairs, std::string& out) {
-  for (const Pair& pair : pairs) {
+bool replace_beginning(std::string_view& name, const std::array<Beginning, n>& pairs, std::string& out) {
+  for (const Beginning& pair : pairs) {
     if (!name.starts_with(pair.wan)) continue;
     out.append(pair.diffusers);
     name.remove_prefix(pair.wan.size());
@@ -59,7 +60,8 @@ bool cut(std::string_view& name, std::string_view beginning) {
 // Cuts "12." off.
 std::optional<int64_t> cut_number(std::string_view& name) {
   const size_t dot = name.find('.');
-  if (dot == 0 || dot > 4 || !std::all_of(name.begin(), name.begin() + dot, [](char c) { return c >= '0' && c <= '9'; }))
+  if (dot == 0 || dot > 4 ||
+      !std::all_of(name.begin(), name.begin() + dot, [](char c) { return c >= '0' && c <= '9'; }))
     return std::nullopt;
   const int64_t number = std::stoll(std::string(name.substr(0, dot)));
   name.remove_prefix(dot + 1);
@@ -78,7 +80,7 @@ std::string up_block(int64_t number, const VaeConfig& config) {
 std::string diffusers_vae_name(const std::string& name, const VaeConfig& config) {
   std::string_view rest = name;
   std::string out;
-  if (translate(rest, kModelPairs, out)) return out.append(rest);
+  if (replace_beginning(rest, kModelPairs, out)) return out.append(rest);
   for (const std::string_view coder : {"encoder.", "decoder."})
     if (cut(rest, coder)) out = coder;
   const bool up = cut(rest, "upsamples."), down = !up && cut(rest, "downsamples.");
@@ -86,10 +88,10 @@ std::string diffusers_vae_name(const std::string& name, const VaeConfig& config)
     const auto number = cut_number(rest);
     check(number.has_value(), "no number of a layer in the VAE's tensor ", name);
     out += up ? up_block(*number, config) : "down_blocks." + std::to_string(*number) + ".";
-    check(translate(rest, kLayerPairs, out), "no diffusers name for the VAE's tensor ", name);
+    check(replace_beginning(rest, kLayerPairs, out), "no diffusers name for the VAE's tensor ", name);
   } else {
-    check(!out.empty() && translate(rest, kCoderPairs, out), "no diffusers name for the VAE's tensor ", name);
-    translate(rest, kLayerPairs, out);
+    check(!out.empty() && replace_beginning(rest, kCoderPairs, out), "no diffusers name for the VAE's tensor ", name);
+    replace_beginning(rest, kLayerPairs, out);
   }
   return out.append(rest);
 }

@@ -2,7 +2,6 @@
 #include "moga/train/train_models.h"
 
 #include <ATen/ATen.h>
-#include <torch/utils.h>
 
 #include <nlohmann/json.hpp>
 
@@ -72,15 +71,18 @@ NamedTensors TrainModels::parameters() const {
 }
 
 TrainModels make_models(const TrainConfig& config, at::Device device) {
-  torch::manual_seed(random_key(config.seed, "weights"));
+  at::manual_seed(random_key(config.seed, "weights"));
   TrainModels models;
   models.transformer = Transformer(config.transformer);
   models.text_encoder = TextEncoder(config.text_encoder);
   if (!config.init.empty()) {
     const fs::path init = config.init;
     copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
-    copy_weights(*models.text_encoder, *load_text_encoder(init / "text_encoder", at::kCPU, at::kFloat), config.init);
+    if (config.text_encoder_init.empty())
+      copy_weights(*models.text_encoder, *load_text_encoder(init / "text_encoder", at::kCPU, at::kFloat), config.init);
   }
+  if (const std::string& folder = config.text_encoder_init; !folder.empty())
+    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder);
   models.transformer->to(device, at::kFloat);
   models.text_encoder->to(device, at::kFloat);
   for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);

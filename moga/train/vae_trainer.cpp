@@ -3,9 +3,7 @@
 // vae_trainer.h.
 #include "moga/train/vae_trainer.h"
 
-#include <torch/autograd.h>
 #include <torch/types.h>
-#include <torch/utils.h>
 
 #include <cmath>
 #include <iomanip>
@@ -52,7 +50,7 @@ Vae initial_vae(const VaeTrainConfig& config, at::Device device) {
 Vae make_vae(const VaeTrainConfig& config, at::Device device) {
   config.validate();
   if (!config.init.empty()) return initial_vae(config, device);
-  torch::manual_seed(random_key(config.seed, "vae weights"));
+  at::manual_seed(random_key(config.seed, "vae weights"));
   Vae vae(config.model);
   // A posterior that begins narrow: at deviation 1 the decoder sees noise, and the first hundred steps teach nothing.
   at::NoGradGuard no_grad;

@@ -5,6 +5,15 @@
 #include "moga/core/check.h"
 
 namespace moga {
+namespace {
+
+void add_blocks(ForwardCost& cost, const ForwardCost& block, double blocks) {
+  for (double ForwardCost::*part : {&ForwardCost::full, &ForwardCost::routed, &ForwardCost::window, &ForwardCost::frame,
+                                    &ForwardCost::text, &ForwardCost::products})
+    cost.*part += blocks * (block.*part);
+}
+
+}  // namespace
 
 PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config) {
   layout.validate();
@@ -57,9 +66,11 @@ ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const Vi
   const double tokens = static_cast<double>(layout.tokens());
   const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
   const double videos = static_cast<double>(layout.videos.size());
-  ForwardCost cost = block_cost(model, layout, config);
-  for (double* part : {&cost.full, &cost.routed, &cost.window, &cost.frame, &cost.text, &cost.products})
-    *part *= layers;
+  const double full_layers = config.kind == "full" ? layers : static_cast<double>(config.full_layers.size());
+  check(full_layers <= layers, "full_layers names ", full_layers, " of ", layers, " layers");
+  ForwardCost cost;
+  add_blocks(cost, block_cost(model, layout, config), layers - full_layers);
+  add_blocks(cost, block_cost(model, layout, config.with_kind("full")), full_layers);
   const double token_parameters = width * (model.patch_in + model.patch_out);
   const double text_parameters = model.text_dim * width + width * width;
   const double video_parameters = model.freq_dim * width + 7 * width * width;  // time embedding and its projection

@@ -111,7 +111,9 @@ std::string describe_transformer(const fs::path& folder) {
   const std::vector<std::string> names = Safetensors(folder).names();
   const bool routers =
       std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
-  return text + " with " + count_of(config.moga.groups, "group") + (routers ? "" : ", routers missing");
+  text += " with " + count_of(config.moga.groups, "group") + ", combined by " + config.moga.combine;
+  if (!config.moga.full_layers.empty()) text += ", full in " + count_of(config.moga.full_layers.size(), "block");
+  return text + (routers ? "" : ", routers missing");
 }
 
 // One line a part; a damaged part is said to be so, and the others are still described.

@@ -37,20 +37,23 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   const at::Tensor text = state.encode_text(batch);  // [2 S, text_len, text_dim]
   const int64_t videos = 2 * data_.size(), elements = batch.latents.values.numel() / 2;
 
+  const SamplerConfig& sampler = config_.samples.sampler;
+  const double full_until = flow_schedule(sampler)[std::min(sampler.full_steps, sampler.steps)];
   const VelocityPair pair = [&](const at::Tensor& x, double t) {  // x [E] float32
     const PackedLatents both = {at::cat({x, x}), batch.latents.shapes};
     const TransformerOutput output =
         state.models().transformer->forward({.latents = both.views(),
                                              .timestep = at::full({videos}, 1000 * t, x.options()),
                                              .text = text,
-                                             .layout = batch.layout},
+                                             .layout = batch.layout,
+                                             .full_attention = t > full_until},
                                             state.dtype());
     const at::Tensor velocity = flatten_videos(output.velocity);
     return std::pair{velocity.narrow(0, 0, elements), velocity.narrow(0, elements, elements)};
   };
   const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "sample grid", 0, state.device()),
                                      batch.latents.values.options());
-  const at::Tensor latents = sample(guided(pair, config_.samples.sampler.guidance), noise, config_.samples.sampler);
+  const at::Tensor latents = sample(guided(pair, sampler.guidance), noise, sampler);
 
   PackedLatents drawn = {latents, batch.latents.shapes};
   drawn.shapes.resize(data_.size());
@@ -60,7 +63,8 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
 }
 
 void SampleGrid::save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path) {
-  ContactSheet sheet(pixel_shot_frames(shape.shot_frames.empty() ? std::vector{shape.frames} : shape.shot_frames), config_.samples.columns);
+  ContactSheet sheet(pixel_shot_frames(shape.shot_frames.empty() ? std::vector{shape.frames} : shape.shot_frames),
+                     config_.samples.columns);
   vae_->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {  // [1, 3, 1 or 4, Y, X]
     sheet.add(to_uint8(frames[0]).cpu());
   });

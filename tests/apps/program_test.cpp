@@ -57,7 +57,7 @@ test::Folder* Program::folder_ = nullptr;
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "stories",
+  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "compare", "stories",
                               "flops", "plan", "bench", "bench attention", "bench block", "bench model"}) {
     const Result help = moga(std::string(command) + " --help");
     EXPECT_EQ(help.status, 0) << command;
@@ -156,6 +156,12 @@ TEST_F(Program, CalibrateWritesAFolderThatGenerates) {
   EXPECT_EQ(moga("generate " + film).status, 0);
   expect_error(command + " --out " + at("calibrated"), "exists already");
   expect_error(command + " --out " + at("other") + " --metric cosine", "not one of spherical, euclidean");
+}
+
+TEST_F(Program, CompareSaysHowFarResultsAreApart) {
+  EXPECT_NE(moga("compare " + at("model/vae") + " " + at("model/vae")).text.find("equal bit for bit"),
+            std::string::npos);
+  expect_error("compare " + at("film.toml") + " " + at("model/vae"), "expected two safetensors or two videos");
 }
 
 TEST_F(Program, AttentionComesFromScriptAndCommandLine) {

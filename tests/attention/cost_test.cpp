@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include "moga/core/check.h"
+
 namespace moga::test {
 namespace {
 
@@ -50,6 +52,18 @@ TEST(Cost, MeetsThePapersFigures) {
   EXPECT_NEAR(forward_cost(wan, video(40), full_config()).total() / 1e15, 0.88, 0.88 * 0.01);
   EXPECT_NEAR(forward_cost(wan, video(120), full_config()).total() / 1e15, 6.94, 6.94 * 0.01);
   EXPECT_NEAR(forward_cost(wan, video(120), moga_config(30)).total() / 1e15, 2.26, 2.26 * 0.02);
+}
+
+TEST(Cost, FullLayersAreCountedAsFull) {
+  VisualAttentionConfig config = moga_config(10);
+  ModelShape wan;
+  const ForwardCost own = forward_cost(wan, video(40), config), full = forward_cost(wan, video(40), full_config());
+  config.full_layers = {0, 1, 29};
+  const ForwardCost mixed = forward_cost(wan, video(40), config);
+  EXPECT_NEAR(mixed.full, 0.1 * full.full, 1e-9 * full.full);
+  EXPECT_NEAR(mixed.total(), 0.9 * own.total() + 0.1 * full.total(), 1e-9 * own.total());
+  wan.layers = 2;
+  EXPECT_THROW(forward_cost(wan, video(40), config), Error);
 }
 
 TEST(Cost, ABlockIsALayersShare) {

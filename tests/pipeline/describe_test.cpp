@@ -54,7 +54,8 @@ TEST(Describe, SaysWhatAModelFolderLacks) {
   test::Folder folder;
   std::filesystem::copy(test::tiny_folder(), folder.path(), std::filesystem::copy_options::recursive);
   const std::string whole = describe(folder.path());
-  EXPECT_NE(whole.find("2 blocks of width 24, moga attention with 3 groups\n"), std::string::npos) << whole;
+  EXPECT_NE(whole.find("2 blocks of width 24, moga attention with 3 groups, combined by mean\n"), std::string::npos)
+      << whole;
   EXPECT_EQ(whole.find("missing"), std::string::npos) << whole;
   std::filesystem::remove(folder / "vae/diffusion_pytorch_model.safetensors");
   std::filesystem::remove_all(folder / "scheduler");

@@ -1,9 +1,10 @@
-// moga train, moga train vae: a TOML config, settings over it, and where to go on.
+// moga train, moga train vae, moga train text: a TOML config, settings over it, and where to go on.
 #include <memory>
 
 #include "apps/commands.h"
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
+#include "moga/train/text_trainer.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_trainer.h"
 
@@ -40,6 +41,19 @@ void add_train_vae(CLI::App& train) {
   });
 }
 
+void add_train_text(CLI::App& train) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = train.add_subcommand("text", "Train the text encoder on captions of stories");
+  command->add_option("CONFIG", options->config, "training config (TOML)")->required();
+  command->add_option("--set", options->settings, "key=value over the config")->allow_extra_args(false);
+  command->footer("Example:\n  moga train text configs/demo_text.toml --set out=runs/text");
+  command->callback([options] {
+    TextTrainConfig config = load_toml<TextTrainConfig>(options->config);
+    apply_overrides(config, options->settings);
+    end_as(train_text(config).end);
+  });
+}
+
 }  // namespace
 
 void add_train(CLI::App& app) {
@@ -56,6 +70,7 @@ Example:
   moga train configs/demo.toml --set out=runs/full --set transformer.moga.kind=full
   moga train configs/demo.toml --resume auto)");
   add_train_vae(*command);
+  add_train_text(*command);
   command->callback([command, options] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");

@@ -61,6 +61,9 @@ struct Person {
   int64_t hat_colour, hair_colour, skin_colour, shirt_colour, trouser_colour;  // indices into the palettes
 };
 
+// The names that persons have, in a fixed order.
+const std::vector<std::string>& person_names();
+
 struct StoryShot {
   ShotKind kind = ShotKind::wide;
   int64_t first_frame = 0, frames = 0;  // pixel frames

@@ -105,7 +105,20 @@ at::Tensor PositionBiasImpl::forward(const at::Tensor& buckets) {
   return by_distance.unfold(1, length, 1).flip(1);
 }
 
-void PositionBiasImpl::initialise() { embedding_->fill_normal(deviation_); }
+// A small encoder that starts from bias zero sees a bag of words and takes long to leave it. So heads begin near: half of
+// them look back, half ahead, with a score that falls by 1, 1/2, 1/4, … a text token and by 2 more on the other side.
+void PositionBiasImpl::initialise() {
+  constexpr double kOtherSide = 2.0;
+  embedding_->fill_normal(deviation_);
+  const int64_t buckets = embedding_->weight.size(0), heads = embedding_->weight.size(1), half = buckets / 2;
+  const at::Tensor bucket = at::arange(buckets, at::kFloat);
+  const at::Tensor distance = bucket.remainder(half), ahead = (bucket >= half).to(at::kFloat);
+  for (int64_t head = 0; head < heads; ++head) {
+    const at::Tensor other = head % 2 == 0 ? ahead : 1 - ahead;
+    const double slope = std::pow(0.5, static_cast<double>(head / 2));
+    embedding_->weight.select(1, head).sub_(slope * distance + kOtherSide * other * (distance > 0));
+  }
+}
 
 TextEncoderBlockImpl::TextEncoderBlockImpl(const TextEncoderConfig& config)
     : norm1_(register_module("norm1", TextNorm(config))),

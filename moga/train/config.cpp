@@ -16,6 +16,7 @@ void StageConfig::validate() const {
   check(batch > 0, "stage '", name, "': batch is ", batch, ", expected more than 0");
   check(accumulation > 0 && batch % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
         ", expected a divisor of batch = ", batch);
+  check(frames >= 0, "stage '", name, "': frames is ", frames, ", expected latent frames, or 0 for all");
   check(lr > 0, "stage '", name, "': lr is ", lr, ", expected more than 0");
 }
 
@@ -37,8 +38,8 @@ void TrainConfig::validate() const {
   check(keep_checkpoints > 0, "keep_checkpoints is ", keep_checkpoints, ", expected more than 0");
   check(transformer.text_dim == text_encoder.d_model, "transformer.text_dim is ", transformer.text_dim,
         ", expected text_encoder.d_model = ", text_encoder.d_model);
-  check(train_text_encoder || !init.empty(),
-        "train_text_encoder is off and init is empty: the text encoder would stay random");
+  check(train_text_encoder || !init.empty() || !text_encoder_init.empty(),
+        "train_text_encoder is off, init and text_encoder_init are empty: the text encoder would stay random");
   check(samples.every == 0 || !vae.empty(), "samples.every is ", samples.every, ": contact sheets need vae");
 }
 

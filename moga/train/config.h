@@ -22,6 +22,7 @@ struct StageConfig {
   int64_t steps = 1000;
   int64_t batch = 16;
   int64_t accumulation = 1;
+  int64_t frames = 0;
   double lr = 1e-3;
   LrScheduleConfig schedule;
 
@@ -34,6 +35,7 @@ struct StageConfig {
     field("batch", batch, "videos a train step");
     field("accumulation", accumulation,
           "pieces a batch is computed in, one after the other: less memory, same gradient");
+    field("frames", frames, "latent frames of a video that are trained on, from its first; 0: all");
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the stage's steps");
   }
@@ -65,6 +67,7 @@ struct TrainConfig {
   std::string tokenizer;
   std::string vae;
   std::string init;
+  std::string text_encoder_init;
   bool train_text_encoder = true;
   double caption_dropout = 0.1;
   std::string negative_prompt;
@@ -93,6 +96,7 @@ struct TrainConfig {
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
     field("vae", vae, "VAE folder: decodes the contact sheets, goes into the finished model");
     field("init", init, "model folder to start from instead of random weights");
+    field("text_encoder_init", text_encoder_init, "text encoder folder to start from (moga train text); before init's");
     field("train_text_encoder", train_text_encoder, "train the text encoder too; else it stays as in init");
     field("caption_dropout", caption_dropout, "share of videos trained on the negative prompt alone, for guidance");
     field("negative_prompt", negative_prompt, "caption of the unconditional");

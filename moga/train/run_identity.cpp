@@ -12,6 +12,7 @@ namespace moga {
 nlohmann::json run_identity(const TrainConfig& config) {
   nlohmann::json identity = {{"seed", config.seed},
                              {"init", config.init},
+                             {"text_encoder_init", config.text_encoder_init},
                              {"train_text_encoder", config.train_text_encoder},
                              {"negative_prompt", config.negative_prompt},
                              {"transformer", nlohmann::json::parse(to_json(config.transformer))},
@@ -23,7 +24,7 @@ nlohmann::json run_identity(const TrainConfig& config) {
   if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
   identity["tokenizer"] = to_hex(file_hash(tokenizer));
   for (const StageConfig& stage : config.stage)
-    identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}});
+    identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}, {"frames", stage.frames}});
   return identity;
 }
 

@@ -11,6 +11,21 @@
 #include "moga/data/shards.h"
 
 namespace moga {
+namespace {
+
+// The first latent frames of a video. The VAE is causal: they are the latents of its first pixel frames.
+Sample first_frames(Sample sample, int64_t frames) {
+  if (frames == 0 || frames >= sample.latent.size(1)) return sample;
+  sample.latent = sample.latent.narrow(1, 0, frames).contiguous();
+  int64_t left = frames;
+  size_t shots = 0;
+  for (; left > 0; ++shots) left -= sample.shot_frames[shots] = std::min(sample.shot_frames[shots], left);
+  sample.shot_frames.resize(shots);
+  sample.captions.resize(shots);
+  return sample;
+}
+
+}  // namespace
 
 TrainData::TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer) : config_(config) {
   const ShardDataset shards(config.folder);
@@ -20,7 +35,7 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer) 
   size_t most_shots = 1;
   int64_t bytes = 0;
   for (int64_t i = 0; i < size; ++i) {
-    const Sample sample = shards.get(i);
+    const Sample sample = first_frames(shards.get(i), config.frames);
     videos_.push_back(read_video(sample.latent, sample.shot_frames));
     videos_.back().first_caption = static_cast<int64_t>(captions.size());
     captions.insert(captions.end(), sample.captions.begin(), sample.captions.end());

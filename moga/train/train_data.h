@@ -32,7 +32,8 @@ struct TrainDataConfig {
   std::vector<int64_t> patch_size = {1, 2, 2};
   c10::Device device = c10::Device(c10::kCPU);
   bool on_device = true;
-  int64_t limit = 0;  // only the first videos; 0: all
+  int64_t limit = 0;   // only the first videos; 0: all
+  int64_t frames = 0;  // only the first latent frames of each, and their shots; 0: all
 };
 
 class TrainData {

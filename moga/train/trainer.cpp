@@ -54,7 +54,7 @@ TrainEnd Trainer::run(int64_t stop_after) {
 TrainEnd Trainer::run_stage(const StageConfig& stage, int64_t stop_at, Progress& progress) {
   if (position_.stage_step >= stage.steps) return TrainEnd::done;
   log_info("stage ", stage.name, ": ", stage.steps, " steps of ", stage.batch, " videos");
-  const TrainData data = load_data(stage.data, 0);
+  const TrainData data = load_data(stage.data, 0, stage.frames);
   DataOrder order = data_order(stage, data);
   if (config_.samples.data.empty()) grid_.reset();  // the captions to draw are the stage's own
   metrics_ = Metrics();
@@ -157,14 +157,15 @@ void Trainer::finish(TrainEnd end) {
            (run_ / "model").string());
 }
 
-TrainData Trainer::load_data(const std::string& folder, int64_t limit) const {
+TrainData Trainer::load_data(const std::string& folder, int64_t limit, int64_t frames) const {
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
                     .text_len = config_.transformer.text_len,
                     .patch_size = config_.transformer.patch_size,
                     .device = state_.device(),
                     .on_device = config_.cache == "device",
-                    .limit = limit},
+                    .limit = limit,
+                    .frames = frames},
                    tokenizer_);
 }
 

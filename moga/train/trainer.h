@@ -34,7 +34,7 @@ class Trainer {
 
   // The batch of the next train step, in the stage's pieces.
   std::vector<TrainBatch> next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order) const;
-  TrainData load_data(const std::string& folder, int64_t limit) const;
+  TrainData load_data(const std::string& folder, int64_t limit, int64_t frames = 0) const;
   DataOrder data_order(const StageConfig& stage, const TrainData& data) const;
 
   TrainState& state() { return state_; }

@@ -40,6 +40,18 @@ TEST(TrainData, DroppedVideoHasTheNegativePromptInEveryShot) {
   EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), empty.ids));
 }
 
+TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const ShardDataset shards(test::tiny_data() / "shards");
+  for (const auto& [frames, shot_frames] : {std::pair{1, std::vector<int64_t>{1}}, {2, {1, 1}}, {9, {1, 2}}}) {
+    const TrainData data({.folder = test::tiny_data() / "shards", .text_len = 12, .frames = frames}, tokenizer);
+    const TrainBatch batch = data.batch({{.index = 4}});
+    EXPECT_TRUE(at::equal(batch.latents.views()[0], shards.get(4).latent.narrow(1, 0, std::min(frames, 3))));
+    EXPECT_EQ(batch.layout.videos[0].shot_frames, shot_frames);
+    EXPECT_EQ(batch.ids.size(0), static_cast<int64_t>(shot_frames.size()));
+  }
+}
+
 TEST(DataOrder, IsAnotherPermutationInEveryEpoch) {
   DataOrder order(1, "order", 50), again(1, "order", 50);
   std::vector<int64_t> first, second;

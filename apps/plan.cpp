@@ -1,12 +1,14 @@
-// moga plan: what a generation will need, before it starts.
+// moga plan: what a generation or a training run will need, before it starts.
 #include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
 #include "apps/plan_request.h"
+#include "moga/bench/plan_training.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/train/run.h"
 
 namespace moga {
 namespace {
@@ -16,16 +18,19 @@ same code with random weights, one or two layers of each model and a few steps, 
 own size. On a CPU, or where the size does not fit, smaller frames are rehearsed and the rest is
 extrapolated. Not counted: reading the weights from disk.
 
+With --train CONFIG the same for `moga train CONFIG`: a train step of each stage is rehearsed.
+
 --model is a model folder, of which only the configs are read, or 1.3B or 14B (Wan2.1). A run that
 does not fit gets its numbers and what would make it fit, and the exit status is 1.
 
 Example:
   moga plan examples/mara_by_the_lake.toml --model models/demo
+  moga plan --train configs/demo.toml --set stage.0.batch=32
   moga plan film.toml --model 14B --set transformer.moga.groups=20 --json plan.json)";
 
 struct Options {
   ModelOptions model;
-  std::string script, json;
+  std::string script, train, json;
 };
 
 ModelConfigs configs_of(const std::string& model) {
@@ -35,8 +40,25 @@ ModelConfigs configs_of(const std::string& model) {
   return configs;
 }
 
-void run(const Options& options) {
-  set_quiet(options.model.quiet);
+void write(const Plan& plan, const Options& options) {
+  std::cout << to_table(plan) << std::flush;
+  if (!options.json.empty()) write_text(options.json, to_json_text(plan));
+  check_fits(plan);
+}
+
+void plan_train(const Options& options) {
+  const TrainConfig config = load_train_config(options.train, options.model.settings);
+  const at::Device device = parse_device(options.model.device == "auto" ? config.device : options.model.device);
+  const at::ScalarType dtype = compute_dtype(options.model.dtype.empty() ? config.dtype : options.model.dtype, device);
+  std::vector<StageShape> stages;
+  for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
+  const Plan plan = plan_training(config, stages, device, dtype);
+  std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << config.total_steps() << " train steps\n";
+  write(plan, options);
+}
+
+void plan_generate(const Options& options) {
+  check(!options.model.folder.empty(), "--model is required with SCRIPT");
   const Script script = load_script(options.script);
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
@@ -46,22 +68,27 @@ void run(const Options& options) {
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
             << " shots; " << request.sampler.steps << " steps" << (request.sampler.guidance != 1.0 ? " with guidance" : "")
-            << "\n"
-            << to_table(plan) << std::flush;
-  if (!options.json.empty()) write_text(options.json, to_json_text(plan));
-  check_fits(plan);
+            << "\n";
+  write(plan, options);
+}
+
+void run(const Options& options) {
+  set_quiet(options.model.quiet);
+  check(options.script.empty() != options.train.empty(), "give a SCRIPT or --train CONFIG");
+  options.train.empty() ? plan_generate(options) : plan_train(options);
 }
 
 }  // namespace
 
 void add_plan(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("plan", "Predict peak memory and time of a generation");
+  CLI::App* command = app.add_subcommand("plan", "Predict peak memory and time of a generation or training run");
   command->footer(kManual);
-  command->add_option("SCRIPT", options->script, "shot script, a TOML file")->required();
+  command->add_option("SCRIPT", options->script, "shot script, a TOML file");
+  command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
   options->model.add(*command);
-  command->get_option("--model")->description("model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
+  command->get_option("--model")->required(false)->description("model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
   command->callback([options] { run(*options); });
 }
 

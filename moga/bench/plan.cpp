@@ -1,13 +1,12 @@
 // See plan.h.
 #include "moga/bench/plan.h"
 
-#include <ATen/Context.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "moga/bench/scene.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
@@ -17,8 +16,6 @@ namespace moga {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-constexpr double kCpuFlop = 1e11;    // a second or two of a rehearsed step
-constexpr double kCudaFlop = 5e15;   // some seconds
 constexpr int64_t kPixelsOfAToken = 16;
 
 template <class... Values>
@@ -29,16 +26,6 @@ std::string formatted(const char* format, Values... values) {
 }
 
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
-
-RehearsalLimits limits_for(c10::Device device, FrameSize least) {
-  return {device.is_cuda() ? kCudaFlop : kCpuFlop, least};
-}
-
-VideoShape resized(VideoShape video, FrameSize frame) {
-  video.rows = frame.rows;
-  video.columns = frame.columns;
-  return video;
-}
 
 // Of one kind of attention in all layers and steps.
 Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
@@ -54,7 +41,7 @@ Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string&
     const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(request.video, frame))};
     return forward_cost(model_shape(one), layout, one.moga).total();
   };
-  return over_frames({request.video.rows, request.video.columns}, limits_for(device, least), flop,
+  return over_frames({request.video.rows, request.video.columns}, rehearsal_limits(device, least), flop,
                      [&](FrameSize frame) {
                        rehearsal.video = resized(request.video, frame);
                        return over_layers(request.transformer.num_layers, [&](int64_t layers) {
@@ -63,25 +50,6 @@ Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string&
                        });
                      });
 }
-
-// The default generators as they were: a run that has been planned draws what it would have drawn.
-class RandomState {
- public:
-  explicit RandomState(c10::Device device) {
-    for (const c10::Device of : {c10::Device(c10::kCPU), device}) {
-      at::Generator generator = at::globalContext().defaultGenerator(of);
-      states_.emplace_back(generator, generator.get_state());
-    }
-  }
-  ~RandomState() {
-    for (auto& [generator, state] : states_) generator.set_state(state);
-  }
-  RandomState(const RandomState&) = delete;
-  RandomState& operator=(const RandomState&) = delete;
-
- private:
-  std::vector<std::pair<at::Generator, at::Tensor>> states_;
-};
 
 struct Denoising {
   Rehearsed step;  // the larger of the kinds' memory
@@ -127,7 +95,7 @@ Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device
   const auto flop = [width](FrameSize frame) {
     return 4.0 * static_cast<double>(frame.tokens()) * kPixelsOfAToken * kPixelsOfAToken * 400 * width * width;
   };
-  return over_frames({request.video.rows, request.video.columns}, limits_for(device, {2, 2}), flop,
+  return over_frames({request.video.rows, request.video.columns}, rehearsal_limits(device, {2, 2}), flop,
                      [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device); });
 }
 

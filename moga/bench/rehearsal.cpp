@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "moga/bench/random_model.h"
+#include "moga/bench/scene.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/random.h"
@@ -20,31 +21,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr double kCpuFlop = 1e11;
+constexpr double kCudaFlop = 5e15;
 constexpr int64_t kSolverSteps = 4;    // until UniPC holds all that it ever does
 constexpr int64_t kLatentFrames = 4;   // the first is cheaper than the others
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// Counts from what the device already holds.
-class Scene {
- public:
-  explicit Scene(c10::Device device) : meter_(device), before_(meter_.current()) {}
-  // Call when the weights are there and nothing else is.
-  void begin() {
-    result_.weight_bytes = meter_.current() - before_;
-    meter_.reset_peak();
-  }
-  Rehearsed end(double seconds) {
-    result_.work_bytes = meter_.peak() - before_ - result_.weight_bytes;
-    result_.seconds = seconds;
-    return result_;
-  }
-
- private:
-  MemoryMeter meter_;
-  int64_t before_;
-  Rehearsed result_;
-};
 
 int64_t on_line(double x, double x1, int64_t y1, double x2, int64_t y2) {
   return std::llround(static_cast<double>(y2) + (x - x2) * static_cast<double>(y2 - y1) / (x2 - x1));
@@ -71,14 +53,36 @@ FrameSize divided(FrameSize frame, double divisor, FrameSize least) {
 
 }  // namespace
 
-Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse) {
-  const Rehearsed one = rehearse(1);
-  if (layers == 1) return one;
-  const Rehearsed two = rehearse(2);
-  const int64_t more = layers - 1;
+RandomState::RandomState(c10::Device device) {
+  for (const c10::Device of : {c10::Device(c10::kCPU), device}) {
+    const at::Generator generator = at::globalContext().defaultGenerator(of);
+    states_.emplace_back(generator, generator.get_state());
+  }
+}
+
+RandomState::~RandomState() {
+  for (auto& [generator, state] : states_) generator.set_state(state);
+}
+
+RehearsalLimits rehearsal_limits(c10::Device device, FrameSize least) {
+  return {device.is_cuda() ? kCudaFlop : kCpuFlop, least};
+}
+
+VideoShape resized(VideoShape video, FrameSize frame) {
+  video.rows = frame.rows;
+  video.columns = frame.columns;
+  return video;
+}
+
+Rehearsed extended(const Rehearsed& one, const Rehearsed& two, int64_t more) {
   return {.weight_bytes = one.weight_bytes + more * (two.weight_bytes - one.weight_bytes),
           .work_bytes = one.work_bytes + more * std::max<int64_t>(0, two.work_bytes - one.work_bytes),
           .seconds = one.seconds + static_cast<double>(more) * std::max(0.0, two.seconds - one.seconds)};
+}
+
+Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse) {
+  const Rehearsed one = rehearse(1);
+  return layers == 1 ? one : extended(one, rehearse(2), layers - 1);
 }
 
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,

@@ -33,6 +33,9 @@ struct RehearsalLimits {
 using RehearseLayers = std::function<Rehearsed(int64_t layers)>;
 using RehearseFrame = std::function<Rehearsed(FrameSize frame)>;
 
+// What `two` has more than `one`, `more` times over: from one and two layers to 1 + more.
+Rehearsed extended(const Rehearsed& one, const Rehearsed& two, int64_t more);
+
 // From one and two layers to all of them.
 Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse);
 

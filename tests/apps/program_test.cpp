@@ -1,4 +1,5 @@
 // The program as its users meet it: commands on real files, good and bad. Errors are one line and exit status 1.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -7,6 +8,7 @@
 #include <thread>
 
 #include "moga/core/files.h"
+#include "moga/data/shards.h"
 #include "moga/data/video.h"
 #include "tests/support/folder.h"
 #include "tests/support/tiny_model.h"
@@ -217,6 +219,23 @@ TEST_F(Program, PlanPredictsAGeneration) {
   EXPECT_NE(result.text.find("it fits"), std::string::npos) << result.text;
   EXPECT_NE(read_text(at("plan.json")).find("\"peak_bytes\""), std::string::npos);
   expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B");
+}
+
+TEST_F(Program, PlanPredictsATrainingRun) {
+  ShardWriter writer(at("shards"), 1);
+  writer.add({::at::zeros({4, 3, 8, 12}), {3}, {"Mara waves."}});
+  writer.finish();
+  write_text(at("train.toml"),
+             "tokenizer = \"" + at("model/tokenizer") + "\"\n[transformer]\nnum_attention_heads = 2\n"
+             "attention_head_dim = 12\nin_channels = 4\nout_channels = 4\ntext_dim = 16\nfreq_dim = 16\n"
+             "ffn_dim = 32\nnum_layers = 2\ntext_len = 8\n[text_encoder]\nvocab_size = 64\nd_model = 16\n"
+             "d_kv = 8\nd_ff = 32\nnum_layers = 1\nnum_heads = 2\n[[stage]]\nname = \"short\"\nbatch = 2\n"
+             "data = \"" + at("shards") + "\"\n");
+  const Result result = moga("plan --train " + at("train.toml") + " --set stage.0.steps=7 --device cpu --quiet");
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("7 train steps"), std::string::npos) << result.text;
+  EXPECT_NE(result.text.find("\nshort "), std::string::npos) << result.text;
+  expect_error("plan --quiet", "give a SCRIPT or --train CONFIG");
 }
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {

@@ -9,7 +9,7 @@ MAY_INCLUDE = {
     "parallel": {"core"},
     "attention": {"kernels", "parallel", "core"},
     "model": {"attention", "kernels", "parallel", "core"},
-    "bench": {"model", "sampler", "attention", "core"},
+    "bench": {"train", "data", "model", "sampler", "attention", "core"},
     "sampler": {"core"},
     "data": {"core"},
     "train": {"model", "data", "parallel", "sampler", "core"},

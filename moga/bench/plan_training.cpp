@@ -1,0 +1,193 @@
+// See plan_training.h. The gradient's memory grows with the tokens, the optimiser's with the weights; each is rehearsed
+// by itself, since the larger of the two at a small size need not be the larger at the run's.
+#include "moga/bench/plan_training.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "moga/bench/scene.h"
+#include "moga/bench/shapes.h"
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/log.h"
+#include "moga/core/random.h"
+#include "moga/data/shards.h"
+#include "moga/train/train_step.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kSamplesLookedAt = 64;
+
+TrainBatch random_piece(const TrainingRehearsal& rehearsal, c10::Device device) {
+  const TransformerConfig& model = rehearsal.config.transformer;
+  const VideoShape& video = rehearsal.video;
+  const std::vector<int64_t> shape = {model.in_channels, video.frames, video.rows * model.patch_size[1],
+                                      video.columns * model.patch_size[2]};
+  TrainBatch piece;
+  piece.latents.shapes.assign(rehearsal.videos, shape);
+  piece.latents.values = at::randn({rehearsal.videos * c10::multiply_integers(shape)},
+                                   random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
+  piece.layout.videos.assign(rehearsal.videos, video);
+  const int64_t captions = piece.layout.shots();
+  piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));
+  piece.lengths = at::full({captions}, model.text_len, piece.ids.options());
+  return piece;
+}
+
+// Layers of the transformer and of the text encoder.
+struct Layers {
+  int64_t transformer, text_encoder;
+};
+
+// From (1, 1), (2, 1) and (1, 2) layers to `layers`.
+Rehearsed over_both_layers(Layers layers, const std::function<Rehearsed(Layers)>& rehearse) {
+  const Rehearsed one = rehearse({1, 1});
+  const Rehearsed visual = layers.transformer > 1 ? rehearse({2, 1}) : one;
+  const Rehearsed text = layers.text_encoder > 1 ? rehearse({1, 2}) : one;
+  const Rehearsed all_visual = extended(one, visual, layers.transformer - 1);
+  const Rehearsed all_text = extended(one, text, layers.text_encoder - 1);
+  return {.weight_bytes = all_visual.weight_bytes + all_text.weight_bytes - one.weight_bytes,
+          .work_bytes = all_visual.work_bytes + all_text.work_bytes - one.work_bytes,
+          .seconds = all_visual.seconds + all_text.seconds - one.seconds};
+}
+
+Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::ScalarType dtype) {
+  const TransformerConfig model = rehearsal.config.transformer;
+  const VideoShape video = rehearsal.video;
+  const int64_t text_layers = rehearsal.config.text_encoder.num_layers;
+  const auto flop = [&](FrameSize frame) {
+    TransformerConfig one = model;
+    one.num_layers = 1;
+    const Layout layout{std::vector<VideoShape>(rehearsal.videos * rehearsal.pieces, resized(video, frame))};
+    return forward_cost(model_shape(one), layout, one.moga).with_backward();
+  };
+  const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
+  return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
+    rehearsal.video = resized(video, size);
+    return over_both_layers({model.num_layers, text_layers}, [&](Layers layers) {
+      rehearsal.config.transformer.num_layers = layers.transformer;
+      rehearsal.config.text_encoder.num_layers = layers.text_encoder;
+      return rehearse_training(rehearsal, device, dtype);
+    });
+  });
+}
+
+// One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
+Rehearsed rehearse_kind(TrainingRehearsal rehearsal, const std::string& kind, c10::Device device,
+                        c10::ScalarType dtype) {
+  VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
+  moga.kind = kind;
+  moga.full_layers.clear();
+  Rehearsed step = rehearse_stage(rehearsal, device, dtype);
+  rehearsal.video = {1, moga.windows.rows, moga.windows.columns, {}};
+  rehearsal.videos = rehearsal.pieces = 1;
+  const Rehearsed gradient = rehearse_stage(rehearsal, device, dtype);
+  rehearsal.optimize = true;
+  const Rehearsed optimized = rehearse_stage(rehearsal, device, dtype);
+  step.work_bytes = std::max(step.work_bytes, optimized.work_bytes);
+  step.seconds += std::max(0.0, optimized.seconds - gradient.seconds);
+  return step;
+}
+
+Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video,
+                        c10::Device device, c10::ScalarType dtype) {
+  // Two pieces stand for more: from the second on gradients are added to.
+  const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
+  const TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces};
+  const VisualAttentionConfig& moga = config.transformer.moga;
+  Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
+  if (moga.kind == "moga" && !moga.full_layers.empty()) {
+    const Rehearsed full = rehearse_kind(rehearsal, "full", device, dtype);
+    const double share =
+        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
+    step.work_bytes = std::max(step.work_bytes, full.work_bytes);
+    step.seconds += share * (full.seconds - step.seconds);
+  }
+  step.seconds *= static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
+  return step;
+}
+
+std::vector<std::string> advise(const TrainConfig& config, const Plan& plan) {
+  const int64_t left = plan.usable_bytes() - plan.weight_bytes;
+  if (left <= 0) return {"more memory than weights, moments and average alone need"};
+  for (size_t i = 0; i < plan.phases.size(); ++i) {
+    const StageConfig& stage = config.stage[i];
+    const double share = static_cast<double>(left) / static_cast<double>(plan.phases[i].peak_bytes - plan.weight_bytes);
+    const auto videos = static_cast<int64_t>(share * static_cast<double>(stage.batch / stage.accumulation));
+    if (share >= 1) continue;
+    if (videos < 1) return {"shorter or smaller videos in stage " + stage.name};
+    int64_t pieces = stage.accumulation;
+    while (stage.batch % pieces != 0 || stage.batch / pieces > videos) ++pieces;
+    return {"accumulation = " + std::to_string(pieces) + " in stage " + stage.name};
+  }
+  return {};
+}
+
+}  // namespace
+
+StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
+  const ShardDataset data(stage.data);
+  const std::vector<int64_t>& patch = config.transformer.patch_size;
+  StageShape result;
+  result.video.frames = 0;
+  int64_t bytes = 0, looked_at = 0;
+  const int64_t stride = std::max<int64_t>(1, data.size() / kSamplesLookedAt);
+  for (int64_t i = 0; i < data.size(); i += stride, ++looked_at) {
+    const Sample sample = data.get(i);
+    VideoShape video{sample.latent.size(1), sample.latent.size(2) / patch[1], sample.latent.size(3) / patch[2],
+                     sample.shot_frames};
+    bytes += static_cast<int64_t>(sample.latent.nbytes());
+    if (video.tokens() > result.video.tokens()) result.video = video;
+  }
+  if (config.cache == "device") result.data_bytes = bytes / looked_at * data.size();
+  return result;
+}
+
+Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
+  release_cached_memory(device);
+  TrainConfig config = rehearsal.config;
+  config.init.clear();
+  Scene scene(device);
+  TrainState state(config, device, dtype);
+  scene.begin();
+  StepInput input{.step = 0, .lr = 1e-6, .pieces = {}};
+  for (int64_t i = 0; i < rehearsal.pieces; ++i) input.pieces.push_back(random_piece(rehearsal, device));
+  double seconds = 0;
+  for (int i = 0; i < 2; ++i) {  // warm the second time
+    const auto start = std::chrono::steady_clock::now();
+    if (rehearsal.optimize)
+      state.train_step(input);
+    else
+      state.accumulate_gradient(input);
+    for (auto& item : state.models().parameters()) item.second.mutable_grad().reset();
+    synchronize(device);
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  return scene.end(seconds);
+}
+
+Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
+                   c10::ScalarType dtype) {
+  check(stages.size() == config.stage.size(), "shapes of ", stages.size(), " stages for a run of ",
+        config.stage.size());
+  const RandomState unchanged(device);
+  release_cached_memory(device);
+  Plan plan;
+  plan.memory = device_memory(device);
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const StageConfig& stage = config.stage[i];
+    log_info("rehearsing a train step of stage ", stage.name);
+    const Rehearsed step = rehearse_step(config, stage, stages[i].video, device, dtype);
+    plan.weight_bytes = step.weight_bytes;
+    plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
+                           step.seconds * static_cast<double>(stage.steps)});
+  }
+  if (!plan.fits()) plan.advice = advise(config, plan);
+  release_cached_memory(device);
+  return plan;
+}
+
+}  // namespace moga

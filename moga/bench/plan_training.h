@@ -1,0 +1,32 @@
+// `moga plan --train`: peak memory and time of a training run before it starts, by rehearsing its train step.
+#pragma once
+
+#include "moga/bench/plan.h"
+#include "moga/train/config.h"
+
+namespace moga {
+
+// What a train step of a stage works on.
+struct StageShape {
+  VideoShape video;         // the largest of the stage
+  int64_t data_bytes = 0;   // of latents that stay on the device
+};
+// From the stage's shards: looks at up to 64 of its samples.
+StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
+
+// A phase a stage, named as it is, seconds of all its train steps. Not counted: reading, checkpoints, contact sheets.
+Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
+                   c10::ScalarType dtype);
+
+// Forward and backward of one piece of `videos` videos. Weights: masters, moments, average and, when `optimize`, one
+// whole train step in place of the gradient alone.
+struct TrainingRehearsal {
+  TrainConfig config;  // as many layers as are rehearsed; `init` is not read
+  VideoShape video;
+  int64_t videos = 1;
+  int64_t pieces = 1;  // of a batch
+  bool optimize = false;
+};
+Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
+
+}  // namespace moga

@@ -1,0 +1,74 @@
+// A train step planned from a layer or two and small frames takes what was planned.
+#include "moga/bench/plan_training.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/data/shards.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+TrainConfig small_run() {
+  TrainConfig config;
+  TransformerConfig& model = config.transformer;
+  model.num_attention_heads = 4;
+  model.attention_head_dim = 32;
+  model.in_channels = model.out_channels = 4;
+  model.ffn_dim = 512;
+  model.num_layers = 5;
+  model.text_dim = 64;
+  model.text_len = 16;
+  config.text_encoder = {.vocab_size = 300, .d_model = 64, .d_kv = 16, .d_ff = 128, .num_layers = 3, .num_heads = 4};
+  config.stage.resize(1);
+  config.stage[0].steps = 10;
+  config.stage[0].batch = 4;
+  config.stage[0].accumulation = 2;
+  return config;
+}
+
+VideoShape video() { return {6, 8, 12, {3, 3}}; }
+
+TEST(PlanTraining, MeetsWhatATrainStepTakes) {
+  const TrainConfig config = small_run();
+  const Plan plan = plan_training(config, {{video(), 0}}, at::kCPU, at::kFloat);
+  const Rehearsed step = rehearse_training({config, video(), 2, 2, true}, at::kCPU, at::kFloat);
+  EXPECT_EQ(plan.weight_bytes, step.weight_bytes);
+  const double planned = double(plan.peak_bytes()), taken = double(step.weight_bytes + step.work_bytes);
+  EXPECT_NEAR(planned / taken, 1.0, 0.1) << planned << " and " << taken;
+}
+
+TEST(PlanTraining, SmallerFramesStandForLargeOnes) {
+  TrainConfig config = small_run();
+  const auto rehearse = [&](FrameSize frame) {
+    return rehearse_training({config, {6, frame.rows, frame.columns, {3, 3}}, 2, 1, false}, at::kCPU, at::kFloat);
+  };
+  const auto flop = [](FrameSize frame) { return double(frame.tokens()); };
+  const Rehearsed planned = over_frames({12, 16}, {.flop = 60, .least = {2, 2}}, flop, rehearse);
+  EXPECT_NEAR(double(planned.work_bytes) / double(rehearse({12, 16}).work_bytes), 1.0, 0.1);
+}
+
+TEST(PlanTraining, SaysWhatWouldFit) {
+  TrainConfig config = small_run();
+  config.stage[0].accumulation = 1;
+  const Plan plan = plan_training(config, {{{1, 4, 4, {}}, int64_t(1) << 50}}, at::kCPU, at::kFloat);
+  EXPECT_FALSE(plan.fits());
+  EXPECT_EQ(plan.advice, std::vector<std::string>{"shorter or smaller videos in stage main"});
+}
+
+TEST(PlanTraining, ReadsShapesFromShards) {
+  const test::Folder folder;
+  ShardWriter writer(folder.path(), 8);
+  writer.add({at::zeros({4, 3, 4, 6}, at::kBFloat16), {3}, {"Mara waves."}});
+  writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "Mara walks."}});
+  writer.finish();
+  TrainConfig config = small_run();
+  config.stage[0].data = folder.path().string();
+  const StageShape shape = stage_shape(config, config.stage[0]);
+  EXPECT_EQ(shape.video, (VideoShape{5, 2, 3, {2, 3}}));
+  EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
+}
+
+}  // namespace
+}  // namespace moga

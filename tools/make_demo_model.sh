@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Makes models/demo and its table: VAE (unless models/demo/vae is there) and the refinement of its decoder, tokenizer, latent
-# shards, MoGA and its three ablations trained alike, the demo model, the evaluation of all five on held-out stories. A stage
-# whose result is there is skipped, so a run that was cut short goes on. Meant for one GPU of 80 GB (the four trainings run
-# side by side: alone they leave it half idle).
+# Makes models/demo and its table: VAE (unless models/demo/vae is there), tokenizer, text encoder, latent shards, MoGA and
+# its three ablations trained alike, the demo model, the evaluation of all five on held-out stories. A stage whose result is
+# there is skipped, so a run that was cut short goes on. Meant for one GPU of 80 GB (the four trainings run side by side).
 #   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +23,7 @@ stage() {
 
 train() {  # NAME KEY=VALUE…: one of the four
   local name=$1; shift
-  local settings=(--set "out=runs/$name" --set "vae=$vae")
+  local settings=(--set "out=runs/$name")
   for setting in "$@"; do settings+=(--set "$setting"); done
   stage "runs/$name/model" "$moga" train configs/stories.toml "${settings[@]}"
 }
@@ -32,14 +31,12 @@ train() {  # NAME KEY=VALUE…: one of the four
 evaluate() { OMP_NUM_THREADS=4 stage "runs/evaluation/$1" "$moga" evaluate stories --model "runs/$1/model" --stories 64 --batch 16 --out "runs/evaluation/$1"; }
 
 if [ -d models/demo/vae ] && [ ! -e runs/vae/model ]; then  # without it the VAE is trained anew, which changes all latents
-  mkdir -p runs/vae runs/vae_refined
+  mkdir -p runs/vae
   cp -r models/demo/vae runs/vae/model
-  if grep -q '^train_encoder = false' models/demo/vae/train.toml; then cp -r models/demo/vae runs/vae_refined/model; fi
 fi
 stage runs/vae/model "$moga" train vae configs/demo_vae.toml
-vae=runs/vae_refined/model  # the encoder of runs/vae/model, bit for bit, so latents may be made by either
-stage "$vae" "$moga" train vae configs/demo_vae_refine.toml
 stage data/spiece.model "$moga" prepare tokenizer --count 4000 --vocab 1000 --out data/spiece.model
+stage runs/text/model "$moga" train text configs/demo_text.toml
 stage data/held_out "$moga" prepare stories configs/stories_long.toml --count 64 --first-seed 900000 --out data/held_out
 stage data/short "$moga" prepare stories configs/stories_short.toml
 stage data/long "$moga" prepare stories configs/stories_long.toml
@@ -51,7 +48,7 @@ train static transformer.moga.routed=false &
 train routed transformer.moga.window=false transformer.moga.frame=false &
 wait
 for name in stories full static routed; do evaluate "$name" & done
-stage runs/demo/model "$moga" train configs/demo.toml --set "vae=$vae"
+stage runs/demo/model "$moga" train configs/demo.toml
 wait
 evaluate demo
 

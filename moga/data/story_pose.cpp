@@ -17,15 +17,15 @@ struct Framing {
 Framing framing_of(ShotKind kind, bool together) {
   switch (kind) {
     case ShotKind::medium:
-      return {1.12f, 0.40f, 0.42f, 0.06f};
+      return {1.12f, 0.40f, 0.42f, 0.05f};
     case ShotKind::close_up:
       return {1.66f, 0.45f, 0.32f, 0.0f};
     case ShotKind::two_shot:
-      return {1.0f, 0.41f, 0.45f, 0.06f};
+      return {1.0f, 0.41f, 0.45f, 0.05f};
     case ShotKind::pan:
       return {0.66f, 0.385f, 0.45f, 0.0f};
     default:
-      return {0.66f, 0.385f, together ? 0.45f : 0.55f, 0.13f};
+      return {0.66f, 0.385f, together ? 0.45f : 0.55f, 0.11f};
   }
 }
 
@@ -55,7 +55,7 @@ void walk(Pose& pose, const StoryShot& shot, Side side, int64_t frame, float hal
   const bool returns = static_cast<int64_t>(pass) % 2 == 1;
   const float along = returns ? 1 - (reach - pass) : reach - pass;
   const float direction = side == Side::right ? -1.0f : 1.0f;
-  const float from = side == Side::middle ? -0.36f : -0.55f, to = side == Side::middle ? 0.36f : 0.4f;
+  const float from = side == Side::middle ? -0.25f : -0.5f, to = side == Side::middle ? 0.25f : 0.15f;
   const float span = legs ? 1.0f : 0.6f;  // a nearer camera shows a shorter path
   pose.u = direction * half_width * span * (from + (to - from) * along);
   const float distance = half_width * (to - from) * reach;
@@ -66,12 +66,12 @@ void walk(Pose& pose, const StoryShot& shot, Side side, int64_t frame, float hal
 void wave(Pose& pose, Side side, int64_t frame) {
   const int arm = side == Side::left ? 0 : 1;  // the outer one
   pose.arm[arm] = 2.05f;
-  pose.elbow[arm] = 0.85f + 0.42f * std::sin(kTurn * static_cast<float>(frame) / 14);
-  pose.lean = 0.03f * std::sin(kTurn * static_cast<float>(frame) / 28);
+  pose.elbow[arm] = 0.85f + 0.42f * std::sin(kTurn * static_cast<float>(frame) / 20);
+  pose.lean = 0.03f * std::sin(kTurn * static_cast<float>(frame) / 40);
 }
 
 void jump(Pose& pose, int64_t frame, float height) {
-  constexpr int64_t kPeriod = 20, kGather = 5, kAir = 11;
+  constexpr int64_t kPeriod = 32, kGather = 8, kAir = 17;
   const auto at = static_cast<float>(frame % kPeriod);
   const float air = (at - kGather) / static_cast<float>(kAir);
   if (air > 0 && air < 1) {
@@ -127,7 +127,7 @@ Pose pose_of(const StoryShot& shot, size_t slot, int64_t frame, float half_width
 }
 
 float pan_travel(const StoryShot& shot, int64_t frame) {
-  constexpr float kTravel = 1.0f;  // frame heights
+  constexpr float kTravel = 0.7f;  // frame heights
   return kTravel * static_cast<float>(frame) / static_cast<float>(std::max<int64_t>(1, shot.frames - 1));
 }
 

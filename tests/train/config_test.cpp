@@ -5,6 +5,7 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/train/prepare.h"
+#include "moga/train/text_config.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_config.h"
 #include "tests/support/error.h"
@@ -69,7 +70,8 @@ TEST(TrainConfig, IsWrittenComplete) {
 TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
   EXPECT_TRUE(load_train_config(configs / "demo.toml").transformer.moga.uses_router());
-  EXPECT_EQ(load_train_config(configs / "stories.toml").stage.size(), 2u);  // short clips, then long ones
+  EXPECT_EQ(load_train_config(configs / "stories.toml").stage.size(), 3u);  // images, short clips, long ones
+  EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   EXPECT_FALSE(load_train_config(configs / "demo.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   for (const char* name : {"stories_short.toml", "stories_long.toml"})

@@ -30,7 +30,7 @@ struct ModelOptions {
     command.add_option("--device", device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
         ->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
-    command.add_option("--attention", attention, "backend: auto, reference, cpu or flash (default: the model's)");
+    command.add_option("--attention", attention, "backend: auto, reference, cpu, sm90 or flash (default: the model's)");
     command.add_option("--solver", solver, "euler or unipc (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");

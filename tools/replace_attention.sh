@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# What becomes of a model when its attention is replaced by MoGA, the branches combined by their mean or by lse, with its own
+# routers (random where it has none) and with calibrated ones, untrained and fine-tuned for some steps. Three measures: the
+# error of each layer's attention (moga calibrate), that of the latents of held-out stories from the same noise, against full
+# attention (moga compare), and the accuracy of colours (moga evaluate stories). A stage whose result is there is skipped.
+#   MOGA=build/cuda/bin/moga MODEL=runs/full/model OUT=runs/replaced tools/replace_attention.sh
+# STEPS: train steps of fine-tuning (0: none); STORIES: held-out stories; SAMPLER, SIZE: options of generation and of stories.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+moga=${MOGA:-build/cuda/bin/moga}
+model=${MODEL:-runs/full/model}
+out=${OUT:-runs/replaced}
+steps=${STEPS:-500}
+stories=${STORIES:-64}
+read -ra sampler <<< "${SAMPLER:-}"
+read -ra size <<< "${SIZE:---width 224 --height 128 --frames 129}"
+mkdir -p "$out/log"
+
+# stage RESULT COMMAND…: runs the command unless RESULT exists; its output goes to $out/log.
+stage() {
+  local result=$1; shift
+  [ -e "$result" ] && return
+  "$@" > "$out/log/$(basename "$result").log" 2>&1 || { echo "FAILED: $*"; tail -3 "$out/log/$(basename "$result").log"; return 1; }
+}
+
+stage "$out/prompts" "$moga" stories --count 4 --seed 800000 "${size[@]}" --out "$out/prompts"
+stage "$out/films" "$moga" stories --count 4 --seed 900000 "${size[@]}" --out "$out/films"
+scripts=()
+for script in "$out"/prompts/*.toml; do scripts+=(--script "$script"); done
+stage "$out/calibrated" "$moga" calibrate --model "$model" "${scripts[@]}" "${sampler[@]}" --json "$out/calibration.json" \
+  --out "$out/calibrated"
+
+# measure NAME MODEL OPTION…: accuracy, and the latents of the films
+measure() {
+  local name=$1 folder=$2; shift 2
+  stage "$out/accuracy-$name" "$moga" evaluate stories --model "$folder" --stories "$stories" --batch 16 "${size[@]}" \
+    "${sampler[@]}" "$@" --out "$out/accuracy-$name"
+  for film in "$out"/films/*.toml; do
+    local latents
+    latents=$out/latents-$name-$(basename "$film" .toml).safetensors
+    stage "$latents" "$moga" generate "$film" --model "$folder" --save-latents "$latents" "${sampler[@]}" "$@" \
+      --out "$out/film-$name.y4m"
+  done
+}
+
+# tune NAME COMBINE: goes on from the calibrated model
+tune() {
+  stage "$out/$1/model" "$moga" train configs/demo.toml --set "init=$out/calibrated" --set "out=$out/$1" \
+    --set "transformer.moga.combine=$2" --set "stage.0.steps=$steps" --set stage.0.lr=3e-4 --set samples.every=0
+}
+
+measure full "$model" --set transformer.moga.kind=full
+for combine in mean lse; do
+  measure "own-$combine" "$model" --set transformer.moga.kind=moga --set "transformer.moga.combine=$combine"
+  measure "calibrated-$combine" "$out/calibrated" --set "transformer.moga.combine=$combine"
+  [ "$steps" -gt 0 ] || continue
+  tune "tuned-$combine" "$combine"
+  measure "tuned-$combine" "$out/tuned-$combine/model"
+done
+
+sed -n '/^layer/,/^all/p' "$out/log/calibrated.log"
+tail -2 "$out/log/calibrated.log"
+printf '\n%-18s %10s   %s\n' attention accuracy "relative error of the latents of each film against full attention"
+for accuracy in "$out"/accuracy-*; do
+  name=${accuracy#"$out"/accuracy-}
+  line=$(awk '$1 == "all" { print $(NF - 1) " %" }' "$out/log/accuracy-$name.log")
+  errors=
+  for full in "$out"/latents-full-*.safetensors; do
+    errors+=" $("$moga" compare "${full/latents-full/latents-$name}" "$full" | sed 's/.*relative error \([^,]*\),.*/\1/')"
+  done
+  printf '%-18s %10s  %s\n' "$name" "$line" "$errors"
+done

@@ -16,7 +16,8 @@
 namespace moga {
 namespace {
 
-constexpr const char* kManual = R"(Weights and inputs are random. Times are medians of warm repetitions, by CUDA events on a GPU.
+constexpr const char* kManual =
+    R"(Weights and inputs are random. Times are medians of warm repetitions, by CUDA events on a GPU.
 In the same run are measured: the matrix rate of the device, of which every row gets its
 share, and the baseline that the last column compares with.
 
@@ -27,7 +28,8 @@ Example:
   moga bench block --tokens 187200 --groups 5 --json block.json
   moga bench model --model 1.3B --tokens 563160 --groups 20 --windows 4x4)";
 
-constexpr const char* kAttentionManual = R"(attend over groups of several kinds, forward and backward, beside dense attention by cuDNN.
+constexpr const char* kAttentionManual =
+    R"(attend over groups of several kinds, forward and backward, beside dense attention by cuDNN.
 Cases: dense; equal:M and unequal:M, lengths equal or from 0.5 to 1.5 of the mean, rows in
 order; routed:M, rows at random, so that they are gathered and scattered; windows, with keys
 beyond cuts; frames. FLOP: 4 x pairs x heads x head size forward, 2.5 times as many backward.
@@ -37,7 +39,8 @@ Example:
   moga bench attention --tokens 187200 --shots 9 --json attention.json
   moga bench attention --tokens 31200 --cases equal:5,equal:20 --backend flash)";
 
-constexpr const char* kBlockManual = R"(One transformer block: full attention in plain operations by cuDNN, full attention by the
+constexpr const char* kBlockManual =
+    R"(One transformer block: full attention in plain operations by cuDNN, full attention by the
 chosen backend, MoGA; forward, and forward with backward (weights' gradients included). The
 last column is the first row's time over the row's.
 
@@ -45,7 +48,8 @@ Example:
   moga bench block --tokens 187200 --groups 5 --json block.json
   moga bench block --model 14B --frames 21 --shots 1 --no-full)";
 
-constexpr const char* kModelManual = R"(One evaluation of a whole transformer, as a sampler step does it (with guidance: two).
+constexpr const char* kModelManual =
+    R"(One evaluation of a whole transformer, as a sampler step does it (with guidance: two).
 
 Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
@@ -63,7 +67,9 @@ struct Options {
 struct Defaults {
   int64_t frames, rows, columns, shots;
 };
-Defaults defaults_of(c10::Device device) { return device.is_cuda() ? Defaults{120, 30, 52, 9} : Defaults{12, 8, 12, 2}; }
+Defaults defaults_of(c10::Device device) {
+  return device.is_cuda() ? Defaults{120, 30, 52, 9} : Defaults{12, 8, 12, 2};
+}
 
 VideoShape video_of(const Options& options, c10::Device device) {
   const Defaults defaults = defaults_of(device);
@@ -170,7 +176,8 @@ void add_common(CLI::App& command, Options& options) {
   command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
   command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
   command.add_option("--shots", options.shots, "shots of equal length (default: 9, CPU: 2)");
-  command.add_option("--model", options.model, "1.3B, 14B, a config.json or a model folder (default: 1.3B, CPU: small)");
+  command.add_option("--model", options.model,
+                     "1.3B, 14B, a config.json or a model folder (default: 1.3B, CPU: small)");
   command.add_option("--heads", options.heads, "attention heads (default: the model's)");
   command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
   command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");
@@ -181,11 +188,13 @@ void add_common(CLI::App& command, Options& options) {
   command.add_option("--backend", options.backend, "of attention: auto or a name")->capture_default_str();
   command.add_option("--device", options.device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
       ->capture_default_str();
-  command.add_option("--dtype", options.dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
+  command.add_option("--dtype", options.dtype,
+                     "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
   command.add_option("--warm-up", options.meter.warm_up, "repetitions before the first that counts")
       ->capture_default_str();
   command.add_option("--repeats", options.meter.repeats, "repetitions at most")->capture_default_str();
-  command.add_option("--seconds", options.meter.seconds, "for the repetitions of one row, of which at least 3 are made")
+  command
+      .add_option("--seconds", options.meter.seconds, "for the repetitions of one row, of which at least 3 are made")
       ->capture_default_str();
   command.add_option("--json", options.json, "file to write as JSON");
   command.add_flag("--quiet", options.quiet, "say nothing but results and errors");
@@ -212,12 +221,12 @@ void add_bench(CLI::App& app) {
                                  of_attention, run_attention);
   attention->add_option("--cases", of_attention->cases, "what to measure (default: all)")->delimiter(',');
   attention->add_flag("--no-backward", of_attention->no_backward, "forward only");
-  CLI::App* block = add_part(*bench, "block", "A transformer block, MoGA beside full attention", kBlockManual, of_block,
-                             run_block);
+  CLI::App* block =
+      add_part(*bench, "block", "A transformer block, MoGA beside full attention", kBlockManual, of_block, run_block);
   block->add_flag("--no-backward", of_block->no_backward, "forward only");
   block->add_flag("--no-full", of_block->no_full, "without full attention");
-  CLI::App* model = add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model,
-                             run_model);
+  CLI::App* model =
+      add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
   model->add_flag("--full", of_model->full, "full attention as well");
 }
 

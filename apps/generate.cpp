@@ -52,8 +52,7 @@ struct Options {
 void plan(const Options& options, const Script& script) {
   const at::Device device = options.model.place();
   if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return;
-  const GenerationPlanRequest request =
-      plan_request(load_model_configs(options.model.folder), options.model, script);
+  const GenerationPlanRequest request = plan_request(load_model_configs(options.model.folder), options.model, script);
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",

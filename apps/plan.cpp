@@ -13,7 +13,8 @@
 namespace moga {
 namespace {
 
-constexpr const char* kManual = R"(Peak memory and time of `moga generate SCRIPT`, found by rehearsing its parts on the device: the
+constexpr const char* kManual =
+    R"(Peak memory and time of `moga generate SCRIPT`, found by rehearsing its parts on the device: the
 same code with random weights, one or two layers of each model and a few steps, at the script's
 own size. On a CPU, or where the size does not fit, smaller frames are rehearsed and the rest is
 extrapolated. Not counted: reading the weights from disk.
@@ -67,8 +68,8 @@ void plan_generate(const Options& options) {
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
-            << " shots; " << request.sampler.steps << " steps" << (request.sampler.guidance != 1.0 ? " with guidance" : "")
-            << "\n";
+            << " shots; " << request.sampler.steps << " steps"
+            << (request.sampler.guidance != 1.0 ? " with guidance" : "") << "\n";
   write(plan, options);
 }
 
@@ -88,7 +89,8 @@ void add_plan(CLI::App& app) {
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
   options->model.add(*command);
-  command->get_option("--model")->required(false)->description("model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
+  command->get_option("--model")->required(false)->description(
+      "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
   command->callback([options] { run(*options); });
 }
 

@@ -2,8 +2,12 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "moga/bench/plan_training.h"
 #include "moga/core/config.h"
+#include "moga/core/device.h"
 #include "moga/core/interrupt.h"
+#include "moga/core/log.h"
+#include "moga/train/run.h"
 #include "moga/train/text_trainer.h"
 #include "moga/train/trainer.h"
 #include "moga/train/vae_trainer.h"
@@ -26,6 +30,18 @@ struct Options {
 
 void end_as(TrainEnd end) {
   if (end == TrainEnd::interrupted) throw Interrupted();
+}
+
+// On a GPU a run that cannot fit is refused before it begins. The rehearsals take seconds.
+void plan(const TrainConfig& config) {
+  const c10::Device device = parse_device(config.device);
+  if (!device.is_cuda()) return;
+  std::vector<StageShape> stages;
+  for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
+  const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device));
+  check_fits(plan);
+  log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
+           format_duration(plan.seconds()));
 }
 
 void add_train_vae(CLI::App& train) {
@@ -58,9 +74,11 @@ void add_train_text(CLI::App& train) {
 
 void add_train(CLI::App& app) {
   const auto options = std::make_shared<Options>();
+  const auto no_plan = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("train", "Train a video transformer on latent shards");
   command->add_option("CONFIG", options->config, "training config (TOML)");
   options->add(*command);
+  command->add_flag("--no-plan", *no_plan, "start without rehearsing whether the run fits (on a GPU)");
   command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
 into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,
 and says how to go on.
@@ -71,10 +89,12 @@ Example:
   moga train configs/demo.toml --resume auto)");
   add_train_vae(*command);
   add_train_text(*command);
-  command->callback([command, options] {
+  command->callback([command, options, no_plan] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
-    end_as(train(load_train_config(options->config, options->settings), options->resume));
+    const TrainConfig config = load_train_config(options->config, options->settings);
+    if (!*no_plan) plan(config);
+    end_as(train(config, options->resume));
   });
 }
 

@@ -32,8 +32,7 @@ Case parse_case(const std::string& name) {
     if (error != std::errc() || rest != end) parsed.groups = 0;
   }
   const bool known = counted ? parsed.groups > 0 && parsed.groups <= 65535
-                             : colon == std::string::npos &&
-                                   (name == "dense" || name == "windows" || name == "frames");
+                             : colon == std::string::npos && (name == "dense" || name == "windows" || name == "frames");
   check(known, "case '", name, "' is not one of dense, equal:M, unequal:M, routed:M, windows, frames (M: groups)");
   return parsed;
 }

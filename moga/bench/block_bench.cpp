@@ -26,8 +26,8 @@ Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType 
   for (const auto& item : block->named_parameters()) {
     const bool sensitive = item.key().find("norm") != std::string::npos || item.key() == "modulation" ||
                            item.key().find(".router.") != std::string::npos;
-    item.value().set_data(at::empty(item.value().sizes(),
-                                    at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
+    item.value().set_data(
+        at::empty(item.value().sizes(), at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
   }
   block->initialise();
   return block;
@@ -93,8 +93,12 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
   std::vector<BenchRow> rows;
   rows.push_back({variant.work, variant.backend, "forward", measure(variant.forward), cost.total(), {}});
   if (setup.backward)
-    rows.push_back({variant.work, variant.backend, "forward+backward", measure(variant.forward_backward),
-                    cost.with_backward(), {}});
+    rows.push_back({variant.work,
+                    variant.backend,
+                    "forward+backward",
+                    measure(variant.forward_backward),
+                    cost.with_backward(),
+                    {}});
   return rows;
 }
 

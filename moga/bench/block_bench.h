@@ -15,12 +15,12 @@ struct BlockBenchConfig {
   void validate() const;
 };
 
-// Rows: the plain block over cuDNN's dense attention (plain_block.h), our block with full attention, our block with MoGA.
-// FLOP: cost.h. Ratio: the plain block's time over the row's.
+// Rows: the plain block over cuDNN's dense attention (plain_block.h), our block with full attention, our block with
+// MoGA. FLOP: cost.h. Ratio: the plain block's time over the row's.
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup);
 
-// A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them, and
-// what it is called with: one piece of work for `moga bench` and `moga plan`.
+// A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them,
+// and what it is called with: one piece of work for `moga bench` and `moga plan`.
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};
@@ -28,9 +28,9 @@ struct BlockWork {
   std::vector<int64_t> text_lengths;
   at::Tensor x, grad;  // [N, C]
 
-  void forward();                // without gradients
-  void forward_backward();       // gradients of x and of all weights
-  void plain_forward();          // the same by plain_block
+  void forward();           // without gradients
+  void forward_backward();  // gradients of x and of all weights
+  void plain_forward();     // the same by plain_block
   void plain_forward_backward();
 };
 BlockWork make_block_work(const BlockConfig& config, const VideoShape& video, int64_t text_tokens, c10::Device device,

@@ -5,8 +5,8 @@
 
 namespace moga {
 
-// q [Nq, H, D], k, v [Nk, H, D] → [Nq, H, D], with gradients. cuDNN's kernels for half precision on a GPU, otherwise what
-// scaled_dot_product_attention chooses.
+// q [Nq, H, D], k, v [Nk, H, D] → [Nq, H, D], with gradients. cuDNN's kernels for half precision on a GPU, otherwise
+// what scaled_dot_product_attention chooses.
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 // "cudnn" or "sdpa".

@@ -40,9 +40,9 @@ class Meter {
 
 // What the device itself can do, measured as everything else is: the measure of every other row of a report.
 struct DeviceRates {
-  int64_t matrix_size = 0;      // n: [n, n] · [n, n] in the run's dtype
-  double matrix_flops = 0;      // FLOP/s
-  double copy_bytes = 0;        // bytes/s of a copy, read and written
+  int64_t matrix_size = 0;  // n: [n, n] · [n, n] in the run's dtype
+  double matrix_flops = 0;  // FLOP/s
+  double copy_bytes = 0;    // bytes/s of a copy, read and written
 };
 DeviceRates measure_rates(Meter& meter, c10::ScalarType dtype);
 

@@ -78,8 +78,8 @@ class PlainBlock {
       const int64_t begin = video.begin_of_shot(shot) * video.frame_tokens();
       const int64_t end = video.begin_of_shot(shot + 1) * video.frame_tokens();
       const int64_t length = text_lengths.at(shot);
-      shots.push_back(dense_attention(q.slice(0, begin, end), k.narrow(0, text_begin, length),
-                                      v.narrow(0, text_begin, length)));
+      shots.push_back(
+          dense_attention(q.slice(0, begin, end), k.narrow(0, text_begin, length), v.narrow(0, text_begin, length)));
       text_begin += length;
     }
     return product("cross_attn.o", at::cat(shots).flatten(1));

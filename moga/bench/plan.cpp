@@ -168,12 +168,9 @@ std::string to_table(const Plan& plan) {
 }
 
 std::string to_json_text(const Plan& plan) {
-  nlohmann::ordered_json json = {{"peak_bytes", plan.peak_bytes()},
-                                 {"seconds", plan.seconds()},
-                                 {"weight_bytes", plan.weight_bytes},
-                                 {"free_bytes", plan.memory.free},
-                                 {"fits", plan.fits()},
-                                 {"advice", plan.advice}};
+  nlohmann::ordered_json json = {
+      {"peak_bytes", plan.peak_bytes()}, {"seconds", plan.seconds()}, {"weight_bytes", plan.weight_bytes},
+      {"free_bytes", plan.memory.free},  {"fits", plan.fits()},       {"advice", plan.advice}};
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

@@ -136,7 +136,7 @@ StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
   int64_t bytes = 0, looked_at = 0;
   const int64_t stride = std::max<int64_t>(1, data.size() / kSamplesLookedAt);
   for (int64_t i = 0; i < data.size(); i += stride, ++looked_at) {
-    const Sample sample = data.get(i);
+    const Sample sample = first_frames(data.get(i), stage.frames);
     VideoShape video{sample.latent.size(1), sample.latent.size(2) / patch[1], sample.latent.size(3) / patch[2],
                      sample.shot_frames};
     bytes += static_cast<int64_t>(sample.latent.nbytes());
@@ -150,6 +150,7 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   release_cached_memory(device);
   TrainConfig config = rehearsal.config;
   config.init.clear();
+  config.text_encoder_init.clear();
   Scene scene(device);
   TrainState state(config, device, dtype);
   scene.begin();

@@ -8,8 +8,8 @@ namespace moga {
 
 // What a train step of a stage works on.
 struct StageShape {
-  VideoShape video;         // the largest of the stage
-  int64_t data_bytes = 0;   // of latents that stay on the device
+  VideoShape video;        // the largest of the stage
+  int64_t data_bytes = 0;  // of latents that stay on the device
 };
 // From the stage's shards: looks at up to 64 of its samples.
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
@@ -21,7 +21,7 @@ Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& sta
 // Forward and backward of one piece of `videos` videos. Weights: masters, moments, average and, when `optimize`, one
 // whole train step in place of the gradient alone.
 struct TrainingRehearsal {
-  TrainConfig config;  // as many layers as are rehearsed; `init` is not read
+  TrainConfig config;  // as many layers as are rehearsed; nothing is read
   VideoShape video;
   int64_t videos = 1;
   int64_t pieces = 1;  // of a batch

@@ -47,9 +47,9 @@ TransformerInput random_input(const TransformerConfig& config, const std::vector
   TransformerInput input;
   input.layout = Layout{videos};
   for (const VideoShape& video : videos)
-    input.latents.push_back(draw({config.in_channels, video.frames, video.rows * config.patch_size[1],
-                                  video.columns * config.patch_size[2]},
-                                 static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
+    input.latents.push_back(draw(
+        {config.in_channels, video.frames, video.rows * config.patch_size[1], video.columns * config.patch_size[2]},
+        static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
   input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
   input.text = draw({input.layout.shots(), config.text_len, config.text_dim}, 0, device, dtype);
   return input;

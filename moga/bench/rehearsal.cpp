@@ -23,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kCpuFlop = 1e11;
 constexpr double kCudaFlop = 5e15;
-constexpr int64_t kSolverSteps = 4;    // until UniPC holds all that it ever does
-constexpr int64_t kLatentFrames = 4;   // the first is cheaper than the others
+constexpr int64_t kSolverSteps = 4;   // until UniPC holds all that it ever does
+constexpr int64_t kLatentFrames = 4;  // the first is cheaper than the others
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 

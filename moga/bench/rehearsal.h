@@ -25,8 +25,8 @@ struct FrameSize {
 };
 
 struct RehearsalLimits {
-  double flop = 0;       // of one rehearsed step, above which the frame is made smaller
-  FrameSize least;       // but not below this
+  double flop = 0;  // of one rehearsed step, above which the frame is made smaller
+  FrameSize least;  // but not below this
 };
 
 // Seconds and bytes of one part with `layers` layers, or for a frame size.

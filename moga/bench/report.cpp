@@ -36,10 +36,10 @@ std::string to_table(const BenchReport& report) {
                     "peak GiB", "repeats");
   text += report.ratio.empty() ? "\n" : "  " + report.ratio + "\n";
   for (const BenchRow& row : report.rows) {
-    text += formatted("%-26s %-9s %-16s %10.3f %9.2f %7.3f %9.3f %8lld", row.work.c_str(), row.backend.c_str(),
-                      row.pass.c_str(), row.measured.seconds * 1e3, rate(row) / 1e12,
-                      rate(row) / report.rates.matrix_flops, static_cast<double>(row.measured.peak_bytes) / kGiB,
-                      static_cast<long long>(row.measured.repeats));
+    text +=
+        formatted("%-26s %-9s %-16s %10.3f %9.2f %7.3f %9.3f %8lld", row.work.c_str(), row.backend.c_str(),
+                  row.pass.c_str(), row.measured.seconds * 1e3, rate(row) / 1e12, rate(row) / report.rates.matrix_flops,
+                  static_cast<double>(row.measured.peak_bytes) / kGiB, static_cast<long long>(row.measured.repeats));
     text += row.ratio ? formatted("  %.3f\n", *row.ratio) : "\n";
   }
   return text;

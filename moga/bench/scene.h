@@ -1,5 +1,5 @@
-// What rehearsals share: how memory is counted around them, what they may cost, and the random numbers that they leave as
-// they were. Private to the folder.
+// What rehearsals share: how memory is counted around them, what they may cost, and the random numbers that they leave
+// as they were. Private to the folder.
 #pragma once
 
 #include <ATen/core/Generator.h>

@@ -60,8 +60,7 @@ int64_t steps_in(const Safetensors& file) {
   int64_t steps = -1;
   if (found != metadata.end())
     std::from_chars(found->second.data(), found->second.data() + found->second.size(), steps);
-  check(steps >= 0 && metadata.contains("run") && file.contains("x"), file.source(),
-        ": not the state of a generation");
+  check(steps >= 0 && metadata.contains("run") && file.contains("x"), file.source(), ": not the state of a generation");
   return steps;
 }
 
@@ -153,7 +152,8 @@ void KeptState::write(const SampleState& state) {
   save_safetensors(config_.path, tensors, {{"steps", std::to_string(state.steps)}, {"run", run_->dump()}});
   written_ = std::chrono::steady_clock::now();
   if (interrupted())
-    log_info("kept ", state.steps, " of ", steps_, " steps in ", config_.path.string(), "; --resume goes on from there");
+    log_info("kept ", state.steps, " of ", steps_, " steps in ", config_.path.string(),
+             "; --resume goes on from there");
 }
 
 void remove_kept(const KeepConfig& config) {

@@ -13,7 +13,8 @@
 namespace moga {
 namespace {
 
-// The first latent frames of a video. The VAE is causal: they are the latents of its first pixel frames.
+}  // namespace
+
 Sample first_frames(Sample sample, int64_t frames) {
   if (frames == 0 || frames >= sample.latent.size(1)) return sample;
   sample.latent = sample.latent.narrow(1, 0, frames).contiguous();
@@ -24,8 +25,6 @@ Sample first_frames(Sample sample, int64_t frames) {
   sample.captions.resize(shots);
   return sample;
 }
-
-}  // namespace
 
 TrainData::TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer) : config_(config) {
   const ShardDataset shards(config.folder);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "moga/data/shards.h"
 #include "moga/model/tokenizer.h"
 #include "moga/train/flow_loss.h"
 
@@ -24,6 +25,9 @@ struct Pick {
   int64_t index = 0;     // of the video
   bool dropped = false;  // its captions are all replaced by the negative prompt
 };
+
+// The first latent frames of a video (0: all). The VAE is causal: they are the latents of its first pixel frames.
+Sample first_frames(Sample sample, int64_t frames);
 
 struct TrainDataConfig {
   std::filesystem::path folder;

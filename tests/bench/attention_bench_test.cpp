@@ -10,7 +10,8 @@ namespace moga {
 namespace {
 
 AttentionBenchConfig tiny() {
-  return {.video = {6, 4, 4, {3, 3}}, .heads = 2, .head_dim = 8, .cases = {"equal:3", "windows"}, .windows = {2, 2, 2, 1}};
+  return {
+      .video = {6, 4, 4, {3, 3}}, .heads = 2, .head_dim = 8, .cases = {"equal:3", "windows"}, .windows = {2, 2, 2, 1}};
 }
 
 BenchSetup on_cpu() {

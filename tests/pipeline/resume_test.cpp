@@ -82,7 +82,8 @@ TEST_F(Resume, RefusesAnotherRunByWhatDiffers) {
 
 TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
   EXPECT_THROW(denoise_until(2, false), Interrupted);
-  EXPECT_NE(refusal(false).find("2 steps of a run that did not end; go on with --resume, or remove"), std::string::npos);
+  EXPECT_NE(refusal(false).find("2 steps of a run that did not end; go on with --resume, or remove"),
+            std::string::npos);
   write_text(keep(true).path, "not a state");
   EXPECT_NE(refusal(true), "");
 }

@@ -35,6 +35,13 @@ struct TrainedLinear : torch::autograd::Function<TrainedLinear> {
   }
 };
 
+// GELU in the product's epilogue (cuBLASLt's is the tanh form): the widest tensor of a block is written once and not
+// read and written again. Training needs the input of GELU as well, which this does not leave behind.
+at::Tensor linear_gelu(const at::Tensor& x, const Linear& product) {
+  return at::_addmm_activation(product->bias.to(x.scalar_type()), x, product->weight.to(x.scalar_type()).t(), 1, 1,
+                               /*use_gelu=*/true);
+}
+
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
@@ -62,6 +69,8 @@ MlpImpl::MlpImpl(int64_t in, int64_t hidden, int64_t out, Activation activation)
       activation_(activation) {}
 
 at::Tensor MlpImpl::forward(const at::Tensor& x) {
+  if (activation_ == Activation::kGeluTanh && x.is_cuda() && x.dim() == 2 && !at::GradMode::is_enabled())
+    return second(linear_gelu(x, first));
   const at::Tensor hidden = first(x);
   return second(activation_ == Activation::kSilu ? at::silu(hidden) : at::gelu(hidden, "tanh"));
 }

@@ -10,6 +10,7 @@
 
 #include "moga/core/cuda_stream.h"
 #include "moga/kernels/adaptive_norm.h"
+#include "moga/kernels/channel_norm.h"
 #include "moga/kernels/column_sum.h"
 #include "moga/kernels/gated_residual.h"
 #include "moga/kernels/qk_norm.h"
@@ -186,6 +187,27 @@ at::Tensor column_sum_cuda(const at::Tensor& x) {
   return out;
 }
 
+bool channel_norm_serves(const at::Tensor& x) {
+  if (!x.is_cuda() || x.scalar_type() != at::kBFloat16 || x.numel() == 0) return false;
+  const auto layout = x.dim() == 5 ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
+  return (x.dim() == 4 || x.dim() == 5) && x.is_contiguous(layout) && x.size(1) % 8 == 0 &&
+         x.size(1) <= kernels::kMaxChannels;
+}
+
+at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu) {
+  const c10::DeviceGuard guard(x.device());
+  const at::Tensor gamma = plain(gamma_.flatten());
+  at::Tensor y = at::empty_like(x);  // keeps the layout
+  kernels::channel_norm({.x = reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>()),
+                         .gamma = gamma.const_data_ptr<float>(),
+                         .y = reinterpret_cast<Bfloat16*>(y.mutable_data_ptr<at::BFloat16>()),
+                         .silu = silu,
+                         .tokens = x.numel() / x.size(1),
+                         .channels = static_cast<int32_t>(x.size(1)),
+                         .stream = current_cuda_stream(x.device())});
+  return y;
+}
+
 }  // namespace moga
 
 #else
@@ -217,6 +239,8 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Ten
   not_compiled();
 }
 at::Tensor column_sum_cuda(const at::Tensor&) { not_compiled(); }
+bool channel_norm_serves(const at::Tensor&) { return false; }
+at::Tensor channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool) { not_compiled(); }
 
 }  // namespace moga
 

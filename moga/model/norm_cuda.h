@@ -1,4 +1,4 @@
-// The elementwise arithmetic of norm.h and the bias gradient of linear.h by our CUDA kernels (moga/kernels): the seam
+// The elementwise arithmetic of norm.h, linear.h and vae_layers.h by our CUDA kernels (moga/kernels): the seam
 // between tensors and plain pointers. Each function allocates, fills in and launches, once a span of equal videos; the
 // callers have asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors float32.
 #pragma once
@@ -34,5 +34,9 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 
 // x [N, C] → [C] float32
 at::Tensor column_sum_cuda(const at::Tensor& x);
+
+// The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h.
+bool channel_norm_serves(const at::Tensor& x);
+at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu);
 
 }  // namespace moga

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "moga/core/check.h"
+#include "moga/model/norm_cuda.h"
 
 namespace moga {
 namespace {
@@ -90,7 +91,17 @@ ChannelNormImpl::ChannelNormImpl(int64_t channels, int64_t dimensions) {
   gamma_ = register_parameter("gamma", at::ones(shape));
 }
 
+// On CUDA in bfloat16 norm and SiLU are one pass, where separate operations are four.
+bool ChannelNormImpl::fused(const at::Tensor& x) const {
+  return !at::GradMode::is_enabled() && channel_norm_serves(x);
+}
+
+at::Tensor ChannelNormImpl::with_silu(const at::Tensor& x) const {
+  return fused(x) ? channel_norm_cuda(x, gamma_, /*silu=*/true) : at::silu(forward(x));
+}
+
 at::Tensor ChannelNormImpl::forward(const at::Tensor& x) const {
+  if (fused(x)) return channel_norm_cuda(x, gamma_, /*silu=*/false);
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor length = at::linalg_vector_norm(x, 2, at::IntArrayRef{1}, /*keepdim=*/true, wide);  // [B, 1, …]
   const at::Tensor scale = std::sqrt(static_cast<double>(x.size(1))) / length.clamp_min(1e-12);
@@ -111,8 +122,8 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t out_channels, 
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  at::Tensor y = conv1_(at::silu(norm1_(x)), cache);
-  y = at::silu(norm2_(y));
+  at::Tensor y = conv1_(norm1_->with_silu(x), cache);
+  y = norm2_->with_silu(y);
   if (dropout_ > 0) y = at::dropout(y, dropout_, is_training());
   y = conv2_(y, cache);
   return y + (shortcut_ ? shortcut_(x, cache) : x);

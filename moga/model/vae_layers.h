@@ -64,8 +64,11 @@ class ChannelNormImpl : public torch::nn::Module {
   // gamma has `dimensions` trailing dimensions of size one: 3 for videos, 2 for images (as in Wan2.1's files).
   ChannelNormImpl(int64_t channels, int64_t dimensions = 3);
   at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor with_silu(const at::Tensor& x) const;  // silu(forward(x))
 
  private:
+  bool fused(const at::Tensor& x) const;
+
   at::Tensor gamma_;
 };
 TORCH_MODULE(ChannelNorm);

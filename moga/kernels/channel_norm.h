@@ -1,0 +1,26 @@
+// The VAE's norm over the channels of each pixel and the SiLU behind it, in one pass:
+//
+//   y = act(x · √C / max(‖x‖, 1e-12) · γ)      act: SiLU or nothing
+//
+// Pixels stored channels-last are rows [tokens, C]. Forward only: nothing is kept for a backward. No torch.
+#pragma once
+
+#include "moga/kernels/bfloat16.h"
+#include "moga/kernels/rows.h"
+
+namespace moga::kernels {
+
+inline constexpr int32_t kMaxChannels = 1024;
+
+struct ChannelNorm {
+  const Bfloat16* x = nullptr;   // [tokens, C]
+  const float* gamma = nullptr;  // [C]
+  Bfloat16* y = nullptr;         // [tokens, C]; may be x
+  bool silu = false;
+  int64_t tokens = 0;
+  int32_t channels = 0;          // C, a multiple of 8, at most kMaxChannels
+  CUstream_st* stream = nullptr;
+};
+void channel_norm(const ChannelNorm& work);
+
+}  // namespace moga::kernels

@@ -85,6 +85,18 @@ bool row_kernels_serve(const at::Tensor& x) {
   return columns % 8 == 0 && columns <= kernels::kMaxColumns;
 }
 
+at::Tensor gather_rows_cuda(const at::Tensor& x, const Rows& rows) {
+  const c10::DeviceGuard guard(x.device());
+  at::Tensor out = rows_like(x, rows.count, false);
+  if (rows.count == 0) return out;
+  kernels::gather_rows({.x = read(x),
+                        .index = rows.index.const_data_ptr<int64_t>(),
+                        .out = write(out),
+                        .shape = shape_of(out),
+                        .stream = current_cuda_stream(x.device())});
+  return out;
+}
+
 at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total) {
   const c10::DeviceGuard guard(x.device());
   at::Tensor out = rows_like(x, total, rows.count < total);
@@ -129,6 +141,7 @@ namespace {
 }  // namespace
 
 bool row_kernels_serve(const at::Tensor&) { return false; }
+at::Tensor gather_rows_cuda(const at::Tensor&, const Rows&) { not_compiled(); }
 at::Tensor scatter_rows_cuda(const at::Tensor&, const Rows&, int64_t) { not_compiled(); }
 at::Tensor sum_rows_cuda(const at::Tensor&, const Rows&, int64_t) { not_compiled(); }
 at::Tensor branch_mean_cuda(at::TensorList, const at::Tensor&) { not_compiled(); }

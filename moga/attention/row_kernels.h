@@ -13,6 +13,9 @@ namespace moga {
 // Whether the kernels take x [rows, …]: compiled in, CUDA, contiguous bfloat16, a row of 8, 16, … 8192 elements.
 bool row_kernels_serve(const at::Tensor& x);
 
+// [N, …] → [n, …], rows in group order: row i is x[rows.index[i]].
+at::Tensor gather_rows_cuda(const at::Tensor& x, const Rows& rows);
+
 // [n, …] → [total, …] by rows.index, which names each row at most once; rows it does not name are zero.
 at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total);
 

@@ -8,7 +8,8 @@
 namespace moga {
 
 at::Tensor gather_rows(const at::Tensor& x, const Rows& rows) {
-  return rows.index.defined() ? x.index_select(0, rows.index) : x.narrow(0, 0, rows.count);
+  if (!rows.index.defined()) return x.narrow(0, 0, rows.count);
+  return row_kernels_serve(x) ? gather_rows_cuda(x, rows) : x.index_select(0, rows.index);
 }
 
 at::Tensor scatter_rows(const at::Tensor& x, const Rows& rows, int64_t total, double fill) {

@@ -1,5 +1,6 @@
-// Rows out of group order:
+// Rows into group order and out of it:
 //
+//   gather_rows    out[i] = x[index[i]]
 //   scatter_rows   out[index[i]] = x[i]
 //   sum_rows       out[r] = Σ x[source[j]], j from begin[r] to begin[r + 1], in float32: the gradient of a gather in
 //                  which a row may be taken several times, without atomics
@@ -11,6 +12,15 @@
 #include "moga/kernels/rows.h"
 
 namespace moga::kernels {
+
+struct GatherRows {
+  const Bfloat16* x = nullptr;
+  const int64_t* index = nullptr;  // [tokens]
+  Bfloat16* out = nullptr;         // [tokens, C]
+  RowShape shape;                  // of out; one video
+  CUstream_st* stream = nullptr;
+};
+void gather_rows(const GatherRows& work);
 
 struct ScatterRows {
   const Bfloat16* x = nullptr;     // [tokens, C]

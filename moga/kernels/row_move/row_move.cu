@@ -7,6 +7,14 @@
 namespace moga::kernels {
 namespace {
 
+__global__ void __launch_bounds__(512) gather(GatherRows work) {
+  const RowTeam team(work.shape.columns);
+  const RowChunk chunk(work.shape);
+  chunk.for_rows(team, [&](int64_t row, bool valid) {
+    if (valid) team.store(work.out + row * team.columns, team.load(work.x + work.index[row] * team.columns));
+  });
+}
+
 __global__ void __launch_bounds__(512) scatter(ScatterRows work) {
   const RowTeam team(work.shape.columns);
   const RowChunk chunk(work.shape);
@@ -31,6 +39,12 @@ __global__ void __launch_bounds__(512) sum(SumRows work) {
 }
 
 }  // namespace
+
+void gather_rows(const GatherRows& work) {
+  const RowLaunch launch = row_launch(work.shape);
+  gather<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
+  check_launch("gather_rows");
+}
 
 void scatter_rows(const ScatterRows& work) {
   const RowLaunch launch = row_launch(work.shape);

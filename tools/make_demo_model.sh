@@ -21,11 +21,16 @@ stage() {
   "$@" > "runs/$(echo "$result" | tr / -).log" 2>&1 || { say "FAILED: $*"; tail -3 "runs/$(echo "$result" | tr / -).log"; return 1; }
 }
 
-train() {  # NAME KEY=VALUE…: one of the four
+# NAME KEY=VALUE…: one of the four. Its first stages need the short stories only; the long ones are drawn meanwhile.
+train() {
   local name=$1; shift
-  local settings=(--set "out=runs/$name")
-  for setting in "$@"; do settings+=(--set "$setting"); done
-  stage "runs/$name/model" "$moga" train configs/stories.toml "${settings[@]}"
+  [ -e "runs/$name/model" ] && return
+  local command=("$moga" train configs/stories.toml --set "out=runs/$name")
+  for setting in "$@"; do command+=(--set "$setting"); done
+  say "${command[*]}"
+  "${command[@]}" --resume auto > "runs/$name.log" 2>&1 && return
+  until [ -e runs/long.done ]; do sleep 1; done
+  stage "runs/$name/model" "${command[@]}" --resume auto
 }
 
 evaluate() { OMP_NUM_THREADS=4 stage "runs/evaluation/$1" "$moga" evaluate stories --model "runs/$1/model" --stories 64 --batch 16 --out "runs/evaluation/$1"; }
@@ -39,7 +44,7 @@ stage data/spiece.model "$moga" prepare tokenizer --count 4000 --vocab 1000 --ou
 stage runs/text/model "$moga" train text configs/demo_text.toml
 stage data/held_out "$moga" prepare stories configs/stories_long.toml --count 64 --first-seed 900000 --out data/held_out
 stage data/short "$moga" prepare stories configs/stories_short.toml
-stage data/long "$moga" prepare stories configs/stories_long.toml
+{ stage data/long "$moga" prepare stories configs/stories_long.toml && touch runs/long.done; } &
 
 export OMP_NUM_THREADS=4
 train stories &
@@ -47,7 +52,7 @@ train full transformer.moga.kind=full &
 train static transformer.moga.routed=false &
 train routed transformer.moga.window=false transformer.moga.frame=false &
 wait
-for name in stories full static routed; do evaluate "$name" & done
+{ for name in stories full static routed; do evaluate "$name"; done; } &
 stage runs/demo/model "$moga" train configs/demo.toml
 wait
 evaluate demo

@@ -114,8 +114,6 @@ class Runner {
   double pair_;  // FLOP of a query-key pair, forward
 };
 
-double rate(const BenchRow& row) { return row.flop / row.measured.seconds; }
-
 nlohmann::ordered_json sizes_of(const AttentionBenchConfig& config) {
   const VideoShape& video = config.video;
   return {{"tokens", video.tokens()},
@@ -178,7 +176,7 @@ BenchReport bench_attention(const AttentionBenchConfig& config, const BenchSetup
     report.rows.insert(report.rows.end(), rows.begin(), rows.end());
   }
   for (size_t i = 0; i < report.rows.size(); ++i)
-    report.rows[i].ratio = rate(report.rows[i]) / rate(dense[i % dense.size()]);
+    report.rows[i].ratio = report.rows[i].rate() / dense[i % dense.size()].rate();
   return report;
 }
 

@@ -7,6 +7,7 @@
 #include "moga/attention/cost.h"
 #include "moga/bench/dense_attention.h"
 #include "moga/bench/plain_block.h"
+#include "moga/bench/random_model.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -16,10 +17,6 @@
 
 namespace moga {
 namespace {
-
-at::Tensor draw(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
-  return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
-}
 
 Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType dtype) {
   Block block(config);
@@ -119,14 +116,14 @@ BlockWork make_block_work(const BlockConfig& config, const VideoShape& video, in
   work.block = make_block(config, device, dtype);
   const int64_t width = config.width();
   work.text_lengths.assign(video.shots(), text_tokens);
-  work.context.modulation = 0.2 * draw({1, 6, width}, 0, device, wide(dtype));
-  work.context.text = draw({text_tokens * video.shots(), width}, 1, device, dtype);
+  work.context.modulation = 0.2 * random_tensor({1, 6, width}, 0, device, wide(dtype));
+  work.context.text = random_tensor({text_tokens * video.shots(), width}, 1, device, dtype);
   work.context.rotary = rotary_table(layout, config.head_dim, device, wide(dtype));
   work.context.spans = layout.equal_videos();
   work.context.text_groups = text_groups(layout, work.text_lengths, device);
   work.context.groupings = static_groupings(layout, config.moga, device);
-  work.x = draw({layout.tokens(), width}, 2, device, dtype).requires_grad_();
-  work.grad = draw({layout.tokens(), width}, 3, device, dtype);
+  work.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
+  work.grad = random_tensor({layout.tokens(), width}, 3, device, dtype);
   return work;
 }
 

@@ -15,11 +15,11 @@ bool is_kept_wide(const std::string& name) {
   return false;
 }
 
-at::Tensor draw(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
+}  // namespace
+
+at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
 }
-
-}  // namespace
 
 Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
   Transformer model(config, /*initialise=*/false);
@@ -47,11 +47,11 @@ TransformerInput random_input(const TransformerConfig& config, const std::vector
   TransformerInput input;
   input.layout = Layout{videos};
   for (const VideoShape& video : videos)
-    input.latents.push_back(draw(
+    input.latents.push_back(random_tensor(
         {config.in_channels, video.frames, video.rows * config.patch_size[1], video.columns * config.patch_size[2]},
         static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
   input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
-  input.text = draw({input.layout.shots(), config.text_len, config.text_dim}, 0, device, dtype);
+  input.text = random_tensor({input.layout.shots(), config.text_len, config.text_dim}, 0, device, dtype);
   return input;
 }
 

@@ -1,4 +1,4 @@
-// Models with random weights, on their device and in the dtypes in which they are loaded.
+// Models with random weights, on their device and in the dtypes in which they are loaded, and what goes into them.
 #pragma once
 
 #include "moga/model/text_encoder.h"
@@ -10,6 +10,9 @@ namespace moga {
 Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype);
 
 TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype);
+
+// Standard normal; the same for the same index.
+at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype);
 
 // One evaluation's input: latents and captions of `videos` videos of this shape, `dtype` of the text.
 TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos,

@@ -1,21 +1,10 @@
 // See report.h.
 #include "moga/bench/report.h"
 
-#include <cstdio>
+#include "moga/bench/format.h"
 
 namespace moga {
 namespace {
-
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
-
-double rate(const BenchRow& row) { return row.flop / row.measured.seconds; }
 
 // {"heads": 12, "head_dim": 128} → "heads 12, head_dim 128"
 std::string sizes_line(const nlohmann::ordered_json& sizes) {
@@ -36,10 +25,10 @@ std::string to_table(const BenchReport& report) {
                     "peak GiB", "repeats");
   text += report.ratio.empty() ? "\n" : "  " + report.ratio + "\n";
   for (const BenchRow& row : report.rows) {
-    text +=
-        formatted("%-26s %-9s %-16s %10.3f %9.2f %7.3f %9.3f %8lld", row.work.c_str(), row.backend.c_str(),
-                  row.pass.c_str(), row.measured.seconds * 1e3, rate(row) / 1e12, rate(row) / report.rates.matrix_flops,
-                  static_cast<double>(row.measured.peak_bytes) / kGiB, static_cast<long long>(row.measured.repeats));
+    text += formatted("%-26s %-9s %-16s %10.3f %9.2f %7.3f %9.3f %8lld", row.work.c_str(), row.backend.c_str(),
+                      row.pass.c_str(), row.measured.seconds * 1e3, row.rate() / 1e12,
+                      row.rate() / report.rates.matrix_flops, static_cast<double>(row.measured.peak_bytes) / kGiB,
+                      static_cast<long long>(row.measured.repeats));
     text += row.ratio ? formatted("  %.3f\n", *row.ratio) : "\n";
   }
   return text;
@@ -59,8 +48,8 @@ std::string to_json_text(const BenchReport& report) {
                                    {"seconds", row.measured.seconds},
                                    {"repeats", row.measured.repeats},
                                    {"flop", row.flop},
-                                   {"flop_per_second", rate(row)},
-                                   {"share_of_matrix_rate", rate(row) / report.rates.matrix_flops},
+                                   {"flop_per_second", row.rate()},
+                                   {"share_of_matrix_rate", row.rate() / report.rates.matrix_flops},
                                    {"peak_bytes", row.measured.peak_bytes}};
     if (row.ratio) item["ratio"] = *row.ratio;
     json["rows"].push_back(item);

@@ -18,6 +18,8 @@ struct BenchRow {
   Measurement measured;
   double flop = 0;
   std::optional<double> ratio;  // over the baseline's row of the same pass: see BenchReport::ratio
+
+  double rate() const { return flop / measured.seconds; }
 };
 
 struct BenchReport {

@@ -17,9 +17,11 @@ at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t
 // Collects a contact sheet while a video is written: a row a shot, `columns` evenly spaced frames of each shot.
 class ContactSheet {
  public:
-  ContactSheet(std::vector<int64_t> shot_frames, int64_t columns);  // pixel frames of each shot
-  void add(const at::Tensor& frames);                              // uint8 [T, 3, Y, X], the next frames
-  at::Tensor image() const;                                        // uint8 [3, Y, X]
+  static constexpr int64_t kColumns = 5;
+  // Pixel frames of each shot.
+  explicit ContactSheet(std::vector<int64_t> shot_frames, int64_t columns = kColumns);
+  void add(const at::Tensor& frames);  // uint8 [T, 3, Y, X], the next frames
+  at::Tensor image() const;            // uint8 [3, Y, X]
 
  private:
   std::vector<int64_t> shot_frames_;

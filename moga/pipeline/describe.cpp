@@ -89,14 +89,12 @@ std::string describe_tensors(const fs::path& path) {
   return text;
 }
 
-bool holds(const fs::path& folder, const std::string& beginning) {
+bool holds_safetensors(const fs::path& folder, const std::string& beginning = "") {
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".safetensors" && entry.path().filename().string().starts_with(beginning))
       return true;
   return false;
 }
-
-bool holds_weights(const fs::path& folder) { return holds(folder, ""); }
 
 std::string describe_shards(const fs::path& folder) {
   const ShardDataset dataset(folder);
@@ -132,7 +130,7 @@ std::string describe_part(const fs::path& folder, const std::string& part) {
 std::string describe_folder(const fs::path& folder) {
   std::string parts;
   for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(folder / part) && holds_weights(folder / part)) parts += describe_part(folder, part);
+    if (fs::is_directory(folder / part) && holds_safetensors(folder / part)) parts += describe_part(folder, part);
   if (fs::exists(folder / "tokenizer" / "spiece.model"))
     parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
              "\n";
@@ -140,8 +138,8 @@ std::string describe_folder(const fs::path& folder) {
     for (const std::string& part : missing_parts(folder)) parts += "  missing: " + part + "\n";
     return folder.string() + ": a model folder\n" + parts;
   }
-  if (holds(folder, "shard-")) return describe_shards(folder);
-  check(holds_weights(folder), folder.string(),
+  if (holds_safetensors(folder, "shard-")) return describe_shards(folder);
+  check(holds_safetensors(folder), folder.string(),
         ": neither a model folder (transformer, text_encoder, tokenizer, vae) nor one with safetensors");
   return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";
 }

@@ -13,8 +13,6 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kSheetColumns = 5;
-
 VideoRequest make_request(const Script& script, const GenerateOptions& options) {
   VideoRequest request;
   request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
@@ -50,7 +48,7 @@ GeneratedFiles generate_files(const Script& script, Models& models, const Genera
                               const std::filesystem::path& path) {
   GeneratedFiles files{path, std::filesystem::path(path).replace_extension(".png")};
   const auto writer = make_video_writer(path, script.size[0], script.size[1], static_cast<double>(script.fps));
-  ContactSheet sheet(pixel_shot_frames(script.latent_shot_frames()), kSheetColumns);
+  ContactSheet sheet(pixel_shot_frames(script.latent_shot_frames()));
   generate(script, models, options, [&](const at::Tensor& frames) {
     writer->write(frames);
     sheet.add(frames);

@@ -13,7 +13,6 @@ namespace moga {
 namespace {
 
 constexpr int64_t kPieceFrames = 16;
-constexpr int64_t kSheetColumns = 5;
 
 }  // namespace
 
@@ -38,7 +37,7 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
   const StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml")};
   const StoryConfig& config = story.config;
   const auto writer = make_video_writer(files.video, config.width, config.height, kStoryFps);
-  ContactSheet sheet(pixel_shot_frames(story.latent_shot_frames()), kSheetColumns);
+  ContactSheet sheet(pixel_shot_frames(story.latent_shot_frames()));
   for (int64_t begin = 0; begin < config.frames; begin += kPieceFrames) {
     stop_if_interrupted();
     const int64_t end = std::min(config.frames, begin + kPieceFrames);

@@ -54,6 +54,11 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--width", config.story.width, "pixels")->capture_default_str();
   command->add_option("--height", config.story.height, "pixels")->capture_default_str();
   command->add_option("--frames", config.story.frames, "pixel frames a story, 1 + 4k")->capture_default_str();
+  command
+      ->add_option_function<int64_t>(
+          "--shots", [&config](int64_t shots) { config.story.min_shots = config.story.max_shots = shots; },
+          "shots a story")
+      ->default_str(std::to_string(config.story.max_shots));
   command->callback([options] { run(*options); });
 }
 

@@ -5,9 +5,12 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <future>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/config.h"
@@ -72,12 +75,21 @@ void add_pictures(Pictures& rows, const Story& story, const at::Tensor& frames) 
   rows.push_back(original);
 }
 
-std::vector<ColourReading> untold(const StoryEvaluation& evaluation, bool returning_only) {
+std::vector<ColourReading> readings_where(const StoryEvaluation& evaluation,
+                                          const std::function<bool(const ColourReading&)>& wanted) {
   std::vector<ColourReading> result;
-  for (const auto& story : evaluation.readings)
-    for (const ColourReading& reading : story)
-      if (!reading.told && (reading.returns || !returning_only)) result.push_back(reading);
+  for (const auto& story : evaluation.readings) std::ranges::copy_if(story, std::back_inserter(result), wanted);
   return result;
+}
+
+void update_scores(StoryEvaluation& evaluation) {
+  const auto untold = readings_where(evaluation, [](const ColourReading& reading) { return !reading.told; });
+  evaluation.by_shot = score_by_shot(untold);
+  evaluation.all = score_all(untold);
+  evaluation.returning = score_all(readings_where(
+      evaluation, [](const ColourReading& reading) { return !reading.told && reading.returns; }));
+  evaluation.told =
+      score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
 }
 
 nlohmann::json to_json(const ColourScore& score) {
@@ -106,10 +118,11 @@ nlohmann::json to_json(const StoryEvaluation& evaluation, const StoryEvaluationC
   json["device"] = device_name(models.device);
   json["dtype"] = dtype_name(models.dtype);
   json["seconds"] = evaluation.seconds;
-  json["all"] = to_json(evaluation.all);
-  json["all"].erase("shot");
-  json["returning"] = to_json(evaluation.returning);
-  json["returning"].erase("shot");
+  for (const auto& [name, score] :
+       {std::pair{"all", evaluation.all}, {"returning", evaluation.returning}, {"told", evaluation.told}}) {
+    json[name] = to_json(score);
+    json[name].erase("shot");
+  }
   for (const ColourScore& score : evaluation.by_shot) json["by_shot"].push_back(to_json(score));
   for (size_t i = 0; i < evaluation.readings.size(); ++i) {
     nlohmann::json story{{"seed", config.first_seed + static_cast<int64_t>(i)}, {"readings", nlohmann::json::array()}};
@@ -156,9 +169,7 @@ StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& co
       evaluation.readings.push_back(std::move(readings));
     for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)
       add_pictures(pictures, stories[i], videos[i]);
-    evaluation.by_shot = score_by_shot(untold(evaluation, false));
-    evaluation.returning = score_all(untold(evaluation, true));
-    evaluation.all = score_all(untold(evaluation, false));
+    update_scores(evaluation);
     evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
     if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
@@ -175,7 +186,8 @@ std::string score_table(const StoryEvaluation& evaluation) {
   for (const ColourScore& score : evaluation.by_shot)
     if (score.cases > 0) table += table_row(std::to_string(score.shot + 1), score);
   table += table_row("returning", evaluation.returning);
-  return table + table_row("all", evaluation.all);
+  table += table_row("all", evaluation.all);
+  return table + table_row("(told)", evaluation.told);
 }
 
 }  // namespace moga

@@ -32,6 +32,7 @@ struct StoryEvaluation {
   std::vector<ColourScore> by_shot;                  // shots whose caption does not tell the colours
   ColourScore returning;                             // of these, persons who were away and come back
   ColourScore all;
+  ColourScore told;                          // for comparison: shots whose caption does tell them
   double seconds = 0;
 };
 

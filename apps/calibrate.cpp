@@ -12,9 +12,12 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(A few videos are denoised, with full attention where the model has no routers. What the blocks
-see at several steps is clustered by balanced k-means, a router a layer, and written with
-the model into the folder DIR, which `moga generate` takes. Groups, windows, gate and layers
+    R"(A few videos are denoised, with full attention where the model has no routers. From what the
+blocks see at several steps three routers a layer are made: balanced k-means of the tokens
+(tokens), the same where tokens are alike that attend to each other (attention), and groups
+that are fair samples of all tokens (spread), which suits layers that average over many. Each
+layer takes the one whose attention is nearest to full attention, and the model is written
+with them into the folder DIR, which `moga generate` takes. Groups, windows, gate and layers
 that stay full: --set transformer.moga.KEY=VALUE (what a script sets is passed over).
 
 The table compares routers layer by layer on other noise: the smallest and the largest group
@@ -75,6 +78,7 @@ void add_calibrate(CLI::App& app) {
   command->add_option("--observed-steps", config.observed_steps, "sampler steps whose tokens are kept, evenly spread")
       ->capture_default_str();
   command->add_option("--tokens", config.tokens, "router inputs kept a layer")->capture_default_str();
+  command->add_option("--routers", config.routers, "auto, tokens, attention or spread")->capture_default_str();
   command->add_option("--metric", config.fit.metric, "k-means: spherical or euclidean")->capture_default_str();
   command->add_option("--confidence", config.fit.confidence, "mean of the gate over the tokens")->capture_default_str();
   command->add_option("--seed", config.fit.seed, "seed of the k-means")->capture_default_str();

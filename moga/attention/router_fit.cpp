@@ -21,13 +21,26 @@ struct Clusters {
   double score = -std::numeric_limits<double>::infinity();  // mean over the rows of the score in their own group
 };
 
-// P x = x - (x Bᵀ) B, B [r, C] an orthonormal basis of what the sets' means differ by.
-at::Tensor without_set_means(const at::Tensor& x, int64_t sets) {
-  if (sets < 2) return x;
+// An orthonormal basis [sets, C] of what the sets' means differ by, with rows of zeros beyond its rank.
+at::Tensor set_differences(const at::Tensor& x, int64_t sets) {
   const at::Tensor means = x.unflatten(0, {sets, -1}).mean(1);  // [sets, C]
   const auto [u, size, basis] = at::linalg_svd(means - means.mean(0), /*full_matrices=*/false);
-  const at::Tensor kept = basis * (size > 1e-5 * size.max()).unsqueeze(1);
-  return x - x.matmul(kept.t()).matmul(kept);
+  return basis * (size > 1e-5 * size.max()).unsqueeze(1);
+}
+
+// P x = x - (x Bᵀ) B
+at::Tensor without(const at::Tensor& basis, const at::Tensor& x) { return x - x.matmul(basis.t()).matmul(basis); }
+
+// E [C, C] so that (x - mean) E has unit variance in all directions but the emptiest.
+at::Tensor whitening(const at::Tensor& centred) {
+  const auto [variance, directions] = at::linalg_eigh(centred.t().matmul(centred) / centred.size(0));
+  return directions * (variance.clamp_min(0) + 0.01 * variance.mean()).rsqrt();
+}
+
+// Orthonormal where there are at least as many directions as groups.
+at::Tensor random_directions(int64_t groups, const at::Tensor& rows, const RouterFitConfig& config) {
+  const at::Tensor drawn = at::randn({rows.size(1), groups}, random_stream(config.seed, "router spread"));
+  return std::get<0>(at::linalg_qr(drawn)).t().to(rows.device());  // [M or C, C]
 }
 
 at::Tensor unit(const at::Tensor& x) { return x / x.norm(2, {-1}, /*keepdim=*/true).clamp_min(1e-12); }
@@ -53,7 +66,7 @@ at::Tensor first_centres(const at::Tensor& x, int64_t groups, at::Generator rand
 }
 
 Clusters cluster(const at::Tensor& x, int64_t groups, const RouterFitConfig& config, int64_t restart) {
-  const bool spherical = config.metric == "spherical";
+  const bool spherical = config.metric != "euclidean";
   Clusters clusters{first_centres(x, groups, random_stream(config.seed, "router fit", restart))};
   at::Tensor before;  // the groups of the iteration before
   for (int64_t i = 0; i < config.iterations; ++i) {
@@ -68,6 +81,15 @@ Clusters cluster(const at::Tensor& x, int64_t groups, const RouterFitConfig& con
     clusters.centres = at::where(count > 0, spherical ? unit(mean) : mean, clusters.centres);
   }
   return clusters;
+}
+
+at::Tensor best_centres(const at::Tensor& x, int64_t groups, const RouterFitConfig& config) {
+  Clusters best;
+  for (int64_t i = 0; i < config.restarts; ++i) {
+    const Clusters found = cluster(x, groups, config, i);
+    if (found.score > best.score || !best.centres.defined()) best = found;
+  }
+  return best.centres;
 }
 
 // τ with mean max softmax(τ r) = confidence, which rises with τ; rows that all look alike have no such τ and get 1.
@@ -86,7 +108,8 @@ double gate_scale(const at::Tensor& logits, double confidence) {
 }  // namespace
 
 void RouterFitConfig::validate() const {
-  check(metric == "spherical" || metric == "euclidean", "metric '", metric, "' is not one of spherical, euclidean");
+  check(metric == "spherical" || metric == "euclidean" || metric == "spread", "metric '", metric,
+        "' is not one of spherical, euclidean, spread");
   check(confidence > 0 && confidence < 1, "confidence = ", confidence, ", expected a number between 0 and 1");
   check(iterations >= 1, "iterations = ", iterations, ", expected 1 or more");
   check(restarts >= 1, "restarts = ", restarts, ", expected 1 or more");
@@ -107,26 +130,29 @@ at::Tensor balance_offsets(const at::Tensor& scores) {
   return offsets - offsets.mean();
 }
 
-RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, const RouterFitConfig& config) {
+RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, const RouterFitConfig& config,
+                         const at::Tensor& embedding) {
   config.validate();
   check(x.dim() == 2 && sets > 0 && x.size(0) % sets == 0, "router fit: x is ", x.sizes(), ", expected rows of ", sets,
         " sets of one size");
   check(groups > 0 && x.size(0) >= groups, "router fit: ", x.size(0), " rows for ", groups, " groups");
   const at::NoGradGuard no_grad;
-  const bool spherical = config.metric == "spherical";
+  const bool euclidean = config.metric == "euclidean", spread = config.metric == "spread";
   const at::Tensor mean = x.to(at::kFloat).mean(0);  // [C]
-  const at::Tensor centred = without_set_means(x.to(at::kFloat) - mean, sets);
-  Clusters best;
-  for (int64_t i = 0; i < config.restarts; ++i) {
-    const Clusters found = cluster(spherical ? unit(centred) : centred, groups, config, i);
-    if (found.score > best.score || !best.centres.defined()) best = found;
-  }
-  const at::Tensor scores = scores_of(centred, best.centres, spherical);
+  at::Tensor rows = x.to(at::kFloat) - mean, into = embedding;
+  if (spread) into = whitening(rows);
+  if (into.defined()) rows = rows.matmul(into);  // [n, r]
+  const at::Tensor differences = set_differences(rows, sets);
+  rows = without(differences, rows);
+  const at::Tensor centres = spread ? without(differences, random_directions(groups, rows, config))
+                                    : best_centres(euclidean ? rows : unit(rows), groups, config);
+  const at::Tensor scores = scores_of(rows, centres, !euclidean);
   const at::Tensor offsets = balance_offsets(scores);
   const double scale = gate_scale(scores + offsets, config.confidence);
-  // Centres lie where P leads, so W = P W; but rows of W are exact only up to rounding, as x - mean is.
-  const at::Tensor weight = best.centres * (spherical ? scale : 2 * scale);
-  const at::Tensor constant = spherical ? offsets : offsets - best.centres.square().sum(1);
+  // Centres lie where P leads, so P need not be applied to W.
+  const at::Tensor directions = into.defined() ? centres.matmul(into.t()) : centres;  // [M, C]
+  const at::Tensor weight = directions * (euclidean ? 2 * scale : scale);
+  const at::Tensor constant = euclidean ? offsets - centres.square().sum(1) : offsets;
   return {weight, constant * scale - weight.matmul(mean)};
 }
 

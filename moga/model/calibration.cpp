@@ -26,7 +26,35 @@ Router make_router(const RouterWeights& weights, const std::string& gate, at::De
   return router;
 }
 
+// E [C, r] with E Eᵀ = the positive part of Σ_h (Q_hᵀ K_h + K_hᵀ Q_h) / 2, Q = norm_q · W_q: rows of x E are alike when
+// the tokens attend to each other, whatever their positions (the rotary embedding is left out).
+at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device device) {
+  const std::string prefix = "blocks." + std::to_string(layer) + ".self_attn.";
+  const auto projection = [&](const std::string& name) {
+    const at::Tensor weight = model.at(prefix + name + ".weight").to(device, at::kFloat);
+    const auto norm = model.find(prefix + "norm_" + name + ".weight");
+    return norm == model.end() ? weight : norm->second.to(device, at::kFloat).unsqueeze(1) * weight;
+  };
+  const at::Tensor product = projection("q").t().matmul(projection("k"));  // [C, C]
+  const auto [size, directions] = at::linalg_eigh((product + product.t()) / 2);
+  return directions * size.clamp_min(0).sqrt();
+}
+
+RouterWeights fit_candidate(const std::string& method, const at::Tensor& rows, int64_t sets, int64_t groups,
+                            RouterFitConfig config, const TensorMap& model, int64_t layer) {
+  if (method == "spread") config.metric = "spread";
+  if (method != "attention") return fit_router(rows, sets, groups, config);
+  return fit_router(rows, sets, groups, config, attention_embedding(model, layer, rows.device()));
+}
+
 }  // namespace
+
+std::vector<std::string> router_methods(const std::string& method) {
+  if (method == "auto") return {"tokens", "attention", "spread"};
+  check(method == "tokens" || method == "attention" || method == "spread", "routers by '", method,
+        "': expected auto, tokens, attention or spread");
+  return {method};
+}
 
 VisualAttentionConfig calibrated_attention(const Transformer& model) {
   const VisualAttentionConfig config = model->config().moga.with_kind("moga");
@@ -49,15 +77,21 @@ AttentionObserver RouterInputs::observer(int64_t set) {
   };
 }
 
-std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const RouterFitConfig& config,
-                                                at::Device device, const std::function<void()>& on_layer) const {
+std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const std::string& method,
+                                                const RouterFitConfig& config, at::Device device,
+                                                const std::function<void()>& on_layer) const {
+  const at::NoGradGuard no_grad;
   const VisualAttentionConfig attention = calibrated_attention(model);
+  const TensorMap tensors = named_tensors(*model);
   std::vector<LayerCalibration> fitted;
   for (const auto& [layer, sets] : kept_) {
     if (!attention.of_layer(layer).uses_router()) continue;
     std::vector<at::Tensor> rows;
     for (const auto& [set, pieces] : sets) rows.insert(rows.end(), pieces.begin(), pieces.end());
-    fitted.push_back({layer, fit_router(at::cat(rows).to(device), sets_, attention.groups, config)});
+    fitted.push_back({.layer = layer});
+    const at::Tensor all = at::cat(rows).to(device);
+    for (const std::string& name : router_methods(method))
+      fitted.back().candidates[name] = fit_candidate(name, all, sets_, attention.groups, config, tensors, layer);
     if (on_layer) on_layer();
   }
   return fitted;
@@ -65,17 +99,18 @@ std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const 
 
 RouterMeasurement::RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers,
                                      int64_t seed, at::Device device)
-    : mean_(calibrated_attention(model)), lse_(mean_), device_(device) {
+    : combine_(model->config().moga.combine), mean_(calibrated_attention(model)), lse_(mean_), device_(device) {
   mean_.combine = "mean";
   lse_.combine = "lse";
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : layers) {
-    const RouterWeights& fitted = layer.router;
+    auto& routers = routers_[layer.layer];
+    for (const auto& [name, weights] : layer.candidates)
+      routers.emplace(name, make_router(weights, mean_.gate, device));
+    const RouterWeights& fitted = layer.candidates.begin()->second;
     const RouterWeights fresh{
         0.02 * at::randn(fitted.weight.sizes(), random_stream(seed, "random router", layer.layer)),
         at::zeros(fitted.bias.sizes())};
-    auto& routers = routers_[layer.layer];
-    routers.emplace("calibrated", make_router(fitted, mean_.gate, device));
     routers.emplace("random", make_router(fresh, mean_.gate, device));
     const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
     if (const auto weight = tensors.find(prefix + "weight"); weight != tensors.end())
@@ -105,10 +140,15 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
   }
 }
 
-std::map<std::string, RouterScore> RouterMeasurement::scores(int64_t layer) const {
-  std::map<std::string, RouterScore> scores;
-  for (const auto& [name, sums] : sums_.at(layer)) scores[name] = sums.score();
-  return scores;
+void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
+  const auto error = [&](const RouterScore& score) { return combine_ == "lse" ? score.error_lse : score.error_mean; };
+  for (LayerCalibration& layer : layers) {
+    for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
+    for (const auto& [name, weights] : layer.candidates)
+      if (layer.method.empty() || error(layer.scores.at(name)) < error(layer.scores.at(layer.method)))
+        layer.method = name;
+    layer.scores["calibrated"] = layer.scores.at(layer.method);
+  }
 }
 
 void RouterMeasurement::Sums::add(const Routing& routing, const Layout& layout) {

@@ -1,8 +1,9 @@
 // Calibration of a transformer's routers (attention/router_fit.h), seen from its blocks: two observers of what their
 // attention is computed from.
 //
-//   RouterInputs       keeps a bounded random sample of x, the routers' input → W, b of each layer
-//   RouterMeasurement  compares MoGA's attention, by several routers, with full attention over the same q, k, v
+//   RouterInputs       keeps a bounded random sample of x, the routers' input → candidates for W, b of each layer
+//   RouterMeasurement  compares MoGA's attention, by several routers, with full attention over the same q, k, v, and
+//                      chooses the nearest candidate
 //
 // Who runs the transformer, on which videos and at which timesteps, is pipeline/calibrate.h's.
 #pragma once
@@ -22,10 +23,18 @@ struct RouterScore {
   double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
 };
 
+// Which candidates there are: "tokens", k-means of x; "attention", k-means where x_i and x_j are alike when q_i·k_j is
+// large; "spread", groups that are fair samples of the tokens. "auto": all, of which each layer takes the one with the
+// least error: likeness serves layers that attend to few tokens, a fair sample those that average over many.
+std::vector<std::string> router_methods(const std::string& method);
+
 struct LayerCalibration {
   int64_t layer = 0;
-  RouterWeights router;
-  std::map<std::string, RouterScore> scores = {};  // of "calibrated", "random" and, where the model has them, "trained"
+  std::map<std::string, RouterWeights> candidates = {};  // by method
+  std::string method = {};                               // the one chosen
+  const RouterWeights& router() const { return candidates.at(method); }
+  // Of the candidates, "random", "trained" where the model has them, and "calibrated", which is the chosen one.
+  std::map<std::string, RouterScore> scores = {};
 };
 
 // What attention a calibrated model has: that of the transformer's config with kind "moga", whatever its kind.
@@ -37,9 +46,10 @@ class RouterInputs {
   RouterInputs(int64_t sets, int64_t quota, int64_t seed);
 
   AttentionObserver observer(int64_t set);  // valid while this object is
-  // A router for each layer of `model` that has one by calibrated_attention, fitted on `device`. on_layer follows each.
-  std::vector<LayerCalibration> fit(const Transformer& model, const RouterFitConfig& config, at::Device device,
-                                    const std::function<void()>& on_layer = {}) const;
+  // Candidates for each layer of `model` that has a router by calibrated_attention, fitted on `device`. on_layer
+  // follows each.
+  std::vector<LayerCalibration> fit(const Transformer& model, const std::string& method, const RouterFitConfig& config,
+                                    at::Device device, const std::function<void()>& on_layer = {}) const;
 
  private:
   int64_t sets_, quota_, seed_;
@@ -48,12 +58,13 @@ class RouterInputs {
 
 class RouterMeasurement {
  public:
-  // Routers "calibrated", "random" (as training begins, drawn from `seed`) and, where `model` has them, "trained".
+  // The candidates, "random" (as training begins, drawn from `seed`) and, where `model` has them, "trained".
   RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers, int64_t seed,
                     at::Device device);
 
   AttentionObserver observer(const Layout& layout);  // valid while this object is
-  std::map<std::string, RouterScore> scores(int64_t layer) const;
+  // Sets method and scores of each layer; the candidates' errors are compared as the model's config combines branches.
+  void choose(std::vector<LayerCalibration>& layers) const;
 
  private:
   // Sums over what was observed, on the device.
@@ -67,6 +78,7 @@ class RouterMeasurement {
   void measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                const StaticGroupings& groupings);
 
+  std::string combine_;
   VisualAttentionConfig mean_, lse_;
   at::Device device_;
   std::map<int64_t, std::map<std::string, Router>> routers_;  // [layer][name]

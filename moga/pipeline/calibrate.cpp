@@ -40,7 +40,7 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
   for (const Script& script : scripts) denoise(models, {make_request(script, script.seed)}, config.sampler, observer);
   Progress progress("k-means", models.transformer->config().num_layers, "layer");
-  return inputs.fit(models.transformer, config.fit, models.device, [&] {
+  return inputs.fit(models.transformer, config.routers, config.fit, models.device, [&] {
     progress.advance();
     stop_if_interrupted();
   });
@@ -58,7 +58,7 @@ void measure_layers(Models& models, const std::vector<Script>& scripts, const Ca
     denoise(models, {request}, config.sampler,
             [&](int64_t step) { return steps.contains(step) ? observer : AttentionObserver(); });
   }
-  for (LayerCalibration& layer : layers) layer.scores = measurement.scores(layer.layer);
+  measurement.choose(layers);
 }
 
 std::map<std::string, RouterScore> summary(const std::vector<LayerCalibration>& layers) {
@@ -83,6 +83,7 @@ std::map<std::string, RouterScore> summary(const std::vector<LayerCalibration>& 
 void CalibrationConfig::validate() const {
   check(observed_steps >= 1, "observed_steps = ", observed_steps, ", expected 1 or more");
   check(tokens >= 1, "tokens = ", tokens, ", expected 1 or more");
+  router_methods(routers);
   fit.validate();
   sampler.validate();
 }

@@ -14,8 +14,9 @@
 namespace moga {
 
 struct CalibrationConfig {
-  int64_t observed_steps = 4;  // sampler steps whose tokens are kept, evenly spread
-  int64_t tokens = 8192;       // kept a layer, from all scripts and steps
+  int64_t observed_steps = 4;    // sampler steps whose tokens are kept, evenly spread
+  int64_t tokens = 8192;         // kept a layer, from all scripts and steps
+  std::string routers = "auto";  // tokens, attention, spread: see router_methods
   RouterFitConfig fit;
   SamplerConfig sampler;
 
@@ -24,6 +25,7 @@ struct CalibrationConfig {
   void fields(Fields& field) {
     field("observed_steps", observed_steps, "sampler steps whose tokens are kept, evenly spread");
     field("tokens", tokens, "router inputs kept a layer, from all scripts and steps");
+    field("routers", routers, "auto, tokens, attention or spread");
     field("fit", fit, "k-means");
     field("sampler", sampler, "sampler");
   }

@@ -50,8 +50,8 @@ void write_transformer(const fs::path& from, const fs::path& to, const std::vect
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
-    tensors.at(prefix + "weight").detach().copy_(layer.router.weight);
-    tensors.at(prefix + "bias").detach().copy_(layer.router.bias);
+    tensors.at(prefix + "weight").detach().copy_(layer.router().weight);
+    tensors.at(prefix + "bias").detach().copy_(layer.router().bias);
   }
   save_transformer(to, model, dtype, detect_layout(Safetensors(from).names(), from.string()));
 }
@@ -65,16 +65,12 @@ nlohmann::json to_json(const std::map<std::string, RouterScore>& scores) {
   return json;
 }
 
-std::string table_rows(const std::string& layer, const std::map<std::string, RouterScore>& scores) {
-  std::string rows;
-  for (const auto& [name, score] : scores) {
-    char text[160];
-    std::snprintf(text, sizeof text, "%-6s %-11s %7.1f %% %7.1f %% %9.3f %7.2f %10.3f %10.3f\n",
-                  rows.empty() ? layer.c_str() : "", name.c_str(), 100 * score.smallest, 100 * score.largest,
-                  score.balance, score.gate, score.error_mean, score.error_lse);
-    rows += text;
-  }
-  return rows;
+std::string table_row(const std::string& layer, const std::string& router, const RouterScore& score) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%-6s %-22s %7.1f %% %7.1f %% %9.3f %7.2f %10.3f %10.3f\n", layer.c_str(),
+                router.c_str(), 100 * score.smallest, 100 * score.largest, score.balance, score.gate, score.error_mean,
+                score.error_lse);
+  return text;
 }
 
 }  // namespace
@@ -117,12 +113,16 @@ void write_calibrated(const fs::path& from, const fs::path& to, const std::vecto
 
 std::string calibration_table(const Calibration& calibration) {
   char head[160];
-  std::snprintf(head, sizeof head, "%-6s %-11s %9s %9s %9s %7s %10s %10s\n", "layer", "router", "smallest", "largest",
+  std::snprintf(head, sizeof head, "%-6s %-22s %9s %9s %9s %7s %10s %10s\n", "layer", "router", "smallest", "largest",
                 "balance", "gate", "error mean", "error lse");
   std::string table = head;
-  for (const LayerCalibration& layer : calibration.layers)
-    table += table_rows(std::to_string(layer.layer), layer.scores);
-  return table + table_rows("all", calibration.all);
+  for (const LayerCalibration& layer : calibration.layers) {
+    table += table_row(std::to_string(layer.layer), "calibrated: " + layer.method, layer.scores.at("calibrated"));
+    for (const char* name : {"random", "trained"})
+      if (layer.scores.contains(name)) table += table_row("", name, layer.scores.at(name));
+  }
+  for (const auto& [name, score] : calibration.all) table += table_row("all", name, score);
+  return table;
 }
 
 std::string calibration_json(const Calibration& calibration, const CalibrationConfig& config) {
@@ -131,7 +131,7 @@ std::string calibration_json(const Calibration& calibration, const CalibrationCo
                       {"all", to_json(calibration.all)},
                       {"layers", nlohmann::json::array()}};
   for (const LayerCalibration& layer : calibration.layers)
-    json["layers"].push_back({{"layer", layer.layer}, {"routers", to_json(layer.scores)}});
+    json["layers"].push_back({{"layer", layer.layer}, {"method", layer.method}, {"routers", to_json(layer.scores)}});
   return json.dump(2) + "\n";
 }
 

@@ -64,6 +64,29 @@ TEST(RouterFit, BalancesEverySet) {
     EXPECT_LT((shares(weights, set) - 1.0 / 3).abs().max().item<double>(), 0.03);
 }
 
+TEST(RouterFit, SpreadGroupsAreFairSamplesOfTheClusters) {
+  const at::Tensor x = clustered(2 * random({2, kWidth}, 17), 2000, 1.0, 18);
+  const at::Tensor group = route(fit_router(x, 1, 4, {.metric = "spread"}), x).group.view({1000, 2});
+  for (int64_t g = 0; g < 4; ++g) {
+    const at::Tensor share = (group == g).to(at::kDouble).mean(0);       // of each cluster
+    EXPECT_LT((share - 0.25).abs().max().item<double>(), 0.2) << share;  // k-means: all of one, none of the other
+  }
+}
+
+TEST(RouterFit, LikenessIsThatOfTheEmbedding) {
+  // Two clusterings of the same rows: a strong one in the first half of the width, a weak one in the second.
+  const at::Tensor n = at::arange(800, at::kLong), weak = n.remainder(2), strong = at::div(n, 2, "floor").remainder(2);
+  const at::Tensor x =
+      at::cat({5 * random({2, 12}, 19).index_select(0, strong), random({2, 12}, 20).index_select(0, weak)}, 1) +
+      0.1 * random({800, kWidth}, 21);
+  const at::Tensor embedding = at::eye(kWidth).slice(1, 12);
+  const auto follows = [&](const at::Tensor& group, const at::Tensor& label) {
+    return (group == label).all().item<bool>() || (group == 1 - label).all().item<bool>();
+  };
+  EXPECT_TRUE(follows(route(fit_router(x, 1, 2, {}), x).group, strong));
+  EXPECT_TRUE(follows(route(fit_router(x, 1, 2, {}, embedding), x).group, weak));
+}
+
 TEST(RouterFit, TheGateHasTheMeanAskedFor) {
   const at::Tensor x = random({600, kWidth}, 9);
   for (const double confidence : {0.5, 0.9})

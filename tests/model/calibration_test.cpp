@@ -30,10 +30,11 @@ std::map<std::string, RouterScore> scores_of(const TransformerConfig& config, in
   Transformer model = random_transformer(config);
   RouterInputs inputs(2, 100, 1);
   for (const int64_t set : {0, 1}) observe(model, inputs.observer(set));
-  const std::vector<LayerCalibration> layers = inputs.fit(model, {}, at::kCPU);
+  std::vector<LayerCalibration> layers = inputs.fit(model, "auto", {}, at::kCPU);
   RouterMeasurement measurement(model, layers, 1, at::kCPU);
   observe(model, measurement.observer({{kVideo}}));
-  return measurement.scores(layer);
+  measurement.choose(layers);
+  return layers.at(layer).scores;
 }
 
 TEST(Calibration, FitsTheLayersThatRoute) {
@@ -42,16 +43,15 @@ TEST(Calibration, FitsTheLayersThatRoute) {
   Transformer model = random_transformer(config);
   RouterInputs inputs(1, 50, 1);
   observe(model, inputs.observer(0));
-  const std::vector<LayerCalibration> layers = inputs.fit(model, {}, at::kCPU);
+  const std::vector<LayerCalibration> layers = inputs.fit(model, "attention", {}, at::kCPU);
   ASSERT_EQ(layers.size(), 1u);
   EXPECT_EQ(layers[0].layer, 1);
-  EXPECT_EQ(layers[0].router.weight.sizes(), at::IntArrayRef({3, 32}));
+  EXPECT_EQ(layers[0].candidates.at("attention").weight.sizes(), at::IntArrayRef({3, 32}));
 }
 
 TEST(Calibration, ScoresEachRouter) {
   const auto scores = scores_of(small_config(), 1);
-  ASSERT_EQ(scores.size(), 3u);
-  for (const char* name : {"calibrated", "random", "trained"}) {
+  for (const char* name : {"tokens", "attention", "spread", "calibrated", "random", "trained"}) {
     const RouterScore& score = scores.at(name);
     EXPECT_LE(score.smallest, 1.0 / 3) << name;
     EXPECT_GE(score.largest, 1.0 / 3) << name;

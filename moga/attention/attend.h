@@ -5,6 +5,8 @@
 // Backends, chosen by device and dtype unless named, and always named in the log:
 //   reference  plain operations, any dtype and device, float64 included: the oracle
 //   cpu        ATen's scaled_dot_product_attention a group, equal groups batched; float32, bfloat16
+//   sm90       our kernels for Hopper: bfloat16, D = 64 or 128. Only by name: "auto" takes flash until sm90's GPU tests
+//              have passed in the form it has here
 //   flash      ATen's varlen FlashAttention: CUDA, float16 and bfloat16, D ≤ 256 and a multiple of 8
 // A request that a backend cannot serve throws and says what it can.
 #pragma once

@@ -1,6 +1,7 @@
 // Backend sm90: our own kernels for Hopper (moga/kernels/grouped_attention.h), forward and backward.
 //
-// Tensors here, plain pointers there. The kernels read the offsets on the device, so nothing waits for it.
+// Tensors here, plain pointers there. The kernels read the offsets on the device, so nothing waits for it. The gradient
+// of q is summed in any order unless PyTorch's deterministic algorithms are asked for.
 #include <ATen/ATen.h>
 
 #include "moga/attention/backends.h"
@@ -88,6 +89,7 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad_rows, const at::Tensor
                                        .dq = write(dq),
                                        .dk = write(dk),
                                        .dv = write(dv),
+                                       .deterministic = at::globalContext().deterministicAlgorithms(),
                                        .scratch = scratch.mutable_data_ptr()});
   return {dq, dk, dv};
 }

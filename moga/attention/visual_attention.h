@@ -42,7 +42,7 @@ struct VisualAttentionConfig {
     field("balance", balance, "balance loss: switch or paper (eq. 8 as printed)");
     field("balance_weight", balance_weight, "weight of the balance loss");
     field("windows", windows, "window groups");
-    field("backend", backend, "auto, reference, cpu, flash");
+    field("backend", backend, "auto, reference, cpu, sm90, flash");
     field("full_layers", full_layers, "numbers of the blocks, from 0, that run full attention and have no router");
   }
 };

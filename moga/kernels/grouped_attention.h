@@ -59,6 +59,7 @@ struct GroupedAttentionBackward {
   Bfloat16* dq = nullptr;                 // [nq, H, D]
   Bfloat16 *dk = nullptr, *dv = nullptr;  // [nk, H, D]
   float* row_sums = nullptr;              // [nq, H] Σ_d grad ∘ output, if wanted
+  bool deterministic = false;             // dq summed in one order: the same bits in every run, but slower
   void* scratch = nullptr;                // grouped_attention_backward_scratch bytes, 256-byte aligned
 };
 

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "moga/attention/backends.h"
 #include "moga/attention/visual_attention.h"
 #include "moga/core/random.h"
 #include "tests/attention/cases.h"
@@ -30,7 +31,7 @@ void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t s
 
 // Compiled in, and the GPU is a Hopper.
 bool has_sm90() {
-  return default_backend(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))) == "sm90";
+  return kSm90Backend.can_serve(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16)));
 }
 
 // A function of the CUDA runtime by name: tests link neither libcudart nor libc10_cuda.
@@ -112,7 +113,7 @@ TEST(AttendGpu, Sm90ServesRowsOfWiderTensors) {
 TEST(AttendGpu, ReferenceServesFloat32) {
   MOGA_NEEDS_GPU();
   EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, kGpu)), "reference");
-  EXPECT_EQ(default_backend(at::zeros({1, 1, 40}, at::TensorOptions(kGpu).dtype(at::kBFloat16))), "flash");
+  EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))), "flash");
   for (const Case& at : attention_cases()) {
     if (at.queries > 1000) continue;
     const Results a = run_attention(at, "auto", at::kFloat, 2, 32, kGpu);

@@ -2,8 +2,10 @@
 #include "moga/kernels/grouped_attention.h"
 
 #include <ATen/ATen.h>
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "moga/core/device.h"
@@ -87,28 +89,66 @@ const Bfloat16* read(const at::Tensor& x) {
 Bfloat16* write(at::Tensor& x) { return reinterpret_cast<Bfloat16*>(x.data_ptr<at::BFloat16>()); }
 kernels::HeadRows rows_of(const at::Tensor& x) { return {read(x), x.stride(0)}; }
 
+// The shape of a call and what it points to on the device.
+struct Call {
+  at::Tensor q_offsets, k_offsets, scratch;
+  kernels::GroupedAttentionShape shape;
+};
+
+Call call_of(const GroupedCase& at, const Inputs& in) {
+  Call call{offsets_of(at.queries), offsets_of(at.keys), {}, {}};
+  const double size = static_cast<double>(in.q.size(2));
+  call.shape = {.queries = in.q.size(0),
+                .keys = in.k.size(0),
+                .groups = static_cast<int32_t>(at.queries.size()),
+                .heads = at.heads,
+                .head_size = static_cast<int32_t>(size),
+                .scale = static_cast<float>(1 / std::sqrt(size)),
+                .q_offsets = call.q_offsets.data_ptr<int32_t>(),
+                .k_offsets = call.k_offsets.data_ptr<int32_t>()};
+  const size_t bytes = std::max(kernels::grouped_attention_forward_scratch(call.shape),
+                                kernels::grouped_attention_backward_scratch(call.shape));
+  call.scratch = at::empty({static_cast<int64_t>(bytes)}, kBf16.dtype(at::kByte));
+  return call;
+}
+
 // Results begin as NaN, so that an element nobody writes shows.
-Results run(const GroupedCase& at, const Inputs& in) {
-  const at::Tensor q_offsets = offsets_of(at.queries), k_offsets = offsets_of(at.keys);
+Results unwritten(const GroupedCase& at, const Inputs& in) {
   const auto nan = [](const at::Tensor& x) { return at::full(x.sizes(), NAN, kBf16); };
-  Results out{nan(in.q), at::full({in.q.size(0), at.heads}, NAN, kFloat), nan(in.q), nan(in.k), nan(in.k)};
-  const int64_t size = in.q.size(2);
-  const kernels::GroupedAttentionShape shape{in.q.size(0),
-                                             in.k.size(0),
-                                             static_cast<int32_t>(at.queries.size()),
-                                             at.heads,
-                                             static_cast<int32_t>(size),
-                                             static_cast<float>(1 / std::sqrt(static_cast<double>(size))),
-                                             q_offsets.data_ptr<int32_t>(),
-                                             k_offsets.data_ptr<int32_t>()};
-  const auto bytes = [](size_t count) { return at::empty({static_cast<int64_t>(count)}, kBf16.dtype(at::kByte)); };
-  at::Tensor scratch = bytes(kernels::grouped_attention_forward_scratch(shape));
-  kernels::grouped_attention_forward({shape, rows_of(in.q), rows_of(in.k), rows_of(in.v), write(out.output),
-                                      out.lse.data_ptr<float>(), scratch.data_ptr()});
-  scratch = bytes(kernels::grouped_attention_backward_scratch(shape));
-  kernels::grouped_attention_backward({shape, rows_of(in.q), rows_of(in.k), rows_of(in.v), rows_of(out.output),
-                                       rows_of(in.grad), out.lse.data_ptr<float>(), write(out.dq), write(out.dk),
-                                       write(out.dv), nullptr, scratch.data_ptr()});
+  return {nan(in.q), at::full({in.q.size(0), at.heads}, NAN, kFloat), nan(in.q), nan(in.k), nan(in.k)};
+}
+
+void forward(const Call& call, const Inputs& in, Results& out) {
+  kernels::grouped_attention_forward({.shape = call.shape,
+                                      .q = rows_of(in.q),
+                                      .k = rows_of(in.k),
+                                      .v = rows_of(in.v),
+                                      .output = write(out.output),
+                                      .lse = out.lse.data_ptr<float>(),
+                                      .scratch = call.scratch.data_ptr()});
+}
+
+void backward(const Call& call, const Inputs& in, Results& out, bool deterministic = false, float* row_sums = nullptr) {
+  kernels::grouped_attention_backward({.shape = call.shape,
+                                       .q = rows_of(in.q),
+                                       .k = rows_of(in.k),
+                                       .v = rows_of(in.v),
+                                       .output = rows_of(out.output),
+                                       .grad = rows_of(in.grad),
+                                       .lse = out.lse.data_ptr<float>(),
+                                       .dq = write(out.dq),
+                                       .dk = write(out.dk),
+                                       .dv = write(out.dv),
+                                       .row_sums = row_sums,
+                                       .deterministic = deterministic,
+                                       .scratch = call.scratch.data_ptr()});
+}
+
+Results run(const GroupedCase& at, const Inputs& in, bool deterministic = false) {
+  const Call call = call_of(at, in);
+  Results out = unwritten(at, in);
+  forward(call, in, out);
+  backward(call, in, out, deterministic);
   synchronize(at::kCUDA);
   return out;
 }
@@ -144,15 +184,78 @@ TEST(GroupedAttentionGpu, ServesManyRowsAndGroups) {
   expect_as_good({"70,000 rows in one", 1, {70000}, {130}}, 64);
 }
 
-TEST(GroupedAttentionGpu, ForwardIsDeterministic) {
+TEST(GroupedAttentionGpu, IsTheSameInEveryRun) {
   MOGA_NEEDS_HOPPER();
   const GroupedCase at{"unequal", 4, {1000, 3000, 17, 2000}, {1000, 3000, 17, 2000}};
   const Inputs in = draw(at, 128);
-  const Results first = run(at, in);
+  const Results first = run(at, in, /*deterministic=*/true);
   for (int i = 0; i < 5; ++i) {
-    const Results again = run(at, in);
-    EXPECT_TRUE(at::equal(first.output, again.output) && at::equal(first.lse, again.lse));
-    EXPECT_TRUE(at::equal(first.dk, again.dk) && at::equal(first.dv, again.dv));
+    const Results again = run(at, in, /*deterministic=*/true);
+    for (const auto part : {&Results::output, &Results::lse, &Results::dq, &Results::dk, &Results::dv})
+      EXPECT_TRUE(at::equal(first.*part, again.*part));
+  }
+}
+
+// Attention to the even keys and to the odd ones, merged by their lse: each half's backward, given the whole's output
+// and lse, yields its share of dQ and its keys' dK and dV.
+TEST(GroupedAttentionGpu, BackwardTakesTheLseOfAWholeItIsPartOf) {
+  MOGA_NEEDS_HOPPER();
+  const GroupedCase whole{"whole", 2, {300, 170}, {400, 130}}, part{"half", 2, {300, 170}, {200, 65}};
+  const Inputs in = draw(whole, 128);
+  const Results expected = run(whole, in);
+  at::Tensor dq = at::zeros(in.q.sizes(), kFloat);
+  for (const int64_t half : {0, 1}) {
+    const auto rows = [&](const at::Tensor& x) { return x.slice(0, half, at::nullopt, 2).contiguous(); };
+    const Inputs inputs{in.q, rows(in.k), rows(in.v), in.grad};
+    const Call call = call_of(part, inputs);
+    Results out = unwritten(part, inputs);
+    out.output.copy_(expected.output);
+    out.lse.copy_(expected.lse);
+    backward(call, inputs, out);
+    dq += out.dq;
+    EXPECT_TRUE(close(out.dk.to(at::kFloat), rows(expected.dk).to(at::kFloat), 5e-3));
+    EXPECT_TRUE(close(out.dv.to(at::kFloat), rows(expected.dv).to(at::kFloat), 5e-3));
+  }
+  EXPECT_TRUE(close(dq, expected.dq.to(at::kFloat), 1e-2));
+}
+
+TEST(GroupedAttentionGpu, ReturnsTheRowSumsOfGradientAndOutput) {
+  MOGA_NEEDS_HOPPER();
+  const GroupedCase at{"sums", 3, {100, 0, 81}, {50, 7, 200}};
+  const Inputs in = draw(at, 64);
+  const Call call = call_of(at, in);
+  Results out = unwritten(at, in);
+  const at::Tensor sums = at::full_like(out.lse, NAN);
+  forward(call, in, out);
+  backward(call, in, out, false, sums.data_ptr<float>());
+  EXPECT_TRUE(close(sums, (in.grad.to(at::kFloat) * out.output.to(at::kFloat)).sum(2), 1e-5));
+}
+
+// A graph's replay reads the offsets anew: the same rows in other groups.
+TEST(GroupedAttentionGpu, ReplaysFromACudaGraphWithOtherGroups) {
+  MOGA_NEEDS_HOPPER();
+  const GroupedCase first{"first", 2, {100, 300, 56}, {100, 300, 56}}, second{"second", 2, {0, 1, 455}, {20, 36, 400}};
+  const Inputs in = draw(first, 128);
+  Call call = call_of(first, in);
+  Results out = unwritten(first, in);
+  cudaGraph_t graph{};
+  cudaGraphExec_t replay{};
+  ASSERT_EQ(cudaStreamCreateWithFlags(&call.shape.stream, cudaStreamNonBlocking), cudaSuccess);
+  synchronize(at::kCUDA);
+  ASSERT_EQ(cudaStreamBeginCapture(call.shape.stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+  forward(call, in, out);
+  backward(call, in, out, /*deterministic=*/true);
+  ASSERT_EQ(cudaStreamEndCapture(call.shape.stream, &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&replay, graph, 0), cudaSuccess);
+  for (const GroupedCase& at : {first, second}) {
+    call.q_offsets.copy_(offsets_of(at.queries));
+    call.k_offsets.copy_(offsets_of(at.keys));
+    synchronize(at::kCUDA);
+    ASSERT_EQ(cudaGraphLaunch(replay, call.shape.stream), cudaSuccess);
+    synchronize(at::kCUDA);
+    const Results expected = run(at, in, /*deterministic=*/true);
+    for (const auto part : {&Results::output, &Results::lse, &Results::dq, &Results::dk, &Results::dv})
+      EXPECT_TRUE(at::equal(out.*part, expected.*part)) << at.name;
   }
 }
 

@@ -46,6 +46,21 @@ __device__ __forceinline__ void add_floats(float* to, const void* from, uint32_t
 // Waits until this thread's additions have arrived.
 __device__ __forceinline__ void finish_adds() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
 
+// Turns of several CTAs at the same sums: waits until `turn` is `mine`; passes it on when this thread's additions have
+// arrived.
+__device__ __forceinline__ void wait_turn(const int32_t* turn, int32_t mine) {
+  int32_t now;
+  do asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(now) : "l"(turn) : "memory");
+  while (now != mine);
+  asm volatile("fence.proxy.async;" ::: "memory");
+}
+
+__device__ __forceinline__ void pass_turn(int32_t* turn, int32_t next) {
+  finish_adds();
+  asm volatile("fence.proxy.async;" ::: "memory");
+  asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(turn), "r"(next) : "memory");
+}
+
 // Makes this thread's ordinary writes to shared memory visible to the copy engine and the matrix units.
 __device__ __forceinline__ void publish_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 

@@ -39,18 +39,15 @@ using Operand = uint64_t;
 inline constexpr Operand kSwizzle128 = Operand{1} << 62;
 inline constexpr Operand kStrideOf8Rows = Operand{kRowsOf8 / 16} << 32;
 
-// In a cluster the upper bits of a shared address are the CTA's rank.
-__device__ __forceinline__ uint32_t operand_address(uint32_t address) { return (address & 0x3ffff) / 16; }
-
 // Operand whose contiguous dimension is the summed one: k-step s of a slab is at + 2s.
 __device__ __forceinline__ Operand summed_contiguous(uint32_t address) {
-  return kSwizzle128 | kStrideOf8Rows | (1u << 16 | operand_address(address));
+  return kSwizzle128 | kStrideOf8Rows | (1u << 16 | address / 16);
 }
 
 // Operand whose summed dimension is the slab's rows ("transposed"): k-step s is at + 128s; more than 64 columns go on
 // in the next slab, `slab_bytes` further.
 __device__ __forceinline__ Operand summed_strided(uint32_t address, uint32_t slab_bytes) {
-  return kSwizzle128 | kStrideOf8Rows | (slab_bytes / 16 << 16 | operand_address(address));
+  return kSwizzle128 | kStrideOf8Rows | (slab_bytes / 16 << 16 | address / 16);
 }
 
 // A k-step of a product. ss: A and B in shared memory, rs: A in registers; kStridedA, kStridedB: summed_strided
@@ -68,9 +65,6 @@ struct Product;
 #define MOGA_32_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_2_FLOATS(30, 31)
 #define MOGA_40_NAMES MOGA_10_NAMES() "," MOGA_10_NAMES(1) "," MOGA_10_NAMES(2) "," MOGA_10_NAMES(3)
 #define MOGA_40_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_10_FLOATS(3)
-#define MOGA_48_NAMES MOGA_40_NAMES ",%40,%41,%42,%43,%44,%45,%46,%47"
-#define MOGA_48_FLOATS \
-  MOGA_40_FLOATS, MOGA_2_FLOATS(40, 41), MOGA_2_FLOATS(42, 43), MOGA_2_FLOATS(44, 45), MOGA_2_FLOATS(46, 47)
 #define MOGA_60_NAMES MOGA_40_NAMES "," MOGA_10_NAMES(4) "," MOGA_10_NAMES(5)
 #define MOGA_60_FLOATS MOGA_40_FLOATS, MOGA_10_FLOATS(4), MOGA_10_FLOATS(5)
 #define MOGA_64_NAMES MOGA_60_NAMES ",%60,%61,%62,%63"
@@ -80,9 +74,6 @@ struct Product;
 #define MOGA_88_NAMES MOGA_80_NAMES ",%80,%81,%82,%83,%84,%85,%86,%87"
 #define MOGA_88_FLOATS \
   MOGA_80_FLOATS, MOGA_2_FLOATS(80, 81), MOGA_2_FLOATS(82, 83), MOGA_2_FLOATS(84, 85), MOGA_2_FLOATS(86, 87)
-#define MOGA_96_NAMES MOGA_80_NAMES "," MOGA_10_NAMES(8) ",%90,%91,%92,%93,%94,%95"
-#define MOGA_96_FLOATS \
-  MOGA_80_FLOATS, MOGA_10_FLOATS(8), MOGA_2_FLOATS(90, 91), MOGA_2_FLOATS(92, 93), MOGA_2_FLOATS(94, 95)
 
 // p0 … p6: the operands behind the accumulators.
 #define MOGA_PRODUCT(n, count, p0, p1, p2, p3, p4, p5, p6)                                                       \
@@ -110,11 +101,8 @@ struct Product;
 
 MOGA_PRODUCT(64, 32, "%32", "%33", "%34", "%35", "%36", "%37", "%38")
 MOGA_PRODUCT(80, 40, "%40", "%41", "%42", "%43", "%44", "%45", "%46")
-MOGA_PRODUCT(96, 48, "%48", "%49", "%50", "%51", "%52", "%53", "%54")
 MOGA_PRODUCT(128, 64, "%64", "%65", "%66", "%67", "%68", "%69", "%70")
-MOGA_PRODUCT(160, 80, "%80", "%81", "%82", "%83", "%84", "%85", "%86")
 MOGA_PRODUCT(176, 88, "%88", "%89", "%90", "%91", "%92", "%93", "%94")
-MOGA_PRODUCT(192, 96, "%96", "%97", "%98", "%99", "%100", "%101", "%102")
 
 #undef MOGA_PRODUCT
 

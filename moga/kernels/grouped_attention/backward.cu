@@ -17,7 +17,7 @@ size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 // The parts of the scratch memory, in order.
 struct Scratch {
-  size_t dq_sums, statistics, list;
+  size_t dq_sums, statistics, turns, list;
   int32_t tiles;
 
   template <class C>
@@ -25,9 +25,10 @@ struct Scratch {
     const int32_t tiles = static_cast<int32_t>(shape.queries / C::kTileQ) + shape.groups;
     const size_t rows = static_cast<size_t>(tiles) * C::kTileQ * shape.heads;
     return {aligned(rows * C::kHeadSize * sizeof(float)), aligned(rows * 2 * sizeof(float)),
+            aligned(static_cast<size_t>(tiles) * shape.heads * 2 * sizeof(int32_t)),
             aligned(work_list_size(shape.groups) * sizeof(int32_t)), tiles};
   }
-  size_t total() const { return dq_sums + statistics + list; }
+  size_t total() const { return dq_sums + statistics + turns + list; }
 };
 
 template <class C>
@@ -35,17 +36,17 @@ void launch_backward(const GroupedAttentionBackward& call) {
   constexpr int kSlabs = C::kHeadSize / kSlabColumns;
   const GroupedAttentionShape& shape = call.shape;
   const Scratch parts = Scratch::of(shape, C{});
-  auto* scratch = static_cast<uint8_t*>(call.scratch);
-  const PaddedQueries padded{reinterpret_cast<float*>(scratch),
-                             reinterpret_cast<float*>(scratch + parts.dq_sums),
-                             parts.tiles,
-                             C::kTileQ,
-                             shape.heads,
-                             C::kHeadSize};
-  const WorkList list = work_list(shape.k_offsets, shape.q_offsets, shape.groups, shape.heads,
-                                  reinterpret_cast<int32_t*>(scratch + parts.dq_sums + parts.statistics));
-  const QueryPasses pass{padded,   shape.q_offsets, shape.groups, call.output, call.grad,
-                         call.lse, call.row_sums,   call.dq,      shape.scale};
+  auto* dq_sums = static_cast<uint8_t*>(call.scratch);
+  auto *statistics = dq_sums + parts.dq_sums, *turns = statistics + parts.statistics, *items = turns + parts.turns;
+  const typename C::Padded padded{.dq_sums = reinterpret_cast<float*>(dq_sums),
+                                  .lse_delta = reinterpret_cast<float*>(statistics),
+                                  .turns = call.deterministic ? reinterpret_cast<int32_t*>(turns) : nullptr,
+                                  .tiles = parts.tiles,
+                                  .heads = shape.heads};
+  const WorkList list =
+      work_list(shape.k_offsets, shape.q_offsets, shape.groups, shape.heads, reinterpret_cast<int32_t*>(items));
+  const QueryPasses<C> pass{padded,   shape.q_offsets, shape.groups, call.output, call.grad,
+                            call.lse, call.row_sums,   call.dq,      shape.scale};
   const dim3 tiles(parts.tiles, shape.heads);
   if (shape.queries > 0) {
     prepare_queries<C><<<tiles, kPrepareThreads, 0, shape.stream>>>(pass);
@@ -58,9 +59,9 @@ void launch_backward(const GroupedAttentionBackward& call) {
                             head_rows_map(queries ? call.grad : call.k, shape.queries, shape, C::kTileQ, kSlabs),
                             head_rows_map(call.k, shape.keys, shape, C::kTileK, kSlabs),
                             head_rows_map(call.v, shape.keys, shape, C::kTileK, kSlabs)};
-    const BackwardOutput to{padded, call.dk, call.dv, shape.scale};
+    const BackwardOutput<C> to{padded, call.dk, call.dv, shape.scale};
     const auto kernel = grouped_attention_backward_sm90<C>;
-    launch_persistent(kernel, C::kThreads, sizeof(BackwardShared<C>), 1, shape.stream, maps, list, to);
+    launch_persistent(kernel, C::kThreads, sizeof(BackwardShared<C>), shape.stream, maps, list, to);
   }
   if (shape.queries > 0) {
     finish_queries<C><<<tiles, kFinishThreads, 0, shape.stream>>>(pass);

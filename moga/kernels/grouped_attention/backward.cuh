@@ -17,9 +17,9 @@
 #include "moga/kernels/device/warp.cuh"
 #include "moga/kernels/device/wgmma.cuh"
 #include "moga/kernels/grouped_attention/accumulators.cuh"
+#include "moga/kernels/grouped_attention/item_slots.cuh"
 #include "moga/kernels/grouped_attention/padded_queries.cuh"
 #include "moga/kernels/grouped_attention/softmax.cuh"
-#include "moga/kernels/grouped_attention/work_list.cuh"
 
 namespace moga::kernels {
 
@@ -43,6 +43,7 @@ struct BackwardConfig {
   static constexpr int kDqColumns = kTileQ * kHeadSize / 128;
   static constexpr int kDqBytes = 64 * kDqColumns * 4;
   static constexpr int kStatistics = 2 * kTileQ;  // floats of a tile: lse and delta
+  using Padded = PaddedQueries<kTileQ, kHeadSize>;
 };
 
 template <class C>
@@ -57,16 +58,16 @@ struct alignas(1024) BackwardShared {
   Barrier q_full[C::kStages], grad_full[C::kStages], step_empty[C::kStages];
   Barrier ds_full[2], ds_empty[2];
   Barrier dq_full[C::kConsumers], dq_empty[C::kConsumers];
-  Barrier item_full[2], item_empty[2];
-  WorkItem items[2];
+  ItemSlots items;
 };
 
 struct BackwardMaps {
   CUtensorMap q, grad, k, v;
 };
 
+template <class C>
 struct BackwardOutput {
-  PaddedQueries padded;
+  typename C::Padded padded;
   Bfloat16 *dk, *dv;  // [nk, H, D]
   float scale;
 };
@@ -83,48 +84,20 @@ __device__ __forceinline__ void init_barriers(BackwardShared<C>& shared) {
     barrier_init(&shared.ds_empty[s], C::kConsumerWarps);
     barrier_init(&shared.dq_full[s], 4);
     barrier_init(&shared.dq_empty[s], 1);
-    barrier_init(&shared.item_full[s], 1);
-    barrier_init(&shared.item_empty[s], C::kConsumerWarps + 3);
   }
+  shared.items.init(C::kConsumerWarps + 3);
   barrier_init_fence();
-}
-
-// One whole warp: takes items until the list ends, and hands the end on too.
-template <class C>
-__device__ __forceinline__ void schedule(BackwardShared<C>& shared, const WorkList& list) {
-  WorkTaker taker(list, C::kTileK);
-  Ring<2> slot;
-  while (true) {
-    barrier_wait(&shared.item_empty[slot.stage], slot.parity ^ 1, 1);
-    const WorkItem item = taker.take();
-    if (threadIdx.x % kWarp == 0) {
-      shared.items[slot.stage] = item;
-      barrier_arrive(&shared.item_full[slot.stage]);
-    }
-    if (item.head == kNoHead) return;
-    slot.advance();
-  }
-}
-
-// Called by one thread of the producer.
-template <class C>
-__device__ __forceinline__ WorkItem next_item(BackwardShared<C>& shared, Ring<2>& slot) {
-  barrier_wait(&shared.item_full[slot.stage], slot.parity, 2);
-  const WorkItem item = shared.items[slot.stage];
-  barrier_arrive(&shared.item_empty[slot.stage]);
-  slot.advance();
-  return item;
 }
 
 // Called by one thread.
 template <class C>
 __device__ __forceinline__ void load_tiles(BackwardShared<C>& shared, const BackwardMaps& maps,
-                                           const PaddedQueries& padded) {
-  Ring<2> slot;
+                                           const typename C::Padded& padded) {
+  ItemReader items;
   Ring<C::kStages> ring;
   uint32_t kv_parity = 1;
   while (true) {
-    const WorkItem item = next_item<C>(shared, slot);
+    const WorkItem item = items.next(shared.items);
     if (item.head == kNoHead) return;
     const int steps = (item.other_rows + C::kTileQ - 1) / C::kTileQ;
     const float* statistics = padded.statistics(item.head, padded.first_tile(item.group, item.other_row));
@@ -149,39 +122,42 @@ __device__ __forceinline__ void load_tiles(BackwardShared<C>& shared, const Back
   }
 }
 
-// Called by one thread a consumer: adds each step's dQ to the sums in global memory.
+// Called by one thread a consumer: adds each step's dQ to the sums in global memory; by turns, the group's first tile
+// of keys first, if the sums are to be the same in every run. Items are taken in that order, so the tile waited for is
+// under way.
 template <class C>
-__device__ __forceinline__ void send_dq(BackwardShared<C>& shared, int consumer, const PaddedQueries& padded) {
-  Ring<2> slot;
+__device__ __forceinline__ void send_dq(BackwardShared<C>& shared, int consumer, const typename C::Padded& padded) {
+  ItemReader items;
   uint32_t parity = 0;
   while (true) {
-    const WorkItem item = next_item<C>(shared, slot);
+    const WorkItem item = items.next(shared.items);
     if (item.head == kNoHead) break;
     const int steps = (item.other_rows + C::kTileQ - 1) / C::kTileQ;
-    float* sums = padded.dq(item.head, padded.first_tile(item.group, item.other_row)) + consumer * (C::kDqBytes / 4);
+    const int first = padded.first_tile(item.group, item.other_row);
+    float* sums = padded.dq(item.head, first) + consumer * (C::kDqBytes / 4);
+    int32_t* turn = padded.turns ? padded.turn(item.head, first, consumer) : nullptr;
     for (int step = 0; step < steps; ++step, parity ^= 1) {
       barrier_wait(&shared.dq_full[consumer], parity, 5);
+      if (turn) wait_turn(turn + 2 * step, item.tile);
       add_floats(sums + step * (C::kTileQ * C::kHeadSize), shared.dq[consumer], C::kDqBytes);
       barrier_arrive(&shared.dq_empty[consumer]);
+      if (turn) pass_turn(turn + 2 * step, item.tile + 1);
     }
   }
   finish_adds();
 }
 
-// One consumer warpgroup: registers and operands that last for the whole kernel, and the parts of a step.
+// One consumer warpgroup: registers and operands that last for the whole kernel, and the parts of a step. Which consumer
+// it is is a constant, because operands computed from it would cost registers that are not there.
 template <class C, int kConsumer>
 class BackwardConsumer {
  public:
-  __device__ __forceinline__ BackwardConsumer(BackwardShared<C>& shared, const BackwardOutput& to)
+  __device__ __forceinline__ BackwardConsumer(BackwardShared<C>& shared, const BackwardOutput<C>& to)
       : shared_(shared), to_(to) {}
 
   __device__ __forceinline__ void run() {
     while (true) {
-      barrier_wait(&shared_.item_full[slot_.stage], slot_.parity, 6);
-      const WorkItem item = shared_.items[slot_.stage];
-      __syncwarp();
-      release(&shared_.item_empty[slot_.stage]);
-      slot_.advance();
+      const WorkItem item = items_.next_of_warp(shared_.items);
       if (item.head == kNoHead) return;
       differentiate(item);
     }
@@ -364,8 +340,8 @@ class BackwardConsumer {
   }
 
   BackwardShared<C>& shared_;
-  const BackwardOutput& to_;
-  Ring<2> slot_;
+  const BackwardOutput<C>& to_;
+  ItemReader items_;
   uint32_t kv_parity_ = 0;
   uint32_t step_ = 0;
 };
@@ -373,7 +349,7 @@ class BackwardConsumer {
 template <class C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     grouped_attention_backward_sm90(const __grid_constant__ BackwardMaps maps, const __grid_constant__ WorkList list,
-                                    const __grid_constant__ BackwardOutput to) {
+                                    const __grid_constant__ BackwardOutput<C> to) {
   extern __shared__ __align__(1024) uint8_t dynamic_shared[];
   auto& shared = *reinterpret_cast<BackwardShared<C>*>(dynamic_shared);
   const int warp = __shfl_sync(kAllLanes, threadIdx.x / kWarp, 0);
@@ -381,10 +357,9 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   __syncthreads();
   if (warp < kWarpgroup / kWarp) {
     shrink_registers<C::kProducerRegisters>();
-    const bool first = threadIdx.x % kWarp == 0;
-    if (warp == 0 && first) load_tiles<C>(shared, maps, to.padded);
-    if (warp == 1) schedule<C>(shared, list);
-    if (warp >= 2 && first) send_dq<C>(shared, warp - 2, to.padded);
+    if (threadIdx.x == 0) load_tiles<C>(shared, maps, to.padded);
+    if (threadIdx.x / kWarp == 1) fill_slots(shared.items, list, C::kTileK);
+    if (threadIdx.x >= 2 * kWarp && threadIdx.x % kWarp == 0) send_dq<C>(shared, threadIdx.x / kWarp - 2, to.padded);
   } else {
     grow_registers<C::kConsumerRegisters>();
     if (warp < 2 * kWarpgroup / kWarp)

@@ -12,8 +12,9 @@
 
 namespace moga::kernels {
 
+template <class C>
 struct QueryPasses {
-  PaddedQueries padded;
+  typename C::Padded padded;
   const int32_t* q_offsets;
   int32_t groups;
   HeadRows output, grad;  // [nq, H, D]
@@ -41,14 +42,15 @@ __device__ __forceinline__ float dot8(const uint4& a, const uint4& b) {
 
 // Grid (tiles, H).
 template <class C>
-__global__ void __launch_bounds__(kPrepareThreads) prepare_queries(const __grid_constant__ QueryPasses pass) {
+__global__ void __launch_bounds__(kPrepareThreads) prepare_queries(const __grid_constant__ QueryPasses<C> pass) {
   constexpr int kLanes = C::kHeadSize / 8;  // lanes a row, 16 bytes each
-  const PaddedQueries& padded = pass.padded;
+  const typename C::Padded& padded = pass.padded;
   const int tile = blockIdx.x, head = blockIdx.y;
   const TileRows valid = rows_of_tile(padded, pass.q_offsets, pass.groups, tile);
   if (valid.rows == 0) return;
   auto* sums = reinterpret_cast<float4*>(padded.dq(head, tile));
   for (int i = threadIdx.x; i < C::kTileQ * C::kHeadSize / 4; i += kPrepareThreads) sums[i] = make_float4(0, 0, 0, 0);
+  if (padded.turns && threadIdx.x < 2) *padded.turn(head, tile, threadIdx.x) = 0;
   float* statistics = padded.statistics(head, tile);
   const int lane = threadIdx.x % kLanes;
   for (int row = threadIdx.x / kLanes; row < C::kTileQ; row += kPrepareThreads / kLanes) {
@@ -74,10 +76,10 @@ __global__ void __launch_bounds__(kPrepareThreads) prepare_queries(const __grid_
 
 // Grid (tiles, H).
 template <class C>
-__global__ void __launch_bounds__(kFinishThreads) finish_queries(const __grid_constant__ QueryPasses pass) {
+__global__ void __launch_bounds__(kFinishThreads) finish_queries(const __grid_constant__ QueryPasses<C> pass) {
   constexpr int kPitch = C::kHeadSize + 8;  // elements; a multiple of 16 bytes that spreads rows over the banks
   __shared__ __align__(16) Bfloat16 rows[C::kTileQ][kPitch];
-  const PaddedQueries& padded = pass.padded;
+  const typename C::Padded& padded = pass.padded;
   const int tile = blockIdx.x, head = blockIdx.y;
   const TileRows valid = rows_of_tile(padded, pass.q_offsets, pass.groups, tile);
   if (valid.rows == 0) return;

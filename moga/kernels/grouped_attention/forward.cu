@@ -15,14 +15,15 @@ void launch_forward(const GroupedAttentionForward& call) {
   const GroupedAttentionShape& shape = call.shape;
   const WorkList list =
       work_list(shape.q_offsets, shape.k_offsets, shape.groups, shape.heads, static_cast<int32_t*>(call.scratch));
-  list_work(list, C::kItemRows, shape.stream);
+  list_work(list, C::kTileM, shape.stream);
   const bool keys = shape.keys > 0;  // without keys no tile is loaded, but a map wants an address
-  const ForwardMaps maps{head_rows_map(call.q, shape.queries, shape, C::kTileM, C::kHeadSize / kSlabColumns),
-                         head_rows_map(keys ? call.k : call.q, shape.keys, shape, C::kTileN, C::kSlabsKV),
-                         head_rows_map(keys ? call.v : call.q, shape.keys, shape, C::kTileN, C::kSlabsKV)};
+  const ForwardMaps maps{
+      head_rows_map(call.q, shape.queries, shape, C::kTileM, C::kHeadSize / kSlabColumns),
+      head_rows_map(keys ? call.k : call.q, shape.keys, shape, C::kTileN, C::kHeadSize / kSlabColumns),
+      head_rows_map(keys ? call.v : call.q, shape.keys, shape, C::kTileN, C::kHeadSize / kSlabColumns)};
   const ForwardOutput to{call.output, call.lse, shape.heads, shape.scale};
   const auto kernel = grouped_attention_forward_sm90<C>;
-  launch_persistent(kernel, C::kThreads, sizeof(ForwardShared<C>), C::kCluster, shape.stream, maps, list, to);
+  launch_persistent(kernel, C::kThreads, sizeof(ForwardShared<C>), shape.stream, maps, list, to);
 }
 
 }  // namespace

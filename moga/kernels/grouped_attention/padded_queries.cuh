@@ -11,21 +11,26 @@
 
 namespace moga::kernels {
 
+template <int kTileRows, int kHeadSize>
 struct PaddedQueries {
+  static constexpr int kRows = kTileRows;
   float* dq_sums;    // [H, tiles, tile_rows · D]
   float* lse_delta;  // [H, tiles, 2, tile_rows]
+  int32_t* turns;    // [H, tiles, 2] tiles of keys that have added to each block of dq_sums; null: in any order
   int32_t tiles;
-  int32_t tile_rows;
-  int32_t heads, head_size;
+  int32_t heads;
 
-  __host__ __device__ int32_t first_tile(int32_t group, int32_t first_row) const {
-    return first_row / tile_rows + group;
-  }
+  static __device__ int32_t first_tile(int32_t group, int32_t first_row) { return first_row / kTileRows + group; }
   __device__ int64_t place(int32_t head, int32_t tile) const { return static_cast<int64_t>(head) * tiles + tile; }
 
-  __device__ float* dq(int32_t head, int32_t tile) const { return dq_sums + place(head, tile) * tile_rows * head_size; }
+  __device__ float* dq(int32_t head, int32_t tile) const {
+    return dq_sums + place(head, tile) * (kTileRows * kHeadSize);
+  }
   __device__ float* statistics(int32_t head, int32_t tile) const {
-    return lse_delta + place(head, tile) * 2 * tile_rows;
+    return lse_delta + place(head, tile) * (2 * kTileRows);
+  }
+  __device__ int32_t* turn(int32_t head, int32_t tile, int32_t block) const {
+    return turns + 2 * place(head, tile) + block;
   }
 };
 
@@ -34,18 +39,18 @@ struct TileRows {
   int32_t row, rows;
 };
 
-__device__ inline TileRows rows_of_tile(const PaddedQueries& padded, const int32_t* q_offsets, int32_t groups,
-                                        int32_t tile) {
+template <class Padded>
+__device__ TileRows rows_of_tile(const Padded&, const int32_t* q_offsets, int32_t groups, int32_t tile) {
   int low = 0, high = groups - 1;  // the last group that begins at or before the tile
   while (low < high) {
     const int middle = (low + high + 1) / 2;
-    if (padded.first_tile(middle, q_offsets[middle]) <= tile)
+    if (Padded::first_tile(middle, q_offsets[middle]) <= tile)
       low = middle;
     else
       high = middle - 1;
   }
-  const int first = q_offsets[low], begin = (tile - padded.first_tile(low, first)) * padded.tile_rows;
-  const int rows = min(padded.tile_rows, q_offsets[low + 1] - first - begin);
+  const int first = q_offsets[low], begin = (tile - Padded::first_tile(low, first)) * Padded::kRows;
+  const int rows = min(Padded::kRows, q_offsets[low + 1] - first - begin);
   return {first + begin, max(rows, 0)};
 }
 

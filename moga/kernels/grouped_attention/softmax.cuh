@@ -16,12 +16,10 @@ struct RowSoftmax {
   float max[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0, 0};
 
-  // Scores become their weights; `rescale` is what earlier weights and outputs are worth now. A maximum that would grow
-  // by less than a factor 2^kSlack is left as it is. Returns whether any of the warp's maxima moved.
-  template <int kSlack, int kCount>
-  __device__ __forceinline__ bool add(float (&scores)[kCount], float (&rescale)[2], float c) {
+  // Scores become their weights; `rescale` is what earlier weights and outputs are worth now.
+  template <int kCount>
+  __device__ __forceinline__ void add(float (&scores)[kCount], float (&rescale)[2], float c) {
     float scaled_max[2];
-    bool moved = kSlack == 0;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       float even = max[r], odd = scores[2 * r + 1];  // two chains: a single one waits for its own latency
@@ -30,13 +28,7 @@ struct RowSoftmax {
         even = fmaxf(even, scores[i]);
         odd = fmaxf(odd, scores[i + 1]);
       }
-      float larger = quad_max(fmaxf(even, odd));
-      if constexpr (kSlack > 0) {
-        if ((larger - max[r]) * c > kSlack)
-          moved = true;
-        else
-          larger = max[r];
-      }
+      const float larger = quad_max(fmaxf(even, odd));
       rescale[r] = exp2_fast((max[r] - larger) * c);
       max[r] = larger;
       scaled_max[r] = larger * c;
@@ -48,7 +40,6 @@ struct RowSoftmax {
       scores[i] = exp2_fast(scores[i] * c - scaled_max[r]);
       sum[r] += scores[i];
     }
-    return kSlack == 0 || __any_sync(kAllLanes, moved);
   }
 
   __device__ __forceinline__ float total(int r) const { return quad_sum(sum[r]); }

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 
-#include "moga/kernels/device/cluster.cuh"
 #include "moga/kernels/device/warp.cuh"
 
 namespace moga::kernels {
@@ -23,11 +22,12 @@ struct WorkList {
 };
 
 // Tile of own rows [row, row + rows) of one head against other rows [other_row, other_row + other_rows).
-struct alignas(16) WorkItem {
+struct WorkItem {
   int32_t row, rows;
   int32_t other_row, other_rows;
   int32_t group;
   int32_t head;  // kNoHead: the list is at its end
+  int32_t tile;  // of own rows, within the group
 };
 
 inline constexpr int32_t kNoHead = -1;
@@ -38,14 +38,6 @@ inline size_t work_list_size(int32_t groups) { return 2 * static_cast<size_t>(gr
 inline WorkList work_list(const int32_t* own_offsets, const int32_t* other_offsets, int32_t groups, int32_t heads,
                           int32_t* scratch) {
   return {own_offsets, other_offsets, scratch, scratch + 1, scratch + 1 + groups, groups, heads};
-}
-
-// An item to a slot of the CTA of that rank, whose readers wait on `full`.
-__device__ __forceinline__ void send_item(const WorkItem& item, WorkItem& slot, Barrier* full, uint32_t rank) {
-  barrier_arrive_expect_at(full, sizeof(WorkItem), rank);
-  auto* to = reinterpret_cast<int4*>(&slot);
-  send_16_bytes(to, make_int4(item.row, item.rows, item.other_row, item.other_rows), full, rank);
-  send_16_bytes(to + 1, make_int4(item.group, item.head, 0, 0), full, rank);
 }
 
 // Fills next, order and begin.
@@ -69,18 +61,19 @@ class WorkTaker {
       }
       place_ += kWarp;
     }
-    if (place_ >= list_.groups) return {0, 0, 0, 0, 0, kNoHead};
+    if (place_ >= list_.groups) return {0, 0, 0, 0, 0, kNoHead, 0};
     const int group = list_.order[place_], index = item - list_.begin[place_];
     const int first = list_.own_offsets[group], rows = list_.own_offsets[group + 1] - first;
     const int tiles = (rows + tile_rows_ - 1) / tile_rows_;
-    const int begin = index % tiles * tile_rows_;
+    const int tile = index % tiles, begin = tile * tile_rows_;
     const int other = list_.other_offsets[group];
     return {.row = first + begin,
             .rows = min(tile_rows_, rows - begin),
             .other_row = other,
             .other_rows = list_.other_offsets[group + 1] - other,
             .group = group,
-            .head = index / tiles};
+            .head = index / tiles,
+            .tile = tile};
   }
 
  private:

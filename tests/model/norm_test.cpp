@@ -1,3 +1,4 @@
+// Norms, gates and the q/k norm against plain operations, with gradients.
 #include "moga/model/norm.h"
 
 #include <ATen/ATen.h>

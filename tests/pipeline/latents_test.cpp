@@ -6,6 +6,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/safetensors.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -14,12 +15,7 @@ namespace {
 std::string message_of_loading(const TensorMap& tensors) {
   test::Folder folder;
   save_safetensors(folder / "a.safetensors", tensors);
-  try {
-    load_latents(folder / "a.safetensors");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return test::error_of([&] { load_latents(folder / "a.safetensors"); });
 }
 
 TEST(Latents, ReturnFromTheirFile) {

@@ -6,6 +6,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -13,12 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string message_of_loading(const fs::path& folder) {
-  try {
-    load_models(folder, at::kCPU, at::kFloat);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return test::error_of([&] { load_models(folder, at::kCPU, at::kFloat); });
 }
 
 TEST(Models, LoadWithTheirMakersSampler) {

@@ -74,6 +74,7 @@ void run(const Options& options) {
   plan(options, script);
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set));
+  models.one_run = true;
   generation.sampler = options.model.sampler(models);
   const GeneratedFiles files = generate_files(script, models, generation, options.out);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

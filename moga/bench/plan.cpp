@@ -91,12 +91,13 @@ Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device
                      [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device); });
 }
 
-std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan& plan, int64_t denoising_work,
+// `denoising`: its own work, over the weights that are still there then.
+std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan& plan, const Rehearsed& denoising,
                                 c10::ScalarType dtype) {
-  const int64_t left = plan.usable_bytes() - plan.weight_bytes;
-  if (left <= 0) return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
+  const int64_t left = plan.usable_bytes() - denoising.weight_bytes;
+  if (left <= 0 || plan.usable_bytes() < plan.phases.front().peak_bytes) return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
   std::vector<std::string> advice;
-  const double share = static_cast<double>(left) / static_cast<double>(denoising_work);
+  const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
   if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};
   if (request.sampler.guidance != 1.0 && share >= 0.5) advice.push_back("--guidance 1 halves the tokens of a step");
   const int64_t frames = static_cast<int64_t>(share * static_cast<double>(request.video.frames));
@@ -138,10 +139,13 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
   plan.weight_bytes = denoising.step.weight_bytes + text.weight_bytes + decoding.weight_bytes;
   const double frames = static_cast<double>(request.video.frames);
+  // A model is released when the run is past it (Models::one_run).
+  Rehearsed step = denoising.step;
+  step.weight_bytes += decoding.weight_bytes;
   plan.phases = {{"text", plan.weight_bytes + text.work_bytes, text.seconds},
-                 {"denoise", plan.weight_bytes + denoising.step.work_bytes, denoising.seconds},
-                 {"decode", plan.weight_bytes + decoding.work_bytes, frames * decoding.seconds}};
-  if (!plan.fits()) plan.advice = advise(request, plan, denoising.step.work_bytes, dtype);
+                 {"denoise", step.weight_bytes + step.work_bytes, denoising.seconds},
+                 {"decode", decoding.weight_bytes + decoding.work_bytes, frames * decoding.seconds}};
+  if (!plan.fits()) plan.advice = advise(request, plan, step, dtype);
   release_cached_memory(device);
   return plan;
 }

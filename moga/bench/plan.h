@@ -38,7 +38,8 @@ struct GenerationPlanRequest {
   int64_t fps = 16;
 };
 
-// Without the time to read weights from disk. All parts' weights are held throughout, as generate holds them.
+// Without the time to read weights from disk. Text encoder and transformer are released when the run is past them, as
+// generate does.
 Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype);
 
 std::string to_table(const Plan& plan);

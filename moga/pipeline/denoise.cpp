@@ -207,6 +207,7 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
   Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
   batch.steps = steps_of(sampler);
   batch.observe = observe;
+  if (models.one_run) models.text_encoder = nullptr;
   log_plan(models, batch, requests.size(), sampler);
   const SampleState start = continuation.start ? to_device(*continuation.start, models.device)
                                                : beginning(models, requests, batch);

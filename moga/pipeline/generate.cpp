@@ -31,6 +31,7 @@ void generate(const Script& script, Models& models, const GenerateOptions& optio
   KeptState kept(options.keep, models, request, options.sampler);
   const at::Tensor latent = denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
   if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
+  if (models.one_run) models.transformer = nullptr;
   decode_frames(models.vae, latent, sink);
 }
 

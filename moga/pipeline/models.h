@@ -23,7 +23,8 @@ struct Models {
   Vae vae;                // float32: its decoder shows every rounding error
   SamplerConfig sampler;  // what the model's makers recommend
   at::Device device;
-  at::ScalarType dtype;  // of text encoder and transformer
+  at::ScalarType dtype;   // of text encoder and transformer
+  bool one_run = false;   // text encoder and transformer are released when a run is past them; another needs a new load
 };
 
 // What a model folder says of its parts, without their weights.

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "moga/bench/random_model.h"
 #include "moga/core/check.h"
 #include "moga/pipeline/generate.h"
@@ -81,10 +83,15 @@ TEST(Plan, MeetsWhatAGenerationTakes) {
   video.shape = request.video;
   video.captions = {"Mara waves.", "Mara walks."};
   video.negative_prompt = "blurred";
+  models.one_run = true;
   meter.reset_peak();
   const at::Tensor latent = denoise(models, {video}, request.sampler).front();
+  // The text encoder is gone before the first step: the peak is that of the text's phase or that of denoising.
   const double denoised = double(meter.peak());
-  EXPECT_TRUE(within(double(plan.phases[1].peak_bytes), denoised, 0.1)) << plan.phases[1].peak_bytes << " " << denoised;
+  const double planned = double(std::max(plan.phases[0].peak_bytes, plan.phases[1].peak_bytes));
+  EXPECT_TRUE(within(planned, denoised, 0.1)) << planned << " " << denoised;
+  EXPECT_FALSE(models.text_encoder);
+  models.transformer = nullptr;
   meter.reset_peak();
   decode_frames(models.vae, latent, [](const at::Tensor&) {});
   const double decoded = double(meter.peak());
@@ -121,8 +128,9 @@ TEST(Plan, CountsThePhases) {
     weights += weight.nbytes();
   for (const at::Tensor& weight : Vae(request.vae)->parameters()) weights += weight.nbytes();
   EXPECT_TRUE(within(double(plan.weight_bytes), double(weights), 0.001)) << plan.weight_bytes << " " << weights;
+  EXPECT_GT(plan.phases[0].peak_bytes, plan.weight_bytes);
   for (const PlanPhase& phase : plan.phases) {
-    EXPECT_GT(phase.peak_bytes, plan.weight_bytes) << phase.name;
+    EXPECT_GT(phase.peak_bytes, 0) << phase.name;
     EXPECT_GT(phase.seconds, 0) << phase.name;
   }
 }

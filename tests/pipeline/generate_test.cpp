@@ -70,6 +70,16 @@ TEST(Generate, WritesVideoAndContactSheet) {
   EXPECT_EQ(load_png(files.sheet).sizes(), (at::IntArrayRef{3, 4 + 2 * 36, 4 + 5 * 52}));
 }
 
+TEST(Generate, ReleasesWhatARunIsPast) {
+  Models models = test::tiny_models();
+  models.one_run = true;
+  bool released = true;
+  generate(script_of({5, 8}), models, {.sampler = models.sampler},
+           [&](const at::Tensor&) { released = released && !models.text_encoder && !models.transformer; });
+  EXPECT_TRUE(released);
+  EXPECT_TRUE(models.vae);
+}
+
 TEST(Generate, StartsFromGivenNoiseAndKeepsTheLatents) {
   test::Folder folder;
   Models models = test::tiny_models();

@@ -1,7 +1,6 @@
 // See adaptive_norm.h; rows and sums: device/row_team.cuh.
 #include "moga/kernels/adaptive_norm.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -73,15 +72,11 @@ __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
 }  // namespace
 
 void adaptive_norm(const AdaptiveNorm& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  forward<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("adaptive_norm");
+  launch_rows("adaptive_norm", forward, work);
 }
 
 void adaptive_norm_backward(const AdaptiveNormBackward& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  backward<<<dim3(launch.chunks, work.shape.videos), launch.threads, launch.shared_bytes, work.stream>>>(work);
-  check_launch("adaptive_norm_backward");
+  launch_rows("adaptive_norm_backward", backward, work, /*sums=*/true);
   if (!work.dweight) return;
   sum_partials(work.partial, work.dweight, work.shape, work.stream);
   sum_partials(work.partial + partial_sums(work.shape), work.dbias, work.shape, work.stream);

@@ -1,7 +1,6 @@
 // See branch_mean.h; rows and sums: device/row_team.cuh.
 #include "moga/kernels/branch_mean.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -53,15 +52,11 @@ __global__ void __launch_bounds__(512) backward(BranchMeanBackward work) {
 }  // namespace
 
 void branch_mean(const BranchMean& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  forward<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("branch_mean");
+  launch_rows("branch_mean", forward, work);
 }
 
 void branch_mean_backward(const BranchMeanBackward& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  backward<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("branch_mean_backward");
+  launch_rows("branch_mean_backward", backward, work);
 }
 
 }  // namespace moga::kernels

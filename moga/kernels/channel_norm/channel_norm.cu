@@ -1,34 +1,14 @@
 // See channel_norm.h. Rows are short (96 … 384 channels), so a row belongs to as few lanes as hold it, 16 bytes each: two
 // rows a warp at C = 96, one at 192, and from 264 on several vectors a lane. Rows follow one another, so a warp's loads do.
-#include <cuda_bf16.h>
-
 #include "moga/kernels/channel_norm.h"
 #include "moga/kernels/device/launch.h"
+#include "moga/kernels/device/vector8.cuh"
 
 namespace moga::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kElements = 8;
 constexpr unsigned kAllLanes = 0xffffffffu;
-
-__device__ void unpack(const uint4& packed, float (&x)[kElements]) {
-  const auto* pairs = reinterpret_cast<const __nv_bfloat162*>(&packed);
-#pragma unroll
-  for (int i = 0; i < kElements / 2; ++i) {
-    const float2 pair = __bfloat1622float2(pairs[i]);
-    x[2 * i] = pair.x;
-    x[2 * i + 1] = pair.y;
-  }
-}
-
-__device__ uint4 pack(const float (&x)[kElements]) {
-  uint4 packed;
-  auto* pairs = reinterpret_cast<__nv_bfloat162*>(&packed);
-#pragma unroll
-  for (int i = 0; i < kElements / 2; ++i) pairs[i] = __floats2bfloat162_rn(x[2 * i], x[2 * i + 1]);
-  return packed;
-}
 
 // kLanes lanes a row, kVectors vectors of 8 channels a lane.
 template <int kLanes, int kVectors>

@@ -1,7 +1,6 @@
 // See column_sum.h; rows and sums: device/row_team.cuh.
 #include "moga/kernels/column_sum.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -22,9 +21,7 @@ __global__ void __launch_bounds__(512) sum_rows(ColumnSum work) {
 }  // namespace
 
 void column_sum(const ColumnSum& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  sum_rows<<<dim3(launch.chunks, work.shape.videos), launch.threads, launch.shared_bytes, work.stream>>>(work);
-  check_launch("column_sum");
+  launch_rows("column_sum", sum_rows, work, /*sums=*/true);
   sum_partials(work.partial, work.out, work.shape, work.stream);
 }
 

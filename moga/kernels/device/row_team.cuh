@@ -3,17 +3,22 @@
 // and adds up columns in registers from row to row. Layout and sums for every elementwise kernel of a block.
 #pragma once
 
-#include <cuda_bf16.h>
-
 #include "moga/kernels/bfloat16.h"
+#include "moga/kernels/device/launch.h"
+#include "moga/kernels/device/vector8.cuh"
+#include "moga/kernels/device/warp.cuh"
 #include "moga/kernels/rows.h"
 
 namespace moga::kernels {
 
-inline constexpr int kWarp = 32;
 inline constexpr int kVectors = 2;
-inline constexpr int kElements = 8;
 inline constexpr int kMaxWarps = kMaxColumns / (kWarp * kVectors * kElements);
+
+// Warps that hold a row of C elements.
+__host__ __device__ inline int row_warps(int columns) {
+  constexpr int kWarpHolds = kWarp * kVectors * kElements;
+  return (columns + kWarpHolds - 1) / kWarpHolds;
+}
 
 // The part of a row that one lane holds. Elements beyond C are zero.
 struct Fragment {
@@ -33,7 +38,7 @@ struct RowTeam {
 
   __device__ explicit RowTeam(int c)
       : columns(c),
-        warps((c + kWarp * kVectors * kElements - 1) / (kWarp * kVectors * kElements)),
+        warps(row_warps(c)),
         teams(blockDim.x / (warps * kWarp)),
         team(threadIdx.x / (warps * kWarp)),
         lane(threadIdx.x % (warps * kWarp)) {}
@@ -47,13 +52,7 @@ struct RowTeam {
     for (int v = 0; v < kVectors; ++v) {
       if (!holds(v)) continue;
       const uint4 packed = *reinterpret_cast<const uint4*>(row + column(v));
-      const auto* pairs = reinterpret_cast<const __nv_bfloat162*>(&packed);
-#pragma unroll
-      for (int i = 0; i < kElements / 2; ++i) {
-        const float2 pair = __bfloat1622float2(pairs[i]);
-        x.value[v][2 * i] = pair.x;
-        x.value[v][2 * i + 1] = pair.y;
-      }
+      unpack(packed, x.value[v]);
     }
     return x;
   }
@@ -75,12 +74,7 @@ struct RowTeam {
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
       if (!holds(v)) continue;
-      uint4 packed;
-      auto* pairs = reinterpret_cast<__nv_bfloat162*>(&packed);
-#pragma unroll
-      for (int i = 0; i < kElements / 2; ++i)
-        pairs[i] = __floats2bfloat162_rn(x.value[v][2 * i], x.value[v][2 * i + 1]);
-      *reinterpret_cast<uint4*>(row + column(v)) = packed;
+      *reinterpret_cast<uint4*>(row + column(v)) = pack(x.value[v]);
     }
   }
 
@@ -150,6 +144,15 @@ struct RowLaunch {
   size_t shared_bytes = 0;  // for write_partial
 };
 RowLaunch row_launch(const RowShape& shape);
+
+// Launches a kernel over the rows of work.shape; `sums`: it ends in write_partial.
+template <class Work>
+void launch_rows(const char* name, void (*kernel)(Work), const Work& work, bool sums = false) {
+  const RowLaunch launch = row_launch(work.shape);
+  const dim3 grid(launch.chunks, static_cast<unsigned>(work.shape.videos));
+  kernel<<<grid, launch.threads, sums ? launch.shared_bytes : 0, work.stream>>>(work);
+  check_launch(name);
+}
 
 // out [videos, C] = sum over the chunks of partial.
 void sum_partials(const float* partial, float* out, const RowShape& shape, CUstream_st* stream);

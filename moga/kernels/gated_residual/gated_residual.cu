@@ -1,7 +1,6 @@
 // See gated_residual.h; rows and sums: device/row_team.cuh.
 #include "moga/kernels/gated_residual.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -40,15 +39,11 @@ __global__ void __launch_bounds__(512) backward(GatedResidualBackward work) {
 }  // namespace
 
 void gated_residual(const GatedResidual& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  forward<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("gated_residual");
+  launch_rows("gated_residual", forward, work);
 }
 
 void gated_residual_backward(const GatedResidualBackward& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  backward<<<dim3(launch.chunks, work.shape.videos), launch.threads, launch.shared_bytes, work.stream>>>(work);
-  check_launch("gated_residual_backward");
+  launch_rows("gated_residual_backward", backward, work, /*sums=*/true);
   if (work.dgate) sum_partials(work.partial, work.dgate, work.shape, work.stream);
 }
 

@@ -2,7 +2,6 @@
 // pairs take 32 adjacent bytes of the row's table, which all heads of the row find in the cache.
 #include "moga/kernels/qk_norm.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -72,15 +71,11 @@ __global__ void __launch_bounds__(512) backward(QkNormBackward work) {
 }  // namespace
 
 void qk_norm(const QkNorm& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  forward<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("qk_norm");
+  launch_rows("qk_norm", forward, work);
 }
 
 void qk_norm_backward(const QkNormBackward& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  backward<<<dim3(launch.chunks, work.shape.videos), launch.threads, launch.shared_bytes, work.stream>>>(work);
-  check_launch("qk_norm_backward");
+  launch_rows("qk_norm_backward", backward, work, /*sums=*/true);
   if (work.dweight) sum_partials(work.partial, work.dweight, work.shape, work.stream);
 }
 

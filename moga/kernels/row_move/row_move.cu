@@ -1,7 +1,6 @@
 // See row_move.h; rows: device/row_team.cuh.
 #include "moga/kernels/row_move.h"
 
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -41,21 +40,15 @@ __global__ void __launch_bounds__(512) sum(SumRows work) {
 }  // namespace
 
 void gather_rows(const GatherRows& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  gather<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("gather_rows");
+  launch_rows("gather_rows", gather, work);
 }
 
 void scatter_rows(const ScatterRows& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  scatter<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("scatter_rows");
+  launch_rows("scatter_rows", scatter, work);
 }
 
 void sum_rows(const SumRows& work) {
-  const RowLaunch launch = row_launch(work.shape);
-  sum<<<dim3(launch.chunks, work.shape.videos), launch.threads, 0, work.stream>>>(work);
-  check_launch("sum_rows");
+  launch_rows("sum_rows", sum, work);
 }
 
 }  // namespace moga::kernels

@@ -1,5 +1,4 @@
 // Launch sizes and the second pass of column sums, for all kernels over rows.
-#include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -27,7 +26,7 @@ __global__ void __launch_bounds__(kSumColumns* kSumLanes) sum_chunks(const float
 }  // namespace
 
 RowLaunch row_launch(const RowShape& shape) {
-  const int warps = (shape.columns + kWarp * kVectors * kElements - 1) / (kWarp * kVectors * kElements);
+  const int warps = row_warps(shape.columns);
   const int teams = warps < kCtaWarps ? kCtaWarps / warps : 1;
   const int64_t most = (shape.tokens + teams - 1) / teams;  // a row a team at least
   const int64_t wanted = (kCtas + shape.videos - 1) / shape.videos;

@@ -12,6 +12,7 @@
 #include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
+#include "moga/train/run.h"
 
 namespace moga {
 namespace {
@@ -95,9 +96,7 @@ VideoShape video_of(const Options& options, c10::Device device) {
 BenchSetup setup_of(const Options& options) {
   set_quiet(options.quiet);
   const c10::Device device = parse_device(options.device);
-  const c10::ScalarType dtype = !options.dtype.empty() ? parse_dtype(options.dtype)
-                                : device.is_cuda()     ? c10::kBFloat16
-                                                       : c10::kFloat;
+  const c10::ScalarType dtype = compute_dtype(options.dtype.empty() ? "auto" : options.dtype, device);
   return {device, dtype, options.backend, !options.no_backward, options.meter};
 }
 

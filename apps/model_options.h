@@ -10,6 +10,7 @@
 #include "moga/core/device.h"
 #include "moga/core/log.h"
 #include "moga/pipeline/models.h"
+#include "moga/train/run.h"
 
 namespace moga {
 
@@ -66,7 +67,7 @@ struct ModelOptions {
 
   at::Device place() const { return parse_device(device); }
   at::ScalarType compute_dtype() const {
-    return !dtype.empty() ? parse_dtype(dtype) : place().is_cuda() ? at::kBFloat16 : at::kFloat;
+    return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place());
   }
 
   SamplerConfig sampler(const Models& models) const { return sampler(models.sampler); }

@@ -9,13 +9,12 @@
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
 
+#include "moga/attention/kernel_tensors.h"
 #include "moga/core/cuda_stream.h"
 #include "moga/kernels/grouped_attention.h"
 
 namespace moga {
 namespace {
-
-using kernels::Bfloat16;
 
 bool can_serve(const at::Tensor& q) {
   const int64_t size = q.size(-1);
@@ -31,10 +30,8 @@ at::Tensor dense_heads(const at::Tensor& x) {
 }
 
 kernels::HeadRows head_rows(const at::Tensor& x) {
-  return {reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>()), x.stride(0)};
+  return {kernel_read(x), x.stride(0)};
 }
-
-Bfloat16* write(at::Tensor& x) { return reinterpret_cast<Bfloat16*>(x.mutable_data_ptr<at::BFloat16>()); }
 
 kernels::GroupedAttentionShape shape_of(const at::Tensor& q, const at::Tensor& k, const Grouping& grouping) {
   return {.queries = q.size(0),
@@ -64,7 +61,7 @@ GroupedAttention forward(const at::Tensor& q_rows, const at::Tensor& k_rows, con
                                       .q = head_rows(q),
                                       .k = head_rows(k),
                                       .v = head_rows(v),
-                                      .output = write(output),
+                                      .output = kernel_write(output),
                                       .lse = lse.mutable_data_ptr<float>(),
                                       .scratch = scratch.mutable_data_ptr()});
   return {output, lse, {}};
@@ -86,9 +83,9 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad_rows, const at::Tensor
                                        .output = head_rows(output),
                                        .grad = head_rows(grad),
                                        .lse = lse.const_data_ptr<float>(),
-                                       .dq = write(dq),
-                                       .dk = write(dk),
-                                       .dv = write(dv),
+                                       .dq = kernel_write(dq),
+                                       .dk = kernel_write(dk),
+                                       .dv = kernel_write(dv),
                                        .deterministic = at::globalContext().deterministicAlgorithms(),
                                        .scratch = scratch.mutable_data_ptr()});
   return {dq, dk, dv};

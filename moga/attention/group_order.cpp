@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "moga/core/check.h"
+#include "moga/attention/kernel_tensors.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -51,7 +51,7 @@ GroupOrder count_on_device(const at::Tensor& numbers, int64_t total) {
 }
 #else
 bool kernel_serves(const at::Tensor&, int64_t) { return false; }
-GroupOrder count_on_device(const at::Tensor&, int64_t) { fail("built without CUDA kernels (MOGA_CUDA)"); }
+GroupOrder count_on_device(const at::Tensor&, int64_t) { kernels_not_compiled(); }
 #endif
 
 GroupOrder sort_by_aten(const at::Tensor& numbers, int64_t total) {

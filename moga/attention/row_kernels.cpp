@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include "moga/core/check.h"
+#include "moga/attention/kernel_tensors.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -18,14 +18,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using kernels::Bfloat16;
-
-const Bfloat16* read(const at::Tensor& x) {
-  return reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>());
-}
-Bfloat16* write(at::Tensor& x) {
-  return x.defined() ? reinterpret_cast<Bfloat16*>(x.mutable_data_ptr<at::BFloat16>()) : nullptr;
-}
 
 kernels::RowShape shape_of(const at::Tensor& x) {
   return {1, x.size(0), static_cast<int32_t>(x.numel() / x.size(0))};
@@ -45,11 +37,11 @@ struct BranchMean : torch::autograd::Function<BranchMean> {
     const c10::DeviceGuard guard(gated.device());
     at::Tensor y = at::empty_like(gated);
     kernels::BranchMean work = {
-        .gate = gate.const_data_ptr<float>(), .y = write(y), .shape = shape_of(gated),
+        .gate = gate.const_data_ptr<float>(), .y = kernel_write(y), .shape = shape_of(gated),
         .stream = current_cuda_stream(gated.device())};
-    work.branch[work.branches++] = read(gated);
+    work.branch[work.branches++] = kernel_read(gated);
     for (const auto* branch : {&second, &third})
-      if (*branch) work.branch[work.branches++] = read(**branch);
+      if (*branch) work.branch[work.branches++] = kernel_read(**branch);
     kernels::branch_mean(work);
     context->save_for_backward({gated, gate});
     context->saved_data["branches"] = static_cast<int64_t>(work.branches);
@@ -64,11 +56,11 @@ struct BranchMean : torch::autograd::Function<BranchMean> {
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dgated = at::empty_like(gated), dgate = at::empty_like(gate), drest;
     if (branches > 1) drest = at::empty_like(gated);
-    kernels::branch_mean_backward({.dy = read(dy),
-                                   .gated = read(gated),
+    kernels::branch_mean_backward({.dy = kernel_read(dy),
+                                   .gated = kernel_read(gated),
                                    .gate = gate.const_data_ptr<float>(),
-                                   .dgated = write(dgated),
-                                   .drest = write(drest),
+                                   .dgated = kernel_write(dgated),
+                                   .drest = kernel_write(drest),
                                    .dgate = dgate.mutable_data_ptr<float>(),
                                    .branches = static_cast<int32_t>(branches),
                                    .shape = shape_of(gated),
@@ -89,9 +81,9 @@ at::Tensor gather_rows_cuda(const at::Tensor& x, const Rows& rows) {
   const c10::DeviceGuard guard(x.device());
   at::Tensor out = rows_like(x, rows.count, false);
   if (rows.count == 0) return out;
-  kernels::gather_rows({.x = read(x),
+  kernels::gather_rows({.x = kernel_read(x),
                         .index = rows.index.const_data_ptr<int64_t>(),
-                        .out = write(out),
+                        .out = kernel_write(out),
                         .shape = shape_of(out),
                         .stream = current_cuda_stream(x.device())});
   return out;
@@ -100,9 +92,9 @@ at::Tensor gather_rows_cuda(const at::Tensor& x, const Rows& rows) {
 at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total) {
   const c10::DeviceGuard guard(x.device());
   at::Tensor out = rows_like(x, total, rows.count < total);
-  kernels::scatter_rows({.x = read(x),
+  kernels::scatter_rows({.x = kernel_read(x),
                          .index = rows.index.const_data_ptr<int64_t>(),
-                         .out = write(out),
+                         .out = kernel_write(out),
                          .shape = shape_of(x),
                          .stream = current_cuda_stream(x.device())});
   return out;
@@ -111,11 +103,11 @@ at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t tota
 at::Tensor sum_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total) {
   const c10::DeviceGuard guard(x.device());
   at::Tensor out = rows_like(x, total, false);
-  kernels::sum_rows({.x = read(x),
+  kernels::sum_rows({.x = kernel_read(x),
                      .begin = rows.source_offsets.const_data_ptr<int32_t>(),
                      .source = rows.sources.const_data_ptr<int32_t>(),
                      .listed = rows.source_offsets.size(0) - 1,
-                     .out = write(out),
+                     .out = kernel_write(out),
                      .shape = shape_of(out),
                      .stream = current_cuda_stream(x.device())});
   return out;
@@ -134,17 +126,12 @@ at::Tensor branch_mean_cuda(at::TensorList branches, const at::Tensor& gate) {
 #else
 
 namespace moga {
-namespace {
-
-[[noreturn]] void not_compiled() { fail("this program was built without its CUDA kernels (MOGA_CUDA)"); }
-
-}  // namespace
 
 bool row_kernels_serve(const at::Tensor&) { return false; }
-at::Tensor gather_rows_cuda(const at::Tensor&, const Rows&) { not_compiled(); }
-at::Tensor scatter_rows_cuda(const at::Tensor&, const Rows&, int64_t) { not_compiled(); }
-at::Tensor sum_rows_cuda(const at::Tensor&, const Rows&, int64_t) { not_compiled(); }
-at::Tensor branch_mean_cuda(at::TensorList, const at::Tensor&) { not_compiled(); }
+at::Tensor gather_rows_cuda(const at::Tensor&, const Rows&) { kernels_not_compiled(); }
+at::Tensor scatter_rows_cuda(const at::Tensor&, const Rows&, int64_t) { kernels_not_compiled(); }
+at::Tensor sum_rows_cuda(const at::Tensor&, const Rows&, int64_t) { kernels_not_compiled(); }
+at::Tensor branch_mean_cuda(at::TensorList, const at::Tensor&) { kernels_not_compiled(); }
 
 }  // namespace moga
 

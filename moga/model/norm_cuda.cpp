@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include "moga/core/check.h"
+#include "moga/attention/kernel_tensors.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -25,11 +25,11 @@ kernels::RowShape shape_of(const at::Tensor& x, const EqualVideos& span) {
 }
 
 const Bfloat16* rows(const at::Tensor& x, const EqualVideos& span) {
-  return reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>()) + span.begin * x.size(1);
+  return kernel_read(x) + span.begin * x.size(1);
 }
 
 Bfloat16* rows_to(at::Tensor& x, const EqualVideos& span) {
-  return reinterpret_cast<Bfloat16*>(x.mutable_data_ptr<at::BFloat16>()) + span.begin * x.size(1);
+  return kernel_write(x) + span.begin * x.size(1);
 }
 
 // Vectors [B, C] from the first video of the span on; numbers [N] from its first row on.
@@ -198,9 +198,9 @@ at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool
   const c10::DeviceGuard guard(x.device());
   const at::Tensor gamma = plain(gamma_.flatten());
   at::Tensor y = at::empty_like(x);  // keeps the layout
-  kernels::channel_norm({.x = reinterpret_cast<const Bfloat16*>(x.const_data_ptr<at::BFloat16>()),
+  kernels::channel_norm({.x = kernel_read(x),
                          .gamma = gamma.const_data_ptr<float>(),
-                         .y = reinterpret_cast<Bfloat16*>(y.mutable_data_ptr<at::BFloat16>()),
+                         .y = kernel_write(y),
                          .silu = silu,
                          .tokens = x.numel() / x.size(1),
                          .channels = static_cast<int32_t>(x.size(1)),
@@ -213,34 +213,29 @@ at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool
 #else
 
 namespace moga {
-namespace {
-
-[[noreturn]] void not_compiled() { fail("this program was built without its CUDA kernels (MOGA_CUDA)"); }
-
-}  // namespace
 
 Normalised adaptive_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&, double) {
-  not_compiled();
+  kernels_not_compiled();
 }
 std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                                       const Normalised&, const Spans&, bool) {
-  not_compiled();
+  kernels_not_compiled();
 }
 at::Tensor gated_residual_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&) {
-  not_compiled();
+  kernels_not_compiled();
 }
 std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                                        const Spans&, bool) {
-  not_compiled();
+  kernels_not_compiled();
 }
-at::Tensor qk_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, double) { not_compiled(); }
+at::Tensor qk_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, double) { kernels_not_compiled(); }
 std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                                 const at::Tensor&, double) {
-  not_compiled();
+  kernels_not_compiled();
 }
-at::Tensor column_sum_cuda(const at::Tensor&) { not_compiled(); }
+at::Tensor column_sum_cuda(const at::Tensor&) { kernels_not_compiled(); }
 bool channel_norm_serves(const at::Tensor&) { return false; }
-at::Tensor channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool) { not_compiled(); }
+at::Tensor channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool) { kernels_not_compiled(); }
 
 }  // namespace moga
 

@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/nn/init.h>
 
+#include <algorithm>
+
 #include "moga/model/norm_cuda.h"
 
 namespace moga {
@@ -69,10 +71,30 @@ MlpImpl::MlpImpl(int64_t in, int64_t hidden, int64_t out, Activation activation)
       activation_(activation) {}
 
 at::Tensor MlpImpl::forward(const at::Tensor& x) {
+  if (!at::GradMode::is_enabled() && x.dim() == 2) {
+    const int64_t row_bytes = first->weight.size(0) * static_cast<int64_t>(x.element_size());
+    const int64_t rows = std::max<int64_t>(1, hidden_bytes / row_bytes);
+    if (x.size(0) > rows) return in_chunks(x, rows);
+  }
+  return second(hidden(x));
+}
+
+at::Tensor MlpImpl::hidden(const at::Tensor& x) {
   if (activation_ == Activation::kGeluTanh && x.is_cuda() && x.dim() == 2 && !at::GradMode::is_enabled())
-    return second(linear_gelu(x, first));
-  const at::Tensor hidden = first(x);
-  return second(activation_ == Activation::kSilu ? at::silu(hidden) : at::gelu(hidden, "tanh"));
+    return linear_gelu(x, first);
+  const at::Tensor product = first(x);
+  return activation_ == Activation::kSilu ? at::silu(product) : at::gelu(product, "tanh");
+}
+
+at::Tensor MlpImpl::in_chunks(const at::Tensor& x, int64_t rows) {
+  const at::Tensor weight = second->weight.to(x.scalar_type()).t(), bias = second->bias.to(x.scalar_type());
+  at::Tensor y = at::empty({x.size(0), weight.size(1)}, x.options());
+  for (int64_t begin = 0; begin < x.size(0); begin += rows) {
+    const int64_t end = std::min(begin + rows, x.size(0));
+    at::Tensor chunk = y.slice(0, begin, end);
+    at::addmm_out(chunk, bias, hidden(x.slice(0, begin, end)), weight);
+  }
+  return y;
 }
 
 }  // namespace moga

@@ -30,15 +30,21 @@ TORCH_MODULE(Linear);
 
 enum class Activation { kGeluTanh, kSilu };
 
-// Linear, activation, Linear under Wan2.1's names "0" and "2" (ffn, text_embedding, time_embedding).
+// Linear, activation, Linear under Wan2.1's names "0" and "2" (ffn, text_embedding, time_embedding). Without gradients
+// more rows than `hidden_bytes` allows are taken in chunks: each row's result is the same, and the hidden layer, the
+// widest tensor of a model, does not grow with the duration of a video.
 class MlpImpl : public torch::nn::Module {
  public:
   MlpImpl(int64_t in, int64_t hidden, int64_t out, Activation activation);
   at::Tensor forward(const at::Tensor& x);  // [..., in] → [..., out]
 
   Linear first{nullptr}, second{nullptr};
+  int64_t hidden_bytes = int64_t{1} << 30;  // of a chunk's hidden layer
 
  private:
+  at::Tensor hidden(const at::Tensor& x);                   // activation(first(x))
+  at::Tensor in_chunks(const at::Tensor& x, int64_t rows);  // x [N, in], `rows` at a time
+
   Activation activation_;
 };
 TORCH_MODULE(Mlp);

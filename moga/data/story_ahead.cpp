@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "moga/data/story_render.h"
-#include "moga/data/video.h"
 
 namespace moga {
 namespace {
@@ -16,12 +15,9 @@ namespace {
 constexpr int64_t kMostAhead = 24;  // stories in flight: 11 MB each at 224×128, 129 frames
 
 DrawnStory draw(const std::function<Story(int64_t)>& plan, int64_t index, bool with_parts) {
-  const at::NoGradGuard no_grad;
-  DrawnStory drawn{.story = plan(index), .frames = {}, .parts = {}};
-  const RenderedStory rendered = render_story(drawn.story, at::kCPU, with_parts);
-  drawn.frames = to_uint8(rendered.video);
-  drawn.parts = rendered.parts;
-  return drawn;
+  Story story = plan(index);
+  const RenderedStory rendered = render_story(story, at::kCPU, with_parts);
+  return {.story = std::move(story), .frames = rendered.frames, .parts = rendered.parts};
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 // Stories drawn ahead of their use: while a GPU works on one story, threads of the CPU draw the next ones, a thread a
-// story. A story is thousands of operations too small for a GPU: an H100 took about 120 ms for one of 129 frames at
-// 224×128, one core of a CPU 280 ms, and there are many cores. For a CPU device nothing runs ahead: the story is drawn when it
-// is asked for.
+// story. For a CPU device nothing runs ahead: the story is drawn when it is asked for.
 #pragma once
 
 #include <ATen/core/Tensor.h>

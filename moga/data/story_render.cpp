@@ -1,40 +1,26 @@
-// From story to frames: the layers of the place are drawn once as panoramas; a shot samples them through its camera
-// (parallax, enlargement, blur), puts one over the other and paints the persons on top.
+// From story to frames: the layers of the place are drawn once as panoramas, as wide as the shots look; a shot sees
+// them through its camera (enlargement, blur), puts one over the other, moved by parallax and drift, and paints the
+// persons on top. Layers that do not move in a shot are put together once a shot.
 #include "moga/data/story_render.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "moga/core/check.h"
 #include "moga/data/story_actor.h"
+#include "moga/data/story_picture.h"
 #include "moga/data/story_scene.h"
 #include "moga/data/story_shapes.h"
 
 namespace moga {
 namespace {
 
-using at::Tensor;
-
 constexpr float kPanoramaMargin = 1.3f;  // frame heights beyond the picture on either side
-// Frames painted at once: enough to fill a GPU, few enough to stay in a CPU's cache.
-constexpr int64_t kFramesAtOnceCpu = 16, kFramesAtOnceGpu = 128;
-
-// A layer as a picture, drawn once a story.
-struct Panorama {
-  float nearness, drift;
-  Tensor picture;  // [1, 4, Y, W], colour times coverage, coverage
-};
-
-struct Stage {
-  const Story& story;
-  c10::Device device;
-  float half_width;  // of the picture, in frame heights
-  float half_panorama;
-  Tint tint;
-  std::vector<Panorama> layers;
-};
+constexpr int64_t kFramesAThread = 4;    // fewer are not worth a thread
 
 // How a kind of shot sees the place: sideways shift, enlargement, height of the horizon in the picture, blur in frame
 // heights (the camera focuses on the person).
@@ -54,95 +40,172 @@ View view_of(ShotKind kind) {
   }
 }
 
-Stage set_stage(const Story& story, c10::Device device) {
+// What all shots of a story share.
+struct Stage {
+  const Story& story;
+  float half_width;        // of the picture, in frame heights
+  int64_t panorama_width;  // of the whole panorama, in pixels
+  float half_panorama;     // in frame heights
+  Scene scene;
+};
+
+// Frames [begin, end) of a shot, counted from its first.
+struct Take {
+  const StoryShot& shot;
+  int64_t begin, end;
+};
+
+Stage set_stage(const Story& story) {
   const auto height = static_cast<float>(story.config.height);
-  const float half_width = 0.5f * static_cast<float>(story.config.width) / height;
   const auto margin = static_cast<int64_t>(std::lround(kPanoramaMargin * height));
   const int64_t width = story.config.width + 2 * margin;
-  Stage stage{.story = story,
-              .device = device,
-              .half_width = half_width,
-              .half_panorama = 0.5f * static_cast<float>(width) / height,
-              .tint = {},
-              .layers = {}};
-  const Scene scene = make_scene(story.place, story.light, story.seed, stage.half_panorama);
-  stage.tint = scene.tint;
-  for (const Layer& layer : scene.layers) {
-    const Tensor picture = at::zeros({1, 4, story.config.height, width}, at::dtype(at::kFloat).device(device));
-    paint({.picture = picture, .parts = {}, .left = -stage.half_panorama}, {layer.shapes});
-    stage.layers.push_back({.nearness = layer.nearness, .drift = layer.drift, .picture = picture});
-  }
-  return stage;
+  const float half_panorama = 0.5f * static_cast<float>(width) / height;
+  return {.story = story,
+          .half_width = 0.5f * static_cast<float>(story.config.width) / height,
+          .panorama_width = width,
+          .half_panorama = half_panorama,
+          .scene = make_scene(story.place, story.light, story.seed, half_panorama)};
 }
 
-// Gaussian blur, both ways in one kernel each.
-Tensor blurred(const Tensor& picture, float sigma) {
-  const auto radius = static_cast<int64_t>(std::ceil(2.5f * sigma));
-  if (radius < 1) return picture;
-  Tensor weight = at::exp(at::arange(-radius, radius + 1, picture.options()).square() / (-2 * sigma * sigma));
-  weight = weight / weight.sum();
-  const int64_t channels = picture.size(1);
-  const auto pass = [&](const Tensor& input, at::IntArrayRef shape, at::IntArrayRef padding) {
-    const Tensor wide = at::replication_pad2d(input, padding);
-    const Tensor weights = weight.view(shape).expand({channels, 1, shape[2], shape[3]});
-    return at::conv2d(wide, weights, Tensor(), {1, 1}, at::IntArrayRef{0, 0}, {1, 1}, channels);
+bool is_seen(const Layer& layer, const StoryShot& shot) {
+  return layer.nearness <= 1 || shot.kind == ShotKind::wide || shot.kind == ShotKind::pan;
+}
+
+bool moves(const Layer& layer, const StoryShot& shot) { return shot.kind == ShotKind::pan || layer.drift != 0; }
+
+double enlargement(const Layer& layer, const StoryShot& shot) {
+  return 1 + (view_of(shot.kind).zoom - 1) * (0.3f + 0.7f * layer.nearness);
+}
+
+// Where the columns of a frame lie in the layer's whole panorama.
+Positions columns_of(const Stage& stage, const Layer& layer, const StoryShot& shot, int64_t frame) {
+  float centre = view_of(shot.kind).centre;
+  if (shot.kind == ShotKind::pan) {
+    const float direction = !shot.sides.empty() && shot.sides[0] == Side::right ? -1.0f : 1.0f;
+    centre += direction * (pan_travel(shot, frame) - 0.5f);
+  }
+  // Back and forth, so that a long story does not run out of sky.
+  const float drift = 0.25f * std::sin(layer.drift / 0.25f * static_cast<float>(shot.first_frame + frame));
+  const double zoom = enlargement(layer, shot), width = static_cast<double>(stage.story.config.width);
+  const double middle = (centre * layer.nearness - drift) * static_cast<double>(stage.story.config.height);
+  return {.start = (0.5 - 0.5 * width) / zoom + middle + 0.5 * static_cast<double>(stage.panorama_width) - 0.5,
+          .step = 1 / zoom};
+}
+
+Positions rows_of(const Stage& stage, const Layer& layer, const StoryShot& shot) {
+  const double zoom = enlargement(layer, shot), height = static_cast<double>(stage.story.config.height);
+  return {.start = (0.5 - view_of(shot.kind).horizon * height) / zoom + kHorizon * height - 0.5, .step = 1 / zoom};
+}
+
+// In pixels.
+float blur_of(const Stage& stage, const StoryShot& shot) {
+  return view_of(shot.kind).blur * static_cast<float>(stage.story.config.height);
+}
+
+// Columns [first, last) of a panorama.
+struct Reach {
+  int64_t first, last;
+};
+
+Reach reach_of(const Stage& stage, const Layer& layer, const Take& take) {
+  double first = static_cast<double>(stage.panorama_width), last = 0;
+  for (int64_t frame = take.begin; frame < (moves(layer, take.shot) ? take.end : take.begin + 1); ++frame) {
+    const Positions columns = columns_of(stage, layer, take.shot, frame);
+    first = std::min(first, columns.start);
+    last = std::max(last, columns.start + columns.step * static_cast<double>(stage.story.config.width - 1));
+  }
+  return {static_cast<int64_t>(std::floor(first)), static_cast<int64_t>(std::floor(last)) + 2};
+}
+
+// A layer, or several together that do not move in a take.
+struct Backdrop {
+  const Layer* layer;  // none: several, with the columns of the picture
+  std::shared_ptr<const Sheet> sheet;
+  int64_t first = 0;  // the column of the whole panorama that is the sheet's first
+
+  Positions columns(const Stage& stage, const StoryShot& shot, int64_t frame) const {
+    if (!layer) return {};
+    const Positions whole = columns_of(stage, *layer, shot, frame);
+    return {.start = whole.start - static_cast<double>(first), .step = whole.step};
+  }
+};
+
+// The layer as a panorama, as wide as the takes see it.
+Backdrop paint_panorama(const Stage& stage, const Layer& layer, const std::vector<Take>& takes) {
+  Reach reach{stage.panorama_width, 0};
+  for (const Take& take : takes) {
+    if (!is_seen(layer, take.shot)) continue;
+    const int64_t margin = blur_reach(blur_of(stage, take.shot));
+    const Reach seen = reach_of(stage, layer, take);
+    reach = {std::min(reach.first, seen.first - margin), std::max(reach.last, seen.last + margin)};
+  }
+  if (reach.first >= reach.last) return {};
+  Picture picture(4, stage.story.config.height, reach.last - reach.first);
+  paint({.picture = picture, .left = -stage.half_panorama, .first_column = reach.first}, layer.shapes);
+  return {.layer = &layer, .sheet = std::make_shared<Sheet>(std::move(picture)), .first = reach.first};
+}
+
+// The panorama as the camera of a take sees it: its rows are those of the picture.
+Backdrop look_at(const Stage& stage, const Backdrop& panorama, const Take& take) {
+  const Positions rows = rows_of(stage, *panorama.layer, take.shot);
+  if (rows.step == 1) return panorama;
+  const Reach reach = reach_of(stage, *panorama.layer, take);
+  Picture seen = sampled_rows(panorama.sheet->picture, rows, reach.first - panorama.first, reach.last - panorama.first,
+                              blur_of(stage, take.shot));
+  return {.layer = panorama.layer, .sheet = std::make_shared<Sheet>(std::move(seen)), .first = reach.first};
+}
+
+// What is behind the persons, from back to front.
+std::vector<Backdrop> look_around(const Stage& stage, const std::vector<Backdrop>& panoramas, const Take& take) {
+  std::vector<Backdrop> result;
+  Picture still;  // layers since the last that moves
+  const auto end_still = [&] {
+    if (still.channels > 0) result.push_back({.layer = nullptr, .sheet = std::make_shared<Sheet>(std::move(still))});
+    still = {};
   };
-  const int64_t size = 2 * radius + 1;
-  return pass(pass(picture, {1, 1, 1, size}, {radius, radius, 0, 0}), {1, 1, size, 1}, {0, 0, radius, radius});
+  for (const Backdrop& panorama : panoramas) {
+    if (!panorama.layer || !is_seen(*panorama.layer, take.shot)) continue;
+    const Backdrop seen = look_at(stage, panorama, take);
+    if (moves(*panorama.layer, take.shot)) {
+      end_still();
+      result.push_back(seen);
+    } else {
+      if (still.channels == 0) still = Picture(4, stage.story.config.height, stage.story.config.width);
+      put_over(still, *seen.sheet, seen.columns(stage, take.shot, take.begin));
+    }
+  }
+  end_still();
+  return result;
 }
 
-// The layer as the camera sees it in frames [begin, begin + count) of the shot: [count or 1, 4, Y, X].
-Tensor look_at(const Stage& stage, const Panorama& layer, const StoryShot& shot, int64_t begin, int64_t count) {
-  const View view = view_of(shot.kind);
+std::vector<Shape> persons_of(const Stage& stage, const StoryShot& shot, int64_t frame) {
+  std::vector<Shape> shapes;
+  for (size_t slot = 0; slot < shot.persons.size(); ++slot)
+    append_person(shapes, stage.story.persons[static_cast<size_t>(shot.persons[slot])], shot.persons[slot],
+                  pose_of(shot, slot, frame, stage.half_width), stage.scene.tint);
+  return shapes;
+}
+
+// Draws a take; frame 0 of `frames` [T, 3, Y, X] and `parts` [persons, T, Y, X] (if defined) is its first.
+void draw_take(const Stage& stage, const std::vector<Backdrop>& panoramas, const Take& take, const at::Tensor& frames,
+               const at::Tensor& parts) {
+  const std::vector<Backdrop> behind = look_around(stage, panoramas, take);
   const StoryConfig& config = stage.story.config;
-  const bool moves = shot.kind == ShotKind::pan || layer.drift != 0;
-  const float zoom = 1 + (view.zoom - 1) * (0.3f + 0.7f * layer.nearness);
-  const float direction = !shot.sides.empty() && shot.sides[0] == Side::right ? -1.0f : 1.0f;
-  const int64_t frames = moves ? count : 1;
-  const Tensor centres = at::zeros({frames, 1, 1}, at::kFloat);
-  for (int64_t t = 0; t < frames; ++t) {
-    float centre = view.centre;
-    if (shot.kind == ShotKind::pan) centre += direction * (pan_travel(shot, begin + t) - 0.5f);
-    // Back and forth, so that a long story does not run out of sky.
-    const float drift = 0.25f * std::sin(layer.drift / 0.25f * static_cast<float>(shot.first_frame + begin + t));
-    centres.data_ptr<float>()[t] = centre * layer.nearness - drift;
-  }
-  const auto options = layer.picture.options();
-  const Tensor u = (at::arange(config.width, options) + 0.5) / static_cast<double>(config.height) - stage.half_width;
-  const Tensor v = (at::arange(config.height, options) + 0.5) / static_cast<double>(config.height);
-  const Tensor x = (u / zoom).view({1, 1, -1}) + centres.to(stage.device);
-  const Tensor y = (v - view.horizon) / zoom + kHorizon;
-  const int64_t rows = config.height, columns = config.width;
-  const Tensor grid = at::stack({(x / stage.half_panorama).expand({frames, rows, columns}),
-                                 (y * 2 - 1).view({1, -1, 1}).expand({frames, rows, columns})},
-                                -1);
-  const Tensor picture = blurred(layer.picture, view.blur * static_cast<float>(rows));
-  return at::grid_sampler(picture.expand({frames, -1, -1, -1}), grid, 0, 1, false);
-}
-
-// The place without persons: [count, 3, Y, X].
-Tensor paint_place(const Stage& stage, const StoryShot& shot, int64_t begin, int64_t count) {
-  Tensor picture;
-  for (const Panorama& layer : stage.layers) {
-    if (layer.nearness > 1 && shot.kind != ShotKind::wide && shot.kind != ShotKind::pan) continue;
-    const Tensor seen = look_at(stage, layer, shot, begin, count);
-    const Tensor colour = seen.slice(1, 0, 3), through = 1 - seen.slice(1, 3, 4);
-    picture = picture.defined() ? at::addcmul(colour, picture, through) : colour;
-  }
-  return picture.expand({count, -1, -1, -1}).contiguous();
-}
-
-// Frames [begin, begin + count) of the shot into `video` [T, 3, Y, X] and, if defined, `parts` [persons, T, Y, X].
-void paint_shot(const Stage& stage, const StoryShot& shot, int64_t begin, int64_t count, const Tensor& video,
-                const Tensor& parts) {
-  const Tensor picture = paint_place(stage, shot, begin, count);
-  std::vector<std::vector<Shape>> frames(static_cast<size_t>(count));
-  for (int64_t t = 0; t < count; ++t)
-    for (size_t slot = 0; slot < shot.persons.size(); ++slot)
-      append_person(frames[static_cast<size_t>(t)], stage.story.persons[static_cast<size_t>(shot.persons[slot])],
-                    shot.persons[slot], pose_of(shot, slot, begin + t, stage.half_width), stage.tint);
-  paint({.picture = picture, .parts = parts, .left = -stage.half_width}, frames);
-  video.copy_(picture);
+  at::parallel_for(take.begin, take.end, kFramesAThread, [&](int64_t begin, int64_t end) {
+    Picture picture(3, config.height, config.width);
+    for (int64_t frame = begin; frame < end; ++frame) {
+      for (const Backdrop& backdrop : behind)
+        put_over(picture, *backdrop.sheet, backdrop.columns(stage, take.shot, frame));
+      const int64_t t = frame - take.begin;
+      paint({.picture = picture,
+             .left = -stage.half_width,
+             .parts = parts.defined() ? parts.data_ptr<uint8_t>() + t * parts.stride(1) : nullptr,
+             .persons = parts.defined() ? parts.size(0) : 0,
+             .person_stride = parts.defined() ? parts.stride(0) : 0},
+            persons_of(stage, take.shot, frame));
+      to_bytes(picture, frames.data_ptr<uint8_t>() + t * frames.stride(0));
+    }
+  });
 }
 
 }  // namespace
@@ -152,25 +215,24 @@ RenderedStory render_story(const Story& story, c10::Device device, bool with_par
   if (end < 0) end = config.frames;
   check(0 <= begin && begin < end && end <= config.frames, "story frames [", begin, ", ", end,
         "), expected within [0, ", config.frames, ")");
-  const at::NoGradGuard no_grad;
-  const Stage stage = set_stage(story, device);
-  const auto options = at::TensorOptions().device(device);
-  const int64_t persons = static_cast<int64_t>(story.persons.size()), times = end - begin;
-  const Tensor video = at::empty({3, times, config.height, config.width}, options.dtype(at::kFloat));
-  const Tensor by_frame = video.transpose(0, 1);
-  const Tensor parts =
-      with_parts ? at::zeros({persons, times, config.height, config.width}, options.dtype(at::kByte)) : Tensor();
-  const int64_t at_once = device.is_cpu() ? kFramesAtOnceCpu : kFramesAtOnceGpu;
+  const Stage stage = set_stage(story);
+  std::vector<Take> takes;
   for (const StoryShot& shot : story.shots) {
-    const int64_t last = std::min(end, shot.first_frame + shot.frames);
-    for (int64_t t = std::max(begin, shot.first_frame); t < last; t += at_once) {
-      const int64_t count = std::min(at_once, last - t);
-      paint_shot(stage, shot, t - shot.first_frame, count, by_frame.narrow(0, t - begin, count),
-                 with_parts ? parts.narrow(1, t - begin, count) : Tensor());
-    }
+    const Take take{shot, std::max<int64_t>(begin - shot.first_frame, 0),
+                    std::min(end - shot.first_frame, shot.frames)};
+    if (take.begin < take.end) takes.push_back(take);
   }
-  video.mul_(2).sub_(1);
-  return {.video = video, .parts = parts};
+  std::vector<Backdrop> panoramas;
+  for (const Layer& layer : stage.scene.layers) panoramas.push_back(paint_panorama(stage, layer, takes));
+  const auto persons = static_cast<int64_t>(story.persons.size());
+  const at::Tensor frames = at::empty({end - begin, 3, config.height, config.width}, at::kByte);
+  const at::Tensor parts =
+      with_parts ? at::zeros({persons, end - begin, config.height, config.width}, at::kByte) : at::Tensor();
+  for (const Take& take : takes) {
+    const int64_t first = take.shot.first_frame + take.begin - begin;
+    draw_take(stage, panoramas, take, frames.slice(0, first), with_parts ? parts.slice(1, first) : parts);
+  }
+  return {.frames = frames.to(device), .parts = with_parts ? parts.to(device) : parts};
 }
 
 }  // namespace moga

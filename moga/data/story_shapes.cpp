@@ -1,8 +1,6 @@
-// Painting shapes: the numbers of all shapes go to the device in one copy; a shape then costs about twenty operations
-// on the box that holds it in all frames. Everything affine in (u, v) is evaluated by the same three of them.
+// Painting shapes: a row of pixels at a time, its distances first, then shade, coverage and colour. Everything affine
+// in (u, v) is prepared once a shape.
 #include "moga/data/story_shapes.h"
-
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,25 +9,6 @@
 
 namespace moga {
 namespace {
-
-using at::Tensor;
-
-// Rows of the table that holds the numbers of one shape, each a number a frame. First the coefficients of affine
-// functions of (u, v, 1), all evaluated together: own y − cut, the shade m, and what the form needs.
-constexpr int64_t kAffine = 7;
-enum Function : int64_t { kBelowCut, kM, kForm };
-enum Row : int64_t {
-  kSize = 3 * kAffine,  // lengths of the form
-  kZero = kSize + 3,    // bounds of clamps
-  kRim,
-  kRimSlope,  // rim · (1 + d / rim_width)
-  kOpacity,
-  kHalf,
-  kEdgeSlope,  // opacity · (1/2 − d / softness)
-  kDark,
-  kSpan = kDark + 4,
-  kRows = kSpan + 4
-};
 
 struct Box {
   float left = 1e9f, top = 1e9f, right = -1e9f, bottom = -1e9f;
@@ -68,149 +47,208 @@ Box extent(const Shape& shape) {
   return box;
 }
 
+// u · x + v · y + one at (x, y).
 struct Affine {
-  float u, v, one;
+  float u = 0, v = 0, one = 0;
   Affine operator*(float by) const { return {u * by, v * by, one * by}; }
   Affine operator+(float more) const { return {u, v, one + more}; }
+  float at(float v_of_row) const { return v * v_of_row + one; }  // what is the same in the whole row
 };
 
-// Writes row r of this shape in this frame to to[r · stride].
-struct Writer {
-  float* to;
-  int64_t stride;
-  void set(int64_t row, float value) const { to[row * stride] = value; }
-  void set(Function function, const Affine& affine) const {
-    set(function, affine.u), set(kAffine + function, affine.v), set(2 * kAffine + function, affine.one);
-  }
-  void form(int64_t index, const Affine& affine) const { set(static_cast<Function>(kForm + index), affine); }
+// What painting a shape needs of it.
+struct Numbers {
+  Affine below_cut, m;
+  Affine form[4] = {};
+  float size[3] = {0, 0, 0};
+  float rim, rim_slope;        // rim · (1 + d / rim_width)
+  float opacity, half, slope;  // opacity · (1/2 − d / softness)
+  float dark[4], span[4];
 };
 
-void write_form(const Shape& shape, const Affine& x, const Affine& y, const Writer& write) {
+void set_form(Numbers& to, const Shape& shape, const Affine& x, const Affine& y) {
   const float a = shape.a, b = shape.b, c = shape.c, round = shape.round;
   switch (shape.form) {
     case Form::ellipse:
-      write.form(0, x * (1 / a)), write.form(1, y * (1 / b));
-      write.form(2, x * (1 / (a * a))), write.form(3, y * (1 / (b * b)));
+      to.form[0] = x * (1 / a), to.form[1] = y * (1 / b);
+      to.form[2] = x * (1 / (a * a)), to.form[3] = y * (1 / (b * b));
       return;
     case Form::capsule:
-      write.form(0, x * (1 / std::max(a, 1e-6f))), write.form(1, x), write.form(2, y);
-      write.set(kSize, -a), write.set(kSize + 1, b), write.set(kSize + 2, c - b);
+      to.form[0] = x * (1 / std::max(a, 1e-6f)), to.form[1] = x, to.form[2] = y;
+      to.size[0] = a, to.size[1] = b, to.size[2] = c - b;
       return;
     case Form::box: {
       const float slope = (b - a) / (2 * c), cosine = 1 / std::sqrt(1 + slope * slope);
-      write.form(0, x * cosine), write.form(1, y);
-      write.form(2, y * (slope * cosine) + (0.5f * (a + b) * cosine - round));
-      write.set(kSize, c - round), write.set(kSize + 1, round);
+      to.form[0] = x * cosine, to.form[1] = y;
+      to.form[2] = y * (slope * cosine) + (0.5f * (a + b) * cosine - round);
+      to.size[0] = c - round, to.size[1] = round;
       return;
     }
     case Form::ridge:
-      write.form(0, x * b + c), write.form(1, y);
-      write.set(kSize, a);
+      to.form[0] = x * b + c, to.form[1] = y;
+      to.size[0] = a;
       return;
   }
 }
 
-void write_numbers(const Shape& shape, float pixel, const Writer& write) {
+Numbers numbers_of(const Shape& shape, float pixel) {
   const float cosine = std::cos(shape.angle), sine = std::sin(shape.angle);
   const Affine x{cosine, sine, -cosine * shape.u - sine * shape.v};
   const Affine y{-sine, cosine, sine * shape.u - cosine * shape.v};
-  write.set(kBelowCut, y + -shape.cut);
-  write.set(kM, {shape.shade[1], shape.shade[2], shape.shade[0]});
-  write_form(shape, x, y, write);
-  write.set(kRim, shape.rim), write.set(kRimSlope, shape.rim / shape.rim_width);
-  write.set(kOpacity, shape.opacity), write.set(kHalf, 0.5f * shape.opacity);
-  write.set(kEdgeSlope, -shape.opacity / (shape.softness + pixel));
-  for (int channel = 0; channel < 3; ++channel) {
-    write.set(kDark + channel, shape.dark[channel]);
-    write.set(kSpan + channel, shape.light[channel] - shape.dark[channel]);
-  }
-  write.set(kDark + 3, 1), write.set(kSpan + 3, 0);
+  Numbers to{.below_cut = y + -shape.cut,
+             .m = {shape.shade[1], shape.shade[2], shape.shade[0]},
+             .form = {},
+             .rim = shape.rim,
+             .rim_slope = shape.rim / shape.rim_width,
+             .opacity = shape.opacity,
+             .half = 0.5f * shape.opacity,
+             .slope = -shape.opacity / (shape.softness + pixel),
+             .dark = {shape.dark[0], shape.dark[1], shape.dark[2], 1},
+             .span = {}};
+  for (int channel = 0; channel < 3; ++channel) to.span[channel] = shape.light[channel] - shape.dark[channel];
+  set_form(to, shape, x, y);
+  return to;
 }
 
-// One shape in all frames, inside the box that holds it.
-struct Region {
-  Tensor table;  // [rows, T, 1, 1, 1]
-  Tensor u, v;   // [x], [y, 1]
+// The loops below run over the pixels of a row: `u` holds their positions, `d` takes their distances.
 
-  Tensor number(int64_t row) const { return table.select(0, row); }  // [T, 1, 1, 1]
-  // Functions [first, last) of all pixels: each [T, 1, y, x].
-  std::vector<Tensor> functions(int64_t first, int64_t last) const {
-    const auto coefficients = [&](int64_t which) {
-      return table.slice(0, which * kAffine + first, which * kAffine + last);
-    };
-    const Tensor values = coefficients(0) * u + at::addcmul(coefficients(2), coefficients(1), v);
-    return values.unbind(0);
+[[gnu::always_inline]] inline float length(float x, float y) { return std::sqrt(x * x + y * y); }
+
+MOGA_WIDE_VECTORS void ellipse_distances(const Numbers& by, float v, const float* __restrict u, float* __restrict d,
+                                         int64_t count) {
+  const Affine* f = by.form;
+  const float f0 = f[0].at(v), f1 = f[1].at(v), f2 = f[2].at(v), f3 = f[3].at(v);
+  for (int64_t x = 0; x < count; ++x) {
+    // The bounds keep the middle, where both vanish, far inside.
+    const float reach = std::max(length(f[0].u * u[x] + f0, f[1].u * u[x] + f1), 1e-3f);
+    const float slope = std::max(length(f[2].u * u[x] + f2, f[3].u * u[x] + f3), 1e-5f);
+    d[x] = (reach - 1) * reach / slope;
   }
+}
+
+MOGA_WIDE_VECTORS void capsule_distances(const Numbers& by, float v, const float* __restrict u, float* __restrict d,
+                                         int64_t count) {
+  const Affine* f = by.form;
+  const float f0 = f[0].at(v), f1 = f[1].at(v), f2 = f[2].at(v);
+  for (int64_t x = 0; x < count; ++x) {
+    const float along = std::clamp(f[0].u * u[x] + f0, 0.0f, 1.0f);
+    d[x] = length(f[1].u * u[x] + f1 - along * by.size[0], f[2].u * u[x] + f2) - (by.size[1] + along * by.size[2]);
+  }
+}
+
+MOGA_WIDE_VECTORS void box_distances(const Numbers& by, float v, const float* __restrict u, float* __restrict d,
+                                     int64_t count) {
+  const Affine* f = by.form;
+  const float f0 = f[0].at(v), f1 = f[1].at(v), f2 = f[2].at(v);
+  for (int64_t x = 0; x < count; ++x) {
+    const float p = std::abs(f[0].u * u[x] + f0) - (f[2].u * u[x] + f2);
+    const float q = std::abs(f[1].u * u[x] + f1) - by.size[0];
+    d[x] = length(std::max(p, 0.0f), std::max(q, 0.0f)) + std::min(std::max(p, q), 0.0f) - by.size[1];
+  }
+}
+
+// The heights of a ridge, which is level: the same in all rows.
+std::vector<float> wave_of(const Numbers& by, int wave, const float* u, int64_t count) {
+  constexpr float kTurn = 6.2831853f;
+  std::vector<float> heights(count);
+  for (int64_t x = 0; x < count; ++x) {
+    const float at = by.form[0].u * u[x] + by.form[0].one;
+    if (wave == 0) heights[x] = std::sin(at * kTurn) + 0.35f * std::sin(at * (kTurn * 2.3f) + 1.0f);
+    if (wave == 1) heights[x] = 1 - 4 * std::abs(at - std::floor(at) - 0.5f);
+    if (wave == 2) heights[x] = std::sqrt(std::abs(std::sin(at * (kTurn / 2)))) * 2 - 1;
+  }
+  return heights;
+}
+
+MOGA_WIDE_VECTORS void ridge_distances(const Numbers& by, float v, const float* __restrict heights, float* __restrict d,
+                                       int64_t count) {
+  const float y = by.form[1].at(v);
+  for (int64_t x = 0; x < count; ++x) d[x] = -(y + heights[x] * by.size[0]);
+}
+
+// Distances → coverage in `d`, and shade in `m`.
+MOGA_WIDE_VECTORS void shade_row(const Numbers& by, float v, const float* __restrict u, float* __restrict d,
+                                 float* __restrict m, int64_t count) {
+  const float below_cut = by.below_cut.at(v), shade = by.m.at(v);
+  for (int64_t x = 0; x < count; ++x) {
+    const float distance = std::max(d[x], by.below_cut.u * u[x] + below_cut);
+    const float rim = std::clamp(by.rim + distance * by.rim_slope, 0.0f, by.rim);
+    m[x] = std::clamp(by.m.u * u[x] + shade - rim, 0.0f, 1.0f);
+    d[x] = std::clamp(by.half + distance * by.slope, 0.0f, by.opacity);
+  }
+}
+
+MOGA_WIDE_VECTORS void blend_row(float* __restrict to, const float* __restrict coverage, const float* __restrict m,
+                                 float dark, float span, int64_t count) {
+  for (int64_t x = 0; x < count; ++x) to[x] += coverage[x] * (dark + m[x] * span - to[x]);
+}
+
+// A shape on its canvas: rows [y0, y1), columns [x0, x1), and [from, to): these widened to whole vectors.
+struct Area {
+  int64_t x0, x1, y0, y1, from = 0, to = 0;
 };
 
-Tensor ellipse_distance(const Tensor* f) {
-  // The bounds keep the middle, where both vanish, far inside.
-  const Tensor reach = at::hypot(f[0], f[1]).clamp_min_(1e-3), slope = at::hypot(f[2], f[3]).clamp_min_(1e-5);
-  return (reach - 1).mul_(reach).div_(slope);
+Area area_of(const Shape& shape, const Canvas& canvas) {
+  const auto height = static_cast<float>(canvas.picture.height), pixel = 1 / height;
+  const float margin = pixel + 0.5f * shape.softness;
+  const Box box = extent(shape);
+  const auto clipped = [&](float at, int64_t from, int64_t limit) {
+    return static_cast<int64_t>(std::clamp(at * height - static_cast<float>(from), 0.0f, static_cast<float>(limit)));
+  };
+  Area area{.x0 = clipped(box.left - margin - canvas.left, canvas.first_column, canvas.picture.width),
+            .x1 = clipped(box.right + margin - canvas.left + pixel, canvas.first_column, canvas.picture.width),
+            .y0 = clipped(box.top - margin, 0, canvas.picture.height),
+            .y1 = clipped(box.bottom + margin + pixel, 0, canvas.picture.height)};
+  area.from = area.x0 / kPixelsAtOnce * kPixelsAtOnce;
+  area.to = (area.x1 + kPixelsAtOnce - 1) / kPixelsAtOnce * kPixelsAtOnce;
+  return area;
 }
 
-Tensor capsule_distance(const Region& region, const Tensor* f) {
-  const Tensor along = f[0].clamp_(0, 1);
-  return at::hypot(at::addcmul(f[1], along, region.number(kSize)), f[2])
-      .sub_(at::addcmul(region.number(kSize + 1), along, region.number(kSize + 2)));
-}
-
-Tensor box_distance(const Region& region, const Tensor* f) {
-  const Tensor p = f[0].abs_().sub_(f[2]), q = f[1].abs().sub_(region.number(kSize));
-  return at::hypot(p.clamp_min(0), q.clamp_min(0)).add_(at::maximum(p, q).clamp_max_(0)).sub_(region.number(kSize + 1));
-}
-
-Tensor ridge_distance(const Region& region, const Tensor* f, int wave) {
-  constexpr float kTurn = 6.2831853f;
-  Tensor height = f[0].slice(2, 0, 1);  // a ridge is level: the same in all rows
-  if (wave == 0) height = at::sin(height * kTurn) + 0.35 * at::sin(height * (kTurn * 2.3f) + 1.0);
-  if (wave == 1) height = 1 - 4 * (height - at::floor(height) - 0.5).abs();
-  if (wave == 2) height = at::sqrt(at::sin(height * (kTurn / 2)).abs()) * 2 - 1;
-  return at::addcmul(f[1], height, region.number(kSize)).neg_();
-}
-
-Tensor distance(const Region& region, const Shape& shape, const Tensor* f) {
-  switch (shape.form) {
-    case Form::ellipse:
-      return ellipse_distance(f);
-    case Form::capsule:
-      return capsule_distance(region, f);
-    case Form::box:
-      return box_distance(region, f);
-    case Form::ridge:
-      return ridge_distance(region, f, static_cast<int>(shape.round));
+void mark_parts(const Canvas& canvas, const Shape& shape, const float* coverage, int64_t y, const Area& area) {
+  const int64_t count = std::min(area.to, canvas.picture.width) - area.from;
+  for (int64_t person = 0; person < canvas.persons; ++person) {
+    const auto mark = static_cast<uint8_t>(person == shape.person ? shape.part : 0);
+    uint8_t* to = canvas.parts + person * canvas.person_stride + y * canvas.picture.width + area.from;
+    for (int64_t x = 0; x < count; ++x) to[x] = coverage[x] > 0.5f ? mark : to[x];
   }
-  fail("unknown form of a shape");
 }
 
-void mark_parts(const Tensor& parts, const Tensor& coverage, const Shape& shape) {
-  const Tensor covered = coverage.squeeze(1) > 0.5;  // [T, y, x]
-  for (int64_t person = 0; person < parts.size(0); ++person)
-    parts.select(0, person).masked_fill_(covered, person == shape.person ? shape.part : 0);
-}
+// Space for the rows of one shape after another.
+struct Rows {
+  std::vector<float> u, d, m;
+};
 
-// `shape` stands for all frames in what they share: form, wave, whether it is cut or has a rim, part.
-void paint_shape(const Region& region, const Shape& shape, const Tensor& picture, const Tensor& parts) {
-  const bool is_cut = shape.cut < 1e2f;
-  constexpr int64_t kFunctions[] = {4, 3, 3, 2};  // by form
-  const int64_t first = is_cut ? kBelowCut : kM;
-  const std::vector<Tensor> functions = region.functions(first, kForm + kFunctions[static_cast<int64_t>(shape.form)]);
-  const Tensor* f = functions.data() - first;
-  Tensor d = distance(region, shape, f + kForm);
-  if (is_cut) d = at::maximum(d, f[kBelowCut]);
-  const Tensor& m = f[kM];
-  const Tensor zero = region.number(kZero);
-  if (shape.rim > 0) {
-    const Tensor rim = region.number(kRim);
-    m.sub_(at::addcmul(rim, d, region.number(kRimSlope)).clamp_(zero, rim));
+void paint_shape(const Canvas& canvas, const Shape& shape, Rows& rows) {
+  const Area area = area_of(shape, canvas);
+  if (area.x0 >= area.x1 || area.y0 >= area.y1) return;
+  const float pixel = 1 / static_cast<float>(canvas.picture.height);
+  const Numbers by = numbers_of(shape, pixel);
+  const int64_t count = area.to - area.from;
+  const float* u = rows.u.data() + area.from;
+  float *d = rows.d.data(), *m = rows.m.data();
+  std::vector<float> wave;
+  if (shape.form == Form::ridge) wave = wave_of(by, static_cast<int>(shape.round), u, count);
+  for (int64_t y = area.y0; y < area.y1; ++y) {
+    const float v = (static_cast<float>(y) + 0.5f) * pixel;
+    switch (shape.form) {
+      case Form::ellipse:
+        ellipse_distances(by, v, u, d, count);
+        break;
+      case Form::capsule:
+        capsule_distances(by, v, u, d, count);
+        break;
+      case Form::box:
+        box_distances(by, v, u, d, count);
+        break;
+      case Form::ridge:
+        ridge_distances(by, v, wave.data(), d, count);
+    }
+    shade_row(by, v, u, d, m, count);
+    std::fill(d, d + (area.x0 - area.from), 0.0f);  // a distance is only good near its shape
+    std::fill(d + (area.x1 - area.from), d + count, 0.0f);
+    for (int64_t channel = 0; channel < canvas.picture.channels; ++channel)
+      blend_row(canvas.picture.row(channel, y) + area.from, d, m, by.dark[channel], by.span[channel], count);
+    if (canvas.parts) mark_parts(canvas, shape, d, y, area);
   }
-  m.clamp_(0, 1);
-  const Tensor coverage =
-      at::addcmul(region.number(kHalf), d, region.number(kEdgeSlope)).clamp_(zero, region.number(kOpacity));
-  const int64_t channels = picture.size(1);
-  const auto tone = [&](int64_t row) { return region.table.slice(0, row, row + channels).squeeze(2).transpose(0, 1); };
-  picture.lerp_(at::addcmul(tone(kDark), m, tone(kSpan)), coverage);
-  if (parts.defined()) mark_parts(parts, coverage, shape);
 }
 
 }  // namespace
@@ -230,41 +268,13 @@ void shade_down(Shape& shape, float top, float bottom) {
   shape.shade[0] = -top / (bottom - top);
 }
 
-void paint(const Canvas& canvas, const std::vector<std::vector<Shape>>& frames) {
-  if (frames.empty() || frames[0].empty()) return;
-  const auto count = static_cast<int64_t>(frames[0].size()), times = static_cast<int64_t>(frames.size());
-  const int64_t height = canvas.picture.size(2), width = canvas.picture.size(3);
-  const float pixel = 1.0f / static_cast<float>(height);
-  const auto device = canvas.picture.device();
-  const Tensor numbers = at::zeros({count, kRows, times, 1, 1, 1}, at::kFloat);
-  std::vector<Box> boxes(frames[0].size());
-  for (int64_t t = 0; t < times; ++t) {
-    const auto& shapes = frames[static_cast<size_t>(t)];
-    for (int64_t p = 0; p < count; ++p) {
-      const Shape& shape = shapes[static_cast<size_t>(p)];
-      write_numbers(shape, pixel, {.to = numbers.data_ptr<float>() + p * kRows * times + t, .stride = times});
-      const Box box = extent(shape);
-      const float margin = pixel + 0.5f * shape.softness;
-      boxes[static_cast<size_t>(p)].add(box.left - margin, box.top - margin);
-      boxes[static_cast<size_t>(p)].add(box.right + margin, box.bottom + margin);
-    }
-  }
-  const Tensor table = numbers.to(device);
-  const auto options = at::dtype(at::kFloat).device(device);
-  const Tensor u = at::arange(width, options).add_(0.5).mul_(pixel).add_(canvas.left);
-  const Tensor v = at::arange(height, options).add_(0.5).mul_(pixel).view({-1, 1});
-  const auto clipped = [&](float at, int64_t limit) {
-    return static_cast<int64_t>(std::clamp(at * static_cast<float>(height), 0.0f, static_cast<float>(limit)));
-  };
-  for (int64_t p = 0; p < count; ++p) {
-    const Box& box = boxes[static_cast<size_t>(p)];
-    const int64_t x0 = clipped(box.left - canvas.left, width), x1 = clipped(box.right - canvas.left + pixel, width);
-    const int64_t y0 = clipped(box.top, height), y1 = clipped(box.bottom + pixel, height);
-    if (x0 >= x1 || y0 >= y1) continue;
-    const auto crop = [&](const Tensor& t) { return t.slice(-2, y0, y1).slice(-1, x0, x1); };
-    paint_shape({table[p], u.slice(0, x0, x1), v.slice(0, y0, y1)}, frames[0][static_cast<size_t>(p)],
-                crop(canvas.picture), canvas.parts.defined() ? crop(canvas.parts) : Tensor());
-  }
+void paint(const Canvas& canvas, const std::vector<Shape>& shapes) {
+  const int64_t stride = canvas.picture.stride;
+  const float pixel = 1 / static_cast<float>(canvas.picture.height);
+  Rows rows{std::vector<float>(stride), std::vector<float>(stride), std::vector<float>(stride)};
+  for (int64_t x = 0; x < stride; ++x)
+    rows.u[x] = (static_cast<float>(canvas.first_column + x) + 0.5f) * pixel + canvas.left;
+  for (const Shape& shape : shapes) paint_shape(canvas, shape, rows);
 }
 
 }  // namespace moga

@@ -1,9 +1,7 @@
-// Signed-distance shapes painted onto pictures, vectorised over frames.
+// Signed-distance shapes painted onto pictures, each inside the box that holds it.
 //
-// A picture is [T, C, Y, X]: 3 channels (opaque) or 4 (colour times coverage, coverage). Lengths are in frame heights,
-// u to the right of the picture's middle, v down from its top. Shape number p of every frame has the same form, so
-// that one set of operations paints it in all T frames, inside the box that holds it; its numbers for all frames move
-// to the device in one copy. Coverage is clamp(1/2 − distance / softness), colour runs from `dark` to `light`:
+// Lengths are in frame heights, u to the right of the picture's middle, v down from its top. Coverage is
+// clamp(1/2 − distance / softness), colour runs from `dark` to `light`:
 //
 //   colour = dark + m · (light − dark),   m = shade[0] + shade[1]·u + shade[2]·v − rim · clamp(1 + distance /
 //   rim_width)
@@ -11,11 +9,10 @@
 // Knows nothing of persons and places.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <vector>
 
 #include "moga/data/story.h"
+#include "moga/data/story_picture.h"
 
 namespace moga {
 
@@ -43,12 +40,14 @@ void shade_across(Shape& shape, float mid = 0.5f, float strength = 0.5f, float r
 void shade_down(Shape& shape, float top, float bottom);
 
 struct Canvas {
-  at::Tensor picture;  // [T, C, Y, X]
-  at::Tensor parts;    // uint8 [persons, T, Y, X], or undefined
-  float left;          // u of the left edge
+  Picture& picture;
+  float left = 0;            // u of the left edge of column 0 …
+  int64_t first_column = 0;  // … of which the picture's first column is this one
+  uint8_t* parts = nullptr;  // [persons, Y, X] with person_stride between persons, or none
+  int64_t persons = 0, person_stride = 0;
 };
 
-// frames[t][p]: shape p of frame t; the same number and forms of shapes in every frame.
-void paint(const Canvas& canvas, const std::vector<std::vector<Shape>>& frames);
+// Paints the shapes in this order.
+void paint(const Canvas& canvas, const std::vector<Shape>& shapes);
 
 }  // namespace moga

@@ -69,7 +69,7 @@ void add_pictures(Pictures& rows, const Story& story, const at::Tensor& frames) 
     for (const int64_t quarter : {1, 3}) {
       const int64_t t = shot.first_frame + quarter * shot.frames / 4;
       generated.push_back(frames[t].cpu());
-      original.push_back(to_uint8(render_story(story, at::kCPU, false, t, t + 1).video)[0]);
+      original.push_back(render_story(story, at::kCPU, false, t, t + 1).frames[0]);
     }
   rows.push_back(generated);
   rows.push_back(original);

@@ -41,7 +41,7 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
   for (int64_t begin = 0; begin < config.frames; begin += kPieceFrames) {
     stop_if_interrupted();
     const int64_t end = std::min(config.frames, begin + kPieceFrames);
-    const at::Tensor frames = to_uint8(render_story(story, at::kCPU, false, begin, end).video);
+    const at::Tensor frames = render_story(story, at::kCPU, false, begin, end).frames;
     writer->write(frames);
     sheet.add(frames);
   }

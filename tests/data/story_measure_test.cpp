@@ -15,10 +15,7 @@ namespace {
 
 const StoryConfig kConfig{.frames = 49};
 
-at::Tensor frames_of(const Story& story) {
-  const at::Tensor video = render_story(story, at::kCPU).video;
-  return ((video + 1) * 127.5 + 0.5).clamp(0, 255).to(at::kByte).transpose(0, 1).contiguous();
-}
+at::Tensor frames_of(const Story& story) { return render_story(story, at::kCPU).frames; }
 
 struct Tally {
   int64_t right = 0, all = 0;

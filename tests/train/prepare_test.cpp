@@ -41,7 +41,7 @@ TEST(Prepare, WritesLatentsShotsAndCaptionsOfTheStories) {
   EXPECT_EQ(sample.shot_frames, story.latent_shot_frames());
   at::NoGradGuard no_grad;
   Vae vae = load_vae(config.vae, at::kCPU, at::kFloat);
-  const at::Tensor frames = to_float(to_uint8(render_story(story, at::kCPU).video));  // 8 bits, as in a video file
+  const at::Tensor frames = to_float(render_story(story, at::kCPU).frames);
   const at::Tensor expected = vae->encode(frames.unsqueeze(0))[0];
   EXPECT_TRUE(test::close(sample.latent.to(at::kFloat), expected, 4e-3));  // stored in bfloat16
 }

@@ -1,4 +1,4 @@
-// moga bench: how fast attention, a block and a model are on this machine, and what memory they need.
+// moga bench: how fast attention, a block, a model and the VAE are on this machine, and what memory they need.
 #include <iostream>
 #include <memory>
 
@@ -8,6 +8,7 @@
 #include "moga/bench/block_bench.h"
 #include "moga/bench/model_bench.h"
 #include "moga/bench/shapes.h"
+#include "moga/bench/vae_bench.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
@@ -56,12 +57,26 @@ Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
   moga bench model --model 14B --frames 21 --shots 1 --full)";
 
+constexpr const char* kVaeManual =
+    R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
+weights or the one in --model. The last column is milliseconds for each frame of the video.
+--convolution is how its 3D convolutions are computed: one 3D convolution (volume), 2D convolutions
+added up (planes), or one over stacked frames (stacked).
+
+Example:
+  moga bench vae --frames 81 --size 832x480 --json vae.json
+  moga bench vae --frames 1441 --only decode --warm-up 0 --repeats 1)";
+
 struct Options {
   std::string device = "auto", dtype, backend = "auto", json, model, windows;
   std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
   std::vector<std::string> cases;
   bool no_backward = false, no_full = false, full = false, quiet = false;
   MeterConfig meter;
+};
+
+struct VaeOptions {
+  std::string size, only, convolution = "auto";
 };
 
 // What suits the device: half a minute of 480p on a GPU, seconds of work on a CPU.
@@ -169,7 +184,21 @@ void run_model(const Options& options) {
   write(bench_model(config, setup), options);
 }
 
-void add_common(CLI::App& command, Options& options) {
+void run_vae(const Options& options, const VaeOptions& vae) {
+  const BenchSetup setup = setup_of(options);
+  VaeBenchConfig config;
+  config.convolution = vae.convolution;
+  if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
+  if (options.frames) config.frames = *options.frames;
+  if (!vae.size.empty()) std::tie(config.width, config.height) = parse_pair(vae.size, "--size");
+  config.encode = vae.only != "decode";
+  config.decode = vae.only != "encode";
+  const std::filesystem::path folder = options.model;
+  if (!options.model.empty()) config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
+  write(bench_vae(config, setup), options);
+}
+
+void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--tokens", options.tokens, "tokens, a whole number of frames");
   command.add_option("--frames", options.frames, "latent frames, instead of --tokens (default: 120, CPU: 12)");
   command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
@@ -185,6 +214,9 @@ void add_common(CLI::App& command, Options& options) {
   command.add_option("--boundary-frames", options.boundary_frames,
                      "latent frames of keys beyond a cut (default: the model's, 2)");
   command.add_option("--backend", options.backend, "of attention: auto or a name")->capture_default_str();
+}
+
+void add_common(CLI::App& command, Options& options) {
   command.add_option("--device", options.device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
       ->capture_default_str();
   command.add_option("--dtype", options.dtype,
@@ -203,9 +235,25 @@ CLI::App* add_part(CLI::App& bench, const char* name, const char* what, const ch
                    const std::shared_ptr<Options>& options, void (*run)(const Options&)) {
   CLI::App* command = bench.add_subcommand(name, what);
   command->footer(manual);
+  add_sizes(*command, *options);
   add_common(*command, *options);
   command->callback([options, run] { run(*options); });
   return command;
+}
+
+void add_vae(CLI::App& bench) {
+  const auto options = std::make_shared<Options>();
+  const auto vae = std::make_shared<VaeOptions>();
+  CLI::App* command = bench.add_subcommand("vae", "Encoding and decoding of a clip");
+  command->footer(kVaeManual);
+  command->add_option("--frames", options->frames, "frames of the video, 1 + 4k (default: 81, CPU: 9)");
+  command->add_option("--size", vae->size, "width x height in pixels (default: 832x480, CPU: 224x128)");
+  command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
+  command->add_option("--only", vae->only, "encode or decode (default: both)")
+      ->check(CLI::IsMember({"encode", "decode"}));
+  command->add_option("--convolution", vae->convolution, "auto, volume, planes or stacked")->capture_default_str();
+  add_common(*command, *options);
+  command->callback([options, vae] { run_vae(*options, *vae); });
 }
 
 }  // namespace
@@ -227,6 +275,7 @@ void add_bench(CLI::App& app) {
   CLI::App* model =
       add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
   model->add_flag("--full", of_model->full, "full attention as well");
+  add_vae(*bench);
 }
 
 }  // namespace moga

@@ -18,6 +18,7 @@ struct ModelOptions {
   std::string folder;
   std::string device = "auto";
   std::string dtype;  // empty: bfloat16 on a GPU, float32 on a CPU
+  std::string vae_dtype;  // empty: default_vae_dtype
   std::string attention;
   std::optional<std::string> solver;
   std::optional<int64_t> steps, full_steps;
@@ -31,6 +32,7 @@ struct ModelOptions {
     command.add_option("--device", device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
         ->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
+    command.add_option("--vae-dtype", vae_dtype, "the VAE's (default: as --dtype on a GPU, else float32)");
     command.add_option("--attention", attention, "backend: auto, reference, cpu, sm90 or flash (default: the model's)");
     command.add_option("--solver", solver, "euler or unipc (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
@@ -62,12 +64,16 @@ struct ModelOptions {
   Models load() const { return load(all_settings()); }
   Models load(const std::vector<std::string>& chosen_settings) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings);
+    return load_models(folder, place(), compute_dtype(), chosen_settings, {.vae_dtype = compute_vae_dtype()});
   }
 
   at::Device place() const { return parse_device(device); }
   at::ScalarType compute_dtype() const {
     return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place());
+  }
+
+  at::ScalarType compute_vae_dtype() const {
+    return vae_dtype.empty() ? default_vae_dtype(place(), compute_dtype()) : parse_dtype(vae_dtype);
   }
 
   SamplerConfig sampler(const Models& models) const { return sampler(models.sampler); }

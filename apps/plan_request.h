@@ -16,6 +16,7 @@ inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptio
   request.transformer = configs.transformer;
   request.text_encoder = configs.text_encoder;
   request.vae = configs.vae;
+  request.vae_dtype = options.compute_vae_dtype();
   request.sampler = options.sampler(configs.sampler);
   request.video = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
   const std::vector<std::string> captions = script.captions();

@@ -88,7 +88,7 @@ Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device
     return 4.0 * static_cast<double>(frame.tokens()) * kPixelsOfAToken * kPixelsOfAToken * 400 * width * width;
   };
   return over_frames({request.video.rows, request.video.columns}, rehearsal_limits(device, {2, 2}), flop,
-                     [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device); });
+                     [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device, request.vae_dtype); });
 }
 
 // `denoising`: its own work, over the weights that are still there then.

@@ -32,6 +32,7 @@ struct GenerationPlanRequest {
   TransformerConfig transformer;
   TextEncoderConfig text_encoder;
   VaeConfig vae;
+  c10::ScalarType vae_dtype = c10::kFloat;
   SamplerConfig sampler;
   VideoShape video;
   int64_t captions = 1;  // distinct ones, the negative prompt among them

@@ -160,12 +160,13 @@ Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64
   return scene.end(seconds);
 }
 
-Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device) {
+Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   release_cached_memory(device);
   Scene scene(device);
   Vae vae(config);
-  vae->to(device, at::kFloat);
+  vae->to(device, dtype);
+  if (device.is_cuda()) vae->store_channels_last();
   scene.begin();
   const at::Tensor latent =
       at::randn({1, config.z_dim, kLatentFrames, 2 * frame.rows, 2 * frame.columns},

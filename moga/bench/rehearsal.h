@@ -56,7 +56,7 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
 Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64_t text_len, c10::Device device,
                         c10::ScalarType dtype);
 
-// A few latent frames through the VAE's decoder, in float32. Seconds: a latent frame.
-Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device);
+// A few latent frames through the VAE's decoder. Seconds: a latent frame.
+Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype);
 
 }  // namespace moga

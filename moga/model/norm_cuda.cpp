@@ -194,18 +194,19 @@ bool channel_norm_serves(const at::Tensor& x) {
          x.size(1) <= kernels::kMaxChannels;
 }
 
-at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu) {
+void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu, at::Tensor y) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor gamma = plain(gamma_.flatten());
-  at::Tensor y = at::empty_like(x);  // keeps the layout
-  kernels::channel_norm({.x = kernel_read(x),
-                         .gamma = gamma.const_data_ptr<float>(),
-                         .y = kernel_write(y),
-                         .silu = silu,
-                         .tokens = x.numel() / x.size(1),
-                         .channels = static_cast<int32_t>(x.size(1)),
-                         .stream = current_cuda_stream(x.device())});
-  return y;
+  const bool apart = x.dim() == 5 && y.stride(0) != x.stride(0);  // frames of other videos lie between
+  const int64_t parts = apart ? x.size(0) : 1;
+  for (int64_t part = 0; part < parts; ++part)
+    kernels::channel_norm({.x = kernel_read(x) + part * x.stride(0),
+                           .gamma = gamma.const_data_ptr<float>(),
+                           .y = kernel_write(y) + part * y.stride(0),
+                           .silu = silu,
+                           .tokens = x.numel() / x.size(1) / parts,
+                           .channels = static_cast<int32_t>(x.size(1)),
+                           .stream = current_cuda_stream(x.device())});
 }
 
 }  // namespace moga
@@ -235,7 +236,7 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Ten
 }
 at::Tensor column_sum_cuda(const at::Tensor&) { kernels_not_compiled(); }
 bool channel_norm_serves(const at::Tensor&) { return false; }
-at::Tensor channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool) { kernels_not_compiled(); }
+void channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool, at::Tensor) { kernels_not_compiled(); }
 
 }  // namespace moga
 

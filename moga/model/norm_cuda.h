@@ -35,8 +35,9 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 // x [N, C] → [C] float32
 at::Tensor column_sum_cuda(const at::Tensor& x);
 
-// The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h.
+// The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h. y, of x's
+// sizes, need be channels-last only within each of the B.
 bool channel_norm_serves(const at::Tensor& x);
-at::Tensor channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu);
+void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu, at::Tensor y);
 
 }  // namespace moga

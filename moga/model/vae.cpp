@@ -90,7 +90,8 @@ at::Tensor VaeImpl::encode(const at::Tensor& video) {
   for (int64_t begin = 0; begin < video.size(2);) {
     const int64_t frames = begin == 0 ? 1 : 4;
     if (begin > 0) cache.next_chunk();
-    const at::Tensor moments = conv1_->convolve(encoder_->forward(video.narrow(2, begin, frames), cache));
+    const at::Tensor chunk = video.narrow(2, begin, frames).to(options());
+    const at::Tensor moments = conv1_->convolve(encoder_->forward(chunk, cache));
     chunks.push_back(moments.narrow(1, 0, config_.z_dim));
     begin += frames;
   }
@@ -101,12 +102,16 @@ void VaeImpl::decode(const at::Tensor& latent, const std::function<void(const at
   check(latent.dim() == 5 && latent.size(1) == config_.z_dim, "the VAE got a latent of shape ", latent.sizes(),
         ", expected [B, ", config_.z_dim, ", F, Y/8, X/8]");
   FeatureCache cache(FeatureCache::Clip::chunked);
-  const at::ScalarType dtype = conv2_->parameters().front().scalar_type();
   for (int64_t frame = 0; frame < latent.size(2); ++frame) {
     if (frame > 0) cache.next_chunk();
-    const at::Tensor z = denormalise(latent.narrow(2, frame, 1)).to(dtype);
+    const at::Tensor z = denormalise(latent.narrow(2, frame, 1)).to(options());
     sink(decoder_->forward(conv2_->convolve(z), cache).clamp(-1.0, 1.0).contiguous());
   }
+}
+
+at::TensorOptions VaeImpl::options() const {
+  const at::Tensor weight = conv2_->parameters().front();
+  return at::TensorOptions(weight.device()).dtype(weight.scalar_type());
 }
 
 at::Tensor VaeImpl::normalise(const at::Tensor& latent) const {
@@ -115,6 +120,18 @@ at::Tensor VaeImpl::normalise(const at::Tensor& latent) const {
 
 at::Tensor VaeImpl::denormalise(const at::Tensor& latent) const {
   return latent * as_row(config_.latents_std, latent.device()) + as_row(config_.latents_mean, latent.device());
+}
+
+void VaeImpl::store_channels_last() {
+  for (at::Tensor& weight : parameters()) {
+    if (weight.dim() == 5) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast3d));
+    if (weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
+void VaeImpl::set_convolution(ConvolutionWay way) {
+  for (const auto& module : modules())
+    if (auto* convolution = module->as<CausalConv3dImpl>()) convolution->set_way(way);
 }
 
 void VaeImpl::set_statistics(std::vector<double> mean, std::vector<double> deviation) {

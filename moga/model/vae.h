@@ -59,7 +59,8 @@ class VaeImpl : public torch::nn::Module {
   // latent (not normalised) [B, z, F, Y', X'] → [B, 3, T, Y, X], not clamped.
   at::Tensor decode_raw(const at::Tensor& latent);
 
-  // Normalised latents of a clip, streamed: 1 + 4(F-1) pixel frames → [B, z, F, Y/8, X/8].
+  // Normalised latents of a clip, streamed: 1 + 4(F-1) pixel frames → [B, z, F, Y/8, X/8] float32 (float64 from float64
+  // weights) on the weights' device. The video may lie elsewhere and in another dtype; it is taken chunk by chunk.
   at::Tensor encode(const at::Tensor& video);
   // Latent frame by latent frame: `sink` gets [B, 3, 1 or 4, Y, X] in [-1, 1] in order, in the weights' dtype.
   void decode(const at::Tensor& latent, const std::function<void(const at::Tensor& frames)>& sink);
@@ -68,9 +69,14 @@ class VaeImpl : public torch::nn::Module {
   at::Tensor normalise(const at::Tensor& latent) const;
   at::Tensor denormalise(const at::Tensor& latent) const;
   const VaeConfig& config() const { return config_; }
+  // For inference on a GPU: weights stored as its convolutions read them, so that no call lays them out anew.
+  void store_channels_last();
+  void set_convolution(ConvolutionWay way);  // of all causal convolutions
   void set_statistics(std::vector<double> mean, std::vector<double> deviation);
 
  private:
+  at::TensorOptions options() const;  // device and dtype of the weights
+
   VaeConfig config_;
   std::shared_ptr<VaeEncoderImpl> encoder_;
   std::shared_ptr<VaeDecoderImpl> decoder_;

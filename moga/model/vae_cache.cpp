@@ -22,8 +22,23 @@ at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count) {
   } else {
     past = past_.at(cursor_);
   }
-  at::Tensor extended = at::cat({past, x}, 2);
-  if (!keep_) return extended;
+  const at::Tensor extended = at::cat({past, x}, 2);
+  keep(extended, count);
+  return extended;
+}
+
+at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count, const Write& write) {
+  const at::Tensor extended = at::empty({x.size(0), x.size(1), count + x.size(2), x.size(3), x.size(4)},
+                                        x.options().memory_format(at::MemoryFormat::ChannelsLast3d));
+  at::Tensor before = extended.narrow(2, 0, count);
+  first_chunk_ ? before.zero_() : before.copy_(past_.at(cursor_));
+  write(extended.narrow(2, count, x.size(2)));
+  keep(extended, count);
+  return extended;
+}
+
+void FeatureCache::keep(const at::Tensor& extended, int64_t count) {
+  if (!keep_) return;
   // A copy, so that the slot does not keep the whole chunk in memory.
   at::Tensor kept = extended.narrow(2, extended.size(2) - count, count).clone();
   if (first_chunk_) {
@@ -32,7 +47,6 @@ at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count) {
     past_[cursor_] = kept;
   }
   ++cursor_;
-  return extended;
 }
 
 }  // namespace moga

@@ -7,6 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
 namespace moga {
@@ -24,8 +25,14 @@ class FeatureCache {
   // x [B, C, T, Y, X] behind the `count` frames that came before it → [B, C, count + T, Y, X]; frames before the clip
   // are zero. Keeps the last `count` frames of the result for the next chunk.
   at::Tensor extend(const at::Tensor& x, int64_t count);
+  // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made. Only
+  // without gradients; the result is channels-last.
+  using Write = std::function<void(const at::Tensor& frames)>;
+  at::Tensor extend(const at::Tensor& x, int64_t count, const Write& write);
 
  private:
+  void keep(const at::Tensor& extended, int64_t count);
+
   bool keep_;
   bool first_chunk_ = true;
   size_t cursor_ = 0;

@@ -34,7 +34,7 @@ VaeHead::VaeHead(torch::nn::Module& parent, int64_t in_channels, int64_t out_cha
   holder->register_module("2", conv_);
 }
 
-at::Tensor VaeHead::forward(const at::Tensor& x, FeatureCache& cache) { return conv_(norm_->with_silu(x), cache); }
+at::Tensor VaeHead::forward(const at::Tensor& x, FeatureCache& cache) { return conv_->after_norm_silu(norm_, x, cache); }
 
 namespace {
 

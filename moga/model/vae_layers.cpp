@@ -20,14 +20,6 @@ at::Tensor first_weight(at::IntArrayRef shape, int64_t fan_in) {
   return at::empty(shape, at::kFloat).uniform_(-bound, bound);
 }
 
-// [B, C, T, Y, X] → [B·T, C, Y, X], a view where memory allows.
-at::Tensor to_images(const at::Tensor& video) { return video.transpose(1, 2).flatten(0, 1); }
-
-// [B·T, C, Y, X] → [B, C, T, Y, X], a view.
-at::Tensor to_video(const at::Tensor& images, int64_t batch) {
-  return images.unflatten(0, {batch, images.size(0) / batch}).transpose(1, 2);
-}
-
 // A module that only holds others, under the numbers of Wan2.1's nn.Sequential.
 std::shared_ptr<torch::nn::Module> holder(torch::nn::Module& parent, const std::string& name) {
   return parent.register_module(name, std::make_shared<torch::nn::Module>());
@@ -47,29 +39,13 @@ at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache) {
   return convolve(history() > 0 ? cache.extend(x, history()) : x);
 }
 
-at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames) const {
-  if (frames.size(2) < kernel_[0])
-    return frames.new_empty({frames.size(0), weight_.size(0), 0, frames.size(3), frames.size(4)});
-  // oneDNN's float32 3D convolution falls back to a path many times slower unless channels divide by 32.
-  if (frames.is_cpu() && frames.scalar_type() != at::kBFloat16) return convolve_planes(frames);
-  const std::array<int64_t, 3> padding = {0, kernel_[1] / 2, kernel_[2] / 2};
-  return at::conv3d(frames, weight_.to(frames.scalar_type()), bias_.to(frames.scalar_type()), {time_stride_, 1, 1},
-                    padding);
+at::Tensor CausalConv3dImpl::after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache) {
+  if (!norm->fused(x)) return forward(norm->with_silu(x), cache);
+  return convolve(cache.extend(x, history(), [&](const at::Tensor& frames) { norm->write_silu(x, frames); }));
 }
 
-// The sum over the kernel's frames of 2D convolutions.
-at::Tensor CausalConv3dImpl::convolve_planes(const at::Tensor& frames) const {
-  const int64_t out_frames = (frames.size(2) - kernel_[0]) / time_stride_ + 1;
-  const std::array<int64_t, 2> padding = {kernel_[1] / 2, kernel_[2] / 2};
-  at::Tensor sum;
-  for (int64_t k = 0; k < kernel_[0]; ++k) {
-    const at::Tensor images = to_images(frames.slice(2, k, k + (out_frames - 1) * time_stride_ + 1, time_stride_));
-    const at::Tensor weight = weight_.select(2, k).to(frames.scalar_type());
-    const at::Tensor bias = k == 0 ? bias_.to(frames.scalar_type()) : at::Tensor();
-    const at::Tensor plane = at::conv2d(images, weight, bias, {1, 1}, padding);
-    sum = sum.defined() ? sum.add_(plane) : plane;
-  }
-  return to_video(sum, frames.size(0));
+at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames) const {
+  return causal_convolution(frames, weight_, bias_, time_stride_, way_);
 }
 
 ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
@@ -91,17 +67,27 @@ ChannelNormImpl::ChannelNormImpl(int64_t channels, int64_t dimensions) {
   gamma_ = register_parameter("gamma", at::ones(shape));
 }
 
-// On CUDA in bfloat16 norm and SiLU are one pass, where separate operations are four.
 bool ChannelNormImpl::fused(const at::Tensor& x) const {
   return !at::GradMode::is_enabled() && channel_norm_serves(x);
 }
 
 at::Tensor ChannelNormImpl::with_silu(const at::Tensor& x) const {
-  return fused(x) ? channel_norm_cuda(x, gamma_, /*silu=*/true) : at::silu(forward(x));
+  if (!fused(x)) return at::silu(forward(x));
+  const at::Tensor y = at::empty_like(x);
+  write_silu(x, y);
+  return y;
+}
+
+void ChannelNormImpl::write_silu(const at::Tensor& x, const at::Tensor& y) const {
+  channel_norm_cuda(x, gamma_, /*silu=*/true, y);
 }
 
 at::Tensor ChannelNormImpl::forward(const at::Tensor& x) const {
-  if (fused(x)) return channel_norm_cuda(x, gamma_, /*silu=*/false);
+  if (fused(x)) {
+    const at::Tensor y = at::empty_like(x);
+    channel_norm_cuda(x, gamma_, /*silu=*/false, y);
+    return y;
+  }
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor length = at::linalg_vector_norm(x, 2, at::IntArrayRef{1}, /*keepdim=*/true, wide);  // [B, 1, …]
   const at::Tensor scale = std::sqrt(static_cast<double>(x.size(1))) / length.clamp_min(1e-12);
@@ -122,10 +108,11 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t out_channels, 
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  at::Tensor y = conv1_(norm1_->with_silu(x), cache);
-  y = norm2_->with_silu(y);
-  if (dropout_ > 0) y = at::dropout(y, dropout_, is_training());
-  y = conv2_(y, cache);
+  at::Tensor y = conv1_->after_norm_silu(norm1_, x, cache);
+  if (dropout_ > 0 && is_training())
+    y = conv2_(at::dropout(norm2_->with_silu(y), dropout_, /*train=*/true), cache);
+  else
+    y = conv2_->after_norm_silu(norm2_, y, cache);
   return y + (shortcut_ ? shortcut_(x, cache) : x);
 }
 

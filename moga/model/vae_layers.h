@@ -14,6 +14,7 @@
 
 #include <array>
 
+#include "moga/model/causal_convolution.h"
 #include "moga/model/vae_cache.h"
 
 namespace moga {
@@ -23,28 +24,6 @@ class VaeLayer : public torch::nn::Module {
  public:
   virtual at::Tensor forward(const at::Tensor& x, FeatureCache& cache) = 0;
 };
-
-// Convolution with zero padding in space and, in time, only the past. `history` is what it needs beyond one stride:
-// kernel − stride frames.
-class CausalConv3dImpl : public torch::nn::Module {
- public:
-  using Kernel = std::array<int64_t, 3>;  // frames, rows, columns
-  CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Kernel kernel, int64_t time_stride = 1);
-  // [B, C, T, Y, X] → [B, C', T / stride, Y, X], the frames before x from the cache.
-  at::Tensor forward(const at::Tensor& x, FeatureCache& cache);
-  // The same over exactly the frames given; none come out when fewer than the kernel's go in.
-  at::Tensor convolve(const at::Tensor& frames) const;
-  int64_t history() const { return kernel_[0] - time_stride_; }
-  at::Tensor& weight() { return weight_; }
-
- private:
-  at::Tensor convolve_planes(const at::Tensor& frames) const;
-
-  Kernel kernel_;
-  int64_t time_stride_;
-  at::Tensor weight_, bias_;  // [C', C, frames, rows, columns], [C']
-};
-TORCH_MODULE(CausalConv3d);
 
 // 2D convolution of images [N, C, Y, X], 1×1 or 3×3.
 class ImageConvImpl : public torch::nn::Module {
@@ -66,12 +45,39 @@ class ChannelNormImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
   at::Tensor with_silu(const at::Tensor& x) const;  // silu(forward(x))
 
- private:
+  // On CUDA in bfloat16 without gradients norm and SiLU are one pass, where separate operations are four.
   bool fused(const at::Tensor& x) const;
+  // with_silu(x) into y [B, C, T, Y, X], each video channels-last; where fused.
+  void write_silu(const at::Tensor& x, const at::Tensor& y) const;
 
+ private:
   at::Tensor gamma_;
 };
 TORCH_MODULE(ChannelNorm);
+
+// Convolution with zero padding in space and, in time, only the past. `history` is what it needs beyond one stride:
+// kernel − stride frames.
+class CausalConv3dImpl : public torch::nn::Module {
+ public:
+  using Kernel = std::array<int64_t, 3>;  // frames, rows, columns
+  CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Kernel kernel, int64_t time_stride = 1);
+  // [B, C, T, Y, X] → [B, C', T / stride, Y, X], the frames before x from the cache.
+  at::Tensor forward(const at::Tensor& x, FeatureCache& cache);
+  // forward(norm->with_silu(x), cache); a fused norm writes its result where the convolution reads it.
+  at::Tensor after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache);
+  // The same over exactly the frames given; none come out when fewer than the kernel's go in.
+  at::Tensor convolve(const at::Tensor& frames) const;
+  int64_t history() const { return kernel_[0] - time_stride_; }
+  void set_way(ConvolutionWay way) { way_ = way; }
+  at::Tensor& weight() { return weight_; }
+
+ private:
+  Kernel kernel_;
+  int64_t time_stride_;
+  ConvolutionWay way_ = ConvolutionWay::automatic;
+  at::Tensor weight_, bias_;  // [C', C, frames, rows, columns], [C']
+};
+TORCH_MODULE(CausalConv3d);
 
 class ResidualBlockImpl : public VaeLayer {
  public:

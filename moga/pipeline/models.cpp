@@ -105,14 +105,18 @@ void apply_settings(ModelConfigs& configs, const std::vector<std::string>& setti
   apply_overrides(configs.sampler, settings_of("sampler", settings));
 }
 
+at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype) {
+  return device.is_cuda() ? dtype : at::kFloat;
+}
+
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                   const std::vector<std::string>& settings) {
+                   const std::vector<std::string>& settings, const LoadWays& ways) {
   check_parts(folder);
   check_settings(settings);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
                 load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings)),
-                load_vae(folder / "vae", device, at::kFloat),
+                load_vae(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
                 load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
                 device,
                 dtype};
@@ -121,6 +125,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();
+  if (device.is_cuda()) models.vae->store_channels_last();
   return models;
 }
 

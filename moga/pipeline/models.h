@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "moga/model/text_encoder.h"
 #include "moga/model/tokenizer.h"
@@ -20,10 +21,10 @@ struct Models {
   Tokenizer tokenizer;
   TextEncoder text_encoder;
   Transformer transformer;
-  Vae vae;                // float32: its decoder shows every rounding error
+  Vae vae;
   SamplerConfig sampler;  // what the model's makers recommend
   at::Device device;
-  at::ScalarType dtype;   // of text encoder and transformer
+  at::ScalarType dtype;   // of text encoder and transformer; the VAE has its own
   bool one_run = false;   // text encoder and transformer are released when a run is past them; another needs a new load
 };
 
@@ -41,10 +42,18 @@ void apply_settings(ModelConfigs& configs, const std::vector<std::string>& setti
 // What load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 
+// What the VAE computes in unless it is told: the models' dtype on a GPU, where float32 takes several times as long;
+// float32 on a CPU.
+at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
+
+struct LoadWays {
+  std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
+};
+
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` go over the
 // configs of transformer and sampler: {"transformer.moga.kind=full", "sampler.steps=20", …}.
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                   const std::vector<std::string>& settings = {});
+                   const std::vector<std::string>& settings = {}, const LoadWays& ways = {});
 
 // scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when a
 // UniPCMultistepScheduler is set up otherwise than for Wan2.1. whole_timesteps is true for one unless the file says.

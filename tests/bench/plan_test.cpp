@@ -50,7 +50,7 @@ TEST(Plan, LayersAreExtrapolated) {
 
 TEST(Plan, FramesAreExtrapolated) {
   const GenerationPlanRequest request = small_run();
-  const auto rehearse = [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, at::kCPU); };
+  const auto rehearse = [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, at::kCPU, at::kFloat); };
   const auto flop = [](FrameSize frame) { return double(frame.tokens()); };
   const FrameSize large{8, 10};
   const Rehearsed planned = over_frames(large, {.flop = 30, .least = {2, 2}}, flop, rehearse);

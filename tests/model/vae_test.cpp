@@ -115,6 +115,38 @@ TEST(Vae, ComputesInTheInputsDtypeWithWiderWeights) {
   EXPECT_TRUE(at::equal(frames, narrow->decode_raw(latent)));
 }
 
+TEST(Vae, EveryWayOfConvolutionGivesTheSame) {
+  const at::NoGradGuard no_grad;
+  Vae vae = random_vae(at::kDouble);
+  vae->store_channels_last();
+  const at::Tensor video = at::randn({2, 3, 9, 16, 24}, at::kDouble), latent = vae->encode(video);
+  const at::Tensor frames = decode_all(vae, latent);
+  for (const char* name : {"volume", "stacked"}) {
+    vae->set_convolution(parse_convolution_way(name));
+    EXPECT_TRUE(close(vae->encode(video), latent, 1e-12)) << name;
+    EXPECT_TRUE(close(decode_all(vae, latent), frames, 1e-12)) << name;
+  }
+}
+
+TEST(Vae, EncodesVideosOfAnotherDtypeThanItsOwn) {
+  const at::NoGradGuard no_grad;
+  Vae wide_vae = random_vae(), narrow = random_vae(at::kBFloat16);
+  const at::Tensor video = at::randn({1, 3, 9, 16, 24}), latent = wide_vae->encode(video);
+  EXPECT_EQ(narrow->encode(video).scalar_type(), at::kFloat);
+  EXPECT_TRUE(close(narrow->encode(video), latent, 0.05));
+}
+
+TEST(FeatureCache, WritingInPlaceEqualsCopying) {
+  FeatureCache copied(FeatureCache::Clip::chunked), written(FeatureCache::Clip::chunked);
+  for (int chunk = 0; chunk < 3; ++chunk) {
+    if (chunk > 0) copied.next_chunk(), written.next_chunk();
+    const at::Tensor x = at::randn({2, 4, chunk + 1, 3, 5}).contiguous(at::MemoryFormat::ChannelsLast3d);
+    const at::Tensor frames = written.extend(x, 2, [&](at::Tensor into) { into.copy_(x); });
+    EXPECT_TRUE(at::equal(frames, copied.extend(x, 2)));
+    EXPECT_TRUE(frames.is_contiguous(at::MemoryFormat::ChannelsLast3d));
+  }
+}
+
 TEST(Vae, SaysWhatWouldBeRight) {
   Vae vae = random_vae();
   EXPECT_EQ(test::error_of([&] {
@@ -144,6 +176,30 @@ TEST(VaeGpu, EqualsTheCpu) {
   EXPECT_TRUE(close(vae->encode(video.cuda()).cpu(), expected, 2e-3));  // TF32 convolutions
   const at::Tensor narrow = vae->encode_moments(video.cuda().to(at::kBFloat16)).first;
   EXPECT_TRUE(close(vae->normalise(narrow.to(at::kFloat)).cpu(), expected, 0.05));
+}
+
+// The whole way in bfloat16, streamed, with fused norms and padded colours: as good as float32 computed on bfloat16
+// weights would let it be.
+TEST(VaeGpu, StreamsInBfloat16AsWellAsTheCpu) {
+  MOGA_NEEDS_GPU();
+  const at::NoGradGuard no_grad;
+  VaeConfig config = test::tiny_vae_config();
+  config.base_dim = 16;
+  config.dim_mult = {1, 2, 2, 2};
+  Vae vae(config);
+  for (const auto& item : vae->named_parameters()) at::Tensor(item.value()).add_(at::randn_like(item.value()), 0.05);
+  const at::Tensor video = at::randn({2, 3, 9, 32, 48});
+  vae->to(at::kDouble);
+  const at::Tensor latent = vae->encode(video), frames = decode_all(vae, latent);
+  vae->to(at::kBFloat16);
+  const at::Tensor plain_latent = vae->encode(video), plain_frames = decode_all(vae, latent);
+  vae->to(at::kCUDA);
+  vae->store_channels_last();
+  for (const char* way : {"volume", "planes", "stacked"}) {
+    vae->set_convolution(parse_convolution_way(way));
+    EXPECT_TRUE(as_good_as(vae->encode(video).cpu(), plain_latent, latent)) << way;
+    EXPECT_TRUE(as_good_as(decode_all(vae, latent.cuda()).cpu(), plain_frames, frames)) << way;
+  }
 }
 
 }  // namespace

@@ -38,6 +38,14 @@ TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
   EXPECT_THROW(load({"sampler.full_steps=-1"}), Error);
 }
 
+TEST(Models, TheVaeFollowsTheDtypeOnAGpuAlone) {
+  EXPECT_EQ(default_vae_dtype(at::kCUDA, at::kBFloat16), at::kBFloat16);
+  EXPECT_EQ(default_vae_dtype(at::kCPU, at::kBFloat16), at::kFloat);
+  const Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat, {}, {.vae_dtype = at::kBFloat16});
+  EXPECT_EQ(models.vae->parameters()[0].scalar_type(), at::kBFloat16);
+  EXPECT_EQ(models.transformer->parameters()[0].scalar_type(), at::kFloat);
+}
+
 TEST(Models, MissingPartsAreNamed) {
   test::Folder folder;
   EXPECT_NE(message_of_loading(folder / "nothing").find("nothing: no such folder"), std::string::npos);

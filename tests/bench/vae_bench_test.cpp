@@ -1,0 +1,53 @@
+// `moga bench vae` runs both ways of the VAE and counts their arithmetic.
+#include "moga/bench/vae_bench.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include "moga/core/check.h"
+
+namespace moga {
+namespace {
+
+VaeBenchConfig small() {
+  VaeBenchConfig config;
+  config.vae.base_dim = 8;
+  config.frames = 5;
+  config.width = 32;
+  config.height = 16;
+  return config;
+}
+
+const BenchSetup kOnce = {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 0, .repeats = 1}};
+
+TEST(VaeBench, TimesBothWays) {
+  for (const char* way : {"auto", "volume", "planes", "stacked"}) {
+    VaeBenchConfig config = small();
+    config.convolution = way;
+    const BenchReport report = bench_vae(config, kOnce);
+    ASSERT_EQ(report.rows.size(), 2u);
+    EXPECT_EQ(report.rows[1].pass, "decode");
+    for (const BenchRow& row : report.rows) {
+      EXPECT_GT(row.measured.peak_bytes, 0);
+      EXPECT_DOUBLE_EQ(*row.ratio, row.measured.seconds * 1e3 / 5);
+    }
+  }
+}
+
+// Wan2.1's decoder at the highest level: six convolutions of 96 × 96 × 27 for each of 4 · 480 · 832 pixels, most of it.
+TEST(VaeBench, CountsTheConvolutions) {
+  const VaeConfig wan;
+  const double latents = 60 * 104, top = 6 * 2.0 * 27 * 96 * 96 * 4 * 64 * latents;
+  EXPECT_GT(vae_decode_flop(wan, latents), 2 * top);
+  EXPECT_LT(vae_decode_flop(wan, latents), 4 * top);
+  EXPECT_LT(vae_encode_flop(wan, latents), vae_decode_flop(wan, latents));
+}
+
+TEST(VaeBench, RefusesClipsThatTheVaeCannotTake) {
+  VaeBenchConfig config = small();
+  config.frames = 8;
+  EXPECT_THROW(bench_vae(config, kOnce), Error);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,4 +1,5 @@
-// `moga bench model`: one evaluation of a whole transformer with random weights, as a sampler step does it.
+// `moga bench model`: one evaluation of a whole transformer with random weights and routers
+// that fill their groups evenly, as a sampler step does it.
 #pragma once
 
 #include "moga/bench/report.h"

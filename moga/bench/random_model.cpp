@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
 
 namespace moga {
@@ -32,6 +33,33 @@ Transformer random_transformer(const TransformerConfig& config, c10::Device devi
   for (const auto& item : model->named_parameters())
     if (item.key() == "head.head.weight") item.value().normal_(0.0, 0.02);
   return model;
+}
+
+void even_routers(Transformer& model, TransformerInput input, c10::ScalarType dtype) {
+  constexpr int64_t kSample = 4096;  // rows of a layer
+  const at::NoGradGuard no_grad;
+  auto parameters = model->named_parameters();
+  input.observer = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+    const std::string router = "blocks." + std::to_string(layer) + ".self_attn.router.";
+    const at::Tensor* weight = parameters.find(router + "weight");
+    if (!weight) return;
+    const at::Tensor rows = at::randint(x.size(0), {kSample}, random_stream(0, "sample", layer, x.device()),
+                                        at::TensorOptions(at::kLong).device(x.device()));
+    const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
+    parameters.find(router + "bias")->copy_(balance_offsets(logits));
+  };
+  model->forward(input, dtype);
+}
+
+void stream_blocks(Transformer& model, c10::Device device) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> values;
+  for (const at::Tensor& parameter : model->parameters()) values.push_back(parameter.detach());
+  model->keep_blocks_on_host(device);
+  std::vector<at::Tensor> parameters = model->parameters();
+  for (size_t i = 0; i < values.size(); ++i)
+    if (parameters[i].data_ptr() != values[i].data_ptr()) parameters[i].copy_(values[i]);
+  model->stream_blocks();
 }
 
 TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype) {

@@ -129,8 +129,7 @@ std::vector<ColourScore> score_by_shot(const std::vector<ColourReading>& reading
 
 ColourScore score_all(const std::vector<ColourReading>& readings) {
   ColourScore score{.shot = -1};
-  for (const ColourReading& reading : readings)
-    if (!reading.told) count(score, reading);
+  for (const ColourReading& reading : readings) count(score, reading);
   return score;
 }
 

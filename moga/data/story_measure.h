@@ -26,12 +26,13 @@ struct ColourReading {
 // every frame away from the shot's ends votes for the palette colour whose shades (light to shadow) are nearest.
 std::vector<ColourReading> measure_story(const at::Tensor& frames, const Story& story);
 
-// Right answers by shot number, over the readings of many stories whose caption does not tell the colours.
+// Right answers over the readings of many stories.
 struct ColourScore {
   int64_t shot = 0, cases = 0, hats_right = 0, shirts_right = 0;
   double accuracy() const;  // of hats and shirts together; 0 without cases
 };
+// By shot number, readings whose caption does not tell the colours.
 std::vector<ColourScore> score_by_shot(const std::vector<ColourReading>& readings);
-ColourScore score_all(const std::vector<ColourReading>& readings);  // shot = −1
+ColourScore score_all(const std::vector<ColourReading>& readings);  // every reading; shot = −1
 
 }  // namespace moga

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include "moga/bench/random_model.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 
@@ -28,6 +29,22 @@ TEST(ModelBench, TimesOneEvaluation) {
             forward_cost(model_shape(config.model), Layout{{config.video}}, config.model.moga).total());
   EXPECT_GT(report.rows[0].measured.seconds, 0);
   EXPECT_EQ(report.ratio, "times faster than full");
+}
+
+TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
+  TransformerConfig config;
+  config.num_attention_heads = 4;
+  config.attention_head_dim = 12;
+  config.ffn_dim = 40;
+  config.num_layers = 3;
+  config.text_dim = 16;
+  config.text_len = 5;
+  Transformer model = random_transformer(config, at::kCPU, at::kFloat);
+  const TransformerInput input = random_input(config, {{8, 8, 10, {}}}, at::kCPU, at::kFloat);
+  even_routers(model, input, at::kFloat);
+  const at::Tensor shares = model->forward(input, at::kFloat).group_histogram.to(at::kDouble) / 640;  // [3, 5]
+  EXPECT_LT(shares.max().item<double>(), 0.28);
+  EXPECT_GT(shares.min().item<double>(), 0.12);
 }
 
 TEST(ModelBench, KnowsWanByItsSize) {

@@ -66,7 +66,7 @@ TEST(StoryMeasure, NoticesWrongColours) {
   }
 }
 
-TEST(StoryMeasure, CountsOnlyWhatTheCaptionDoesNotTell) {
+TEST(StoryMeasure, ByShotCountsOnlyWhatTheCaptionDoesNotTell) {
   const auto reading = [](int64_t shot, bool told, bool hat, bool shirt) {
     ColourReading it{};
     it.shot = shot, it.told = told, it.hat_right = hat, it.shirt_right = shirt;
@@ -79,7 +79,8 @@ TEST(StoryMeasure, CountsOnlyWhatTheCaptionDoesNotTell) {
   EXPECT_EQ(scores[0].cases, 0);
   EXPECT_EQ(scores[1].cases, 2);
   EXPECT_EQ(scores[1].accuracy(), 0.75);
-  EXPECT_EQ(score_all(readings).hats_right, 2);
+  EXPECT_EQ(score_all(readings).cases, 3);
+  EXPECT_EQ(score_all(readings).hats_right, 3);
 }
 
 TEST(StoryMeasure, RefusesOtherShapes) {

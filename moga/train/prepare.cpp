@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
@@ -23,11 +25,77 @@ namespace fs = std::filesystem;
 namespace moga {
 namespace {
 
-// video [B, 3, T, Y, X] → normalised latents [B, z, F, Y/8, X/8] bfloat16 on the CPU.
-at::Tensor encode_videos(Vae& vae, const at::Tensor& video, bool whole_clip) {
-  const at::Tensor latent = whole_clip ? vae->normalise(vae->encode_moments(video).first) : vae->encode(video);
-  return latent.to(at::kBFloat16).cpu();
+// Adds the seconds of its life to a sum.
+class Watch {
+ public:
+  explicit Watch(double& sum) : sum_(sum) {}
+  ~Watch() { sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// Stories that are encoded together.
+struct Batch {
+  std::vector<Story> stories;
+  std::vector<at::Tensor> frames;  // uint8 [T, 3, Y, X] on the device
+};
+
+// No stories when all are drawn or a signal has arrived.
+Batch draw_batch(StoryAhead& ahead, const PrepareConfig& config, int64_t first) {
+  Batch batch;
+  for (int64_t i = first; i < std::min(first + config.batch, config.count) && !interrupted(); ++i) {
+    DrawnStory drawn = ahead.get(i);
+    batch.stories.push_back(std::move(drawn.story));
+    batch.frames.push_back(drawn.frames);
+  }
+  return batch;
 }
+
+// Encodes one batch at a time. On a GPU whole clips are encoded while the caller does something else.
+class Encoder {
+ public:
+  Encoder(Vae vae, at::ScalarType dtype, bool whole_clip)
+      : vae_(std::move(vae)), dtype_(dtype), whole_clip_(whole_clip) {}
+
+  void start(Batch batch) {
+    const Watch watch(seconds_);
+    stories_ = std::move(batch.stories);
+    if (stories_.empty()) return;
+    std::vector<at::Tensor> videos;
+    for (const at::Tensor& frames : batch.frames) videos.push_back(to_float(frames).to(dtype_));
+    const at::Tensor video = at::stack(videos);  // [B, 3, T, Y, X]
+    latents_ = whole_clip_ ? vae_->encode_moments(video).first : vae_->encode(video);
+  }
+  const std::vector<Story>& stories() const { return stories_; }
+
+  // Waits for the batch: samples with normalised latents [z, F, Y/8, X/8], bfloat16 on the CPU.
+  std::vector<Sample> finish() {
+    const Watch watch(seconds_);
+    at::Tensor latents = latents_.cpu();  // [B, z, F, Y/8, X/8]
+    if (whole_clip_) latents = vae_->normalise(latents);
+    latents = latents.to(at::kBFloat16);
+    std::vector<Sample> samples;
+    for (size_t i = 0; i < stories_.size(); ++i)
+      samples.push_back({.latent = latents[static_cast<int64_t>(i)].clone(),
+                         .shot_frames = stories_[i].latent_shot_frames(),
+                         .captions = stories_[i].captions()});
+    return samples;
+  }
+  double seconds() const { return seconds_; }  // that start and finish took
+
+ private:
+  Vae vae_;
+  at::ScalarType dtype_;
+  bool whole_clip_;
+  std::vector<Story> stories_;
+  at::Tensor latents_;
+  double seconds_ = 0;
+};
+
+// To a tenth.
+double rounded(double seconds) { return std::round(seconds * 10) / 10; }
 
 }  // namespace
 
@@ -51,28 +119,28 @@ int64_t prepare_stories(const PrepareConfig& config) {
   Vae vae = load_vae(config.vae, device, dtype);
   write_text(out / "prepare.toml", to_toml(config));
   ShardWriter writer(out, config.samples_a_shard);
-  Progress progress("prepare", config.count, "story");
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
+  Encoder encoder(std::move(vae), dtype, whole_clip);
+  double seconds = 0;
   int64_t written = 0;
-  while (written < config.count && !interrupted()) {
-    std::vector<Story> stories;
-    std::vector<at::Tensor> videos;
-    for (int64_t i = written; i < std::min(written + config.batch, config.count) && !interrupted(); ++i) {
-      DrawnStory drawn = ahead.get(i);
-      stories.push_back(std::move(drawn.story));
-      videos.push_back(to_float(drawn.frames).to(dtype));
+  {
+    const Watch watch(seconds);
+    Progress progress("prepare", config.count, "story");
+    encoder.start(draw_batch(ahead, config, 0));
+    while (!encoder.stories().empty()) {
+      const auto count = static_cast<int64_t>(encoder.stories().size());
+      Batch next = draw_batch(ahead, config, written + count);  // while the device encodes
+      const std::vector<Sample> samples = encoder.finish();
+      encoder.start(std::move(next));
+      for (const Sample& sample : samples) writer.add(sample);  // while it encodes the next
+      written += count;
+      progress.advance(count);
     }
-    if (stories.empty()) break;
-    const at::Tensor latents = encode_videos(vae, at::stack(videos), whole_clip);
-    for (size_t i = 0; i < stories.size(); ++i)
-      writer.add({.latent = latents[i].clone(),
-                  .shot_frames = stories[i].latent_shot_frames(),
-                  .captions = stories[i].captions()});
-    written += static_cast<int64_t>(stories.size());
-    progress.advance(static_cast<int64_t>(stories.size()));
   }
   writer.finish();
+  log_info("prepared ", written, " stories in ", format_duration(seconds), ": ", rounded(encoder.seconds()),
+           " s waiting for encoding, ", rounded(ahead.seconds_waited()), " s for drawing");
   return written;
 }
 

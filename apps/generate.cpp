@@ -42,22 +42,28 @@ Example:
 
 struct Options {
   ModelOptions model;
+  StreamOptions streaming;
   std::string script, out, noise, save_latents;
   std::optional<int64_t> seed;
   KeepConfig keep;
   bool no_plan = false;
 };
 
-// On a GPU a run that cannot fit is refused before it has read a weight. The rehearsals take seconds.
-void plan(const Options& options, const Script& script) {
+// On a GPU a run that cannot fit is refused before it has read a weight. The rehearsals take seconds. Returns whether
+// weights are to be streamed.
+bool plan(const Options& options, const Script& script) {
   const at::Device device = options.model.place();
-  if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return;
-  const GenerationPlanRequest request = plan_request(load_model_configs(options.model.folder), options.model, script);
+  const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
+  if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return streamed;
+  const GenerationPlanRequest request =
+      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script);
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
-           format_duration(plan.seconds()), " after loading");
+           format_duration(plan.seconds()), " after loading",
+           plan.stream_weights ? "; the transformer's blocks are streamed from host memory" : "");
   MemoryMeter(device).reset_peak();  // so that the peak reported is the run's own
+  return plan.stream_weights;
 }
 
 void run(const Options& options) {
@@ -71,9 +77,9 @@ void run(const Options& options) {
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   set_quiet(options.model.quiet);
-  plan(options, script);
+  const bool streamed = plan(options, script);
   const auto start = std::chrono::steady_clock::now();
-  Models models = options.model.load(options.model.all_settings(script.set));
+  Models models = options.model.load(options.model.all_settings(script.set), streamed);
   models.one_run = true;
   generation.sampler = options.model.sampler(models);
   const GeneratedFiles files = generate_files(script, models, generation, options.out);
@@ -102,6 +108,7 @@ void add_generate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");
   options->model.add(*command);
+  options->streaming.add(*command);
   command->callback([options] { run(*options); });
 }
 

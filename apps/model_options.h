@@ -62,9 +62,9 @@ struct ModelOptions {
   }
 
   Models load() const { return load(all_settings()); }
-  Models load(const std::vector<std::string>& chosen_settings) const {
+  Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings, {.vae_dtype = compute_vae_dtype()});
+    return load_models(folder, place(), compute_dtype(), chosen_settings, {compute_vae_dtype(), stream_weights});
   }
 
   at::Device place() const { return parse_device(device); }

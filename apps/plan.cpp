@@ -31,6 +31,7 @@ Example:
 
 struct Options {
   ModelOptions model;
+  StreamOptions streaming;
   std::string script, train, json;
 };
 
@@ -63,7 +64,8 @@ void plan_generate(const Options& options) {
   const Script script = load_script(options.script);
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
-  const GenerationPlanRequest request = plan_request(configs_of(options.model.folder), options.model, script);
+  const GenerationPlanRequest request =
+      plan_request(configs_of(options.model.folder), options.model, options.streaming, script);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
@@ -89,6 +91,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
   options->model.add(*command);
+  options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
       "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
   command->callback([options] { run(*options); });

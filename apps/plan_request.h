@@ -5,12 +5,30 @@
 
 #include "apps/model_options.h"
 #include "moga/bench/plan.h"
+#include "moga/core/check.h"
 #include "moga/data/script.h"
 #include "moga/pipeline/denoise.h"
 
 namespace moga {
 
-inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptions& options, const Script& script) {
+// Whether weights are streamed: the two flags of both commands.
+struct StreamOptions {
+  bool stream = false, no_stream = false;
+
+  void add(CLI::App& command) {
+    auto* with = command.add_flag("--stream-weights", stream,
+                                  "keep the transformer's blocks in host memory, copied one ahead of the one that "
+                                  "computes (default: where they do not fit on the GPU)");
+    command.add_flag("--no-stream-weights", no_stream, "keep them on the GPU, or refuse")->excludes(with);
+  }
+  StreamWeights chosen(at::Device device) const {
+    check(!stream || device.is_cuda(), "--stream-weights is for a GPU, the device is ", device);
+    return stream ? StreamWeights::always : no_stream ? StreamWeights::never : StreamWeights::automatic;
+  }
+};
+
+inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptions& options,
+                                          const StreamOptions& streaming, const Script& script) {
   apply_settings(configs, options.all_settings(script.set));
   GenerationPlanRequest request;
   request.transformer = configs.transformer;
@@ -24,6 +42,7 @@ inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptio
   if (request.sampler.guidance != 1.0) distinct.insert(script.negative_prompt);
   request.captions = static_cast<int64_t>(distinct.size());
   request.fps = script.fps;
+  request.stream_weights = streaming.chosen(options.place());
   return request;
 }
 

@@ -20,10 +20,10 @@ constexpr int64_t kPixelsOfAToken = 16;
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
 
 // Of one kind of attention in all layers and steps.
-Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
-                        c10::ScalarType dtype) {
+Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, bool streamed,
+                        c10::Device device, c10::ScalarType dtype) {
   DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
-                               request.sampler.solver};
+                               request.sampler.solver, streamed};
   rehearsal.model.moga.kind = kind;
   rehearsal.model.moga.full_layers.clear();
   const FrameSize least{rehearsal.model.moga.windows.rows, rehearsal.model.moga.windows.columns};
@@ -33,14 +33,16 @@ Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string&
     const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(request.video, frame))};
     return forward_cost(model_shape(one), layout, one.moga).total();
   };
-  return over_frames({request.video.rows, request.video.columns}, rehearsal_limits(device, least), flop,
-                     [&](FrameSize frame) {
-                       rehearsal.video = resized(request.video, frame);
-                       return over_layers(request.transformer.num_layers, [&](int64_t layers) {
-                         rehearsal.model.num_layers = layers;
-                         return rehearse_denoising(rehearsal, device, dtype);
-                       });
-                     });
+  const FrameSize whole{request.video.rows, request.video.columns};
+  return over_frames(whole, rehearsal_limits(device, least), flop, [&](FrameSize frame) {
+    rehearsal.video = resized(request.video, frame);
+    rehearsal.share = static_cast<double>(frame.tokens()) / static_cast<double>(whole.tokens());
+    const auto over = streamed ? over_streamed_layers : over_layers;
+    return over(request.transformer.num_layers, [&](int64_t layers) {
+      rehearsal.model.num_layers = layers;
+      return rehearse_denoising(rehearsal, device, dtype);
+    });
+  });
 }
 
 struct Denoising {
@@ -48,16 +50,17 @@ struct Denoising {
   double seconds;  // of all steps
 };
 
-Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+Denoising plan_denoising(const GenerationPlanRequest& request, bool streamed, c10::Device device,
+                         c10::ScalarType dtype) {
   const VisualAttentionConfig& moga = request.transformer.moga;
   const double steps = static_cast<double>(request.sampler.steps);
-  log_info("rehearsing denoising");
-  Rehearsed step = rehearse_kind(request, moga.kind, device, dtype);
+  log_info("rehearsing denoising", streamed ? ", weights streamed" : "");
+  Rehearsed step = rehearse_kind(request, moga.kind, streamed, device, dtype);
   const double layers = static_cast<double>(request.transformer.num_layers);
   const double full_layers = static_cast<double>(moga.full_layers.size());
   const double full_steps = static_cast<double>(std::min(request.sampler.full_steps, request.sampler.steps));
   if (moga.kind == "full" || full_layers + full_steps == 0) return {step, steps * step.seconds};
-  const Rehearsed full = rehearse_kind(request, "full", device, dtype);
+  const Rehearsed full = rehearse_kind(request, "full", streamed, device, dtype);
   step.work_bytes = std::max(step.work_bytes, full.work_bytes);
   const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
   return {step, full_steps * full.seconds + (steps - full_steps) * mixed};
@@ -91,11 +94,23 @@ Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device
                      [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device, request.vae_dtype); });
 }
 
+// A model is released when the run is past it (Models::one_run).
+void fill(Plan& plan, const GenerationPlanRequest& request, const Rehearsed& text, const Denoising& denoising,
+          const Rehearsed& decoding) {
+  const Rehearsed& step = denoising.step;
+  plan.weight_bytes = step.weight_bytes + text.weight_bytes + decoding.weight_bytes;
+  plan.phases = {{"text", plan.weight_bytes + text.work_bytes, text.seconds},
+                 {"denoise", step.weight_bytes + decoding.weight_bytes + step.work_bytes, denoising.seconds},
+                 {"decode", decoding.weight_bytes + decoding.work_bytes,
+                  static_cast<double>(request.video.frames) * decoding.seconds}};
+}
+
 // `denoising`: its own work, over the weights that are still there then.
 std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan& plan, const Rehearsed& denoising,
                                 c10::ScalarType dtype) {
   const int64_t left = plan.usable_bytes() - denoising.weight_bytes;
-  if (left <= 0 || plan.usable_bytes() < plan.phases.front().peak_bytes) return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
+  if (left <= 0 || plan.usable_bytes() < plan.phases.front().peak_bytes)
+    return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
   std::vector<std::string> advice;
   const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
   if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};
@@ -135,17 +150,18 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   release_cached_memory(device);
   Plan plan;
   plan.memory = device_memory(device);
-  const Denoising denoising = plan_denoising(request, device, dtype);
+  const auto streaming = request.stream_weights;
   const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
-  plan.weight_bytes = denoising.step.weight_bytes + text.weight_bytes + decoding.weight_bytes;
-  const double frames = static_cast<double>(request.video.frames);
-  // A model is released when the run is past it (Models::one_run).
-  Rehearsed step = denoising.step;
-  step.weight_bytes += decoding.weight_bytes;
-  plan.phases = {{"text", plan.weight_bytes + text.work_bytes, text.seconds},
-                 {"denoise", step.weight_bytes + step.work_bytes, denoising.seconds},
-                 {"decode", decoding.weight_bytes + decoding.work_bytes, frames * decoding.seconds}};
-  if (!plan.fits()) plan.advice = advise(request, plan, step, dtype);
+  Denoising denoising = plan_denoising(request, streaming == StreamWeights::always, device, dtype);
+  fill(plan, request, text, denoising, decoding);
+  plan.stream_weights = streaming == StreamWeights::always;
+  if (!plan.fits() && streaming == StreamWeights::automatic && device.is_cuda()) {
+    denoising = plan_denoising(request, /*streamed=*/true, device, dtype);
+    fill(plan, request, text, denoising, decoding);
+    plan.stream_weights = true;
+  }
+  denoising.step.weight_bytes += decoding.weight_bytes;
+  if (!plan.fits()) plan.advice = advise(request, plan, denoising.step, dtype);
   release_cached_memory(device);
   return plan;
 }
@@ -157,16 +173,21 @@ std::string to_table(const Plan& plan) {
   };
   for (const PlanPhase& phase : plan.phases) row(phase.name, phase.peak_bytes, phase.seconds);
   row("all", plan.peak_bytes(), plan.seconds());
-  text += "weights " + gib(plan.weight_bytes) + "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
+  text += "weights " + gib(plan.weight_bytes) + (plan.stream_weights ? ", blocks streamed from the host" : "") +
+          "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
 
 std::string to_json_text(const Plan& plan) {
-  nlohmann::ordered_json json = {
-      {"peak_bytes", plan.peak_bytes()}, {"seconds", plan.seconds()}, {"weight_bytes", plan.weight_bytes},
-      {"free_bytes", plan.memory.free},  {"fits", plan.fits()},       {"advice", plan.advice}};
+  nlohmann::ordered_json json = {{"peak_bytes", plan.peak_bytes()},
+                                 {"seconds", plan.seconds()},
+                                 {"weight_bytes", plan.weight_bytes},
+                                 {"stream_weights", plan.stream_weights},
+                                 {"free_bytes", plan.memory.free},
+                                 {"fits", plan.fits()},
+                                 {"advice", plan.advice}};
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

@@ -17,7 +17,8 @@ struct PlanPhase {
 
 struct Plan {
   std::vector<PlanPhase> phases;
-  int64_t weight_bytes = 0;
+  int64_t weight_bytes = 0;     // on the device
+  bool stream_weights = false;  // the transformer's blocks come from host memory
   DeviceMemory memory;
   std::vector<std::string> advice;  // what would make it fit; empty when it fits
 
@@ -28,6 +29,9 @@ struct Plan {
   bool fits() const { return peak_bytes() <= usable_bytes(); }
 };
 
+// Whether the transformer's blocks are streamed from host memory: where they do not fit otherwise, or as told.
+enum class StreamWeights { automatic, always, never };
+
 struct GenerationPlanRequest {
   TransformerConfig transformer;
   TextEncoderConfig text_encoder;
@@ -37,6 +41,7 @@ struct GenerationPlanRequest {
   VideoShape video;
   int64_t captions = 1;  // distinct ones, the negative prompt among them
   int64_t fps = 16;
+  StreamWeights stream_weights = StreamWeights::automatic;  // a GPU's
 };
 
 // Without the time to read weights from disk. Text encoder and transformer are released when the run is past them, as

@@ -85,6 +85,12 @@ Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse) {
   return layers == 1 ? one : extended(one, rehearse(2), layers - 1);
 }
 
+Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse) {
+  if (layers <= 4) return rehearse(layers);
+  const Rehearsed four = rehearse(4);
+  return extended(four, rehearse(6), (layers - 3) / 2);
+}
+
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse) {
   constexpr double kStep = 1.25;  // from one size to the next smaller
@@ -113,6 +119,10 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
   release_cached_memory(device);
   Scene scene(device);
   Transformer model = random_transformer(rehearsal.model, device, dtype);
+  if (rehearsal.stream_weights) stream_blocks(model, device);
+  for (const auto& module : model->modules())
+    if (auto* mlp = module->as<MlpImpl>())
+      mlp->hidden_bytes = std::max<int64_t>(1, std::llround(rehearsal.share * static_cast<double>(mlp->hidden_bytes)));
   scene.begin();
   const size_t evaluations = rehearsal.guided ? 2 : 1;
   TransformerInput input =

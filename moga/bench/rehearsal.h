@@ -39,6 +39,9 @@ Rehearsed extended(const Rehearsed& one, const Rehearsed& two, int64_t more);
 // From one and two layers to all of them.
 Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse);
 
+// The same for streamed blocks: from four and six layers, since two buffers hold up to two without any copying.
+Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse);
+
 // From smaller frames to `frame`, where flop(frame) is above the limit or memory runs out.
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse);
@@ -49,6 +52,8 @@ struct DenoisingRehearsal {
   VideoShape video;
   bool guided = true;
   std::string solver = "unipc";
+  bool stream_weights = false;
+  double share = 1;  // of the run's tokens: chunks of the feed-forward layers are made smaller with them
 };
 Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
 

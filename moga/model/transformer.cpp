@@ -3,6 +3,7 @@
 
 #include "moga/core/check.h"
 #include "moga/model/rope.h"
+#include "moga/model/weight_stream.h"
 
 namespace moga {
 namespace {
@@ -69,6 +70,12 @@ void TransformerImpl::initialise_routers() {
   for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise_router();
 }
 
+void TransformerImpl::keep_blocks_on_host(at::Device device) {
+  weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
+}
+
+void TransformerImpl::stream_blocks() { weight_stream_->start(); }
+
 void TransformerImpl::check_input(const TransformerInput& input) const {
   const Layout& layout = input.layout;
   layout.validate();
@@ -126,8 +133,9 @@ TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::Sc
 
   at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
   std::vector<at::Tensor> balance, histogram;
-  for (const auto& block : *blocks_) {
-    const BlockOutput output = block->as<BlockImpl>()->forward(x, context);
+  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    if (weight_stream_) weight_stream_->enter(layer);
+    const BlockOutput output = blocks_[layer]->as<BlockImpl>()->forward(x, context);
     x = output.x;
     if (output.balance_loss.defined()) {
       balance.push_back(output.balance_loss);

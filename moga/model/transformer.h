@@ -21,6 +21,8 @@
 
 namespace moga {
 
+class WeightStream;
+
 // diffusers' config.json keys (WanTransformer3DModel) and a section "moga".
 struct TransformerConfig {
   int64_t num_attention_heads = 12;  // H
@@ -89,6 +91,11 @@ class TransformerImpl : public torch::nn::Module {
   void initialise();          // all weights
   void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
 
+  // For inference with a model that does not fit: the blocks' weights get host memory, without values; once they are
+  // filled, stream_blocks() makes each block's come to `device` while the block before it computes (weight_stream.h).
+  void keep_blocks_on_host(at::Device device);
+  void stream_blocks();
+
  private:
   // What depends on the layout alone: made once, kept while the layout stays the same (the steps of a sampler).
   struct LayoutTables {
@@ -108,6 +115,7 @@ class TransformerImpl : public torch::nn::Module {
   Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
+  std::shared_ptr<WeightStream> weight_stream_;
   Head head_{nullptr};
 };
 TORCH_MODULE(Transformer);
@@ -119,9 +127,9 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
 // keeps them so; they are small and sensitive). A block whose attention is full has no router: the file's, if it has
-// one, is passed over. `settings` go over config.json: {"moga.kind=full", …}.
+// one, is passed over. `settings` go over config.json: {"moga.kind=full", …}. `stream_blocks`: see TransformerImpl.
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings = {});
+                             const std::vector<std::string>& settings = {}, bool stream_blocks = false);
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);
 

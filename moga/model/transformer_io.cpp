@@ -54,16 +54,19 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings) {
+                             const std::vector<std::string>& settings, bool stream_blocks) {
   const Safetensors file(folder);
   const WeightLayout layout = detect_layout(file.names(), folder.string());
   TransformerConfig config = load_transformer_config(folder / "config.json");
   apply_overrides(config, settings);
   Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
-  for (const auto& item : model->named_parameters())
-    item.value().set_data(
-        at::empty(item.value().sizes(), at::TensorOptions().device(device).dtype(kept_dtype(item.key(), dtype))));
+  for (const auto& item : model->named_parameters()) {
+    const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
+    const auto options = at::TensorOptions(place).dtype(kept_dtype(item.key(), dtype));
+    item.value().set_data(at::empty(item.value().sizes(), options));
+  }
+  if (stream_blocks) model->keep_blocks_on_host(device);
   model->initialise_routers();
 
   LoadOptions options;
@@ -74,6 +77,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
     log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(), " tensors)");
   if (!report.unused.empty())
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
+  if (stream_blocks) model->stream_blocks();
   return model;
 }
 

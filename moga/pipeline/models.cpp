@@ -115,7 +115,8 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   check_settings(settings);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
-                load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings)),
+                load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings),
+                                 ways.stream_weights),
                 load_vae(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
                 load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
                 device,

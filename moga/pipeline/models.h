@@ -48,6 +48,7 @@ at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
   std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
+  bool stream_weights = false;              // the transformer's blocks, from host memory (model/weight_stream.h)
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` go over the

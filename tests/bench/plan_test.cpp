@@ -60,6 +60,32 @@ TEST(Plan, FramesAreExtrapolated) {
       << planned.work_bytes << " and " << measured.work_bytes;
 }
 
+TEST(Plan, ChunksOfTheFeedForwardLayerShrinkWithTheShareOfTokens) {
+  DenoisingRehearsal rehearsal{small_run().transformer, small_run().video};
+  rehearsal.model.num_layers = 1;
+  rehearsal.model.ffn_dim = 4096;  // the widest tensor by far
+  const Rehearsed whole = rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
+  rehearsal.share = 1e-3;  // chunks of 1 MiB
+  const Rehearsed chunked = rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
+  EXPECT_LT(chunked.work_bytes, whole.work_bytes / 2);
+  EXPECT_EQ(chunked.weight_bytes, whole.weight_bytes);
+}
+
+// On a CPU the buffers lie beside what they are filled from, so that both are counted.
+TEST(Plan, StreamedBlocksTakeTwoBuffers) {
+  GenerationPlanRequest request = small_run();
+  const Plan resident = plan_generation(request, at::kCPU, at::kFloat);
+  request.stream_weights = StreamWeights::always;
+  const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
+  EXPECT_FALSE(resident.stream_weights);
+  EXPECT_TRUE(plan.stream_weights);
+  EXPECT_NE(to_table(plan).find("streamed"), std::string::npos);
+  int64_t block = 0;
+  for (const auto& item : random_transformer(request.transformer, at::kCPU, at::kFloat)->named_parameters())
+    if (item.key().starts_with("blocks.0.")) block += item.value().nbytes();
+  EXPECT_TRUE(within(double(plan.weight_bytes - resident.weight_bytes), 2.0 * double(block), 0.05));
+}
+
 // The models' weights and the peaks of the pipeline's own stages, measured while it runs.
 TEST(Plan, MeetsWhatAGenerationTakes) {
   const test::Folder folder;

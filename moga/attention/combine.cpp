@@ -15,7 +15,6 @@
 #include <limits>
 
 #include "moga/attention/backends.h"
-#include "moga/attention/row_kernels.h"
 #include "moga/attention/rows.h"
 #include "moga/core/check.h"
 
@@ -126,8 +125,6 @@ class UnionFunction : public torch::autograd::Function<UnionFunction> {
 
 at::Tensor combine_mean(at::TensorList branches, const at::Tensor& gate) {
   check(!branches.empty(), "combine: there are no branches");
-  const bool alone = branches.size() == 1 && !gate.defined();
-  if (!alone && std::ranges::all_of(branches, row_kernels_serve)) return branch_mean_cuda(branches, gate);
   std::vector<at::Tensor> scaled = branches.vec();
   if (gate.defined()) scaled.back() = scaled.back() * gate.view({-1, 1, 1});
   const at::ScalarType dtype = branches[0].scalar_type();

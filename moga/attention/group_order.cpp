@@ -38,11 +38,12 @@ GroupOrder count_on_device(const at::Tensor& numbers, int64_t total) {
   const int64_t tokens = numbers.size(0);
   const auto groups = static_cast<int32_t>(total);
   const auto int32 = numbers.options().dtype(at::kInt);
-  const GroupOrder order = {at::empty_like(numbers), at::empty({total + 1}, int32)};
+  const GroupOrder order = {at::empty_like(numbers), at::empty({total + 1}, int32), at::empty({tokens}, int32)};
   at::Tensor counts = at::empty({static_cast<int64_t>(kernels::group_sort_scratch(tokens, groups))}, int32);
   kernels::group_sort({.group = numbers.const_data_ptr<int64_t>(),
                        .order = order.index.mutable_data_ptr<int64_t>(),
                        .offsets = order.offsets.mutable_data_ptr<int32_t>(),
+                       .place = order.places.mutable_data_ptr<int32_t>(),
                        .counts = counts.mutable_data_ptr<int32_t>(),
                        .tokens = tokens,
                        .groups = groups,
@@ -56,7 +57,7 @@ GroupOrder count_on_device(const at::Tensor&, int64_t) { kernels_not_compiled();
 
 GroupOrder sort_by_aten(const at::Tensor& numbers, int64_t total) {
   const auto [sorted, index] = at::sort(numbers, /*stable=*/true, /*dim=*/0, /*descending=*/false);
-  return {index, at::searchsorted(sorted, at::arange(total + 1, sorted.options()), /*out_int32=*/true)};
+  return {index, at::searchsorted(sorted, at::arange(total + 1, sorted.options()), /*out_int32=*/true), {}};
 }
 
 }  // namespace

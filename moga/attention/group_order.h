@@ -15,6 +15,7 @@ namespace moga {
 struct GroupOrder {
   at::Tensor index;    // [N] int64: tokens of group 0 in ascending order, of group 1, …
   at::Tensor offsets;  // [B·M + 1] int32
+  at::Tensor places;   // [N] int32: token n is index[places[n]]; undefined where ATen's sort is used
 };
 
 // group [N] int64 in [0, groups), which is trusted. The layout's videos have N tokens together, fewer than 2³¹.

@@ -25,9 +25,12 @@ at::Tensor on_device(const std::vector<T>& values, c10::Device device) {
   return view.pin_memory().to(device, /*non_blocking=*/true);  // pageable memory would wait for the device
 }
 
+// One more than the largest row.
+int64_t rows_up_to(const std::vector<int64_t>& index) { return *std::max_element(index.begin(), index.end()) + 1; }
+
 bool has_repeats(const std::vector<int64_t>& index) {
   if (index.empty()) return false;
-  std::vector<char> seen(*std::max_element(index.begin(), index.end()) + 1, 0);
+  std::vector<char> seen(rows_up_to(index), 0);
   for (const int64_t row : index)
     if (seen[row]++) return true;
   return false;
@@ -40,15 +43,15 @@ Rows to_device(const Rows& rows, c10::Device device) {
   return moved;
 }
 
-// Fills in sources and source_offsets: a counting sort of the places by their rows.
+// Fills in sources and, for repeated rows, source_offsets: a counting sort of the places by their rows.
 void invert(Rows& rows, const std::vector<int64_t>& index, c10::Device device) {
-  std::vector<int32_t> begin(*std::max_element(index.begin(), index.end()) + 2, 0), places(index.size());
+  std::vector<int32_t> begin(rows_up_to(index) + 1, 0), places(index.size());
   for (const int64_t row : index) ++begin[row + 1];
   std::partial_sum(begin.begin(), begin.end(), begin.begin());
   std::vector<int32_t> next = begin;
   for (size_t place = 0; place < index.size(); ++place) places[next[index[place]]++] = static_cast<int32_t>(place);
   rows.sources = on_device(places, device);
-  rows.source_offsets = on_device(begin, device);
+  if (rows.repeated) rows.source_offsets = on_device(begin, device);
 }
 
 Grouping same_rows(const std::vector<int64_t>& lengths, c10::Device device) {
@@ -77,7 +80,8 @@ Rows make_rows(const std::vector<int64_t>& lengths, const std::vector<int64_t>& 
   rows.offsets = on_device(offsets, device);
   if (!index.empty()) rows.index = on_device(index, device);
   rows.repeated = has_repeats(index);
-  if (rows.repeated) invert(rows, index, device);
+  const bool permutation = !index.empty() && !rows.repeated && rows_up_to(index) == rows.count;
+  if (rows.repeated || (permutation && device.is_cuda())) invert(rows, index, device);
   rows.lengths = lengths;
   return rows;
 }
@@ -117,6 +121,7 @@ Grouping routed_groups(const Layout& layout, const at::Tensor& group, int64_t gr
   Rows rows;
   rows.index = order.index;
   rows.offsets = order.offsets;
+  rows.sources = order.places;
   rows.count = tokens;
   for (const VideoShape& video : layout.videos) rows.longest = std::max(rows.longest, video.tokens());
   return {rows, rows};

@@ -11,13 +11,14 @@ namespace moga {
 
 // The rows of every group, concatenated: group g holds index[offsets[g]] … index[offsets[g+1] - 1].
 struct Rows {
-  at::Tensor index;         // int64 [n] row numbers; undefined: identity, rows 0 … offsets[G] - 1
-  at::Tensor offsets;       // int32 [G + 1] on the device of the data
-  int64_t longest = 0;      // upper bound on a group's length, known on the host without a synchronisation
-  int64_t count = 0;        // n: rows over all groups
-  bool repeated = false;    // a row may be in several groups: its gradients accumulate
-  // The inverse of a repeated index: row r lies at places sources[j] of the group order, j from source_offsets[r] to
-  // source_offsets[r + 1], both int32. Undefined where no row is repeated.
+  at::Tensor index;       // int64 [n] row numbers; undefined: identity, rows 0 … offsets[G] - 1
+  at::Tensor offsets;     // int32 [G + 1] on the device of the data
+  int64_t longest = 0;    // upper bound on a group's length, known on the host without a synchronisation
+  int64_t count = 0;      // n: rows over all groups
+  bool repeated = false;  // a row may be in several groups: its gradients accumulate
+  // The inverse of the index, int32. Where rows are repeated, row r lies at places sources[j] of the group order, j
+  // from source_offsets[r] to source_offsets[r + 1]. On CUDA also where the index names each of the rows 0 … n - 1
+  // once: row r lies at sources[r], and source_offsets is undefined. Otherwise both are undefined.
   at::Tensor sources, source_offsets;
   // Group lengths where the host knows them (static groups); empty for groups made on the device (routed).
   std::vector<int64_t> lengths;

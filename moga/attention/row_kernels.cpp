@@ -7,7 +7,6 @@
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include "moga/core/cuda_stream.h"
 #include "moga/kernels/branch_mean.h"
@@ -16,12 +15,7 @@
 namespace moga {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
-kernels::RowShape shape_of(const at::Tensor& x) {
-  return {1, x.size(0), static_cast<int32_t>(x.numel() / x.size(0))};
-}
+kernels::RowShape shape_of(const at::Tensor& x) { return {1, x.size(0), static_cast<int32_t>(x.numel() / x.size(0))}; }
 
 at::Tensor rows_like(const at::Tensor& x, int64_t total, bool zero) {
   auto shape = x.sizes().vec();
@@ -29,45 +23,8 @@ at::Tensor rows_like(const at::Tensor& x, int64_t total, bool zero) {
   return zero ? at::zeros(shape, x.options()) : at::empty(shape, x.options());
 }
 
-// The gated branch first.
-struct BranchMean : torch::autograd::Function<BranchMean> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& gated,
-                            const std::optional<at::Tensor>& second, const std::optional<at::Tensor>& third,
-                            const at::Tensor& gate) {
-    const c10::DeviceGuard guard(gated.device());
-    at::Tensor y = at::empty_like(gated);
-    kernels::BranchMean work = {
-        .gate = gate.const_data_ptr<float>(), .y = kernel_write(y), .shape = shape_of(gated),
-        .stream = current_cuda_stream(gated.device())};
-    work.branch[work.branches++] = kernel_read(gated);
-    for (const auto* branch : {&second, &third})
-      if (*branch) work.branch[work.branches++] = kernel_read(**branch);
-    kernels::branch_mean(work);
-    context->save_for_backward({gated, gate});
-    context->saved_data["branches"] = static_cast<int64_t>(work.branches);
-    return y;
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &gated = saved[0], &gate = saved[1];
-    const c10::DeviceGuard guard(gated.device());
-    const int64_t branches = context->saved_data["branches"].toInt();
-    const at::Tensor dy = gradients[0].contiguous();
-    at::Tensor dgated = at::empty_like(gated), dgate = at::empty_like(gate), drest;
-    if (branches > 1) drest = at::empty_like(gated);
-    kernels::branch_mean_backward({.dy = kernel_read(dy),
-                                   .gated = kernel_read(gated),
-                                   .gate = gate.const_data_ptr<float>(),
-                                   .dgated = kernel_write(dgated),
-                                   .drest = kernel_write(drest),
-                                   .dgate = dgate.mutable_data_ptr<float>(),
-                                   .branches = static_cast<int32_t>(branches),
-                                   .shape = shape_of(gated),
-                                   .stream = current_cuda_stream(gated.device())});
-    return {dgated, drest, branches > 2 ? drest : at::Tensor(), dgate};
-  }
-};
+// int32, null: identity
+const int32_t* read_places(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<int32_t>() : nullptr; }
 
 }  // namespace
 
@@ -100,25 +57,63 @@ at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t tota
   return out;
 }
 
-at::Tensor sum_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total) {
-  const c10::DeviceGuard guard(x.device());
-  at::Tensor out = rows_like(x, total, false);
-  kernels::sum_rows({.x = kernel_read(x),
-                     .begin = rows.source_offsets.const_data_ptr<int32_t>(),
-                     .source = rows.sources.const_data_ptr<int32_t>(),
-                     .listed = rows.source_offsets.size(0) - 1,
-                     .out = kernel_write(out),
-                     .shape = shape_of(out),
-                     .stream = current_cuda_stream(x.device())});
+bool places_known(const Rows& rows, int64_t total) {
+  return rows.count == total && !rows.repeated && rows.index.defined() == rows.sources.defined();
+}
+
+at::Tensor sum_rows_cuda(at::TensorList parts, const std::vector<Rows>& rows, int64_t total) {
+  const c10::DeviceGuard guard(parts[0].device());
+  at::Tensor out = rows_like(parts[0], total, false);
+  kernels::SumRows work = {
+      .out = kernel_write(out), .shape = shape_of(out), .stream = current_cuda_stream(out.device())};
+  for (size_t b = 0; b < parts.size(); ++b) {
+    const at::Tensor& begin = rows[b].source_offsets;
+    work.part[work.parts++] = {kernel_read(parts[b]), read_places(rows[b].sources), read_places(begin),
+                               begin.defined() ? begin.size(0) - 1 : total};
+  }
+  kernels::sum_rows(work);
   return out;
 }
 
-at::Tensor branch_mean_cuda(at::TensorList branches, const at::Tensor& gate) {
-  const at::Tensor& gated = branches.back();
-  const at::Tensor weights = gate.defined() ? gate.to(at::kFloat).contiguous()
-                                            : at::ones({gated.size(0)}, gated.options().dtype(at::kFloat));
-  const auto branch = [&](size_t i) { return i + 1 < branches.size() ? std::optional(branches[i]) : std::nullopt; };
-  return BranchMean::apply(gated, branch(0), branch(1), weights);
+// The kernel's branch 0 is the gated one, here the last: branch b there is branch B − 1 − b here.
+at::Tensor branch_mean_cuda(at::TensorList branches, const std::vector<Rows>& rows, const at::Tensor& gate_) {
+  const c10::DeviceGuard guard(branches[0].device());
+  const at::Tensor gate = gate_.defined() ? gate_.to(at::kFloat).contiguous() : gate_;
+  at::Tensor y = at::empty_like(branches[0]);
+  kernels::BranchMean work = {.gate = gate.defined() ? gate.const_data_ptr<float>() : nullptr,
+                              .y = kernel_write(y),
+                              .shape = shape_of(y),
+                              .stream = current_cuda_stream(y.device())};
+  for (size_t b = branches.size(); b-- > 0;) {
+    work.place[work.branches] = read_places(rows[b].sources);
+    work.branch[work.branches++] = kernel_read(branches[b]);
+  }
+  kernels::branch_mean(work);
+  return y;
+}
+
+std::pair<std::vector<at::Tensor>, at::Tensor> branch_mean_backward_cuda(const at::Tensor& dy, const at::Tensor& gated,
+                                                                         const std::vector<Rows>& rows,
+                                                                         const at::Tensor& gate_) {
+  const c10::DeviceGuard guard(dy.device());
+  const at::Tensor gate = gate_.defined() ? gate_.to(at::kFloat).contiguous() : gate_;
+  std::vector<at::Tensor> dbranches(rows.size());
+  kernels::BranchMeanBackward work = {
+      .dy = kernel_read(dy), .shape = shape_of(dy), .stream = current_cuda_stream(dy.device())};
+  for (size_t b = rows.size(); b-- > 0;) {
+    dbranches[b] = at::empty_like(dy);
+    work.place[work.branches] = read_places(rows[b].sources);
+    work.dbranch[work.branches++] = kernel_write(dbranches[b]);
+  }
+  at::Tensor dgate;
+  if (gate.defined()) {
+    dgate = at::empty_like(gate);
+    work.gated = kernel_read(gated);
+    work.gate = gate.const_data_ptr<float>();
+    work.dgate = dgate.mutable_data_ptr<float>();
+  }
+  kernels::branch_mean_backward(work);
+  return {dbranches, dgate};
 }
 
 }  // namespace moga
@@ -130,8 +125,13 @@ namespace moga {
 bool row_kernels_serve(const at::Tensor&) { return false; }
 at::Tensor gather_rows_cuda(const at::Tensor&, const Rows&) { kernels_not_compiled(); }
 at::Tensor scatter_rows_cuda(const at::Tensor&, const Rows&, int64_t) { kernels_not_compiled(); }
-at::Tensor sum_rows_cuda(const at::Tensor&, const Rows&, int64_t) { kernels_not_compiled(); }
-at::Tensor branch_mean_cuda(at::TensorList, const at::Tensor&) { kernels_not_compiled(); }
+bool places_known(const Rows&, int64_t) { return false; }
+at::Tensor sum_rows_cuda(at::TensorList, const std::vector<Rows>&, int64_t) { kernels_not_compiled(); }
+at::Tensor branch_mean_cuda(at::TensorList, const std::vector<Rows>&, const at::Tensor&) { kernels_not_compiled(); }
+std::pair<std::vector<at::Tensor>, at::Tensor> branch_mean_backward_cuda(const at::Tensor&, const at::Tensor&,
+                                                                         const std::vector<Rows>&, const at::Tensor&) {
+  kernels_not_compiled();
+}
 
 }  // namespace moga
 

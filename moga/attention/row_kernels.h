@@ -4,7 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
+#include <utility>
+#include <vector>
 
 #include "moga/attention/grouping.h"
 
@@ -19,11 +20,22 @@ at::Tensor gather_rows_cuda(const at::Tensor& x, const Rows& rows);
 // [n, …] → [total, …] by rows.index, which names each row at most once; rows it does not name are zero.
 at::Tensor scatter_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total);
 
-// [n, …] → [total, …]: the sum over the places where rows.sources names each row.
-at::Tensor sum_rows_cuda(const at::Tensor& x, const Rows& rows, int64_t total);
+// Whether rows names each of the rows 0 … total − 1 once, and the kernels can find its place.
+bool places_known(const Rows& rows, int64_t total);
 
-// The mean of up to three branches [N, H, D]; gate [N] float32 scales the last, undefined: 1. Gradients for the
-// branches and the gate.
-at::Tensor branch_mean_cuda(at::TensorList branches, const at::Tensor& gate);
+inline constexpr size_t kMaxBranches = 3;  // of the functions below
+
+// parts[b] [n_b, …] in the group order of rows[b] → [total, …]: the sum over all places of each row. Every rows[b] has
+// known places or is repeated.
+at::Tensor sum_rows_cuda(at::TensorList parts, const std::vector<Rows>& rows, int64_t total);
+
+// Branches [N, …], each in the group order of its rows, whose places are known → their mean [N, …] in the order of the
+// rows. gate [N] float32, or undefined, scales the last.
+at::Tensor branch_mean_cuda(at::TensorList branches, const std::vector<Rows>& rows, const at::Tensor& gate);
+
+// The gradients of the branches, in their orders, and of the gate, undefined without one; `gated` is the last branch.
+std::pair<std::vector<at::Tensor>, at::Tensor> branch_mean_backward_cuda(const at::Tensor& dy, const at::Tensor& gated,
+                                                                         const std::vector<Rows>& rows,
+                                                                         const at::Tensor& gate);
 
 }  // namespace moga

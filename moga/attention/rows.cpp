@@ -25,7 +25,7 @@ at::Tensor scatter_rows(const at::Tensor& x, const Rows& rows, int64_t total, do
 
 at::Tensor accumulate_rows(const at::Tensor& x, const Rows& rows, int64_t total) {
   if (!rows.repeated) return scatter_rows(x, rows, total);
-  if (rows.sources.defined() && row_kernels_serve(x)) return sum_rows_cuda(x, rows, total);
+  if (rows.sources.defined() && row_kernels_serve(x)) return sum_rows_cuda(x, {rows}, total);
   auto shape = x.sizes().vec();
   shape[0] = total;
   const auto wide = c10::promoteTypes(x.scalar_type(), at::kFloat);

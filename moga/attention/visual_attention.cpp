@@ -66,9 +66,7 @@ at::Tensor visual_attention(const at::Tensor& q, const at::Tensor& k, const at::
   if (config.routed) branches.push_back(routing->grouping);
   const at::Tensor gate = config.routed ? routing->gate : at::Tensor();  // of the last
   if (config.combine == "lse") return attend_union(q, k, v, branches, gate, config.backend).output;
-  std::vector<at::Tensor> outputs;  // [N, H, D] each
-  for (const Grouping& branch : branches) outputs.push_back(attend(q, k, v, branch, config.backend).output);
-  return combine_mean(outputs, gate);
+  return attend_mean(q, k, v, branches, gate, config.backend);
 }
 
 }  // namespace moga

@@ -1,9 +1,10 @@
 // The mean of attention branches, one of them times the router's gate, forward and backward:
 //
-//   y = (branch_0 · gate + Σ_{i>0} branch_i) / n
-//   dbranch_0 = dy · gate / n    dgate = Σ_C dy · branch_0 / n    drest = dy / n, the same for all other branches
+//   y[r] = (branch_0[place_0[r]] · gate[r] + Σ_{b>0} branch_b[place_b[r]]) / n
+//   dbranch_0[place_0[r]] = dy[r] · gate[r] / n    dgate[r] = Σ_C dy[r] · branch_0[place_0[r]] / n
+//   dbranch_b[place_b[r]] = dy[r] / n
 //
-// Rounded once. No torch.
+// Each branch lies in an order of its own, and neither way is a pass of its own. Rounded once. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -15,6 +16,7 @@ inline constexpr int kMaxBranches = 3;
 
 struct BranchMean {
   const Bfloat16* branch[kMaxBranches] = {};  // [tokens, C] each
+  const int32_t* place[kMaxBranches] = {};    // [tokens], a permutation; or null: row r lies at r
   int32_t branches = 0;
   const float* gate = nullptr;  // [tokens], of branch 0; or null: 1
   Bfloat16* y = nullptr;        // [tokens, C]
@@ -25,11 +27,11 @@ void branch_mean(const BranchMean& work);
 
 struct BranchMeanBackward {
   const Bfloat16* dy = nullptr;
-  const Bfloat16* gated = nullptr;  // branch 0
-  const float* gate = nullptr;      // [tokens]
-  Bfloat16* dgated = nullptr;
-  Bfloat16* drest = nullptr;  // null when branch 0 is alone
-  float* dgate = nullptr;     // [tokens]
+  const Bfloat16* gated = nullptr;       // branch 0; null without a gate
+  const float* gate = nullptr;           // [tokens], or null: 1
+  Bfloat16* dbranch[kMaxBranches] = {};  // [tokens, C] each
+  const int32_t* place[kMaxBranches] = {};
+  float* dgate = nullptr;  // [tokens]; null without a gate
   int32_t branches = 0;
   RowShape shape;
   CUstream_st* stream = nullptr;

@@ -1,7 +1,8 @@
 // Stable counting sort of tokens by group: the row order and offsets of routed groups, on the device, without a host
 // synchronisation.
 //
-//   group [N] in [0, G)  →  order [N]: rows of group 0, of group 1, …, each in ascending order; offsets [G + 1]
+//   group [N] in [0, G)  →  order [N]: rows of group 0, of group 1, …, each in ascending order; offsets [G + 1];
+//   place [N]: where a token went, order[place[n]] = n
 //
 // No torch here: plain pointers to device memory and a stream.
 #pragma once
@@ -17,6 +18,7 @@ struct GroupSort {
   const int64_t* group = nullptr;  // [N]
   int64_t* order = nullptr;        // [N]
   int32_t* offsets = nullptr;      // [G + 1]
+  int32_t* place = nullptr;        // [N]
   int32_t* counts = nullptr;       // scratch, group_sort_scratch(N, G) elements
   int64_t tokens = 0;              // N < 2^31
   int32_t groups = 0;              // G, 1 … kMaxSortGroups

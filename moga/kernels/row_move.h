@@ -2,8 +2,8 @@
 //
 //   gather_rows    out[i] = x[index[i]]
 //   scatter_rows   out[index[i]] = x[i]
-//   sum_rows       out[r] = Σ x[source[j]], j from begin[r] to begin[r + 1], in float32: the gradient of a gather in
-//                  which a row may be taken several times, without atomics
+//   sum_rows       out[r] = Σ over the parts of x[source[j]], j from begin[r] to begin[r + 1], in float32: the gradient
+//                  of several gathers from the same rows, each taking a row as often as it likes, without atomics
 //
 // No torch.
 #pragma once
@@ -31,13 +31,19 @@ struct ScatterRows {
 };
 void scatter_rows(const ScatterRows& work);
 
+inline constexpr int kMaxParts = 3;
+
 struct SumRows {
-  const Bfloat16* x = nullptr;
-  const int32_t* begin = nullptr;   // [listed + 1]
-  const int32_t* source = nullptr;  // [begin[listed]]
-  int64_t listed = 0;               // rows beyond are zero
-  Bfloat16* out = nullptr;          // [tokens, C]
-  RowShape shape;                   // of out; one video
+  struct Part {
+    const Bfloat16* x = nullptr;
+    const int32_t* source = nullptr;  // [begin[listed]]; or null: row r is x[r]
+    const int32_t* begin = nullptr;   // [listed + 1]; or null: row r is x[source[r]]
+    int64_t listed = 0;               // rows of out that the part holds; it adds nothing to those beyond
+  };
+  Part part[kMaxParts] = {};
+  int32_t parts = 0;
+  Bfloat16* out = nullptr;  // [tokens, C]
+  RowShape shape;           // of out; one video
   CUstream_st* stream = nullptr;
 };
 void sum_rows(const SumRows& work);

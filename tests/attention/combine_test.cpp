@@ -1,10 +1,12 @@
-// The union of branches against a dense softmax whose weights count, by coordinates written out here, in how many
-// branches a query sees a key; gradients against finite differences and between backends.
+// Mean and union of branches against plain operations; the union against a dense softmax whose weights count, by
+// coordinates written out here, in how many branches a query sees a key; gradients against finite differences and
+// between backends.
 #include "moga/attention/combine.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include "moga/attention/backends.h"
 #include "moga/attention/visual_attention.h"
 #include "moga/core/check.h"
 #include "moga/core/random.h"
@@ -18,14 +20,16 @@ namespace {
 const Layout kLayout{{{5, 2, 3, {2, 3}}, {2, 2, 3, {}}}};
 constexpr int64_t kTokens = 42, kGroups = 3;
 
-VisualAttentionConfig lse_config(const std::string& gate) {
+VisualAttentionConfig combined(const std::string& combine, const std::string& gate) {
   VisualAttentionConfig config;
-  config.combine = "lse";
+  config.combine = combine;
   config.gate = gate;
   config.groups = kGroups;
   config.windows = {.rows = 2, .columns = 2, .run_frames = 2, .boundary_frames = 1};
   return config;
 }
+
+VisualAttentionConfig lse_config(const std::string& gate) { return combined("lse", gate); }
 
 at::Tensor random(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, random_stream(seed, "combine_test"), at::kDouble);
@@ -145,11 +149,11 @@ Tensors results(const VisualAttentionConfig& config, at::ScalarType dtype, int64
   return joined;
 }
 
-void expect_as_good(const std::string& backend, const std::vector<at::ScalarType>& dtypes, int64_t size,
-                    at::Device device) {
+void expect_as_good(const std::string& combine, const std::string& backend, const std::vector<at::ScalarType>& dtypes,
+                    int64_t size, at::Device device) {
   for (const std::string gate : {"none", "probability", "straight_through"})
     for (const at::ScalarType dtype : dtypes) {
-      VisualAttentionConfig config = lse_config(gate);
+      VisualAttentionConfig config = combined(combine, gate);
       config.backend = "reference";
       const Tensors plain = results(config, dtype, size, device), exact = results(config, at::kDouble, size, device);
       config.backend = backend;
@@ -160,20 +164,23 @@ void expect_as_good(const std::string& backend, const std::vector<at::ScalarType
     }
 }
 
-TEST(CombineLse, CpuBackendIsAsGoodAsPlainOperations) {
-  expect_as_good("cpu", {at::kFloat, at::kBFloat16}, 16, at::kCPU);
+TEST(Combine, CpuBackendIsAsGoodAsPlainOperations) {
+  for (const std::string combine : {"mean", "lse"})
+    expect_as_good(combine, "cpu", {at::kFloat, at::kBFloat16}, 16, at::kCPU);
 }
 
-TEST(CombineLseGpu, FlashIsAsGoodAsPlainOperations) {
+TEST(CombineGpu, FlashIsAsGoodAsPlainOperations) {
   MOGA_NEEDS_GPU();
-  expect_as_good("flash", {at::kHalf, at::kBFloat16}, 16, at::kCUDA);
+  for (const std::string combine : {"mean", "lse"})
+    expect_as_good(combine, "flash", {at::kHalf, at::kBFloat16}, 16, at::kCUDA);
 }
 
-TEST(CombineLseGpu, Sm90IsAsGoodAsPlainOperations) {
+TEST(CombineGpu, Sm90IsAsGoodAsPlainOperations) {
   MOGA_NEEDS_GPU();
   const at::Tensor probe = at::zeros({1, 1, 64}, at::TensorOptions(at::kCUDA).dtype(at::kBFloat16));
-  if (default_backend(probe) != "sm90") GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
-  for (const int64_t size : {64, 128}) expect_as_good("sm90", {at::kBFloat16}, size, at::kCUDA);
+  if (!kSm90Backend.can_serve(probe)) GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
+  for (const std::string combine : {"mean", "lse"})
+    for (const int64_t size : {64, 128}) expect_as_good(combine, "sm90", {at::kBFloat16}, size, at::kCUDA);
 }
 
 TEST(CombineLse, OfOneGroupingIsAttend) {
@@ -213,6 +220,23 @@ TEST(CombineMean, ScalesTheLastBranchAndRoundsOnce) {
   EXPECT_TRUE(at::equal(combine_mean({a}, {}), a));
   const at::Tensor half = a.to(at::kBFloat16);
   EXPECT_TRUE(at::equal(combine_mean({half, half, half}, {}), half));
+}
+
+TEST(CombineMean, IsTheMeanOfAttendAlsoWhereRowsAreInNoGroup) {
+  const Grouping frames = frame_groups(kLayout, at::kCPU);
+  const Rows some = make_rows({3, 2}, {40, 1, 7, 20, 30}, at::kCPU),
+             keys = make_rows({2, 4}, {1, 2, 3, 1, 2, 9}, at::kCPU);
+  Tensors in = to(inputs(2, 8), at::kFloat);
+  in = {in[0].requires_grad_(), in[1].requires_grad_(), in[2].requires_grad_(),
+        random({kTokens}, 9).to(at::kFloat).requires_grad_()};
+  const at::Tensor together = attend_mean(in[0], in[1], in[2], {frames, {some, keys}}, in[3]);
+  const at::Tensor apart = combine_mean(
+      {attend(in[0], in[1], in[2], frames).output, attend(in[0], in[1], in[2], {some, keys}).output}, in[3]);
+  EXPECT_TRUE(close(together, apart, 1e-6));
+  const at::Tensor grad = random({kTokens, 2, 8}, 10).to(at::kFloat);
+  const Tensors actual = torch::autograd::grad({together}, in, {grad}),
+                expected = torch::autograd::grad({apart}, in, {grad});
+  for (size_t i = 0; i < in.size(); ++i) EXPECT_TRUE(close(actual[i], expected[i], 1e-6)) << i;
 }
 
 TEST(Combine, SaysWhatDoesNotFit) {

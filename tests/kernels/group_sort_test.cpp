@@ -14,14 +14,16 @@ void expect_sorted(const at::Tensor& group, int32_t groups) {
   const int64_t tokens = group.numel();
   const at::Tensor order = at::full({tokens}, -1, on_device(at::kLong));
   const at::Tensor offsets = at::full({groups + 1}, -1, on_device(at::kInt));
+  const at::Tensor places = at::full({tokens}, -1, on_device(at::kInt));
   const at::Tensor counts =
       at::empty({static_cast<int64_t>(kernels::group_sort_scratch(tokens, groups))}, on_device(at::kInt));
   kernels::group_sort({group.const_data_ptr<int64_t>(), order.data_ptr<int64_t>(), offsets.data_ptr<int32_t>(),
-                       counts.data_ptr<int32_t>(), tokens, groups});
+                       places.data_ptr<int32_t>(), counts.data_ptr<int32_t>(), tokens, groups});
   synchronize(at::kCUDA);
   const at::Tensor host = group.cpu();
   EXPECT_TRUE(at::equal(order.cpu(), at::argsort(host, /*stable=*/true, /*dim=*/0, /*descending=*/false)));
   EXPECT_TRUE(at::equal(offsets.cpu().slice(0, 1).to(at::kLong), at::bincount(host, {}, groups).cumsum(0)));
+  EXPECT_TRUE(at::equal(order.index_select(0, places), at::arange(tokens, order.options())));
   EXPECT_EQ(offsets[0].item<int>(), 0);
 }
 

@@ -1,6 +1,7 @@
 // Counting sort whose unit is the warp: each warp owns a slice of consecutive tokens and one column of the count
 // table [G, slices]. Three launches: count each slice, scan the table in (group, slice) order, write each slice's rows
-// from its own cursors. Ranks inside 32 tokens come from __match_any_sync, so the order is stable and no two warps meet.
+// from its own cursors. Ranks inside 32 tokens come from __match_any_sync, so the order is stable and no two warps
+// meet.
 #include "moga/kernels/group_sort.h"
 
 #include "moga/kernels/device/launch.h"
@@ -93,8 +94,9 @@ __global__ void __launch_bounds__(kWarpsPerCta* kWarp) write_rows(GroupSort work
   for (int g = lane; g < work.groups; g += kWarp) cursor[g] = work.counts[static_cast<int64_t>(g) * slices + slice];
   __syncwarp();
   for_slice(work, slice, [&](unsigned same, int64_t token, int group) {
-    const int32_t first = cursor[group];
-    work.order[first + __popc(same & ((1u << lane) - 1))] = token;
+    const int32_t first = cursor[group], place = first + __popc(same & ((1u << lane) - 1));
+    work.order[place] = token;
+    work.place[token] = place;
     __syncwarp(same);
     if (lane == __ffs(same) - 1) cursor[group] = first + __popc(same);
   });

@@ -71,7 +71,7 @@ struct Options {
   std::string device = "auto", dtype, backend = "auto", json, model, windows;
   std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
   std::vector<std::string> cases;
-  bool no_backward = false, no_full = false, full = false, quiet = false;
+  bool no_backward = false, no_full = false, full = false, stream_weights = false, quiet = false;
   MeterConfig meter;
 };
 
@@ -180,7 +180,8 @@ void run_block(const Options& options) {
 
 void run_model(const Options& options) {
   const BenchSetup setup = setup_of(options);
-  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.full};
+  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.full,
+                                options.stream_weights};
   write(bench_model(config, setup), options);
 }
 
@@ -275,6 +276,7 @@ void add_bench(CLI::App& app) {
   CLI::App* model =
       add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
   model->add_flag("--full", of_model->full, "full attention as well");
+  model->add_flag("--stream-weights", of_model->stream_weights, "MoGA also with weights streamed from host memory");
   add_vae(*bench);
 }
 

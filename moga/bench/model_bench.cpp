@@ -35,18 +35,21 @@ nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
           {"boundary_frames", moga.windows.boundary_frames}};
 }
 
-BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter) {
+BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
+                      bool streamed = false) {
   stop_if_interrupted();
   config.model.moga.kind = kind;
   const at::NoGradGuard no_grad;
   Transformer model = random_transformer(config.model, setup.device, setup.dtype);
   const VideoShape beginning{std::min(config.video.frames, kEvenedFrames), config.video.rows, config.video.columns, {}};
   even_routers(model, random_input(config.model, {beginning}, setup.device, setup.dtype), setup.dtype);
+  if (streamed) stream_blocks(model, setup.device);
   const TransformerInput input = random_input(config.model, {config.video}, setup.device, setup.dtype);
-  log_info("measuring ", config.model.num_layers, " blocks, ", kind);
+  log_info("measuring ", config.model.num_layers, " blocks, ", kind, streamed ? ", weights streamed" : "");
   const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
   const double flop = forward_cost(model_shape(config.model), input.layout, config.model.moga).total();
-  return {kind == "full" ? "full" : "MoGA", config.model.moga.backend, "forward", measured, flop, {}};
+  const char* work = kind == "full" ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
+  return {work, config.model.moga.backend, "forward", measured, flop, {}};
 }
 
 }  // namespace
@@ -67,6 +70,7 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   own.model.moga.backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
   if (config.full) report.rows.push_back(measure_kind("full", own, setup, meter));
   report.rows.push_back(measure_kind("moga", own, setup, meter));
+  if (config.stream_weights) report.rows.push_back(measure_kind("moga", own, setup, meter, /*streamed=*/true));
   if (!config.full) return report;
   report.ratio = "times faster than full";
   for (BenchRow& row : report.rows) row.ratio = report.rows.front().measured.seconds / row.measured.seconds;

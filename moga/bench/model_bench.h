@@ -10,7 +10,8 @@ namespace moga {
 struct ModelBenchConfig {
   TransformerConfig model;
   VideoShape video;
-  bool full = false;  // measure full attention as well
+  bool full = false;            // measure full attention as well
+  bool stream_weights = false;  // and MoGA with its blocks' weights streamed from the host
 
   void validate() const;
 };

@@ -3,6 +3,8 @@
 #include "moga/pipeline/generate.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
@@ -23,6 +25,34 @@ VideoRequest make_request(const Script& script, const GenerateOptions& options) 
   return request;
 }
 
+// Frames on their way from a GPU to the sink. It gets them a chunk late: the GPU decodes the next while it writes them.
+class FramesToHost {
+ public:
+  explicit FramesToHost(const FrameSink& sink) : sink_(sink) {}
+
+  void add(const at::Tensor& frames) {  // uint8 [T, 3, Y, X]
+    if (frames.is_cpu()) return sink_(frames);
+    const at::Tensor host = at::empty(frames.sizes(), at::TensorOptions(at::kByte).pinned_memory(true));
+    host.copy_(frames, /*non_blocking=*/true);
+    c10::Event copied(frames.device().type());
+    copied.record(c10::impl::VirtualGuardImpl(frames.device().type()).getStream(frames.device()));
+    finish();
+    waiting_ = host;
+    copied_.emplace(std::move(copied));
+  }
+
+  void finish() {
+    if (!waiting_.defined()) return;
+    copied_->synchronize();
+    sink_(std::exchange(waiting_, {}));
+  }
+
+ private:
+  const FrameSink& sink_;
+  at::Tensor waiting_;
+  std::optional<c10::Event> copied_;  // what is waiting
+};
+
 }  // namespace
 
 void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
@@ -38,11 +68,13 @@ void generate(const Script& script, Models& models, const GenerateOptions& optio
 void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
   const at::NoGradGuard no_grad;
   Progress progress("decode", pixel_frames(latent.size(1)), "frame");
+  FramesToHost to_host(sink);
   vae->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {
     stop_if_interrupted();
-    sink(to_uint8(frames[0]));
+    to_host.add(to_uint8(frames[0]));
     progress.advance(frames.size(2));
   });
+  to_host.finish();
 }
 
 GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,

@@ -6,7 +6,7 @@
 
 namespace moga {
 
-// Gets the next frames, uint8 [T, 3, Y, X], in order, as they are decoded.
+// Gets the next frames, uint8 [T, 3, Y, X] on the CPU, in order, as they are decoded.
 using FrameSink = std::function<void(const at::Tensor& frames)>;
 
 struct GenerateOptions {

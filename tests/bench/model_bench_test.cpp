@@ -14,7 +14,7 @@ namespace {
 TEST(ModelBench, TimesOneEvaluation) {
   ModelBenchConfig config;
   config.video = {5, 4, 6, {3, 2}};
-  config.full = true;
+  config.full = config.stream_weights = true;
   config.model.num_attention_heads = 2;
   config.model.attention_head_dim = 12;
   config.model.ffn_dim = 40;
@@ -23,8 +23,10 @@ TEST(ModelBench, TimesOneEvaluation) {
   config.model.text_len = 5;
   const BenchReport report =
       bench_model(config, {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 1, .repeats = 1}});
-  ASSERT_EQ(report.rows.size(), 2u);
+  ASSERT_EQ(report.rows.size(), 3u);
   EXPECT_EQ(report.rows[1].work, "MoGA");
+  EXPECT_EQ(report.rows[2].work, "MoGA, streamed weights");
+  EXPECT_EQ(report.rows[2].flop, report.rows[1].flop);
   EXPECT_EQ(report.rows[1].flop,
             forward_cost(model_shape(config.model), Layout{{config.video}}, config.model.moga).total());
   EXPECT_GT(report.rows[0].measured.seconds, 0);

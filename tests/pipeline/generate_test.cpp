@@ -13,6 +13,7 @@
 #include "moga/data/video.h"
 #include "moga/pipeline/latents.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/gpu.h"
 
 namespace moga {
 namespace {
@@ -115,6 +116,18 @@ TEST(Generate, DecodingHoldsNoFrames) {
   const int64_t long_peak = peak_of_decoding(models, 251);  // 1,001 frames
   EXPECT_LE(static_cast<double>(long_peak), 1.03 * static_cast<double>(short_peak))
       << short_peak << " and " << long_peak << " bytes";
+}
+
+TEST(GenerateGpu, FramesReachTheSinkOnTheHostInOrder) {
+  MOGA_NEEDS_GPU();
+  const at::NoGradGuard no_grad;
+  Models models = load_models(test::tiny_folder(), at::kCUDA, at::kBFloat16);
+  const at::Tensor latent = at::randn({4, 6, 6, 10}).cuda();
+  std::vector<at::Tensor> expected, frames;
+  models.vae->decode(latent.unsqueeze(0), [&](const at::Tensor& f) { expected.push_back(to_uint8(f[0]).cpu()); });
+  decode_frames(models.vae, latent, [&](const at::Tensor& f) { frames.push_back(f); });
+  ASSERT_EQ(frames.size(), 6u);
+  EXPECT_TRUE(at::equal(at::cat(frames), at::cat(expected)));
 }
 
 }  // namespace

@@ -20,10 +20,10 @@ constexpr int64_t kPixelsOfAToken = 16;
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
 
 // Of one kind of attention in all layers and steps.
-Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, bool streamed,
-                        c10::Device device, c10::ScalarType dtype) {
+Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
+                        c10::ScalarType dtype) {
   DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
-                               request.sampler.solver, streamed};
+                               request.sampler.solver};
   rehearsal.model.moga.kind = kind;
   rehearsal.model.moga.full_layers.clear();
   const FrameSize least{rehearsal.model.moga.windows.rows, rehearsal.model.moga.windows.columns};
@@ -37,8 +37,7 @@ Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string&
   return over_frames(whole, rehearsal_limits(device, least), flop, [&](FrameSize frame) {
     rehearsal.video = resized(request.video, frame);
     rehearsal.share = static_cast<double>(frame.tokens()) / static_cast<double>(whole.tokens());
-    const auto over = streamed ? over_streamed_layers : over_layers;
-    return over(request.transformer.num_layers, [&](int64_t layers) {
+    return over_layers(request.transformer.num_layers, [&](int64_t layers) {
       rehearsal.model.num_layers = layers;
       return rehearse_denoising(rehearsal, device, dtype);
     });
@@ -50,20 +49,36 @@ struct Denoising {
   double seconds;  // of all steps
 };
 
-Denoising plan_denoising(const GenerationPlanRequest& request, bool streamed, c10::Device device,
-                         c10::ScalarType dtype) {
+Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
   const VisualAttentionConfig& moga = request.transformer.moga;
   const double steps = static_cast<double>(request.sampler.steps);
-  log_info("rehearsing denoising", streamed ? ", weights streamed" : "");
-  Rehearsed step = rehearse_kind(request, moga.kind, streamed, device, dtype);
+  log_info("rehearsing denoising");
+  Rehearsed step = rehearse_kind(request, moga.kind, device, dtype);
   const double layers = static_cast<double>(request.transformer.num_layers);
   const double full_layers = static_cast<double>(moga.full_layers.size());
   const double full_steps = static_cast<double>(std::min(request.sampler.full_steps, request.sampler.steps));
   if (moga.kind == "full" || full_layers + full_steps == 0) return {step, steps * step.seconds};
-  const Rehearsed full = rehearse_kind(request, "full", streamed, device, dtype);
+  const Rehearsed full = rehearse_kind(request, "full", device, dtype);
   step.work_bytes = std::max(step.work_bytes, full.work_bytes);
   const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
   return {step, full_steps * full.seconds + (steps - full_steps) * mixed};
+}
+
+// The same run with streamed blocks: two buffers instead of all weights, and no step shorter than copying takes. What
+// both are, a video so small that nothing but copying takes time shows.
+Denoising streamed(Denoising run, const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+  log_info("rehearsing streamed weights");
+  DenoisingRehearsal rehearsal{request.transformer, {}, /*guided=*/false, request.sampler.solver};
+  rehearsal.stream_weights = true;
+  rehearsal.video = {1, request.transformer.moga.windows.rows, request.transformer.moga.windows.columns, {}};
+  const Rehearsed copying = over_streamed_layers(request.transformer.num_layers, [&](int64_t layers) {
+    rehearsal.model.num_layers = layers;
+    rehearsal.model.moga.full_layers.clear();
+    return rehearse_denoising(rehearsal, device, dtype);
+  });
+  run.step.weight_bytes = copying.weight_bytes;
+  run.seconds = std::max(run.seconds, static_cast<double>(request.sampler.steps) * copying.seconds);
+  return run;
 }
 
 Rehearsed plan_text(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
@@ -152,11 +167,11 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   plan.memory = device_memory(device);
   const auto streaming = request.stream_weights;
   const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
-  Denoising denoising = plan_denoising(request, streaming == StreamWeights::always, device, dtype);
+  Denoising denoising = plan_denoising(request, device, dtype);
   fill(plan, request, text, denoising, decoding);
-  plan.stream_weights = streaming == StreamWeights::always;
-  if (!plan.fits() && streaming == StreamWeights::automatic && device.is_cuda()) {
-    denoising = plan_denoising(request, /*streamed=*/true, device, dtype);
+  const bool helps = streaming == StreamWeights::automatic && device.is_cuda() && !plan.fits();
+  if (helps || streaming == StreamWeights::always) {
+    denoising = streamed(denoising, request, device, dtype);
     fill(plan, request, text, denoising, decoding);
     plan.stream_weights = true;
   }

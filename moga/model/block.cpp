@@ -21,18 +21,19 @@ ProjectionsImpl::ProjectionsImpl(const BlockConfig& config) : heads_(config.head
   }
 }
 
-at::Tensor ProjectionsImpl::queries(const at::Tensor& x, const at::Tensor& rotary) {
-  return positioned(q_(x), norm_q_, rotary);
-}
-at::Tensor ProjectionsImpl::keys(const at::Tensor& x, const at::Tensor& rotary) {
-  return positioned(k_(x), norm_k_, rotary);
-}
+at::Tensor ProjectionsImpl::queries(const at::Tensor& x) { return positioned(q_(x), norm_q_, {}); }
+at::Tensor ProjectionsImpl::keys(const at::Tensor& x) { return positioned(k_(x), norm_k_, {}); }
 at::Tensor ProjectionsImpl::values(const at::Tensor& x) { return heads(v_(x)); }
 at::Tensor ProjectionsImpl::output(const at::Tensor& attended) { return o_(attended.flatten(1)); }
 
-at::Tensor ProjectionsImpl::positioned(const at::Tensor& x, QkNorm& norm, const at::Tensor& rotary) {
-  if (norm) return norm(x, rotary, heads_);
-  return rotary.defined() ? rotate(heads(x), rotary) : heads(x);
+ProjectionsImpl::Projected ProjectionsImpl::projected(const at::Tensor& x, const at::Tensor& rotary) {
+  const auto products = linears(x, {q_, k_, v_});
+  return {positioned(products[0], norm_q_, rotary), positioned(products[1], norm_k_, rotary), heads(products[2])};
+}
+
+at::Tensor ProjectionsImpl::positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary) {
+  if (norm) return norm(product, rotary, heads_);
+  return rotary.defined() ? rotate(heads(product), rotary) : heads(product);
 }
 
 void ProjectionsImpl::initialise() {
@@ -55,7 +56,7 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& 
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
   }
-  const at::Tensor q = queries(x, context.rotary), k = keys(x, context.rotary), v = values(x);
+  const auto [q, k, v] = projected(x, context.rotary);
   if (context.observer) context.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
                                      context.full_attention ? full_config_ : config_));

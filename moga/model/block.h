@@ -51,15 +51,20 @@ struct BlockOutput {
 class ProjectionsImpl : public torch::nn::Module {
  public:
   explicit ProjectionsImpl(const BlockConfig& config);
-  // [rows, C] → [rows, H, D]; queries and keys normalised over all heads and, given a table, turned (rope.h).
-  at::Tensor queries(const at::Tensor& x, const at::Tensor& rotary = {});
-  at::Tensor keys(const at::Tensor& x, const at::Tensor& rotary = {});
+  // [rows, C] → [rows, H, D]; queries and keys normalised over all heads.
+  at::Tensor queries(const at::Tensor& x);
+  at::Tensor keys(const at::Tensor& x);
   at::Tensor values(const at::Tensor& x);
+  // The three of the same x, queries and keys turned by the table (rope.h) as well.
+  struct Projected {
+    at::Tensor q, k, v;
+  };
+  Projected projected(const at::Tensor& x, const at::Tensor& rotary);
   at::Tensor output(const at::Tensor& attended);  // [N, H, D] → [N, C]
   void initialise();
 
  private:
-  at::Tensor positioned(const at::Tensor& x, QkNorm& norm, const at::Tensor& rotary);
+  at::Tensor positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary);
   at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), heads_, x.size(1) / heads_}); }
 
   int64_t heads_;

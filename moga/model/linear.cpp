@@ -11,31 +11,47 @@
 namespace moga {
 namespace {
 
-// linear in bfloat16 on CUDA with the bias's gradient by our column sum: ATen's reduction over rows takes as long as
-// the product itself. Weights are cast again in the backward rather than kept twice.
-struct TrainedLinear : torch::autograd::Function<TrainedLinear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
-    context->save_for_backward({x, weight});
-    context->saved_data["bias"] = bias.scalar_type();
-    return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+using torch::autograd::variable_list;
+
+// Products of one x in bfloat16 on CUDA, with the biases' gradients by our column sum: ATen's reduction over rows takes
+// as long as the product itself. Weights are cast again in the backward rather than kept twice.
+struct TrainedLinears : torch::autograd::Function<TrainedLinears> {
+  // parameters: weight, bias of the first product, of the second, …
+  static variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                               at::TensorList parameters) {
+    variable_list kept = {x}, results;
+    kept.insert(kept.end(), parameters.begin(), parameters.end());
+    context->save_for_backward(kept);
+    const at::ScalarType dtype = x.scalar_type();
+    for (size_t i = 0; i < parameters.size(); i += 2)
+      results.push_back(at::linear(x, parameters[i].to(dtype), parameters[i + 1].to(dtype)));
+    return results;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1];
-    const at::Tensor dy = gradients[0].reshape({-1, gradients[0].size(-1)}).contiguous();
-    at::Tensor dx, dweight, dbias;
-    if (context->needs_input_grad(0)) dx = dy.mm(weight.to(dy.scalar_type())).view(x.sizes());
-    if (context->needs_input_grad(1)) dweight = dy.t().mm(x.reshape({-1, x.size(-1)})).to(weight.scalar_type());
-    if (context->needs_input_grad(2)) {
-      const at::Tensor sum = row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0);
-      dbias = sum.to(context->saved_data["bias"].toScalarType());
+  static variable_list backward(torch::autograd::AutogradContext* context, const variable_list& gradients) {
+    const auto kept = context->get_saved_variables();
+    const at::Tensor x = kept[0].reshape({-1, kept[0].size(-1)});
+    variable_list result(kept.size());  // of x, then of the parameters
+    at::Tensor& dx = result[0];
+    for (size_t i = 1; i < kept.size(); i += 2) {
+      const at::Tensor &weight = kept[i], &bias = kept[i + 1], &dy_ = gradients[i / 2];
+      const at::Tensor dy = dy_.reshape({-1, dy_.size(-1)}).contiguous(), cast = weight.to(dy.scalar_type());
+      if (context->needs_input_grad(0)) dx = dx.defined() ? dx.addmm_(dy, cast) : dy.mm(cast);
+      if (context->needs_input_grad(i)) result[i] = dy.t().mm(x).to(weight.scalar_type());
+      if (context->needs_input_grad(i + 1)) result[i + 1] = sum_of_rows(dy).to(bias.scalar_type());
     }
-    return {dx, dweight, dbias};
+    if (dx.defined()) dx = dx.view(kept[0].sizes());
+    return result;
+  }
+
+  static at::Tensor sum_of_rows(const at::Tensor& dy) {
+    return row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0);
   }
 };
+
+bool trained_on_cuda(const at::Tensor& x, const at::Tensor& bias) {
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && bias.requires_grad();
+}
 
 // GELU in the product's epilogue (cuBLASLt's is the tanh form): the widest tensor of a block is written once and not
 // read and written again. Training needs the input of GELU as well, which this does not leave behind.
@@ -47,13 +63,24 @@ at::Tensor linear_gelu(const at::Tensor& x, const Linear& product) {
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && bias.requires_grad())
-    return TrainedLinear::apply(x, weight, bias);
+  if (trained_on_cuda(x, bias)) return TrainedLinears::apply(x, at::TensorList{weight, bias})[0];
   return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
 }
 
 LinearImpl::LinearImpl(int64_t in, int64_t out)
     : weight(register_parameter("weight", at::empty({out, in}))), bias(register_parameter("bias", at::empty({out}))) {}
+
+std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& products) {
+  std::vector<at::Tensor> parameters, results;
+  bool trained = true;
+  for (const Linear& product : products) {
+    parameters.insert(parameters.end(), {product->weight, product->bias});
+    trained = trained && trained_on_cuda(x, product->bias);
+  }
+  if (trained) return TrainedLinears::apply(x, at::TensorList(parameters));
+  for (const Linear& product : products) results.push_back(linear(x, product->weight, product->bias));
+  return results;
+}
 
 void LinearImpl::fill_xavier() {
   torch::nn::init::xavier_uniform_(weight);

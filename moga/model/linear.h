@@ -6,6 +6,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <string>
+#include <vector>
 
 namespace moga {
 
@@ -27,6 +28,10 @@ class LinearImpl : public torch::nn::Module {
   at::Tensor bias;    // [out]
 };
 TORCH_MODULE(Linear);
+
+// The products of several layers with the same x [..., in]. In training on CUDA in bfloat16 the gradient of x is summed
+// inside their backward products, where that of separate calls is added up afterwards.
+std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& products);
 
 enum class Activation { kGeluTanh, kSilu };
 

@@ -106,5 +106,23 @@ TEST(NormGpu, LinearsBiasGradient) {
                             {at::randn({66001, 16}), at::randn({width, 16}) / 4, at::randn({width})}, 1);
 }
 
+TEST(NormGpu, LinearsOfOneX) {
+  MOGA_NEEDS_GPU();
+  const auto operation = [](const Tensors& x) {
+    std::vector<Linear> products;
+    for (size_t i = 1; i < x.size(); i += 2) {
+      products.emplace_back(x[i].size(1), x[i].size(0));
+      products.back()->weight = x[i];
+      products.back()->bias = x[i + 1];
+    }
+    return at::cat(linears(x[0], products), 1);
+  };
+  const auto weight = [](int64_t out) { return at::randn({out, 320}) / 18; };
+  expect_as_good_as_plain(operation,
+                          {at::randn({3001, 320}), weight(320), at::randn({320}), weight(320), at::randn({320}),
+                           weight(64), at::randn({64})},
+                          1);
+}
+
 }  // namespace
 }  // namespace moga

@@ -10,6 +10,7 @@
 
 #include <cmath>
 
+#include "moga/attention/router_kernels.h"
 #include "moga/core/check.h"
 
 namespace moga {
@@ -32,6 +33,29 @@ class RouterLogits : public torch::autograd::Function<RouterLogits> {
     const at::Tensor &grad = grads[0], &x = kept[0], &weight = kept[1], &bias = kept[2];  // grad [N, M]
     return {grad.matmul(weight.to(grad.scalar_type())).to(x.scalar_type()),
             grad.t().matmul(x.to(grad.scalar_type())).to(weight.scalar_type()), grad.sum(0).to(bias.scalar_type())};
+  }
+};
+
+// All of it by our kernel, which keeps neither logits nor a wider x. x goes through, so that what its other readers say
+// about it arrives here and is summed in the pass that writes its gradient.
+class RouteTokens : public torch::autograd::Function<RouteTokens> {
+ public:
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                                                const at::Tensor& weight, const at::Tensor& bias) {
+    const Routed routed = route_cuda(x, weight, bias);
+    context->save_for_backward({x, weight, bias, routed.probabilities, routed.group, routed.top});
+    context->mark_non_differentiable({routed.group});
+    context->set_materialize_grads(false);
+    return {x, routed.probabilities, routed.group, routed.top};
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto kept = context->get_saved_variables();
+    const at::Tensor &x = kept[0], &weight = kept[1], &bias = kept[2];
+    const RouterGradients gradients = route_backward_cuda({grads[0], grads[1], grads[3]}, x, weight,
+                                                          {kept[3], kept[4], kept[5]}, context->needs_input_grad(0));
+    return {gradients.x, gradients.weight.to(weight.scalar_type()), gradients.bias.to(bias.scalar_type())};
   }
 };
 
@@ -60,11 +84,20 @@ Routing RouterImpl::forward(const at::Tensor& x, const Layout& layout) {
   check(x.dim() == 2 && x.size(1) == weight.size(1), "router: x is ", x.sizes(), ", expected [N, ", weight.size(1),
         "]");
   Routing routing;
-  routing.probabilities = at::softmax(RouterLogits::apply(x, weight, bias), 1);
-  routing.group = first_argmax(routing.probabilities.detach());
+  routing.x = x;
+  if (router_kernels_serve(x, weight.size(0))) {
+    const auto routed = RouteTokens::apply(x, weight, bias);
+    if (x.requires_grad()) routing.x = routed[0];
+    routing.probabilities = routed[1];
+    routing.group = routed[2];
+    routing.gate = routed[3];
+  } else {
+    routing.probabilities = at::softmax(RouterLogits::apply(x, weight, bias), 1);
+    routing.group = first_argmax(routing.probabilities.detach());
+    routing.gate = routing.probabilities.gather(1, routing.group.unsqueeze(1)).squeeze(1);
+  }
   routing.grouping = routed_groups(layout, routing.group, weight.size(0));
-  if (gate_ == "none") return routing;
-  routing.gate = routing.probabilities.gather(1, routing.group.unsqueeze(1)).squeeze(1);
+  if (gate_ == "none") routing.gate.reset();
   if (gate_ == "straight_through") routing.gate = (routing.gate - routing.gate.detach()) + 1;
   return routing;
 }

@@ -19,6 +19,7 @@ struct Routing {
   at::Tensor group;          // g [N] int64
   at::Tensor gate;           // [N] like p: p(g(x)|x), or 1 with that gradient (straight_through), or undefined (none)
   Grouping grouping;         // B·M groups
+  at::Tensor x;              // the router's x [N, C], for its other readers: on CUDA the gradients meet in one pass
 };
 
 class RouterImpl : public torch::nn::Module {

@@ -56,7 +56,7 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& 
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
   }
-  const auto [q, k, v] = projected(x, context.rotary);
+  const auto [q, k, v] = projected(routing ? routing->x : x, context.rotary);
   if (context.observer) context.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
                                      context.full_attention ? full_config_ : config_));

@@ -30,9 +30,7 @@ void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t s
 }
 
 // Compiled in, and the GPU is a Hopper.
-bool has_sm90() {
-  return kSm90Backend.can_serve(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16)));
-}
+bool has_sm90() { return kSm90Backend.can_serve(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))); }
 
 // A function of the CUDA runtime by name: tests link neither libcudart nor libc10_cuda.
 template <class Function>
@@ -185,8 +183,11 @@ TEST(VisualAttentionGpu, EqualsTheCpu) {
   const Routing routing = router->forward(q.flatten(1), layout);
   const auto run = [&](at::Device device, at::ScalarType dtype) {
     const auto on = [&](const at::Tensor& x) { return x.to(device, dtype); };
-    Routing moved{routing.probabilities.to(device), routing.group.to(device), routing.gate.to(device),
-                  routing.grouping.to(device)};
+    Routing moved{routing.probabilities.to(device),
+                  routing.group.to(device),
+                  routing.gate.to(device),
+                  routing.grouping.to(device),
+                  {}};
     return visual_attention(on(q), on(k), on(v), &moved, static_groupings(layout, config, device), config);
   };
   EXPECT_TRUE(as_good_as(run(kGpu, at::kBFloat16).cpu(), run(at::kCPU, at::kBFloat16), run(at::kCPU, at::kDouble)));

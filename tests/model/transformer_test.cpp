@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
@@ -257,20 +259,52 @@ TEST_F(TransformerTest, AWrongInputIsNamed) {
   EXPECT_THROW(model->forward(input, at::kFloat), Error);
 }
 
+TransformerInput on_device(TransformerInput input, c10::Device device) {
+  for (at::Tensor& latent : input.latents) latent = latent.to(device);
+  input.text = input.text.to(device);
+  input.timestep = input.timestep.to(device);
+  return input;
+}
+
 TEST(TransformerGpu, AgreesWithTheCpu) {
   MOGA_NEEDS_GPU();
   at::manual_seed(3);
   Transformer model = random_transformer(small_config());
-  TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  const TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
   const at::NoGradGuard no_grad;
   const auto expected = model->forward(input, at::kFloat).velocity;
   model->to(at::kCUDA);
-  for (at::Tensor& latent : input.latents) latent = latent.cuda();
-  input.text = input.text.cuda();
-  input.timestep = input.timestep.cuda();
-  const auto velocity = model->forward(input, at::kBFloat16).velocity;
+  const auto velocity = model->forward(on_device(input, at::kCUDA), at::kBFloat16).velocity;
   // Routing is discrete: a token near a tie may change its group between precisions.
   for (size_t video = 0; video < 2; ++video) EXPECT_TRUE(close(velocity[video].cpu(), expected[video], 0.1));
+}
+
+// Of all parameters, by name, on the CPU.
+std::map<std::string, at::Tensor> gradients(Transformer& model, const TransformerInput& input, at::ScalarType dtype) {
+  const auto output = model->forward(input, dtype);
+  at::Tensor loss = output.balance_loss;
+  for (const at::Tensor& velocity : output.velocity)
+    loss = loss + (velocity * at::arange(velocity.numel(), velocity.options()).sin().view(velocity.sizes())).sum();
+  model->zero_grad();
+  loss.backward();
+  std::map<std::string, at::Tensor> result;
+  for (const auto& item : model->named_parameters()) result[item.key()] = item.value().grad().cpu().clone();
+  return result;
+}
+
+TEST(TransformerGpu, GradientsAreAsGoodAsTheCpus) {
+  MOGA_NEEDS_GPU();
+  at::manual_seed(4);
+  Transformer model = random_transformer(small_config());
+  const at::NoGradGuard no_grad;
+  for (const auto& item : model->named_parameters())  // no ties: rounding must not move a token to another group
+    if (item.key().ends_with("router.weight")) item.value().zero_();
+  const at::AutoGradMode with_gradients(true);
+  const TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  const auto exact = gradients(model, input, at::kFloat), plain = gradients(model, input, at::kBFloat16);
+  model->to(at::kCUDA);
+  for (const auto& [name, gradient] : gradients(model, on_device(input, at::kCUDA), at::kBFloat16))
+    EXPECT_TRUE(as_good_as(gradient, plain.at(name), exact.at(name), 2.0, 1e-3)) << name;
 }
 
 }  // namespace

@@ -39,6 +39,12 @@ using Operand = uint64_t;
 inline constexpr Operand kSwizzle128 = Operand{1} << 62;
 inline constexpr Operand kStrideOf8Rows = Operand{kRowsOf8 / 16} << 32;
 
+// A shared address cut to the 18 bits that descriptors have: the compiler then knows that k-steps added to it do not
+// carry, and adds them as constants.
+__device__ __forceinline__ uint32_t operand_address(const void* pointer) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer)) & 0x3ffff;
+}
+
 // Operand whose contiguous dimension is the summed one: k-step s of a slab is at + 2s.
 __device__ __forceinline__ Operand summed_contiguous(uint32_t address) {
   return kSwizzle128 | kStrideOf8Rows | (1u << 16 | address / 16);

@@ -58,7 +58,7 @@ struct alignas(1024) BackwardShared {
   Barrier q_full[C::kStages], grad_full[C::kStages], step_empty[C::kStages];
   Barrier ds_full[2], ds_empty[2];
   Barrier dq_full[C::kConsumers], dq_empty[C::kConsumers];
-  ItemSlots items;
+  ItemSlots<WorkItem> items;
 };
 
 struct BackwardMaps {

@@ -7,8 +7,8 @@
 namespace moga::kernels {
 namespace {
 
-using Forward64 = ForwardConfig<64, 3, 128, 2>;
-using Forward128 = ForwardConfig<128, 2, 176, 2>;
+using Forward64 = ForwardConfig<64, 128, 2>;
+using Forward128 = ForwardConfig<128, 80, 3>;
 
 template <class C>
 void launch_forward(const GroupedAttentionForward& call) {

@@ -3,10 +3,10 @@
 //
 //   producer warpgroup  warp 0 copies Q, K and V tiles to shared memory, warp 1 takes work items one ahead
 //   consumer warpgroups 64 query rows each; scores of tile n, then, while those are made into weights, nothing of their
-//                       own: the product of tile n + 1's weights with V and the other consumer's products run meanwhile
+//                       own: the product of tile n + 1's weights with V and the other consumers' products run meanwhile
 //
-// Consumers take turns to issue products (named barriers), so that one's softmax lies under the other's products.
-// Rows of the next group that a tile of keys reaches into are masked; rows of queries there are computed, not stored.
+// Consumers take turns to issue products (named barriers), so that one's softmax lies under the others' products.
+// Rows of the next group that a tile of keys reaches into are masked; rows of queries there are not stored.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"
@@ -19,20 +19,29 @@
 
 namespace moga::kernels {
 
-template <int kHeadSize_, int kConsumers_, int kTileN_, int kStages_>
+template <int kHeadSize_, int kTileN_, int kStages_>
 struct ForwardConfig {
   static constexpr int kHeadSize = kHeadSize_;
-  static constexpr int kConsumers = kConsumers_;
+  static constexpr int kConsumers = 3;
   static constexpr int kTileM = 64 * kConsumers;  // query rows of a CTA
   static constexpr int kTileN = kTileN_;          // keys of a tile
   static constexpr int kStages = kStages_;        // tiles of K, and of V, in shared memory
   static constexpr int kThreads = kWarpgroup * (kConsumers + 1);
   static constexpr int kConsumerWarps = 4 * kConsumers;
-  static constexpr int kProducerRegisters = kConsumers == 2 ? 24 : 32;
-  static constexpr int kConsumerRegisters = kConsumers == 2 ? 240 : 160;
+  static constexpr int kProducerRegisters = 32;
+  static constexpr int kConsumerRegisters = 160;
+  // A consumer whose rows all lie beyond the group leaves its products out: 5 % of the time at 740 rows a group. Not
+  // measured for D = 128.
+  static constexpr bool kStandsBy = kHeadSize == 64;
   static constexpr int kTileBytesQ = kTileM * kHeadSize * 2;
   static constexpr int kTileBytesKV = kTileN * kHeadSize * 2;
 };
+
+// Of the item's keys; they are walked down from it.
+template <class C>
+__device__ __forceinline__ int last_tile(const WorkItem& item) {
+  return (item.other_rows - 1) / C::kTileN;
+}
 
 template <class C>
 struct alignas(1024) ForwardShared {
@@ -41,7 +50,7 @@ struct alignas(1024) ForwardShared {
   uint8_t v[C::kStages][C::kTileBytesKV];
   Barrier q_full, q_empty;
   Barrier k_full[C::kStages], k_empty[C::kStages], v_full[C::kStages], v_empty[C::kStages];
-  ItemSlots items;
+  ItemSlots<AlignedWorkItem> items;
 };
 
 struct ForwardMaps {
@@ -74,9 +83,9 @@ template <class C>
 __device__ __forceinline__ void load_tiles(ForwardShared<C>& shared, const ForwardMaps& maps) {
   ItemReader items;
   Ring<C::kStages> k_ring, v_ring;
-  uint32_t q_parity = 1;
+  uint32_t q_parity = 0;
   while (true) {
-    const WorkItem item = items.next(shared.items);
+    const auto item = items.next(shared.items);
     if (item.head == kNoHead) return;
     if (item.other_rows == 0) continue;
     const auto load_k = [&](int tile) {
@@ -93,12 +102,12 @@ __device__ __forceinline__ void load_tiles(ForwardShared<C>& shared, const Forwa
                item.head);
       v_ring.advance();
     };
-    const int last = (item.other_rows - 1) / C::kTileN;
+    const int last = last_tile<C>(item);
     load_k(last);
-    barrier_wait(&shared.q_empty, q_parity, 5);
-    q_parity ^= 1;
+    barrier_wait(&shared.q_empty, q_parity ^ 1, 5);
     barrier_arrive_expect(&shared.q_full, C::kTileBytesQ);
     load_box(shared.q, maps.q, &shared.q_full, 0, item.row, 0, item.head);
+    q_parity ^= 1;
     for (int tile = last - 1; tile >= 0; --tile) {
       load_k(tile);
       load_v(tile + 1);
@@ -117,8 +126,12 @@ class ForwardConsumer {
   __device__ __forceinline__ void run() {
     if (consumer_ == C::kConsumers - 1) end_turn();  // the first turn is consumer 0's
     while (true) {
-      const WorkItem item = items_.next_of_warp(shared_.items);
+      const auto item = items_.next_of_warp(shared_.items);
       if (item.head == kNoHead) return;
+      if (C::kStandsBy && item.rows <= consumer_ * 64) {
+        if (item.other_rows > 0) stand_by(last_tile<C>(item));
+        continue;
+      }
       Output output = {};
       RowSoftmax softmax;
       if (item.other_rows > 0) attend(item, output, softmax);
@@ -131,21 +144,51 @@ class ForwardConsumer {
   using Weights = uint32_t[C::kTileN / 4];
   using Output = float[C::kHeadSize / 2];
 
+  // Goes with the others through last + 1 tiles without a product of its own.
+  __device__ __forceinline__ void stand_by(int last) {
+    wait_q();
+    wait_k();
+    release_k();
+#pragma unroll 1
+    for (int tile = last - 1; tile >= 0; --tile) {
+      wait_k();
+      begin_turn();
+      end_turn();
+      release_k();
+      wait_v();
+      release_v();
+    }
+    release_q();
+    wait_v();
+    release_v();
+  }
+
   __device__ __forceinline__ void attend(const WorkItem& item, Output& output, RowSoftmax& softmax) {
     Scores scores;
     Weights weights;
-    float rescale[2];
-    const float c = to_.scale * kLog2E;
-    const int last = (item.other_rows - 1) / C::kTileN;
     wait_q();
     wait_k();
     issue_scores(scores);
     product_wait<0>();
     pin(scores);
     release_k();
-    mask_columns(scores, item.other_rows - last * C::kTileN, -INFINITY);
-    softmax.add(scores, rescale, c);
+    mask_columns(scores, item.other_rows - last_tile<C>(item) * C::kTileN, -INFINITY);
+    softmax.begin(scores, to_.scale * kLog2E);
     pack(scores, weights);
+    attend_tiles_below(last_tile<C>(item), scores, weights, output, softmax);
+    release_q();
+    wait_v();
+    issue_output(output, weights);
+    product_wait<0>();
+    pin(output);
+    release_v();
+  }
+
+  // Tiles last - 1 … 0. On entry the weights of tile `last` have yet to meet its V, on return those of tile 0.
+  __device__ __forceinline__ void attend_tiles_below(int last, Scores& scores, Weights& weights, Output& output,
+                                                     RowSoftmax& softmax) {
+    float rescale[2];
+    const float c = to_.scale * kLog2E;
 #pragma unroll 1
     for (int tile = last - 1; tile >= 0; --tile) {
       wait_k();
@@ -157,27 +200,23 @@ class ForwardConsumer {
       product_wait<1>();
       pin(scores);
       release_k();
-      softmax.add(scores, rescale, c);
+      const bool moved = softmax.add(scores, rescale, c);
       product_wait<0>();
       pin(output);
       pin(scores);
       release_v();
       pack(scores, weights);
+      if (moved) {
 #pragma unroll
-      for (int i = 0; i < C::kHeadSize / 2; ++i) output[i] *= rescale[i / 2 % 2];
+        for (int i = 0; i < C::kHeadSize / 2; ++i) output[i] *= rescale[i / 2 % 2];
+      }
     }
-    release(&shared_.q_empty);
-    wait_v();
-    issue_output(output, weights);
-    product_wait<0>();
-    pin(output);
-    release_v();
   }
 
   // scores [64, kTileN] = Q Kᵀ
   __device__ __forceinline__ void issue_scores(Scores& scores) {
-    const Operand q = summed_contiguous(shared_address(shared_.q) + consumer_ * 64 * kRowBytes);
-    const Operand k = summed_contiguous(shared_address(shared_.k[k_ring_.stage]));
+    const Operand q = summed_contiguous(operand_address(shared_.q) + consumer_ * 64 * kRowBytes);
+    const Operand k = summed_contiguous(operand_address(shared_.k[k_ring_.stage]));
     product_fence();
 #pragma unroll
     for (int step = 0; step < C::kHeadSize / 16; ++step) {
@@ -190,7 +229,7 @@ class ForwardConsumer {
 
   // output [64, D] += weights V
   __device__ __forceinline__ void issue_output(Output& output, const Weights& weights) {
-    const Operand v = summed_strided(shared_address(shared_.v[v_ring_.stage]), C::kTileN * kRowBytes);
+    const Operand v = summed_strided(operand_address(shared_.v[v_ring_.stage]), C::kTileN * kRowBytes);
     product_fence();
 #pragma unroll
     for (int step = 0; step < C::kTileN / 16; ++step)
@@ -219,15 +258,15 @@ class ForwardConsumer {
   __device__ __forceinline__ void wait_k() { barrier_wait(&shared_.k_full[k_ring_.stage], k_ring_.parity, 8); }
   __device__ __forceinline__ void wait_v() { barrier_wait(&shared_.v_full[v_ring_.stage], v_ring_.parity, 9); }
 
-  __device__ __forceinline__ void release(Barrier* barrier) {
-    if (threadIdx.x % kWarp == 0) barrier_arrive(barrier);
+  __device__ __forceinline__ void release_q() {
+    if (threadIdx.x % kWarp == 0) barrier_arrive(&shared_.q_empty);
   }
   __device__ __forceinline__ void release_k() {
-    release(&shared_.k_empty[k_ring_.stage]);
+    barrier_arrive_of_warp(&shared_.k_empty[k_ring_.stage], threadIdx.x % kWarp);
     k_ring_.advance();
   }
   __device__ __forceinline__ void release_v() {
-    release(&shared_.v_empty[v_ring_.stage]);
+    barrier_arrive_of_warp(&shared_.v_empty[v_ring_.stage], threadIdx.x % kWarp);
     v_ring_.advance();
   }
 

@@ -11,8 +11,10 @@ namespace moga::kernels {
 
 inline constexpr int kItemSlots = 2;
 
+// Item: WorkItem or AlignedWorkItem.
+template <class Item>
 struct ItemSlots {
-  WorkItem items[kItemSlots];
+  Item items[kItemSlots];
   Barrier full[kItemSlots], empty[kItemSlots];
 
   __device__ void init(uint32_t readers) {
@@ -24,12 +26,13 @@ struct ItemSlots {
 };
 
 // One whole warp: takes items until the list ends, and hands the end on too.
-__device__ __forceinline__ void fill_slots(ItemSlots& slots, const WorkList& list, int tile_rows) {
+template <class Item>
+__device__ __forceinline__ void fill_slots(ItemSlots<Item>& slots, const WorkList& list, int tile_rows) {
   WorkTaker taker(list, tile_rows);
   Ring<kItemSlots> slot;
   while (true) {
     barrier_wait(&slots.empty[slot.stage], slot.parity ^ 1, 1);
-    const WorkItem item = taker.take();
+    const Item item{taker.take()};
     if (threadIdx.x % kWarp == 0) {
       slots.items[slot.stage] = item;
       barrier_arrive(&slots.full[slot.stage]);
@@ -42,18 +45,20 @@ __device__ __forceinline__ void fill_slots(ItemSlots& slots, const WorkList& lis
 class ItemReader {
  public:
   // For a reader that is one thread.
-  __device__ __forceinline__ WorkItem next(ItemSlots& slots) {
+  template <class Item>
+  __device__ __forceinline__ Item next(ItemSlots<Item>& slots) {
     barrier_wait(&slots.full[slot_.stage], slot_.parity, 2);
-    const WorkItem item = slots.items[slot_.stage];
+    const Item item = slots.items[slot_.stage];
     barrier_arrive(&slots.empty[slot_.stage]);
     slot_.advance();
     return item;
   }
 
   // For a reader that is a warp.
-  __device__ __forceinline__ WorkItem next_of_warp(ItemSlots& slots) {
+  template <class Item>
+  __device__ __forceinline__ Item next_of_warp(ItemSlots<Item>& slots) {
     barrier_wait(&slots.full[slot_.stage], slot_.parity, 2);
-    const WorkItem item = slots.items[slot_.stage];
+    const Item item = slots.items[slot_.stage];
     __syncwarp();
     if (threadIdx.x % kWarp == 0) barrier_arrive(&slots.empty[slot_.stage]);
     slot_.advance();

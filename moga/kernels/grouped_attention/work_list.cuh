@@ -30,6 +30,9 @@ struct WorkItem {
   int32_t tile;  // of own rows, within the group
 };
 
+// The same, read in loads of 16 bytes.
+struct alignas(16) AlignedWorkItem : WorkItem {};
+
 inline constexpr int32_t kNoHead = -1;
 
 inline size_t work_list_size(int32_t groups) { return 2 * static_cast<size_t>(groups) + 2; }

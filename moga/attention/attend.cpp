@@ -103,9 +103,8 @@ void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 
 double attention_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }
 
-// Without sm90: it is asked for by name until its GPU tests have passed in the form it has here.
 std::string default_backend(const at::Tensor& q) {
-  for (const Backend* backend : {&kCpuBackend, &kFlashBackend})
+  for (const Backend* backend : {&kCpuBackend, &kSm90Backend, &kFlashBackend})
     if (backend->can_serve(q)) return backend->name;
   return "reference";
 }

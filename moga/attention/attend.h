@@ -2,11 +2,10 @@
 //
 //   q [Nq, H, D]   k, v [Nk, H, D]   →   output [Nq, H, D] in q's dtype, lse [Nq, H] float32 (float64 for float64)
 //
-// Backends, chosen by device and dtype unless named, and always named in the log:
+// Backends. Unless one is named, the first after the reference that serves device, dtype and D; the log names it:
 //   reference  plain operations, any dtype and device, float64 included: the oracle
 //   cpu        ATen's scaled_dot_product_attention a group, equal groups batched; float32, bfloat16
-//   sm90       our kernels for Hopper: bfloat16, D = 64 or 128. Only by name: "auto" takes flash until sm90's GPU tests
-//              have passed in the form it has here
+//   sm90       our kernels for Hopper (compute capability 9.0): bfloat16, D = 64 or 128
 //   flash      ATen's varlen FlashAttention: CUDA, float16 and bfloat16, D ≤ 256 and a multiple of 8
 // A request that a backend cannot serve throws and says what it can.
 #pragma once

@@ -108,10 +108,19 @@ TEST(AttendGpu, Sm90ServesRowsOfWiderTensors) {
   EXPECT_TRUE(at::equal(strided.lse, dense.lse));
 }
 
+TEST(AttendGpu, ChoosesABackendByDtypeAndHeadSize) {
+  MOGA_NEEDS_GPU();
+  const auto chosen = [](at::ScalarType dtype, int64_t size) {
+    return default_backend(at::zeros({1, 1, size}, at::TensorOptions(kGpu).dtype(dtype)));
+  };
+  for (const int64_t size : {64, 128}) EXPECT_EQ(chosen(at::kBFloat16, size), has_sm90() ? "sm90" : "flash");
+  EXPECT_EQ(chosen(at::kBFloat16, 40), "flash");
+  EXPECT_EQ(chosen(at::kHalf, 64), "flash");
+  EXPECT_EQ(chosen(at::kFloat, 64), "reference");
+}
+
 TEST(AttendGpu, ReferenceServesFloat32) {
   MOGA_NEEDS_GPU();
-  EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, kGpu)), "reference");
-  EXPECT_EQ(default_backend(at::zeros({1, 1, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16))), "flash");
   for (const Case& at : attention_cases()) {
     if (at.queries > 1000) continue;
     const Results a = run_attention(at, "auto", at::kFloat, 2, 32, kGpu);

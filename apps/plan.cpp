@@ -26,7 +26,7 @@ does not fit gets its numbers and what would make it fit, and the exit status is
 
 Example:
   moga plan examples/mara_by_the_lake.toml --model models/demo
-  moga plan --train configs/demo.toml --set stage.0.batch=32
+  moga plan --train configs/stories.toml --set stage.0.batch=32
   moga plan film.toml --model 14B --set transformer.moga.groups=20 --json plan.json)";
 
 struct Options {

@@ -84,9 +84,9 @@ into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train 
 and says how to go on.
 
 Example:
-  moga train configs/demo.toml
-  moga train configs/demo.toml --set out=runs/full --set transformer.moga.kind=full
-  moga train configs/demo.toml --resume auto)");
+  moga train configs/stories.toml
+  moga train configs/stories.toml --set out=runs/full --set transformer.moga.kind=full
+  moga train configs/stories.toml --resume auto)");
   add_train_vae(*command);
   add_train_text(*command);
   command->callback([command, options, no_plan] {

@@ -45,7 +45,7 @@ measure() {
 
 # tune NAME COMBINE: goes on from the calibrated model
 tune() {
-  stage "$out/$1/model" "$moga" train configs/demo.toml --set "init=$out/calibrated" --set "out=$out/$1" \
+  stage "$out/$1/model" "$moga" train configs/stories.toml --set "init=$out/calibrated" --set "out=$out/$1" \
     --set "transformer.moga.combine=$2" --set "stage.0.steps=$steps" --set stage.0.lr=3e-4 --set samples.every=0
 }
 

@@ -87,7 +87,9 @@ void save_transformer(const std::filesystem::path& folder, const Transformer& mo
   for (const auto& [name, tensor] : named_tensors(*model))
     tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
-  write_text(folder / "config.json", to_json(model->config()));
+  TransformerConfig config = model->config();
+  config.moga.backend = "auto";  // whatever it was trained with: another machine may not have it
+  write_text(folder / "config.json", to_json(config));
 }
 
 }  // namespace moga

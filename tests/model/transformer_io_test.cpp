@@ -46,6 +46,14 @@ TEST(TransformerFolder, SensitiveWeightsStayWide) {
   EXPECT_TRUE(at::equal(loaded.at("blocks.1.norm3.weight"), named_tensors(*model).at("blocks.1.norm3.weight")));
 }
 
+TEST(TransformerFolder, SavesNoChoiceOfTheMachine) {
+  const Folder folder;
+  TransformerConfig config = small_config();
+  config.moga.backend = "reference";
+  save_transformer(folder.path(), random_transformer(config), at::kFloat);
+  EXPECT_EQ(load_transformer(folder.path(), at::kCPU, at::kFloat)->config().moga.backend, "auto");
+}
+
 TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
   const Folder folder;
   save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);

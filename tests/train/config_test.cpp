@@ -69,12 +69,12 @@ TEST(TrainConfig, IsWrittenComplete) {
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
-  EXPECT_TRUE(load_train_config(configs / "demo.toml").transformer.moga.uses_router());
-  EXPECT_EQ(load_train_config(configs / "stories.toml").stage.size(), 3u);  // images, short clips, long ones
+  EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
+  EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
+  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
-  EXPECT_FALSE(load_train_config(configs / "demo.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
-  for (const char* name : {"stories_short.toml", "stories_long.toml"})
+  for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})
     EXPECT_FALSE(load_toml<PrepareConfig>(configs / name).out.empty()) << name;
 }
 

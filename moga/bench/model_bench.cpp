@@ -3,8 +3,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "moga/bench/random_model.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
@@ -14,8 +12,6 @@
 
 namespace moga {
 namespace {
-
-constexpr int64_t kEvenedFrames = 21;  // of the video, on which routers are made even
 
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
   const VideoShape& video = config.video;
@@ -41,8 +37,7 @@ BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const Be
   config.model.moga.kind = kind;
   const at::NoGradGuard no_grad;
   Transformer model = random_transformer(config.model, setup.device, setup.dtype);
-  const VideoShape beginning{std::min(config.video.frames, kEvenedFrames), config.video.rows, config.video.columns, {}};
-  even_routers(model, random_input(config.model, {beginning}, setup.device, setup.dtype), setup.dtype);
+  even_routers(model, config.video, setup.device, setup.dtype);
   if (streamed) stream_blocks(model, setup.device);
   const TransformerInput input = random_input(config.model, {config.video}, setup.device, setup.dtype);
   log_info("measuring ", config.model.num_layers, " blocks, ", kind, streamed ? ", weights streamed" : "");

@@ -9,9 +9,9 @@ namespace moga {
 // Filled on the device; the head as well, which Wan2.1 begins with zeros.
 Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype);
 
-// Gives the routers biases with which every group is about equally large on `input`, as training with the balance loss
-// leaves them. Random ones route by what all tokens have in common, most of them to one group.
-void even_routers(Transformer& model, TransformerInput input, c10::ScalarType dtype);
+// Gives the routers biases with which every group is about equally large, as training with the balance loss leaves them:
+// random ones route by what all tokens have in common, most of them to one group. Seen are the video's first frames.
+void even_routers(Transformer& model, VideoShape video, c10::Device device, c10::ScalarType dtype);
 
 // The blocks' weights go to the host and are streamed from there (model/weight_stream.h), with the values they have.
 void stream_blocks(Transformer& model, c10::Device device);

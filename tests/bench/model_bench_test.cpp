@@ -42,8 +42,9 @@ TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
   config.text_dim = 16;
   config.text_len = 5;
   Transformer model = random_transformer(config, at::kCPU, at::kFloat);
-  const TransformerInput input = random_input(config, {{8, 8, 10, {}}}, at::kCPU, at::kFloat);
-  even_routers(model, input, at::kFloat);
+  const VideoShape video{8, 8, 10, {}};
+  even_routers(model, video, at::kCPU, at::kFloat);
+  const TransformerInput input = random_input(config, {video}, at::kCPU, at::kFloat);
   const at::Tensor shares = model->forward(input, at::kFloat).group_histogram.to(at::kDouble) / 640;  // [3, 5]
   EXPECT_LT(shares.max().item<double>(), 0.28);
   EXPECT_GT(shares.min().item<double>(), 0.12);

@@ -110,15 +110,19 @@ void PrepareConfig::validate() const {
 int64_t prepare_stories(const PrepareConfig& config) {
   check(!config.vae.empty(), "vae is empty, expected a VAE folder");
   check(!config.out.empty(), "out is empty, expected a folder for the shards");
-  const fs::path out = config.out;
+  fs::path out = config.out;
+  if (!out.has_filename()) out = out.parent_path();  // written with a slash at its end
   check(!fs::exists(out) || fs::is_empty(out), config.out, " is not empty: choose another folder, or remove it");
   at::NoGradGuard no_grad;
   const at::Device device = parse_device(config.device);
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
   const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
-  write_text(out / "prepare.toml", to_toml(config));
-  ShardWriter writer(out, config.samples_a_shard);
+  fs::path partial = out;
+  partial += ".partial";  // so that a training that begins meanwhile does not take a part
+  fs::remove_all(partial);
+  write_text(partial / "prepare.toml", to_toml(config));
+  ShardWriter writer(partial, config.samples_a_shard);
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
   Encoder encoder(std::move(vae), dtype, whole_clip);
@@ -139,6 +143,8 @@ int64_t prepare_stories(const PrepareConfig& config) {
     }
   }
   writer.finish();
+  fs::remove(out);
+  fs::rename(partial, out);
   log_info("prepared ", written, " stories in ", format_duration(seconds), ": ", rounded(encoder.seconds()),
            " s waiting for encoding, ", rounded(ahead.seconds_waited()), " s for drawing");
   return written;

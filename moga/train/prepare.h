@@ -37,8 +37,8 @@ struct PrepareConfig {
   }
 };
 
-// Renders, encodes and writes config.count stories, and prepare.toml beside them. Latents are bfloat16. Returns how
-// many were written: fewer when interrupted.
+// Renders, encodes and writes config.count stories, and prepare.toml beside them. Latents are bfloat16. The folder appears
+// when all are written, until then it is "<out>.partial". Returns how many were written: fewer when interrupted.
 int64_t prepare_stories(const PrepareConfig& config);
 
 // Trains a tokenizer on the captions of `count` stories.

@@ -32,7 +32,10 @@ PrepareConfig tiny_prepare(const test::Folder& folder) {
 TEST(Prepare, WritesLatentsShotsAndCaptionsOfTheStories) {
   const test::Folder folder;
   const PrepareConfig config = tiny_prepare(folder);
+  std::filesystem::create_directories(config.out + ".partial/left by a run that was killed");
   EXPECT_EQ(prepare_stories(config), 3);
+  EXPECT_FALSE(std::filesystem::exists(config.out + ".partial"));
+  EXPECT_FALSE(std::filesystem::exists(config.out + "/left by a run that was killed"));
   const ShardDataset shards(config.out);
   ASSERT_EQ(shards.size(), 3);
   const Story story = plan_story(42, config.story);

@@ -101,6 +101,13 @@ void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
         " groups of queries, ", grouping.key.offsets.size(0) - 1, " groups of keys");
 }
 
+void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<Grouping>& groupings,
+                  const at::Tensor& gate) {
+  for (const Grouping& grouping : groupings) check_attend(q, k, v, grouping);
+  check(!gate.defined() || gate.sizes() == at::IntArrayRef{q.size(0)}, "attend: the gate is ", gate.sizes(),
+        ", expected [", q.size(0), "]");
+}
+
 double attention_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }
 
 std::string default_backend(const at::Tensor& q) {

@@ -88,9 +88,7 @@ class AttendMean : public torch::autograd::Function<AttendMean> {
 at::Tensor attend_mean(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        const std::vector<Grouping>& groupings, const at::Tensor& gate, const std::string& backend) {
   check(!groupings.empty(), "attend: the mean over no groupings");
-  for (const Grouping& grouping : groupings) check_attend(q, k, v, grouping);
-  check(!gate.defined() || gate.sizes() == at::IntArrayRef{q.size(0)}, "attend: the gate is ", gate.sizes(),
-        ", expected [", q.size(0), "]");
+  check_attend(q, k, v, groupings, gate);
   if (const Backend* chosen = choose_backend(q, backend)) {
     const auto optional_gate = gate.defined() ? std::optional(gate) : std::nullopt;
     return AttendMean::apply(q, k, v, optional_gate, *chosen, groupings);

@@ -40,6 +40,9 @@ Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Te
 
 // Throws when the shapes, dtypes and devices do not fit each other.
 void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping);
+// The same for all groupings of one call, and its gate [Nq] where defined.
+void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<Grouping>& groupings,
+                  const at::Tensor& gate);
 
 // The backend of that name, or the one that "auto" stands for, named in the log; null for the reference. Throws when it
 // cannot serve q.

@@ -147,9 +147,7 @@ Attended combine_lse(at::TensorList outputs, at::TensorList lses) {
 Attended attend_union(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                       const std::vector<Grouping>& groupings, const at::Tensor& gate, const std::string& backend) {
   check(!groupings.empty(), "attend: the union of no groupings");
-  for (const Grouping& grouping : groupings) check_attend(q, k, v, grouping);
-  check(!gate.defined() || gate.sizes() == at::IntArrayRef{q.size(0)}, "attend: the gate is ", gate.sizes(),
-        ", expected [", q.size(0), "]");
+  check_attend(q, k, v, groupings, gate);
   if (const Backend* chosen = choose_backend(q, backend)) {
     const auto optional_gate = gate.defined() ? std::optional(gate) : std::nullopt;
     const Variables results = UnionFunction::apply(q, k, v, optional_gate, *chosen, groupings);

@@ -11,16 +11,22 @@
 namespace moga {
 namespace {
 
+TransformerConfig small_model(int64_t heads, int64_t layers) {
+  TransformerConfig config;
+  config.num_attention_heads = heads;
+  config.attention_head_dim = 12;
+  config.ffn_dim = 40;
+  config.num_layers = layers;
+  config.text_dim = 16;
+  config.text_len = 5;
+  return config;
+}
+
 TEST(ModelBench, TimesOneEvaluation) {
   ModelBenchConfig config;
   config.video = {5, 4, 6, {3, 2}};
   config.full = config.stream_weights = true;
-  config.model.num_attention_heads = 2;
-  config.model.attention_head_dim = 12;
-  config.model.ffn_dim = 40;
-  config.model.num_layers = 2;
-  config.model.text_dim = 16;
-  config.model.text_len = 5;
+  config.model = small_model(/*heads=*/2, /*layers=*/2);
   const BenchReport report =
       bench_model(config, {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 1, .repeats = 1}});
   ASSERT_EQ(report.rows.size(), 3u);
@@ -34,13 +40,7 @@ TEST(ModelBench, TimesOneEvaluation) {
 }
 
 TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
-  TransformerConfig config;
-  config.num_attention_heads = 4;
-  config.attention_head_dim = 12;
-  config.ffn_dim = 40;
-  config.num_layers = 3;
-  config.text_dim = 16;
-  config.text_len = 5;
+  const TransformerConfig config = small_model(/*heads=*/4, /*layers=*/3);
   Transformer model = random_transformer(config, at::kCPU, at::kFloat);
   const VideoShape video{8, 8, 10, {}};
   even_routers(model, video, at::kCPU, at::kFloat);

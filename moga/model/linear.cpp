@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "moga/model/gelu_mlp.h"
 #include "moga/model/norm_cuda.h"
 
 namespace moga {
@@ -103,6 +104,9 @@ at::Tensor MlpImpl::forward(const at::Tensor& x) {
     const int64_t rows = std::max<int64_t>(1, hidden_bytes / row_bytes);
     if (x.size(0) > rows) return in_chunks(x, rows);
   }
+  const bool trained = at::GradMode::is_enabled() && first->weight.requires_grad();
+  if (trained && activation_ == Activation::kGeluTanh && gelu_mlp_serves(x, first->weight, second->weight))
+    return gelu_mlp(x, first->weight, first->bias, second->weight, second->bias);
   return second(hidden(x));
 }
 

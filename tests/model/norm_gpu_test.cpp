@@ -106,6 +106,37 @@ TEST(NormGpu, LinearsBiasGradient) {
                             {at::randn({66001, 16}), at::randn({width, 16}) / 4, at::randn({width})}, 1);
 }
 
+at::Tensor mlp_of(const Tensors& x) {  // x, then weight and bias of both products
+  Mlp mlp(x[1].size(1), x[1].size(0), x[3].size(0), Activation::kGeluTanh);
+  mlp->first->weight = x[1], mlp->first->bias = x[2];
+  mlp->second->weight = x[3], mlp->second->bias = x[4];
+  return mlp(x[0]);
+}
+
+Tensors mlp_inputs(int64_t rows, int64_t width, int64_t hidden) {
+  return {at::randn({rows, width}), at::randn({hidden, width}) / std::sqrt(double(width)), at::randn({hidden}),
+          at::randn({width, hidden}) / std::sqrt(double(hidden)), at::randn({width})};
+}
+
+TEST(NormGpu, MlpWithGeluInItsProducts) {
+  MOGA_NEEDS_GPU();
+  expect_as_good_as_plain(mlp_of, mlp_inputs(1, 64, 256), 1);
+  expect_as_good_as_plain(mlp_of, mlp_inputs(3001, 320, 1280), 1);
+  expect_as_good_as_plain(mlp_of, mlp_inputs(517, 1536, 8960), 1);
+}
+
+TEST(NormGpu, MlpKeepsItsHiddenLayerWhereTheGraphIsKept) {
+  MOGA_NEEDS_GPU();
+  Tensors leaves;
+  for (const at::Tensor& x : mlp_inputs(129, 64, 256))
+    leaves.push_back(x.to(at::kCUDA, at::kBFloat16).requires_grad_());
+  const at::Tensor loss = mlp_of(leaves).sum(at::kFloat);
+  const auto first = torch::autograd::grad({loss}, leaves, {}, /*retain_graph=*/true);
+  const auto second = torch::autograd::grad({loss}, leaves);
+  for (size_t i = 0; i < leaves.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i])) << i;
+  EXPECT_ANY_THROW(torch::autograd::grad({loss}, leaves));
+}
+
 TEST(NormGpu, LinearsOfOneX) {
   MOGA_NEEDS_GPU();
   const auto operation = [](const Tensors& x) {

@@ -1,0 +1,46 @@
+// A product with GELU (its tanh form) at its end, forward and backward, by cuBLASLt's epilogues:
+//
+//   pre = x Wᵀ + b    y = gelu(pre)                      both written by the product: the hidden layer of an Mlp
+//   dpre = gelu'(pre) ∘ (dz V)    db = Σ over rows of dpre       V, dz: the weight and the output's gradient of the
+//                                                                product that reads y
+//
+// The library comes with PyTorch and is looked up in the running program. No torch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "moga/kernels/bfloat16.h"
+
+struct CUstream_st;
+
+namespace moga::kernels {
+
+inline constexpr size_t kProductWorkspace = size_t{32} << 20;  // bytes; what PyTorch gives cuBLASLt on Hopper
+
+// Sizes are multiples of 8, pointers 16-byte aligned.
+struct GeluProduct {
+  const Bfloat16* x = nullptr;       // [rows, in]
+  const Bfloat16* weight = nullptr;  // [hidden, in]
+  const Bfloat16* bias = nullptr;    // [hidden]
+  Bfloat16* pre = nullptr;           // [rows, hidden]
+  Bfloat16* y = nullptr;             // [rows, hidden]
+  int64_t rows = 0, in = 0, hidden = 0;
+  void* workspace = nullptr;  // kProductWorkspace bytes
+  CUstream_st* stream = nullptr;
+};
+void gelu_product(const GeluProduct& work);
+
+struct GeluProductBackward {
+  const Bfloat16* dz = nullptr;      // [rows, out]
+  const Bfloat16* weight = nullptr;  // V [out, hidden]
+  const Bfloat16* pre = nullptr;     // [rows, hidden]
+  Bfloat16* dpre = nullptr;          // [rows, hidden]
+  Bfloat16* dbias = nullptr;         // [hidden]
+  int64_t rows = 0, hidden = 0, out = 0;
+  void* workspace = nullptr;
+  CUstream_st* stream = nullptr;
+};
+void gelu_product_backward(const GeluProductBackward& work);
+
+}  // namespace moga::kernels

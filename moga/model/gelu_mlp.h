@@ -1,0 +1,20 @@
+// Linear, GELU (tanh), Linear in training as one function, on CUDA in bfloat16 (moga/kernels/gelu_product.h):
+//
+//   pre = x W₁ᵀ + b₁    hidden = gelu(pre)    y = hidden W₂ᵀ + b₂
+//   dW₂ = dyᵀ hidden    dpre = gelu'(pre) ∘ (dy W₂), db₁ = Σ dpre    dW₁ = dpreᵀ x    dx = dpre W₁
+//
+// The widest tensors of a block are each written once, by a product. hidden is let go once dW₂ is there and before dpre
+// comes, so that of three such tensors two are alive at a time. Used by Mlp (linear.h).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace moga {
+
+// x [N, in], W₁ [hidden, in], W₂ [out, hidden]
+bool gelu_mlp_serves(const at::Tensor& x, const at::Tensor& w1, const at::Tensor& w2);
+
+at::Tensor gelu_mlp(const at::Tensor& x, const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
+                    const at::Tensor& b2);  // → [N, out]
+
+}  // namespace moga

@@ -1,9 +1,11 @@
-// LayerNorm with each video's own scale and shift, forward and backward:
+// LayerNorm with each video's own scale and shift, forward and backward, and the residual before it:
 //
-//   y = x̂ · weight_b + bias_b,  x̂ = (x − mean) · rstd          dx = rstd · (g − mean(g) − x̂ · mean(g · x̂)),  g = dy · weight_b
-//   dweight_b = Σ dy · x̂   dbias_b = Σ dy                       over the rows of video b
+//   x = before + branch · gate_b                      where there is a branch; otherwise x is given
+//   y = x̂ · weight_b + bias_b,  x̂ = (x − mean) · rstd
+//   dx = dx_others + rstd · (g − mean(g) − x̂ · mean(g · x̂)),  g = dy · weight_b;  dbefore = dx
+//   dbranch = dx · gate_b   dweight_b = Σ dy · x̂   dbias_b = Σ dy   dgate_b = Σ dx · branch   over the rows of video b
 //
-// One read and one write of the rows forward, two reads and one write backward; float32 inside. No torch.
+// Each row is read and written once; float32 inside, x rounded as it is stored. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -12,12 +14,15 @@
 namespace moga::kernels {
 
 struct AdaptiveNorm {
-  const Bfloat16* x = nullptr;    // [videos · tokens, C]
-  const float* weight = nullptr;  // [videos, C]
-  const float* bias = nullptr;    // [videos, C]
-  Bfloat16* y = nullptr;          // [videos · tokens, C]
-  float* mean = nullptr;          // [videos · tokens]
-  float* rstd = nullptr;          // [videos · tokens]
+  const Bfloat16* before = nullptr;  // [videos · tokens, C]; x itself without a branch
+  const Bfloat16* branch = nullptr;  // [videos · tokens, C], or null
+  const float* gate = nullptr;       // [videos, C], or null: 1
+  Bfloat16* x = nullptr;             // [videos · tokens, C]; null without a branch
+  const float* weight = nullptr;     // [videos, C]
+  const float* bias = nullptr;       // [videos, C]
+  Bfloat16* y = nullptr;             // [videos · tokens, C]
+  float* mean = nullptr;             // [videos · tokens]
+  float* rstd = nullptr;             // [videos · tokens]
   float eps = 0;
   RowShape shape;
   CUstream_st* stream = nullptr;
@@ -30,10 +35,15 @@ struct AdaptiveNormBackward {
   const float* weight = nullptr;
   const float* mean = nullptr;
   const float* rstd = nullptr;
+  const Bfloat16* dx_others = nullptr;  // what other readers of x say about it, or null: 0
+  const Bfloat16* branch = nullptr;     // null without a gate: then dbranch is dx
+  const float* gate = nullptr;
   Bfloat16* dx = nullptr;
+  Bfloat16* dbranch = nullptr;
   float* dweight = nullptr;  // [videos, C], or null together with dbias
   float* dbias = nullptr;
-  float* partial = nullptr;  // scratch: 2 · partial_sums(shape)
+  float* dgate = nullptr;    // [videos, C]; null without a gate
+  float* partial = nullptr;  // scratch: partial_sums(shape) for each of the three
   RowShape shape;
   CUstream_st* stream = nullptr;
 };

@@ -4,10 +4,21 @@
 #include <torch/nn/init.h>
 
 #include <cmath>
+#include <utility>
 
 #include "moga/model/rope.h"
 
 namespace moga {
+
+namespace {
+
+Normed before_text(const Residual& residual, AffineNorm& norm, const Spans& spans) {
+  if (norm) return norm(residual, spans);
+  const at::Tensor x = gated_residual(residual.x, residual.branch, residual.gate, spans);
+  return {x, x};
+}
+
+}  // namespace
 
 ProjectionsImpl::ProjectionsImpl(const BlockConfig& config) : heads_(config.heads) {
   const int64_t width = config.width();
@@ -89,10 +100,11 @@ BlockOutput BlockImpl::forward(const at::Tensor& input, const BlockContext& cont
   const Spans& spans = context.spans;
   const auto e = (modulation_.to(context.modulation.scalar_type()) + context.modulation).unbind(1);  // 6 × [B, C]
 
-  BlockOutput result = self_attn_(scaled_norm(input, 1 + e[1], e[0], spans, eps_), context);
-  at::Tensor x = gated_residual(input, result.x, e[2], spans);
-  x = x + cross_attn_(norm3_ ? norm3_(x) : x, context);
-  result.x = gated_residual(x, ffn_(scaled_norm(x, 1 + e[4], e[3], spans, eps_)), e[5], spans);
+  Normed normed = residual_norm({.x = input}, 1 + e[1], e[0], spans, eps_);
+  BlockOutput result = self_attn_(normed.y, context);
+  normed = before_text({.x = normed.x, .branch = std::exchange(result.x, {}), .gate = e[2]}, norm3_, spans);
+  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, context)}, 1 + e[4], e[3], spans, eps_);
+  result.x = gated_residual(normed.x, ffn_(normed.y), e[5], spans);
   return result;
 }
 

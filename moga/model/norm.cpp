@@ -52,7 +52,7 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
     save_spans(context, spans);
     context->saved_data["eps"] = eps;
     if (row_kernels_serve(x)) {
-      const Normalised fused = adaptive_norm_cuda(x, weight, bias, spans, eps);
+      const Normalised fused = adaptive_norm_cuda({.x = x}, weight, bias, spans, eps);
       context->save_for_backward({x, weight, fused.mean, fused.rstd});
       return fused.y;
     }
@@ -73,8 +73,8 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
     const at::Tensor dy = gradients[0].contiguous();
     const bool vectors = context->needs_input_grad(1) || context->needs_input_grad(2);
     if (row_kernels_serve(x)) {
-      const auto fused = adaptive_norm_backward_cuda(dy, x, weight, {{}, mean, rstd}, spans, vectors);
-      return {fused[0], fused[1], fused[2], {}, {}};
+      const auto fused = adaptive_norm_backward_cuda(dy, {}, {}, weight, {x, {}, mean, rstd}, spans, vectors);
+      return {fused.x, fused.weight, fused.bias, {}, {}};
     }
     at::Tensor dnormal = at::empty_like(x);
     for (const EqualVideos& span : spans) {
@@ -126,6 +126,36 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
   }
 };
 
+// residual_norm on CUDA in bfloat16.
+struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                               const at::Tensor& bias, const std::optional<at::Tensor>& branch,
+                               const std::optional<at::Tensor>& gate, const Spans& spans, double eps) {
+    const Residual residual = {x, branch.value_or(at::Tensor()), gate.value_or(at::Tensor())};
+    const Normalised fused = adaptive_norm_cuda(residual, weight, bias, spans, eps);
+    const at::Tensor kept_branch = residual.gate.defined() ? residual.branch : at::Tensor();
+    context->save_for_backward({fused.x, weight, fused.mean, fused.rstd, kept_branch, residual.gate});
+    context->saved_data["branch"] = residual.branch.defined();
+    save_spans(context, spans);
+    context->set_materialize_grads(false);
+    return {fused.x, fused.y};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &branch = saved[4], &gate = saved[5];
+    const at::Tensor others = gradients[0].defined() ? gradients[0].contiguous() : at::Tensor();
+    const at::Tensor dy = gradients[1].defined() ? gradients[1].contiguous() : at::zeros_like(x);
+    const auto fused = adaptive_norm_backward_cuda(dy, others, {.x = {}, .branch = branch, .gate = gate}, weight,
+                                                   {x, {}, saved[2], saved[3]}, saved_spans(context), /*vectors=*/true);
+    variable_list result = {fused.x, fused.weight, fused.bias};
+    const bool with_branch = context->saved_data["branch"].toBool();
+    result.push_back(gate.defined() ? fused.branch : with_branch ? fused.x : at::Tensor());
+    result.insert(result.end(), {fused.gate, {}, {}});
+    return result;
+  }
+};
+
 // RMSNorm and turn in one pass each way; keeps x, where separate operations would keep x and the normalised x.
 struct FusedQkNorm : torch::autograd::Function<FusedQkNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
@@ -167,6 +197,26 @@ at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const a
   return GatedResidual::apply(x.contiguous(), branch.contiguous(), gate, spans);
 }
 
+Normed residual_norm(const Residual& residual, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
+                     double eps) {
+  const auto& [x, branch, gate] = residual;
+  check_rows("residual_norm", x, weight, spans);
+  check(branch.defined() ? branch.sizes() == x.sizes() : !gate.defined(), "residual_norm: x ", x.sizes(), ", branch ",
+        branch.defined() ? branch.sizes() : at::IntArrayRef());
+  if (gate.defined()) check_rows("residual_norm", branch, gate, spans);
+  if (row_kernels_serve(x)) {
+    const auto optional = [](const at::Tensor& tensor) {
+      return tensor.defined() ? std::optional(tensor) : std::nullopt;
+    };
+    const auto results = ResidualNorm::apply(
+        x, weight, bias, branch.defined() ? optional(branch.contiguous()) : std::nullopt, optional(gate), spans, eps);
+    return {results[0], results[1]};
+  }
+  at::Tensor sum = x;
+  if (branch.defined()) sum = gate.defined() ? gated_residual(x, branch, gate, spans) : x + branch;
+  return {sum, scaled_norm(sum, weight, bias, spans, eps)};
+}
+
 QkNormImpl::QkNormImpl(int64_t width, double eps)
     : weight(register_parameter("weight", at::empty({width}))), eps_(eps) {}
 
@@ -189,10 +239,12 @@ AffineNormImpl::AffineNormImpl(int64_t width, double eps)
       bias(register_parameter("bias", at::empty({width}))),
       eps_(eps) {}
 
-at::Tensor AffineNormImpl::forward(const at::Tensor& x) {
-  const at::ScalarType dtype = wide(x.scalar_type());
-  const Spans all_rows = {{.first = 0, .videos = 1, .begin = 0, .tokens = x.size(0)}};
-  return scaled_norm(x, weight.unsqueeze(0).to(dtype), bias.unsqueeze(0).to(dtype), all_rows, eps_);
+Normed AffineNormImpl::forward(const Residual& residual, const Spans& spans) {
+  const int64_t videos = spans.back().first + spans.back().videos;
+  const auto of_each_video = [&](const at::Tensor& vector) {
+    return vector.to(wide(residual.x.scalar_type())).expand({videos, vector.size(0)});
+  };
+  return residual_norm(residual, of_each_video(weight), of_each_video(bias), spans, eps_);
 }
 
 void AffineNormImpl::initialise() {

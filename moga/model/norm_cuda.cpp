@@ -24,17 +24,18 @@ kernels::RowShape shape_of(const at::Tensor& x, const EqualVideos& span) {
   return {span.videos, span.tokens, static_cast<int32_t>(x.size(1))};
 }
 
+// Rows [N, C] of the span; null for an undefined tensor, here and below.
 const Bfloat16* rows(const at::Tensor& x, const EqualVideos& span) {
-  return kernel_read(x) + span.begin * x.size(1);
+  return x.defined() ? kernel_read(x) + span.begin * x.size(1) : nullptr;
 }
 
 Bfloat16* rows_to(at::Tensor& x, const EqualVideos& span) {
-  return kernel_write(x) + span.begin * x.size(1);
+  return x.defined() ? kernel_write(x) + span.begin * x.size(1) : nullptr;
 }
 
-// Vectors [B, C] from the first video of the span on; numbers [N] from its first row on.
+// Vectors [B, C] from the first video of the span on.
 const float* vectors(const at::Tensor& x, const EqualVideos& span) {
-  return x.const_data_ptr<float>() + span.first * x.size(1);
+  return x.defined() ? x.const_data_ptr<float>() + span.first * x.size(1) : nullptr;
 }
 float* vectors_to(at::Tensor& x, const EqualVideos& span) {
   return x.defined() ? x.mutable_data_ptr<float>() + span.first * x.size(1) : nullptr;
@@ -56,48 +57,67 @@ int32_t head_dim(const at::Tensor& table) { return table.defined() ? static_cast
 
 }  // namespace
 
-Normalised adaptive_norm_cuda(const at::Tensor& x, const at::Tensor& weight_, const at::Tensor& bias_,
+Normalised adaptive_norm_cuda(const Residual& residual, const at::Tensor& weight_, const at::Tensor& bias_,
                               const Spans& spans, double eps) {
-  const c10::DeviceGuard guard(x.device());
+  const at::Tensor &before = residual.x, &branch = residual.branch;
+  const c10::DeviceGuard guard(before.device());
   const at::Tensor weight = plain(weight_), bias = plain(bias_);
-  const auto floats = x.options().dtype(at::kFloat);
-  Normalised result = {at::empty_like(x), at::empty({x.size(0)}, floats), at::empty({x.size(0)}, floats)};
+  const at::Tensor gate = residual.gate.defined() ? plain(residual.gate) : at::Tensor();
+  const auto floats = before.options().dtype(at::kFloat);
+  at::Tensor x = branch.defined() ? at::empty_like(before) : at::Tensor();
+  Normalised result = {x, at::empty_like(before), at::empty({before.size(0)}, floats),
+                       at::empty({before.size(0)}, floats)};
   for (const EqualVideos& span : spans)
-    kernels::adaptive_norm({.x = rows(x, span),
+    kernels::adaptive_norm({.before = rows(before, span),
+                            .branch = rows(branch, span),
+                            .gate = vectors(gate, span),
+                            .x = rows_to(x, span),
                             .weight = vectors(weight, span),
                             .bias = vectors(bias, span),
                             .y = rows_to(result.y, span),
                             .mean = result.mean.mutable_data_ptr<float>() + span.begin,
                             .rstd = result.rstd.mutable_data_ptr<float>() + span.begin,
                             .eps = static_cast<float>(eps),
-                            .shape = shape_of(x, span),
-                            .stream = current_cuda_stream(x.device())});
+                            .shape = shape_of(before, span),
+                            .stream = current_cuda_stream(before.device())});
+  if (!branch.defined()) result.x = before;
   return result;
 }
 
-std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x,
-                                                      const at::Tensor& weight_, const Normalised& forward,
-                                                      const Spans& spans, bool with_vectors) {
+NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& others, const Residual& residual,
+                                          const at::Tensor& weight_, const Normalised& forward, const Spans& spans,
+                                          bool with_vectors) {
+  const at::Tensor& x = forward.x;
   const c10::DeviceGuard guard(x.device());
-  const at::Tensor weight = plain(weight_);
-  at::Tensor dx = at::empty_like(x), dweight, dbias;
-  if (with_vectors) dweight = at::empty_like(weight), dbias = at::empty_like(weight);
+  const bool gated = residual.gate.defined();
+  const at::Tensor weight = plain(weight_), gate = gated ? plain(residual.gate) : at::Tensor();
+  const at::Tensor branch = gated ? residual.branch : at::Tensor();
+  NormGradients result = {at::empty_like(x), gated ? at::empty_like(x) : at::Tensor(), {}, {}, {}};
+  if (with_vectors) {
+    result.weight = at::empty_like(weight), result.bias = at::empty_like(weight);
+    if (gated) result.gate = at::empty_like(gate);
+  }
   for (const EqualVideos& span : spans) {
     const kernels::RowShape shape = shape_of(x, span);
-    at::Tensor partial = scratch(x, shape, 2);
+    at::Tensor partial = scratch(x, shape, gated ? 3 : 2);
     kernels::adaptive_norm_backward({.dy = rows(dy, span),
                                      .x = rows(x, span),
                                      .weight = vectors(weight, span),
                                      .mean = forward.mean.const_data_ptr<float>() + span.begin,
                                      .rstd = forward.rstd.const_data_ptr<float>() + span.begin,
-                                     .dx = rows_to(dx, span),
-                                     .dweight = vectors_to(dweight, span),
-                                     .dbias = vectors_to(dbias, span),
+                                     .dx_others = rows(others, span),
+                                     .branch = rows(branch, span),
+                                     .gate = vectors(gate, span),
+                                     .dx = rows_to(result.x, span),
+                                     .dbranch = rows_to(result.branch, span),
+                                     .dweight = vectors_to(result.weight, span),
+                                     .dbias = vectors_to(result.bias, span),
+                                     .dgate = vectors_to(result.gate, span),
                                      .partial = partial.mutable_data_ptr<float>(),
                                      .shape = shape,
                                      .stream = current_cuda_stream(x.device())});
   }
-  return {dx, dweight, dbias};
+  return result;
 }
 
 at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate_,
@@ -116,8 +136,7 @@ at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, co
 }
 
 std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor& dy, const at::Tensor& branch,
-                                                       const at::Tensor& gate_, const Spans& spans,
-                                                       bool with_vectors) {
+                                                       const at::Tensor& gate_, const Spans& spans, bool with_vectors) {
   const c10::DeviceGuard guard(dy.device());
   const at::Tensor gate = plain(gate_);
   at::Tensor dbranch = at::empty_like(branch), dgate;
@@ -215,11 +234,11 @@ void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu,
 
 namespace moga {
 
-Normalised adaptive_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&, double) {
+Normalised adaptive_norm_cuda(const Residual&, const at::Tensor&, const at::Tensor&, const Spans&, double) {
   kernels_not_compiled();
 }
-std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                                      const Normalised&, const Spans&, bool) {
+NormGradients adaptive_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const Residual&, const at::Tensor&,
+                                          const Normalised&, const Spans&, bool) {
   kernels_not_compiled();
 }
 at::Tensor gated_residual_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&) {

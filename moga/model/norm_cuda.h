@@ -11,15 +11,21 @@
 namespace moga {
 
 struct Normalised {
+  at::Tensor x;           // [N, C], after the residual
   at::Tensor y;           // [N, C]
   at::Tensor mean, rstd;  // [N] float32
 };
-Normalised adaptive_norm_cuda(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+Normalised adaptive_norm_cuda(const Residual& residual, const at::Tensor& weight, const at::Tensor& bias,
                               const Spans& spans, double eps);
-// Gradients of x, weight and bias; the latter two undefined unless `vectors`.
-std::array<at::Tensor, 3> adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x,
-                                                      const at::Tensor& weight, const Normalised& forward,
-                                                      const Spans& spans, bool vectors);
+// Gradients: branch and gate undefined without a gate (then the branch's is x's), the vectors' undefined unless
+// `vectors`. `others`: what other readers of x say about it, or undefined. Of the residual, branch and gate are read.
+struct NormGradients {
+  at::Tensor x, branch;           // [N, C]
+  at::Tensor weight, bias, gate;  // [B, C]
+};
+NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& others, const Residual& residual,
+                                          const at::Tensor& weight, const Normalised& forward, const Spans& spans,
+                                          bool vectors);
 
 at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate,
                                const Spans& spans);

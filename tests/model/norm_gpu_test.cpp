@@ -62,6 +62,36 @@ TEST(NormGpu, GatedResidual) {
         {at::randn({kLayout.tokens(), width}), at::randn({kLayout.tokens(), width}), at::randn({3, width})}, 2);
 }
 
+// The residual's sum and its norm side by side; x, branch, gate, weight and bias as far as there are such.
+at::Tensor residual_and_norm(const Tensors& x) {
+  const Residual residual = {x[0], x.size() > 3 ? x[1] : at::Tensor(), x.size() > 4 ? x[4] : at::Tensor()};
+  const size_t weight = x.size() > 3 ? 2 : 1;
+  const Normed normed = residual_norm(residual, x[weight], x[weight + 1], kLayout.equal_videos(), kEps);
+  return at::cat({normed.x, normed.y}, 1);
+}
+
+TEST(NormGpu, ResidualNorm) {
+  MOGA_NEEDS_GPU();
+  for (const int64_t width : kWidths) {
+    const at::Tensor x = at::randn({kLayout.tokens(), width}) * 3 + 1, branch = at::randn({kLayout.tokens(), width});
+    const at::Tensor weight = at::randn({3, width}) + 1, bias = at::randn({3, width}), gate = at::randn({3, width});
+    expect_as_good_as_plain(residual_and_norm, {x, branch, weight, bias, gate}, 2);
+    expect_as_good_as_plain(residual_and_norm, {x, branch, weight, bias}, 2);
+    expect_as_good_as_plain(residual_and_norm, {x, weight, bias}, 1);
+  }
+}
+
+TEST(NormGpu, ResidualNormWhoseSumNobodyReads) {
+  MOGA_NEEDS_GPU();
+  expect_as_good_as_plain(
+      [](const Tensors& x) {
+        return residual_norm({x[0], x[1], x[4]}, x[2], x[3], kLayout.equal_videos(), kEps).y;
+      },
+      {at::randn({kLayout.tokens(), 320}), at::randn({kLayout.tokens(), 320}), at::randn({3, 320}) + 1,
+       at::randn({3, 320}), at::randn({3, 320})},
+      2);
+}
+
 void expect_qk_norm(int64_t heads, int64_t head_dim, bool turned) {
   QkNorm norm(heads * head_dim, kEps);
   const auto operation = [&](const Tensors& x) {

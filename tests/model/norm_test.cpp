@@ -68,6 +68,22 @@ TEST(GatedResidual, EqualsPlainOperationsWithGradients) {
   for (size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(close(have[i], want[i], 1e-12)) << i;
 }
 
+TEST(ResidualNorm, IsTheNormOfTheResidual) {
+  at::manual_seed(4);
+  const at::Tensor x = variable({29, 12}), branch = variable({29, 12}), weight = variable({3, 12});
+  const at::Tensor bias = variable({3, 12}), gate = variable({3, 12});
+  const Spans spans = kLayout.equal_videos();
+  const auto expect = [&](const Residual& residual, const at::Tensor& sum) {
+    const Normed normed = residual_norm(residual, weight, bias, spans, kEps);
+    EXPECT_TRUE(close(normed.x, sum, 1e-12));
+    EXPECT_TRUE(close(normed.y, plain_norm(sum, weight, bias), 1e-12));
+  };
+  expect({.x = x}, x);
+  expect({.x = x, .branch = branch}, x + branch);
+  expect({.x = x, .branch = branch, .gate = gate}, x + branch * gate.index({kVideoOfToken}));
+  EXPECT_THROW(residual_norm({.x = x, .gate = gate}, weight, bias, spans, kEps), Error);
+}
+
 TEST(GatedResidual, RowsThatDoNotFitTheVideosAreRefused) {
   const at::Tensor x = at::randn({28, 12});
   EXPECT_THROW(gated_residual(x, x, at::ones({3, 12}), kLayout.equal_videos()), Error);

@@ -6,15 +6,26 @@
 namespace moga::kernels {
 namespace {
 
+__device__ float rounded(float x) { return __bfloat162float(__float2bfloat16_rn(x)); }
+
 __global__ void __launch_bounds__(512) forward(AdaptiveNorm work) {
   const RowTeam team(work.shape.columns);
   const RowChunk chunk(work.shape);
   const Fragment weight = team.load(work.weight + chunk.video * team.columns);
   const Fragment bias = team.load(work.bias + chunk.video * team.columns);
+  Fragment gate;
+  for_elements([&](int v, int i) { gate.value[v][i] = 1; });
+  if (work.gate) gate = team.load(work.gate + chunk.video * team.columns);
   const float scale = 1.0f / team.columns;
   int phase = 0;
   chunk.for_rows(team, [&](int64_t row, bool valid) {
-    Fragment x = team.load(work.x + row * team.columns);
+    Fragment x = team.load(work.before + row * team.columns);
+    if (work.branch) {
+      const Fragment branch = team.load(work.branch + row * team.columns);
+      for_elements(
+          [&](int v, int i) { x.value[v][i] = rounded(x.value[v][i] + branch.value[v][i] * gate.value[v][i]); });
+      if (valid) team.store(work.x + row * team.columns, x);
+    }
     float sum[1] = {0};
     for_elements([&](int v, int i) { sum[0] += x.value[v][i]; });
     team.sum(sum, phase);
@@ -36,17 +47,20 @@ __global__ void __launch_bounds__(512) forward(AdaptiveNorm work) {
   });
 }
 
+// Weight and gate come from the cache for each row: with three gradients of vectors in registers there is no room.
+template <bool kGated>
 __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
   const RowTeam team(work.shape.columns);
   const RowChunk chunk(work.shape);
-  const Fragment weight = team.load(work.weight + chunk.video * team.columns);
+  const int64_t vectors = chunk.video * team.columns;
   const float scale = 1.0f / team.columns;
-  Fragment dweight, dbias;
+  Fragment dweight, dbias, dgate;
   int phase = 0;
   chunk.for_rows(team, [&](int64_t row, bool valid) {
     Fragment x = team.load(work.x + row * team.columns);  // becomes x̂
     Fragment g = team.load(work.dy + row * team.columns);
     const float mean = work.mean[row], rstd = work.rstd[row];
+    const Fragment weight = team.load(work.weight + vectors);
     float sums[2] = {0, 0};
     for_elements([&](int v, int i) {
       x.value[v][i] = team.holds(v) ? (x.value[v][i] - mean) * rstd : 0;
@@ -62,24 +76,36 @@ __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
     for_elements([&](int v, int i) {
       g.value[v][i] = rstd * (g.value[v][i] - sums[0] * scale - x.value[v][i] * (sums[1] * scale));
     });
+    if (work.dx_others) {
+      const Fragment others = team.load(work.dx_others + row * team.columns);
+      for_elements([&](int v, int i) { g.value[v][i] += others.value[v][i]; });
+    }
     if (valid) team.store(work.dx + row * team.columns, g);
+    if (!kGated) return;
+    const Fragment branch = team.load(work.branch + row * team.columns), gate = team.load(work.gate + vectors);
+    for_elements([&](int v, int i) {
+      if (valid) dgate.value[v][i] += g.value[v][i] * branch.value[v][i];
+      g.value[v][i] *= gate.value[v][i];
+    });
+    if (valid) team.store(work.dbranch + row * team.columns, g);
   });
   if (!work.dweight) return;
+  const int64_t sums = static_cast<int64_t>(gridDim.y) * gridDim.x * team.columns;
   write_partial(team, dweight, work.partial);
-  write_partial(team, dbias, work.partial + static_cast<int64_t>(gridDim.y) * gridDim.x * team.columns);
+  write_partial(team, dbias, work.partial + sums);
+  if (kGated) write_partial(team, dgate, work.partial + 2 * sums);
 }
 
 }  // namespace
 
-void adaptive_norm(const AdaptiveNorm& work) {
-  launch_rows("adaptive_norm", forward, work);
-}
+void adaptive_norm(const AdaptiveNorm& work) { launch_rows("adaptive_norm", forward, work); }
 
 void adaptive_norm_backward(const AdaptiveNormBackward& work) {
-  launch_rows("adaptive_norm_backward", backward, work, /*sums=*/true);
+  launch_rows("adaptive_norm_backward", work.gate ? backward<true> : backward<false>, work, /*sums=*/true);
   if (!work.dweight) return;
   sum_partials(work.partial, work.dweight, work.shape, work.stream);
   sum_partials(work.partial + partial_sums(work.shape), work.dbias, work.shape, work.stream);
+  if (work.dgate) sum_partials(work.partial + 2 * partial_sums(work.shape), work.dgate, work.shape, work.stream);
 }
 
 }  // namespace moga::kernels

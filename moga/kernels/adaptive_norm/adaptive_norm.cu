@@ -18,10 +18,15 @@ __global__ void __launch_bounds__(512) forward(AdaptiveNorm work) {
   if (work.gate) gate = team.load(work.gate + chunk.video * team.columns);
   const float scale = 1.0f / team.columns;
   int phase = 0;
-  chunk.for_rows(team, [&](int64_t row, bool valid) {
-    Fragment x = team.load(work.before + row * team.columns);
+  const auto fetch = [&](int64_t row) {
+    return work.branch
+               ? PackedPair{team.fetch(work.before + row * team.columns), team.fetch(work.branch + row * team.columns)}
+               : PackedPair{team.fetch(work.before + row * team.columns), {}};
+  };
+  chunk.for_rows(team, fetch, [&](const PackedPair& own, int64_t row, bool valid) {
+    Fragment x = own.first.unpacked();
     if (work.branch) {
-      const Fragment branch = team.load(work.branch + row * team.columns);
+      const Fragment branch = own.second.unpacked();
       for_elements(
           [&](int v, int i) { x.value[v][i] = rounded(x.value[v][i] + branch.value[v][i] * gate.value[v][i]); });
       if (valid) team.store(work.x + row * team.columns, x);
@@ -56,9 +61,15 @@ __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
   const float scale = 1.0f / team.columns;
   Fragment dweight, dbias, dgate;
   int phase = 0;
-  chunk.for_rows(team, [&](int64_t row, bool valid) {
-    Fragment x = team.load(work.x + row * team.columns);  // becomes x̂
-    Fragment g = team.load(work.dy + row * team.columns);
+  const auto fetch = [&](int64_t row) {
+    return PackedPair{team.fetch(work.x + row * team.columns), team.fetch(work.dy + row * team.columns)};
+  };
+  const auto visit = [&](const PackedPair& own, int64_t row, bool valid) {
+    PackedPair after;  // on their way while the team waits for its sums
+    if (work.dx_others) after.first = team.fetch(work.dx_others + row * team.columns);
+    if (kGated) after.second = team.fetch(work.branch + row * team.columns);
+    Fragment x = own.first.unpacked();  // becomes x̂
+    Fragment g = own.second.unpacked();
     const float mean = work.mean[row], rstd = work.rstd[row];
     const Fragment weight = team.load(work.weight + vectors);
     float sums[2] = {0, 0};
@@ -76,19 +87,21 @@ __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
     for_elements([&](int v, int i) {
       g.value[v][i] = rstd * (g.value[v][i] - sums[0] * scale - x.value[v][i] * (sums[1] * scale));
     });
-    if (work.dx_others) {
-      const Fragment others = team.load(work.dx_others + row * team.columns);
-      for_elements([&](int v, int i) { g.value[v][i] += others.value[v][i]; });
-    }
+    const Fragment others = after.first.unpacked();
+    for_elements([&](int v, int i) { g.value[v][i] += others.value[v][i]; });
     if (valid) team.store(work.dx + row * team.columns, g);
     if (!kGated) return;
-    const Fragment branch = team.load(work.branch + row * team.columns), gate = team.load(work.gate + vectors);
+    const Fragment branch = after.second.unpacked(), gate = team.load(work.gate + vectors);
     for_elements([&](int v, int i) {
       if (valid) dgate.value[v][i] += g.value[v][i] * branch.value[v][i];
       g.value[v][i] *= gate.value[v][i];
     });
     if (valid) team.store(work.dbranch + row * team.columns, g);
-  });
+  };
+  if (kGated)  // no registers for a second row
+    chunk.for_rows(team, [&](int64_t row, bool valid) { visit(fetch(row), row, valid); });
+  else
+    chunk.for_rows(team, fetch, visit);
   if (!work.dweight) return;
   const int64_t sums = static_cast<int64_t>(gridDim.y) * gridDim.x * team.columns;
   write_partial(team, dweight, work.partial);

@@ -25,6 +25,23 @@ struct Fragment {
   float value[kVectors][kElements] = {};
 };
 
+// The same as it was read: half the registers, for a row that is on its way.
+struct PackedFragment {
+  uint4 vector[kVectors] = {};
+
+  __device__ Fragment unpacked() const {
+    Fragment x;
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) unpack(vector[v], x.value[v]);
+    return x;
+  }
+};
+
+// Rows of two tensors on their way.
+struct PackedPair {
+  PackedFragment first, second;
+};
+
 template <class Function>
 __device__ void for_elements(Function function) {
 #pragma unroll
@@ -46,16 +63,15 @@ struct RowTeam {
   __device__ int column(int v) const { return (v * warps * kWarp + lane) * kElements; }
   __device__ bool holds(int v) const { return column(v) < columns; }
 
-  __device__ Fragment load(const Bfloat16* row) const {
-    Fragment x;
+  __device__ PackedFragment fetch(const Bfloat16* row) const {
+    PackedFragment x;
 #pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-      if (!holds(v)) continue;
-      const uint4 packed = *reinterpret_cast<const uint4*>(row + column(v));
-      unpack(packed, x.value[v]);
-    }
+    for (int v = 0; v < kVectors; ++v)
+      if (holds(v)) x.vector[v] = *reinterpret_cast<const uint4*>(row + column(v));
     return x;
   }
+
+  __device__ Fragment load(const Bfloat16* row) const { return fetch(row).unpacked(); }
 
   __device__ Fragment load(const float* row) const {
     Fragment x;
@@ -118,6 +134,20 @@ struct RowChunk {
     for (int64_t base = begin; base < end; base += team.teams) {
       const int64_t row = base + team.team;
       visit(video * tokens + min(row, end - 1), row < end);
+    }
+  }
+
+  // The same for a team that waits for its sums at every row: fetch(row) reads what visit(that, row, valid) needs while
+  // the row before it is worked on.
+  template <class Fetch, class Visit>
+  __device__ void for_rows(const RowTeam& team, Fetch fetch, Visit visit) const {
+    if (begin >= end) return;
+    const auto row_at = [&](int64_t base) { return video * tokens + min(base + team.team, end - 1); };
+    auto next = fetch(row_at(begin));
+    for (int64_t base = begin; base < end; base += team.teams) {
+      const auto own = next;
+      if (base + team.teams < end) next = fetch(row_at(base + team.teams));
+      visit(own, row_at(base), base + team.team < end);
     }
   }
 };

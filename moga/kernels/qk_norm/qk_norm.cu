@@ -29,8 +29,9 @@ __global__ void __launch_bounds__(512) forward(QkNorm work) {
   const RowChunk chunk(work.shape);
   const Fragment weight = team.load(work.weight);
   int phase = 0;
-  chunk.for_rows(team, [&](int64_t row, bool valid) {
-    Fragment x = team.load(work.x + row * team.columns);
+  const auto fetch = [&](int64_t row) { return team.fetch(work.x + row * team.columns); };
+  chunk.for_rows(team, fetch, [&](const PackedFragment& own, int64_t row, bool valid) {
+    Fragment x = own.unpacked();
     float squares[1] = {0};
     for_elements([&](int v, int i) { squares[0] += x.value[v][i] * x.value[v][i]; });
     team.sum(squares, phase);
@@ -47,9 +48,12 @@ __global__ void __launch_bounds__(512) backward(QkNormBackward work) {
   const Fragment weight = team.load(work.weight);
   Fragment dweight;
   int phase = 0;
-  chunk.for_rows(team, [&](int64_t row, bool valid) {
-    const Fragment x = team.load(work.x + row * team.columns);
-    Fragment g = team.load(work.dy + row * team.columns);
+  const auto fetch = [&](int64_t row) {
+    return PackedPair{team.fetch(work.x + row * team.columns), team.fetch(work.dy + row * team.columns)};
+  };
+  chunk.for_rows(team, fetch, [&](const PackedPair& own, int64_t row, bool valid) {
+    const Fragment x = own.first.unpacked();
+    Fragment g = own.second.unpacked();
     if (work.table) turn(team, g, work.table, row, work.head_dim, -1.0f);
     float sums[2] = {0, 0};  // Σ x², Σ g·weight·x
     for_elements([&](int v, int i) {
@@ -70,9 +74,7 @@ __global__ void __launch_bounds__(512) backward(QkNormBackward work) {
 
 }  // namespace
 
-void qk_norm(const QkNorm& work) {
-  launch_rows("qk_norm", forward, work);
-}
+void qk_norm(const QkNorm& work) { launch_rows("qk_norm", forward, work); }
 
 void qk_norm_backward(const QkNormBackward& work) {
   launch_rows("qk_norm_backward", backward, work, /*sums=*/true);

@@ -1,10 +1,9 @@
-// A product with GELU (its tanh form) at its end, forward and backward, by cuBLASLt's epilogues:
+// A product with GELU (its tanh form) at its end, by cuBLASLt's epilogue:
 //
-//   pre = x Wᵀ + b    y = gelu(pre)                      both written by the product: the hidden layer of an Mlp
-//   dpre = gelu'(pre) ∘ (dz V)    db = Σ over rows of dpre       V, dz: the weight and the output's gradient of the
-//                                                                product that reads y
+//   pre = x Wᵀ + b    y = gelu(pre)      both written by the product: the hidden layer of an Mlp
 //
-// The library comes with PyTorch and is looked up in the running program. No torch.
+// Its gradient is gelu_gradient.h's: cuBLASLt's own is no part of the product, but a pass behind it that takes four
+// times as long as the bytes. The library comes with PyTorch and is looked up in the running program. No torch.
 #pragma once
 
 #include <cstddef>
@@ -30,17 +29,5 @@ struct GeluProduct {
   CUstream_st* stream = nullptr;
 };
 void gelu_product(const GeluProduct& work);
-
-struct GeluProductBackward {
-  const Bfloat16* dz = nullptr;      // [rows, out]
-  const Bfloat16* weight = nullptr;  // V [out, hidden]
-  const Bfloat16* pre = nullptr;     // [rows, hidden]
-  Bfloat16* dpre = nullptr;          // [rows, hidden]
-  Bfloat16* dbias = nullptr;         // [hidden]
-  int64_t rows = 0, hidden = 0, out = 0;
-  void* workspace = nullptr;
-  CUstream_st* stream = nullptr;
-};
-void gelu_product_backward(const GeluProductBackward& work);
 
 }  // namespace moga::kernels

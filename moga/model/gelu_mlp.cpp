@@ -5,8 +5,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/graph_task.h>
 
-#include <utility>
-
 #include "moga/attention/kernel_tensors.h"
 #include "moga/model/norm_cuda.h"
 
@@ -14,6 +12,7 @@
 #include <c10/core/DeviceGuard.h>
 
 #include "moga/core/cuda_stream.h"
+#include "moga/kernels/gelu_gradient.h"
 #include "moga/kernels/gelu_product.h"
 
 namespace moga {
@@ -21,10 +20,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-at::Tensor workspace_on(const at::Tensor& x) {
-  return at::empty({static_cast<int64_t>(kernels::kProductWorkspace)}, x.options().dtype(at::kByte));
-}
 
 struct Hidden {
   at::Tensor pre, value;  // [N, hidden]
@@ -34,7 +29,7 @@ Hidden hidden_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   const c10::DeviceGuard guard(x.device());
   Hidden hidden = {at::empty({x.size(0), weight.size(0)}, x.options()), {}};
   hidden.value = at::empty_like(hidden.pre);
-  at::Tensor workspace = workspace_on(x);
+  at::Tensor workspace = at::empty({static_cast<int64_t>(kernels::kProductWorkspace)}, x.options().dtype(at::kByte));
   kernels::gelu_product({.x = kernel_read(x),
                          .weight = kernel_read(weight),
                          .bias = kernel_read(bias),
@@ -48,22 +43,23 @@ Hidden hidden_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   return hidden;
 }
 
-// dpre [N, hidden] and db₁ [hidden] of dy [N, out].
-std::pair<at::Tensor, at::Tensor> before_gelu(const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& pre) {
-  const c10::DeviceGuard guard(dy.device());
-  at::Tensor dpre = at::empty_like(pre), dbias = at::empty({pre.size(1)}, pre.options());
-  at::Tensor workspace = workspace_on(dy);
-  kernels::gelu_product_backward({.dz = kernel_read(dy),
-                                  .weight = kernel_read(weight),
-                                  .pre = kernel_read(pre),
-                                  .dpre = kernel_write(dpre),
-                                  .dbias = kernel_write(dbias),
-                                  .rows = pre.size(0),
-                                  .hidden = pre.size(1),
-                                  .out = dy.size(1),
-                                  .workspace = workspace.mutable_data_ptr(),
-                                  .stream = current_cuda_stream(dy.device())});
-  return {dpre, dbias};
+// The gradient of hidden [N, hidden] becomes that of pre, in place. Returns db₁ [hidden] float32.
+at::Tensor differentiate_gelu(at::Tensor& gradient, const at::Tensor& pre) {
+  const c10::DeviceGuard guard(pre.device());
+  const int64_t rows = pre.size(0);
+  const auto hidden = static_cast<int32_t>(pre.size(1));
+  const auto floats = pre.options().dtype(at::kFloat);
+  at::Tensor dbias = at::empty({hidden}, floats);
+  at::Tensor partial = at::empty({static_cast<int64_t>(kernels::gelu_gradient_partial(rows, hidden))}, floats);
+  kernels::gelu_gradient({.dy = kernel_read(gradient),
+                          .pre = kernel_read(pre),
+                          .dpre = kernel_write(gradient),
+                          .dbias = dbias.mutable_data_ptr<float>(),
+                          .partial = partial.mutable_data_ptr<float>(),
+                          .rows = rows,
+                          .hidden = hidden,
+                          .stream = current_cuda_stream(pre.device())});
+  return dbias;
 }
 
 // Takes a tensor out of the context, which lets it go unless the graph is kept for another backward.
@@ -90,7 +86,8 @@ struct GeluMlp : torch::autograd::Function<GeluMlp> {
     const at::Tensor dy = gradients[0].contiguous();
     const at::Tensor dw2 = dy.t().mm(take(context, "hidden")).to(w2.scalar_type());
     const at::Tensor db2 = (row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0)).to(b2.scalar_type());
-    const auto [dpre, db1] = before_gelu(dy, w2.to(dy.scalar_type()).contiguous(), take(context, "pre"));
+    at::Tensor dpre = dy.mm(w2.to(dy.scalar_type()));  // of hidden until the next line
+    const at::Tensor db1 = differentiate_gelu(dpre, take(context, "pre"));
     at::Tensor dx;
     if (context->needs_input_grad(0)) dx = dpre.mm(w1.to(dy.scalar_type()));
     return {dx, dpre.t().mm(x).to(w1.scalar_type()), db1.to(b1.scalar_type()), dw2, db2};

@@ -1,10 +1,12 @@
-// Linear, GELU (tanh), Linear in training as one function, on CUDA in bfloat16 (moga/kernels/gelu_product.h):
+// Linear, GELU (tanh), Linear in training as one function, on CUDA in bfloat16
+// (moga/kernels/gelu_product.h, gelu_gradient.h):
 //
 //   pre = x W₁ᵀ + b₁    hidden = gelu(pre)    y = hidden W₂ᵀ + b₂
 //   dW₂ = dyᵀ hidden    dpre = gelu'(pre) ∘ (dy W₂), db₁ = Σ dpre    dW₁ = dpreᵀ x    dx = dpre W₁
 //
-// The widest tensors of a block are each written once, by a product. hidden is let go once dW₂ is there and before dpre
-// comes, so that of three such tensors two are alive at a time. Used by Mlp (linear.h).
+// pre and hidden, the widest tensors of a block, are each written once, by the product; dpre takes the place of dy W₂.
+// hidden is let go once dW₂ is there and before that comes, so that of three such tensors two are alive at a time. Used
+// by Mlp (linear.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 // See gelu_product.h. To cuBLASLt, whose matrices lie in columns, a row-major matrix is its transpose: y = x Wᵀ is
-// yᵀ [hidden, rows] = W · xᵀ, so the bias runs along its columns and its gradient sums over them.
+// yᵀ [hidden, rows] = W · xᵀ, and the bias runs along its columns.
 #include "moga/kernels/gelu_product.h"
 
 #include "moga/kernels/gelu_product/cublas_lt.h"
@@ -8,39 +8,26 @@ namespace moga::kernels {
 namespace {
 
 // A bfloat16 matrix in columns: `rows` elements adjacent, `columns` of them.
-struct Matrix {
-  const Bfloat16* data;
-  int64_t rows, columns;
-};
-
-LtOwner<cublasLtMatrixLayout_t> layout_of(const Matrix& matrix) {
+LtOwner<cublasLtMatrixLayout_t> layout_of(int64_t rows, int64_t columns) {
   const CublasLt& lt = cublas_lt();
   cublasLtMatrixLayout_t layout = nullptr;
-  check_cublas(lt.layout_create(&layout, CUDA_R_16BF, static_cast<uint64_t>(matrix.rows),
-                                static_cast<uint64_t>(matrix.columns), matrix.rows),
+  check_cublas(lt.layout_create(&layout, CUDA_R_16BF, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows),
                "layout");
   return {layout, lt.layout_destroy};
 }
 
-// What a product does at its end.
-struct Epilogue {
-  cublasLtEpilogue_t kind;
-  const void* bias;  // [rows of the result], read or written
-  const void* aux;   // of the result's shape, read or written
-};
-
-LtOwner<cublasLtMatmulDesc_t> product_of(cublasOperation_t a_operation, const Epilogue& epilogue, int64_t aux_rows) {
+LtOwner<cublasLtMatmulDesc_t> product_of(const GeluProduct& work) {
   const CublasLt& lt = cublas_lt();
   cublasLtMatmulDesc_t desc = nullptr;
   check_cublas(lt.desc_create(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
     check_cublas(lt.desc_set(desc, attribute, &value, sizeof(value)), "attribute of a product");
   };
-  set(CUBLASLT_MATMUL_DESC_TRANSA, a_operation);
-  set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue.kind);
-  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, epilogue.bias);
-  set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, epilogue.aux);
-  set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, aux_rows);
+  set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+  set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_GELU_AUX_BIAS);
+  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, work.bias);
+  set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, work.pre);
+  set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, work.hidden);
   return {desc, lt.desc_destroy};
 }
 
@@ -64,32 +51,18 @@ cublasLtMatmulAlgo_t algorithm(cublasLtMatmulDesc_t product, cublasLtMatrixLayou
   return best.algo;
 }
 
-// d = epilogue(op(a) · b)
-void multiply(cublasOperation_t operation, const Matrix& a, const Matrix& b, const Matrix& d, const Epilogue& epilogue,
-              void* workspace, CUstream_st* stream) {
-  const auto product = product_of(operation, epilogue, d.rows);
-  const auto a_layout = layout_of(a), b_layout = layout_of(b), d_layout = layout_of(d);
-  const cublasLtMatmulAlgo_t algo = algorithm(product.get(), a_layout.get(), b_layout.get(), d_layout.get());
-  const float one = 1, zero = 0;
-  auto* result = const_cast<Bfloat16*>(d.data);
-  check_cublas(
-      cublas_lt().matmul(cublas_lt_handle(), product.get(), &one, a.data, a_layout.get(), b.data, b_layout.get(), &zero,
-                         result, d_layout.get(), result, d_layout.get(), &algo, workspace, kProductWorkspace, stream),
-      "product with GELU at its end");
-}
-
 }  // namespace
 
 void gelu_product(const GeluProduct& work) {
-  multiply(CUBLAS_OP_T, {work.weight, work.in, work.hidden}, {work.x, work.in, work.rows},
-           {work.y, work.hidden, work.rows}, {CUBLASLT_EPILOGUE_GELU_AUX_BIAS, work.bias, work.pre}, work.workspace,
-           work.stream);
-}
-
-void gelu_product_backward(const GeluProductBackward& work) {
-  multiply(CUBLAS_OP_N, {work.weight, work.hidden, work.out}, {work.dz, work.out, work.rows},
-           {work.dpre, work.hidden, work.rows}, {CUBLASLT_EPILOGUE_DGELU_BGRAD, work.dbias, work.pre}, work.workspace,
-           work.stream);
+  const auto product = product_of(work);
+  const auto weight = layout_of(work.in, work.hidden), x = layout_of(work.in, work.rows);
+  const auto y = layout_of(work.hidden, work.rows);
+  const cublasLtMatmulAlgo_t algo = algorithm(product.get(), weight.get(), x.get(), y.get());
+  const float one = 1, zero = 0;
+  check_cublas(cublas_lt().matmul(cublas_lt_handle(), product.get(), &one, work.weight, weight.get(), work.x, x.get(),
+                                  &zero, work.y, y.get(), work.y, y.get(), &algo, work.workspace, kProductWorkspace,
+                                  work.stream),
+               "product with GELU at its end");
 }
 
 }  // namespace moga::kernels

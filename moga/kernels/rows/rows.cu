@@ -1,4 +1,5 @@
 // Launch sizes and the second pass of column sums, for all kernels over rows.
+#include "moga/kernels/device/partial_sums.cuh"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
@@ -42,10 +43,14 @@ size_t partial_sums(const RowShape& shape) {
          static_cast<size_t>(shape.columns);
 }
 
-void sum_partials(const float* partial, float* out, const RowShape& shape, CUstream_st* stream) {
-  const dim3 grid((shape.columns + kSumColumns - 1) / kSumColumns, static_cast<unsigned>(shape.videos));
-  sum_chunks<<<grid, dim3(kSumColumns, kSumLanes), 0, stream>>>(partial, out, row_launch(shape).chunks, shape.columns);
+void sum_partials(const PartialSums& partial, float* out, CUstream_st* stream) {
+  const dim3 grid((partial.columns + kSumColumns - 1) / kSumColumns, static_cast<unsigned>(partial.videos));
+  sum_chunks<<<grid, dim3(kSumColumns, kSumLanes), 0, stream>>>(partial.values, out, partial.chunks, partial.columns);
   check_launch("sum_partials");
+}
+
+void sum_partials(const float* partial, float* out, const RowShape& shape, CUstream_st* stream) {
+  sum_partials({partial, shape.videos, row_launch(shape).chunks, shape.columns}, out, stream);
 }
 
 }  // namespace moga::kernels

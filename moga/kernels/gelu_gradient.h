@@ -1,0 +1,32 @@
+// The gradient of GELU (its tanh form) and of the bias before it, in one pass:
+//
+//   dpre = dy ∘ gelu'(pre)    dbias = Σ over rows of dpre, in float32 before it is rounded
+//
+// Between the backward products of an Mlp, whose product before GELU is gelu_product.h's. Reads both tensors once and
+// writes one; the sums are the same in every run. No torch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "moga/kernels/bfloat16.h"
+
+struct CUstream_st;
+
+namespace moga::kernels {
+
+struct GeluGradient {
+  const Bfloat16* dy = nullptr;   // [rows, hidden]
+  const Bfloat16* pre = nullptr;  // [rows, hidden]
+  Bfloat16* dpre = nullptr;       // [rows, hidden]; may be dy
+  float* dbias = nullptr;         // [hidden]
+  float* partial = nullptr;       // scratch: gelu_gradient_partial(rows, hidden) floats
+  int64_t rows = 0;
+  int32_t hidden = 0;  // a multiple of 8
+  CUstream_st* stream = nullptr;
+};
+void gelu_gradient(const GeluGradient& work);
+
+size_t gelu_gradient_partial(int64_t rows, int32_t hidden);
+
+}  // namespace moga::kernels

@@ -25,6 +25,15 @@ __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barri
       : "memory");
 }
 
+// The same of a tensor of two dimensions.
+__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int column, int row) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "
+      "[%2];" ::"r"(shared_address(to)),
+      "l"(&map), "r"(shared_address(full)), "r"(column), "r"(row)
+      : "memory");
+}
+
 // `bytes` contiguous bytes, both ends 16-byte aligned → shared memory; completes on `full`.
 __device__ __forceinline__ void load_bytes(void* to, const void* from, uint32_t bytes, Barrier* full) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(

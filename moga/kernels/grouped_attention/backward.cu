@@ -58,7 +58,8 @@ void launch_backward(const GroupedAttentionBackward& call) {
     const BackwardMaps maps{head_rows_map(queries ? call.q : call.k, shape.queries, shape, C::kTileQ, kSlabs),
                             head_rows_map(queries ? call.grad : call.k, shape.queries, shape, C::kTileQ, kSlabs),
                             head_rows_map(call.k, shape.keys, shape, C::kTileK, kSlabs),
-                            head_rows_map(call.v, shape.keys, shape, C::kTileK, kSlabs)};
+                            head_rows_map(call.v, shape.keys, shape, C::kTileK, kSlabs),
+                            float_rows_map(padded.lse_delta, padded.place(shape.heads, 0), C::kStatistics)};
     const BackwardOutput<C> to{padded, call.dk, call.dv, shape.scale};
     const auto kernel = grouped_attention_backward_sm90<C>;
     launch_persistent(kernel, C::kThreads, sizeof(BackwardShared<C>), shape.stream, maps, list, to);

@@ -53,7 +53,7 @@ struct alignas(1024) BackwardShared {
   uint8_t grad[C::kStages][C::kTileBytesQ];
   uint8_t ds[2][C::kConsumers][C::kSlabBytesQ];  // [queries][64 keys of a consumer]
   uint8_t dq[C::kConsumers][C::kDqBytes];        // float32, in the order of padded_queries.cuh
-  float statistics[C::kStages][C::kStatistics];  // lse · log2 e, then delta
+  alignas(128) float statistics[C::kStages][C::kStatistics];  // lse · log2 e, then delta
   Barrier kv_full, kv_empty;
   Barrier q_full[C::kStages], grad_full[C::kStages], step_empty[C::kStages];
   Barrier ds_full[2], ds_empty[2];
@@ -63,6 +63,7 @@ struct alignas(1024) BackwardShared {
 
 struct BackwardMaps {
   CUtensorMap q, grad, k, v;
+  CUtensorMap statistics;  // [H · tiles, kStatistics] floats
 };
 
 template <class C>
@@ -100,14 +101,14 @@ __device__ __forceinline__ void load_tiles(BackwardShared<C>& shared, const Back
     const WorkItem item = items.next(shared.items);
     if (item.head == kNoHead) return;
     const int steps = (item.other_rows + C::kTileQ - 1) / C::kTileQ;
-    const float* statistics = padded.statistics(item.head, padded.first_tile(item.group, item.other_row));
+    const int32_t tile =
+        static_cast<int32_t>(padded.place(item.head, padded.first_tile(item.group, item.other_row)));
     for (int step = 0; step < steps; ++step) {
       const int row = item.other_row + step * C::kTileQ;
       barrier_wait(&shared.step_empty[ring.stage], ring.parity ^ 1, 3);
       barrier_arrive_expect(&shared.q_full[ring.stage], C::kTileBytesQ + C::kStatistics * sizeof(float));
       load_box(shared.q[ring.stage], maps.q, &shared.q_full[ring.stage], 0, row, 0, item.head);
-      load_bytes(shared.statistics[ring.stage], statistics + step * C::kStatistics, C::kStatistics * sizeof(float),
-                 &shared.q_full[ring.stage]);
+      load_box(shared.statistics[ring.stage], maps.statistics, &shared.q_full[ring.stage], 0, tile + step);
       if (step == 0) {
         barrier_wait(&shared.kv_empty, kv_parity, 4);
         kv_parity ^= 1;

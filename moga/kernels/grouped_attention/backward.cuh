@@ -86,7 +86,7 @@ __device__ __forceinline__ void init_barriers(BackwardShared<C>& shared) {
     barrier_init(&shared.dq_full[s], 4);
     barrier_init(&shared.dq_empty[s], 1);
   }
-  shared.items.init(C::kConsumerWarps + 3);
+  shared.items.init(C::kConsumerWarps * kWarp + 3);
   barrier_init_fence();
 }
 

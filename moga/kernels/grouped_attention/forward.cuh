@@ -74,7 +74,7 @@ __device__ __forceinline__ void init_barriers(ForwardShared<C>& shared) {
     barrier_init(&shared.k_empty[s], C::kConsumerWarps);
     barrier_init(&shared.v_empty[s], C::kConsumerWarps);
   }
-  shared.items.init(C::kConsumerWarps + 1);
+  shared.items.init(C::kConsumerWarps * kWarp + 1);
   barrier_init_fence();
 }
 

@@ -1,7 +1,7 @@
 // How work items reach the warps of a CTA: two slots in shared memory, the item at work and the next.
 //
-// One warp takes items from the list and fills the slots; every other warp or thread that works on items reads each one
-// and frees its slot.
+// One warp takes items from the list and fills the slots; every thread that works on items reads each one and frees its
+// slot for itself: one arrival a warp would do, but compute-sanitizer's racecheck does not see whom it speaks for.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"
@@ -17,6 +17,7 @@ struct ItemSlots {
   Item items[kItemSlots];
   Barrier full[kItemSlots], empty[kItemSlots];
 
+  // readers: threads
   __device__ void init(uint32_t readers) {
     for (int s = 0; s < kItemSlots; ++s) {
       barrier_init(&full[s], 1);
@@ -54,13 +55,13 @@ class ItemReader {
     return item;
   }
 
-  // For a reader that is a warp.
+  // For a reader that is a warp. __syncwarp is for the compiler, which else spills registers of the backward.
   template <class Item>
   __device__ __forceinline__ Item next_of_warp(ItemSlots<Item>& slots) {
     barrier_wait(&slots.full[slot_.stage], slot_.parity, 2);
     const Item item = slots.items[slot_.stage];
     __syncwarp();
-    if (threadIdx.x % kWarp == 0) barrier_arrive(&slots.empty[slot_.stage]);
+    barrier_arrive(&slots.empty[slot_.stage]);
     slot_.advance();
     return item;
   }

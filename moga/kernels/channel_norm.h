@@ -2,7 +2,8 @@
 //
 //   y = act(x · √C / max(‖x‖, 1e-12) · γ)      act: SiLU or nothing
 //
-// Pixels stored channels-last are rows [tokens, C]. Forward only: nothing is kept for a backward. No torch.
+// Pixels stored channels-last are rows [tokens, C]. The last rows can be written to a second place as well, where the
+// next chunk of a clip finds them. Forward only: nothing is kept for a backward. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -13,12 +14,14 @@ namespace moga::kernels {
 inline constexpr int32_t kMaxChannels = 1024;
 
 struct ChannelNorm {
-  const Bfloat16* x = nullptr;   // [tokens, C]
-  const float* gamma = nullptr;  // [C]
-  Bfloat16* y = nullptr;         // [tokens, C]; may be x
+  const Bfloat16* x = nullptr;      // [tokens, C]
+  const Bfloat16* gamma = nullptr;  // [C]
+  Bfloat16* y = nullptr;            // [tokens, C]; may be x
+  Bfloat16* kept = nullptr;         // [tokens − kept_from, C], the last rows of y again; or null
+  int64_t kept_from = 0;
   bool silu = false;
   int64_t tokens = 0;
-  int32_t channels = 0;          // C, a multiple of 8, at most kMaxChannels
+  int32_t channels = 0;             // C, a multiple of 8, at most kMaxChannels
   CUstream_st* stream = nullptr;
 };
 void channel_norm(const ChannelNorm& work);

@@ -213,17 +213,21 @@ bool channel_norm_serves(const at::Tensor& x) {
          x.size(1) <= kernels::kMaxChannels;
 }
 
-void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu, at::Tensor y) {
+void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu, at::Tensor y, at::Tensor kept) {
   const c10::DeviceGuard guard(x.device());
-  const at::Tensor gamma = plain(gamma_.flatten());
-  const bool apart = x.dim() == 5 && y.stride(0) != x.stride(0);  // frames of other videos lie between
-  const int64_t parts = apart ? x.size(0) : 1;
+  const at::Tensor gamma = gamma_.flatten().to(x.scalar_type());
+  // Frames of other videos lie between, or some are to be kept of each.
+  const bool apart = x.dim() == 5 && (y.stride(0) != x.stride(0) || kept.defined());
+  const int64_t parts = apart ? x.size(0) : 1, tokens = x.numel() / x.size(1) / parts;
+  const int64_t kept_tokens = kept.defined() ? kept.numel() / kept.size(1) / parts : 0;
   for (int64_t part = 0; part < parts; ++part)
     kernels::channel_norm({.x = kernel_read(x) + part * x.stride(0),
-                           .gamma = gamma.const_data_ptr<float>(),
+                           .gamma = kernel_read(gamma),
                            .y = kernel_write(y) + part * y.stride(0),
+                           .kept = kept.defined() ? kernel_write(kept) + part * kept.stride(0) : nullptr,
+                           .kept_from = tokens - kept_tokens,
                            .silu = silu,
-                           .tokens = x.numel() / x.size(1) / parts,
+                           .tokens = tokens,
                            .channels = static_cast<int32_t>(x.size(1)),
                            .stream = current_cuda_stream(x.device())});
 }
@@ -255,7 +259,7 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Ten
 }
 at::Tensor column_sum_cuda(const at::Tensor&) { kernels_not_compiled(); }
 bool channel_norm_serves(const at::Tensor&) { return false; }
-void channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool, at::Tensor) { kernels_not_compiled(); }
+void channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool, at::Tensor, at::Tensor) { kernels_not_compiled(); }
 
 }  // namespace moga
 

@@ -42,8 +42,9 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 at::Tensor column_sum_cuda(const at::Tensor& x);
 
 // The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h. y, of x's
-// sizes, need be channels-last only within each of the B.
+// sizes, need be channels-last only within each of the B, and so need `kept`, unless undefined [B, C, count, Y, X] for
+// the last frames once more.
 bool channel_norm_serves(const at::Tensor& x);
-void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu, at::Tensor y);
+void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu, at::Tensor y, at::Tensor kept = {});
 
 }  // namespace moga

@@ -28,19 +28,29 @@ at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count) {
 }
 
 at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count, const Write& write) {
-  const at::Tensor extended = at::empty({x.size(0), x.size(1), count + x.size(2), x.size(3), x.size(4)},
-                                        x.options().memory_format(at::MemoryFormat::ChannelsLast3d));
-  at::Tensor before = extended.narrow(2, 0, count);
+  const auto layout = x.options().memory_format(at::MemoryFormat::ChannelsLast3d);
+  const at::Tensor extended = at::empty({x.size(0), x.size(1), count + x.size(2), x.size(3), x.size(4)}, layout);
+  at::Tensor before = extended.narrow(2, 0, count), frames = extended.narrow(2, count, x.size(2));
   first_chunk_ ? before.zero_() : before.copy_(past_.at(cursor_));
-  write(extended.narrow(2, count, x.size(2)));
-  keep(extended, count);
+  if (!keep_ || x.size(2) < count) {  // with fewer frames than are kept, some of the past is too
+    write(frames, at::Tensor());
+    keep(extended, count);
+    return extended;
+  }
+  // A later chunk keeps where the chunk before it did: what lay there is in `before` now.
+  const at::Tensor kept =
+      first_chunk_ ? at::empty({x.size(0), x.size(1), count, x.size(3), x.size(4)}, layout) : past_[cursor_];
+  write(frames, kept);
+  fill_slot(kept);
   return extended;
 }
 
 void FeatureCache::keep(const at::Tensor& extended, int64_t count) {
-  if (!keep_) return;
   // A copy, so that the slot does not keep the whole chunk in memory.
-  at::Tensor kept = extended.narrow(2, extended.size(2) - count, count).clone();
+  if (keep_) fill_slot(extended.narrow(2, extended.size(2) - count, count).clone());
+}
+
+void FeatureCache::fill_slot(const at::Tensor& kept) {
   if (first_chunk_) {
     past_.push_back(kept);
   } else {

@@ -25,13 +25,16 @@ class FeatureCache {
   // x [B, C, T, Y, X] behind the `count` frames that came before it → [B, C, count + T, Y, X]; frames before the clip
   // are zero. Keeps the last `count` frames of the result for the next chunk.
   at::Tensor extend(const at::Tensor& x, int64_t count);
-  // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made. Only
-  // without gradients; the result is channels-last.
-  using Write = std::function<void(const at::Tensor& frames)>;
+  // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made. Unless
+  // undefined, `kept` [B, C, count, Y, X] gets the last of them once more, for the next chunk: written while they are in
+  // registers, they need not be read again. Only without gradients; the result is channels-last.
+  using Write = std::function<void(const at::Tensor& frames, const at::Tensor& kept)>;
   at::Tensor extend(const at::Tensor& x, int64_t count, const Write& write);
 
  private:
+  // The last `count` frames of the result into the slot, and on to the next slot.
   void keep(const at::Tensor& extended, int64_t count);
+  void fill_slot(const at::Tensor& kept);
 
   bool keep_;
   bool first_chunk_ = true;

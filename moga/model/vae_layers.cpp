@@ -8,6 +8,8 @@
 #include <cmath>
 
 #include "moga/core/check.h"
+#include "moga/model/image_attention.h"
+#include "moga/model/nearest_upsample.h"
 #include "moga/model/norm_cuda.h"
 
 namespace moga {
@@ -41,7 +43,9 @@ at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache) {
 
 at::Tensor CausalConv3dImpl::after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache) {
   if (!norm->fused(x)) return forward(norm->with_silu(x), cache);
-  return convolve(cache.extend(x, history(), [&](const at::Tensor& frames) { norm->write_silu(x, frames); }));
+  return convolve(cache.extend(x, history(), [&](const at::Tensor& frames, const at::Tensor& kept) {
+    norm->write_silu(x, frames, kept);
+  }));
 }
 
 at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames) const {
@@ -78,8 +82,8 @@ at::Tensor ChannelNormImpl::with_silu(const at::Tensor& x) const {
   return y;
 }
 
-void ChannelNormImpl::write_silu(const at::Tensor& x, const at::Tensor& y) const {
-  channel_norm_cuda(x, gamma_, /*silu=*/true, y);
+void ChannelNormImpl::write_silu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& kept) const {
+  channel_norm_cuda(x, gamma_, /*silu=*/true, y, kept);
 }
 
 at::Tensor ChannelNormImpl::forward(const at::Tensor& x) const {
@@ -126,10 +130,10 @@ AttentionBlockImpl::AttentionBlockImpl(int64_t channels) {
 at::Tensor AttentionBlockImpl::forward(const at::Tensor& x, FeatureCache&) {
   const at::Tensor images = to_images(x);  // [N, C, Y, X]
   const int64_t rows = images.size(2), columns = images.size(3);
-  const at::Tensor qkv = to_qkv_(norm_(images)).permute({0, 2, 3, 1}).flatten(1, 2).unsqueeze(1);  // [N, 1, YX, 3C]
+  const at::Tensor qkv = to_qkv_(norm_(images)).permute({0, 2, 3, 1}).flatten(1, 2);  // [N, YX, 3C]
   const auto parts = qkv.chunk(3, -1);
-  const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);  // [N, 1, YX, C]
-  const at::Tensor y = mixed.squeeze(1).unflatten(1, {rows, columns}).permute({0, 3, 1, 2});
+  const at::Tensor mixed = image_attention(parts[0], parts[1], parts[2]);  // [N, YX, C]
+  const at::Tensor y = mixed.unflatten(1, {rows, columns}).permute({0, 3, 1, 2});
   return x + to_video(proj_(y), x.size(0));
 }
 
@@ -157,21 +161,17 @@ UpsampleImpl::UpsampleImpl(int64_t channels, bool time) {
 }
 
 at::Tensor UpsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  const at::Tensor images = to_images(time_conv_ ? double_time(x, cache) : x);
-  const at::Tensor large = at::upsample_nearest2d(images, {2 * images.size(2), 2 * images.size(3)});
-  return to_video(conv_(large), x.size(0));
+  return to_video(conv_(to_images(enlarged(x, cache))), x.size(0));
 }
 
-at::Tensor UpsampleImpl::double_time(const at::Tensor& x, FeatureCache& cache) {
+// [B, C, T, Y, X] → [B, C, T', 2Y, 2X]
+at::Tensor UpsampleImpl::enlarged(const at::Tensor& x, FeatureCache& cache) {
+  if (!time_conv_) return nearest_upsample(x, 1);
   // Frame 0 is a single pixel frame: it is neither doubled nor part of the past of the frames behind it.
   const int64_t single = cache.first_chunk() ? 1 : 0;
   const at::Tensor pairs = time_conv_(x.narrow(2, single, x.size(2) - single), cache);  // [B, 2C, T, Y, X]
-  const at::Tensor doubled = pairs.permute({0, 2, 3, 4, 1})     // [B, T, Y, X, 2C]
-                                 .unflatten(4, {2, x.size(1)})
-                                 .permute({0, 1, 4, 2, 3, 5})   // [B, T, 2, Y, X, C]
-                                 .flatten(1, 2)
-                                 .permute({0, 4, 1, 2, 3});     // [B, C, 2T, Y, X], channels-last
-  return single ? at::cat({x.narrow(2, 0, 1), doubled}, 2) : doubled;
+  if (!single) return nearest_upsample(pairs, 2);
+  return nearest_upsample(at::cat({x.narrow(2, 0, 1), parted_frames(pairs, 2)}, 2), 1);
 }
 
 }  // namespace moga

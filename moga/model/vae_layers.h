@@ -47,8 +47,9 @@ class ChannelNormImpl : public torch::nn::Module {
 
   // On CUDA in bfloat16 without gradients norm and SiLU are one pass, where separate operations are four.
   bool fused(const at::Tensor& x) const;
-  // with_silu(x) into y [B, C, T, Y, X], each video channels-last; where fused.
-  void write_silu(const at::Tensor& x, const at::Tensor& y) const;
+  // with_silu(x) into y [B, C, T, Y, X], each video channels-last, and its last frames into `kept` as well, unless that is
+  // undefined; where fused.
+  void write_silu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& kept = {}) const;
 
  private:
   at::Tensor gamma_;
@@ -118,7 +119,7 @@ class UpsampleImpl : public VaeLayer {
   at::Tensor forward(const at::Tensor& x, FeatureCache& cache) override;
 
  private:
-  at::Tensor double_time(const at::Tensor& x, FeatureCache& cache);
+  at::Tensor enlarged(const at::Tensor& x, FeatureCache& cache);
 
   ImageConv conv_{nullptr};
   CausalConv3d time_conv_{nullptr};

@@ -138,10 +138,15 @@ TEST(Vae, EncodesVideosOfAnotherDtypeThanItsOwn) {
 
 TEST(FeatureCache, WritingInPlaceEqualsCopying) {
   FeatureCache copied(FeatureCache::Clip::chunked), written(FeatureCache::Clip::chunked);
-  for (int chunk = 0; chunk < 3; ++chunk) {
+  const std::vector<int64_t> counts = {1, 3, 2, 1, 4};  // frames of each chunk, fewer and more than are kept
+  for (size_t chunk = 0; chunk < counts.size(); ++chunk) {
     if (chunk > 0) copied.next_chunk(), written.next_chunk();
-    const at::Tensor x = at::randn({2, 4, chunk + 1, 3, 5}).contiguous(at::MemoryFormat::ChannelsLast3d);
-    const at::Tensor frames = written.extend(x, 2, [&](at::Tensor into) { into.copy_(x); });
+    const int64_t count = counts[chunk];
+    const at::Tensor x = at::randn({2, 4, count, 3, 5}).contiguous(at::MemoryFormat::ChannelsLast3d);
+    const at::Tensor frames = written.extend(x, 2, [&](at::Tensor into, at::Tensor kept) {
+      into.copy_(x);
+      if (kept.defined()) kept.copy_(x.narrow(2, count - 2, 2));
+    });
     EXPECT_TRUE(at::equal(frames, copied.extend(x, 2)));
     EXPECT_TRUE(frames.is_contiguous(at::MemoryFormat::ChannelsLast3d));
   }

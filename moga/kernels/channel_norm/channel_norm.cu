@@ -1,6 +1,8 @@
-// See channel_norm.h. Rows are short (96 … 384 channels), so a row belongs to as few lanes as hold it, 16 bytes each: two
-// rows a warp at C = 96, one at 192, and from 264 on several vectors a lane. Rows follow one another, so a warp's loads do.
+// See channel_norm.h. Rows are short, and a row belongs to so few lanes that each has three vectors of 16 bytes of it: at
+// the VAE's 96, 192 and 384 channels four, eight and sixteen lanes hold a row exactly, none is idle, and three loads of
+// each are under way at once. γ stays in registers. Rows follow one another, so a warp's loads do.
 #include "moga/kernels/channel_norm.h"
+
 #include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/vector8.cuh"
 
@@ -10,40 +12,63 @@ namespace {
 constexpr int kThreads = 256;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
+// An exact division would cost more than all else here; that of __fdividef errs by 2 units in float32's last place.
+__device__ __forceinline__ float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
+
 // kLanes lanes a row, kVectors vectors of 8 channels a lane.
 template <int kLanes, int kVectors>
+struct Row {
+  int lane, channels;
+
+  // f(v, first channel) for the lane's vectors that are of the row.
+  template <class F>
+  __device__ __forceinline__ void for_vectors(F f) const {
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      const int channel = (v * kLanes + lane) * kElements;
+      if (channel < channels) f(v, channel);
+    }
+  }
+};
+
+__device__ __forceinline__ uint4 load(const Bfloat16* x) { return *reinterpret_cast<const uint4*>(x); }
+__device__ __forceinline__ void store(Bfloat16* y, const uint4& value) { *reinterpret_cast<uint4*>(y) = value; }
+
+template <int kLanes, int kVectors>
 __global__ void __launch_bounds__(kThreads) normalise(ChannelNorm work) {
-  const int lane = threadIdx.x % kLanes;
+  const Row<kLanes, kVectors> row_of = {static_cast<int>(threadIdx.x) % kLanes, work.channels};
+  float gamma[kVectors][kElements];
+  row_of.for_vectors([&](int v, int channel) { unpack(load(work.gamma + channel), gamma[v]); });
   const int64_t stride = static_cast<int64_t>(gridDim.x) * (kThreads / kLanes);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * (kThreads / kLanes) + threadIdx.x / kLanes;
   // Every lane makes the same number of rounds: the sums below are taken by whole warps.
   for (int64_t base = 0; base < work.tokens; base += stride) {
-    const int64_t row = base + first;
+    const int64_t row = base + first, place = row * work.channels;
     const bool valid = row < work.tokens;
-    float x[kVectors][kElements] = {};
-    float squares = 0;
+    uint4 packed[kVectors];
+    if (valid) row_of.for_vectors([&](int v, int channel) { packed[v] = load(work.x + place + channel); });
+    float squares = 0, x[kElements];
+    if (valid)
+      row_of.for_vectors([&](int v, int) {
+        unpack(packed[v], x);
 #pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-      const int channel = (v * kLanes + lane) * kElements;
-      if (!valid || channel >= work.channels) continue;
-      unpack(*reinterpret_cast<const uint4*>(work.x + row * work.channels + channel), x[v]);
-#pragma unroll
-      for (int i = 0; i < kElements; ++i) squares += x[v][i] * x[v][i];
-    }
+        for (int i = 0; i < kElements; ++i) squares += x[i] * x[i];
+      });
 #pragma unroll
     for (int step = kLanes / 2; step > 0; step /= 2) squares += __shfl_xor_sync(kAllLanes, squares, step);
+    if (!valid) continue;
     const float scale = sqrtf(static_cast<float>(work.channels)) / fmaxf(sqrtf(squares), 1e-12f);
-#pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-      const int channel = (v * kLanes + lane) * kElements;
-      if (!valid || channel >= work.channels) continue;
+    row_of.for_vectors([&](int v, int channel) {
+      unpack(packed[v], x);
 #pragma unroll
       for (int i = 0; i < kElements; ++i) {
-        const float y = x[v][i] * scale * work.gamma[channel + i];
-        x[v][i] = work.silu ? y / (1.0f + __expf(-y)) : y;
+        x[i] *= scale * gamma[v][i];
+        if (work.silu) x[i] = silu(x[i]);
       }
-      *reinterpret_cast<uint4*>(work.y + row * work.channels + channel) = pack(x[v]);
-    }
+      const uint4 y = pack(x);
+      store(work.y + place + channel, y);
+      if (work.kept && row >= work.kept_from) store(work.kept + place - work.kept_from * work.channels + channel, y);
+    });
   }
 }
 
@@ -59,10 +84,11 @@ void launch(const ChannelNorm& work) {
 void channel_norm(const ChannelNorm& work) {
   const int vectors = work.channels / kElements;
   if (vectors <= 4) launch<4, 1>(work);
-  else if (vectors <= 8) launch<8, 1>(work);
-  else if (vectors <= 16) launch<16, 1>(work);
-  else if (vectors <= 32) launch<32, 1>(work);
-  else if (vectors <= 64) launch<32, 2>(work);
+  else if (vectors <= 8) launch<4, 2>(work);
+  else if (vectors <= 12) launch<4, 3>(work);
+  else if (vectors <= 24) launch<8, 3>(work);
+  else if (vectors <= 48) launch<16, 3>(work);
+  else if (vectors <= 96) launch<32, 3>(work);
   else launch<32, 4>(work);
   check_launch("channel_norm");
 }

@@ -111,7 +111,7 @@ void PositionBiasImpl::initialise() {
   constexpr double kOtherSide = 2.0;
   embedding_->fill_normal(deviation_);
   const int64_t buckets = embedding_->weight.size(0), heads = embedding_->weight.size(1), half = buckets / 2;
-  const at::Tensor bucket = at::arange(buckets, at::kFloat);
+  const at::Tensor bucket = at::arange(buckets, embedding_->weight.options().dtype(at::kFloat));
   const at::Tensor distance = bucket.remainder(half), ahead = (bucket >= half).to(at::kFloat);
   for (int64_t head = 0; head < heads; ++head) {
     const at::Tensor other = head % 2 == 0 ? ahead : 1 - ahead;

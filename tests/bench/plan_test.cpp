@@ -10,6 +10,7 @@
 #include "moga/core/check.h"
 #include "moga/pipeline/generate.h"
 #include "tests/support/folder.h"
+#include "tests/support/gpu.h"
 #include "tests/support/tiny_model.h"
 
 namespace moga {
@@ -158,6 +159,23 @@ TEST(Plan, CountsThePhases) {
   for (const PlanPhase& phase : plan.phases) {
     EXPECT_GT(phase.peak_bytes, 0) << phase.name;
     EXPECT_GT(phase.seconds, 0) << phase.name;
+  }
+}
+
+// What is rehearsed lies on the device from its first operation on, with the blocks resident and streamed.
+TEST(PlanGpu, IsMadeByRehearsalsOnTheDevice) {
+  MOGA_NEEDS_GPU();
+  GenerationPlanRequest request = small_run();
+  request.vae_dtype = at::kBFloat16;
+  for (const StreamWeights streamed : {StreamWeights::never, StreamWeights::always}) {
+    request.stream_weights = streamed;
+    const Plan plan = plan_generation(request, at::Device("cuda:0"), at::kBFloat16);
+    ASSERT_EQ(plan.phases.size(), 3u);
+    EXPECT_TRUE(plan.fits()) << to_table(plan);
+    for (const PlanPhase& phase : plan.phases) {
+      EXPECT_GT(phase.peak_bytes, 0) << phase.name;
+      EXPECT_GT(phase.seconds, 0) << phase.name;
+    }
   }
 }
 

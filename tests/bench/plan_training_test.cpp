@@ -6,6 +6,7 @@
 
 #include "moga/data/shards.h"
 #include "tests/support/folder.h"
+#include "tests/support/gpu.h"
 
 namespace moga {
 namespace {
@@ -69,6 +70,15 @@ TEST(PlanTraining, ReadsShapesFromShards) {
   const StageShape shape = stage_shape(config, config.stage[0]);
   EXPECT_EQ(shape.video, (VideoShape{5, 2, 3, {2, 3}}));
   EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
+}
+
+TEST(PlanTrainingGpu, IsMadeByRehearsalsOnTheDevice) {
+  MOGA_NEEDS_GPU();
+  const Plan plan = plan_training(small_run(), {{video(), 0}}, at::Device("cuda:0"), at::kBFloat16);
+  ASSERT_EQ(plan.phases.size(), 1u);
+  EXPECT_TRUE(plan.fits()) << to_table(plan);
+  EXPECT_GT(plan.phases[0].peak_bytes, plan.weight_bytes);
+  EXPECT_GT(plan.phases[0].seconds, 0);
 }
 
 }  // namespace

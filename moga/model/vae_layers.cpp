@@ -151,7 +151,8 @@ at::Tensor DownsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
   if (!cache.first_chunk()) return time_conv_(y, cache);
   // Frame 0 stays as it is, and is the past of the frames behind it.
   cache.extend(y, time_conv_->history());
-  return at::cat({y.narrow(2, 0, 1), time_conv_->convolve(y)}, 2);
+  const at::Tensor rest = time_conv_->convolve(y);
+  return rest.size(2) == 0 ? y : at::cat({y.narrow(2, 0, 1), rest}, 2);
 }
 
 UpsampleImpl::UpsampleImpl(int64_t channels, bool time) {
@@ -171,6 +172,7 @@ at::Tensor UpsampleImpl::enlarged(const at::Tensor& x, FeatureCache& cache) {
   const int64_t single = cache.first_chunk() ? 1 : 0;
   const at::Tensor pairs = time_conv_(x.narrow(2, single, x.size(2) - single), cache);  // [B, 2C, T, Y, X]
   if (!single) return nearest_upsample(pairs, 2);
+  if (pairs.size(2) == 0) return nearest_upsample(x, 1);  // joining no frames would lose the layout
   return nearest_upsample(at::cat({x.narrow(2, 0, 1), parted_frames(pairs, 2)}, 2), 1);
 }
 

@@ -138,15 +138,18 @@ at::Tensor AttentionBlockImpl::forward(const at::Tensor& x, FeatureCache&) {
 }
 
 DownsampleImpl::DownsampleImpl(int64_t channels, bool time) {
-  conv_ = holder(*this, "resample")->register_module("1", ImageConv(channels, channels, 3, /*stride=*/2));
+  conv_ = holder(*this, "resample")
+              ->register_module("1", ImageConv(channels, channels, 3, /*stride=*/2, /*padding=*/2));
   if (time)
     time_conv_ = register_module(
         "time_conv", CausalConv3d(channels, channels, CausalConv3dImpl::Kernel{3, 1, 1}, /*time_stride=*/2));
 }
 
 at::Tensor DownsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  const at::Tensor padded = at::constant_pad_nd(to_images(x), {0, 1, 0, 1});
-  const at::Tensor y = to_video(conv_(padded), x.size(0));
+  // Zeros go beyond the last row and column alone. Padded by two on all sides inside the convolution, which copies
+  // nothing, its first row and column of results are of padding and what is behind them is the same.
+  const at::Tensor images = conv_(to_images(x)).slice(2, 1).slice(3, 1);  // [N, C, Y/2, X/2]
+  const at::Tensor y = to_video(images.contiguous(at::MemoryFormat::ChannelsLast), x.size(0));
   if (!time_conv_) return y;
   if (!cache.first_chunk()) return time_conv_(y, cache);
   // Frame 0 stays as it is, and is the past of the frames behind it.

@@ -57,7 +57,8 @@ TEST(VaePassesGpu, UpsampleEqualsItsDefinition) {
   const at::NoGradGuard no_grad;
   for (const int64_t parts : {1, 2})
     for (const auto& [channels, columns] : {std::pair{8, 1}, {24, 7}, {192, 53}, {384, 104}}) {
-      const at::Tensor x = at::randn({2, parts * channels, 3, 5, columns}).to(at::kCUDA, at::kBFloat16).contiguous(kVideo);
+      const at::Tensor x =
+          at::randn({2, parts * channels, 3, 5, columns}).to(at::kCUDA, at::kBFloat16).contiguous(kVideo);
       poison(4 * x.numel());
       const at::Tensor y = nearest_upsample(x, parts);
       EXPECT_TRUE(at::equal(y, enlarged_by_index(x, parts))) << parts << " parts of " << channels << " channels";

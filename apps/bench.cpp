@@ -60,8 +60,8 @@ Example:
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
 weights or the one in --model. The last column is milliseconds for each frame of the video.
---convolution is how its 3D convolutions are computed: one 3D convolution (volume), 2D convolutions
-added up (planes), or one over stacked frames (stacked).
+--convolution is how its convolutions are computed: our kernel (sm90), one 3D convolution of the library
+(volume), 2D convolutions added up (planes), or one over stacked frames (stacked).
 
 Example:
   moga bench vae --frames 81 --size 832x480 --json vae.json
@@ -252,7 +252,8 @@ void add_vae(CLI::App& bench) {
   command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
   command->add_option("--only", vae->only, "encode or decode (default: both)")
       ->check(CLI::IsMember({"encode", "decode"}));
-  command->add_option("--convolution", vae->convolution, "auto, volume, planes or stacked")->capture_default_str();
+  command->add_option("--convolution", vae->convolution, "auto, sm90, volume, planes or stacked")
+      ->capture_default_str();
   add_common(*command, *options);
   command->callback([options, vae] { run_vae(*options, *vae); });
 }

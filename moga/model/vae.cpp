@@ -130,8 +130,10 @@ void VaeImpl::store_channels_last() {
 }
 
 void VaeImpl::set_convolution(ConvolutionWay way) {
-  for (const auto& module : modules())
+  for (const auto& module : modules()) {
     if (auto* convolution = module->as<CausalConv3dImpl>()) convolution->set_way(way);
+    if (auto* convolution = module->as<ImageConvImpl>()) convolution->set_way(way);
+  }
 }
 
 void VaeImpl::set_statistics(std::vector<double> mean, std::vector<double> deviation) {

@@ -71,7 +71,8 @@ class VaeImpl : public torch::nn::Module {
   const VaeConfig& config() const { return config_; }
   // For inference on a GPU: weights stored as its convolutions read them, so that no call lays them out anew.
   void store_channels_last();
-  void set_convolution(ConvolutionWay way);  // of all causal convolutions
+  // Of all causal convolutions; 2D ones know sm90 and the library.
+  void set_convolution(ConvolutionWay way);
   void set_statistics(std::vector<double> mean, std::vector<double> deviation);
 
  private:

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "moga/core/check.h"
+#include "moga/model/convolution_cuda.h"
 #include "moga/model/image_attention.h"
 #include "moga/model/nearest_upsample.h"
 #include "moga/model/norm_cuda.h"
@@ -37,19 +38,21 @@ CausalConv3dImpl::CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Ke
   bias_ = register_parameter("bias", at::zeros({out_channels}));
 }
 
-at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  return convolve(history() > 0 ? cache.extend(x, history()) : x);
+at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache, const at::Tensor& residual) {
+  return convolve(history() > 0 ? cache.extend(x, history()) : x, residual);
 }
 
-at::Tensor CausalConv3dImpl::after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache) {
-  if (!norm->fused(x)) return forward(norm->with_silu(x), cache);
+at::Tensor CausalConv3dImpl::after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache,
+                                             const at::Tensor& residual) {
+  if (!norm->fused(x)) return forward(norm->with_silu(x), cache, residual);
   return convolve(cache.extend(x, history(), [&](const at::Tensor& frames, const at::Tensor& kept) {
     norm->write_silu(x, frames, kept);
-  }));
+  }), residual);
 }
 
-at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames) const {
-  return causal_convolution(frames, weight_, bias_, time_stride_, way_);
+at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames, const at::Tensor& residual) const {
+  return causal_convolution(frames, weight_, bias_,
+                            {.time_stride = time_stride_, .way = way_, .residual = residual, .tiled = &tiled_});
 }
 
 ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
@@ -61,6 +64,10 @@ ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t 
 }
 
 at::Tensor ImageConvImpl::forward(const at::Tensor& images) const {
+  const at::Tensor weight = weight_.unsqueeze(2), video = images.unsqueeze(2);  // [N, C, 1, Y, X]
+  const bool ours = way_ == ConvolutionWay::automatic || way_ == ConvolutionWay::sm90;
+  if (ours && stride_ == 1 && padding_ == 1 && convolution_sm90_refuses(video, weight).empty())
+    return causal_convolution(video, weight, bias_, {.way = ConvolutionWay::sm90, .tiled = &tiled_}).squeeze(2);
   return at::conv2d(images, weight_.to(images.scalar_type()), bias_.to(images.scalar_type()), {stride_, stride_},
                     {padding_, padding_});
 }
@@ -112,12 +119,11 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t out_channels, 
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  at::Tensor y = conv1_->after_norm_silu(norm1_, x, cache);
+  const at::Tensor y = conv1_->after_norm_silu(norm1_, x, cache);
+  const at::Tensor beside = shortcut_ ? shortcut_(x, cache) : x;
   if (dropout_ > 0 && is_training())
-    y = conv2_(at::dropout(norm2_->with_silu(y), dropout_, /*train=*/true), cache);
-  else
-    y = conv2_->after_norm_silu(norm2_, y, cache);
-  return y + (shortcut_ ? shortcut_(x, cache) : x);
+    return conv2_(at::dropout(norm2_->with_silu(y), dropout_, /*train=*/true), cache, beside);
+  return conv2_->after_norm_silu(norm2_, y, cache, beside);
 }
 
 AttentionBlockImpl::AttentionBlockImpl(int64_t channels) {

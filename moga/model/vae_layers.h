@@ -30,11 +30,14 @@ class ImageConvImpl : public torch::nn::Module {
  public:
   ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
   at::Tensor forward(const at::Tensor& images) const;
+  void set_way(ConvolutionWay way) { way_ = way; }
   at::Tensor& weight() { return weight_; }
 
  private:
   int64_t stride_, padding_;
+  ConvolutionWay way_ = ConvolutionWay::automatic;
   at::Tensor weight_, bias_;
+  mutable ConvolutionWeight tiled_;
 };
 TORCH_MODULE(ImageConv);
 
@@ -63,11 +66,13 @@ class CausalConv3dImpl : public torch::nn::Module {
   using Kernel = std::array<int64_t, 3>;  // frames, rows, columns
   CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Kernel kernel, int64_t time_stride = 1);
   // [B, C, T, Y, X] → [B, C', T / stride, Y, X], the frames before x from the cache.
-  at::Tensor forward(const at::Tensor& x, FeatureCache& cache);
-  // forward(norm->with_silu(x), cache); a fused norm writes its result where the convolution reads it.
-  at::Tensor after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache);
+  at::Tensor forward(const at::Tensor& x, FeatureCache& cache, const at::Tensor& residual = {});
+  // forward(norm->with_silu(x), cache), plus the residual if there is one; a fused norm writes its result where the
+  // convolution reads it.
+  at::Tensor after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache,
+                             const at::Tensor& residual = {});
   // The same over exactly the frames given; none come out when fewer than the kernel's go in.
-  at::Tensor convolve(const at::Tensor& frames) const;
+  at::Tensor convolve(const at::Tensor& frames, const at::Tensor& residual = {}) const;
   int64_t history() const { return kernel_[0] - time_stride_; }
   void set_way(ConvolutionWay way) { way_ = way; }
   at::Tensor& weight() { return weight_; }
@@ -77,6 +82,7 @@ class CausalConv3dImpl : public torch::nn::Module {
   int64_t time_stride_;
   ConvolutionWay way_ = ConvolutionWay::automatic;
   at::Tensor weight_, bias_;  // [C', C, frames, rows, columns], [C']
+  mutable ConvolutionWeight tiled_;
 };
 TORCH_MODULE(CausalConv3d);
 

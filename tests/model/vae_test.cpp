@@ -200,7 +200,7 @@ TEST(VaeGpu, StreamsInBfloat16AsWellAsTheCpu) {
   const at::Tensor plain_latent = vae->encode(video), plain_frames = decode_all(vae, latent);
   vae->to(at::kCUDA);
   vae->store_channels_last();
-  for (const char* way : {"volume", "planes", "stacked"}) {
+  for (const char* way : {"volume", "planes", "stacked", "auto"}) {
     vae->set_convolution(parse_convolution_way(way));
     EXPECT_TRUE(as_good_as(vae->encode(video).cpu(), plain_latent, latent)) << way;
     EXPECT_TRUE(as_good_as(decode_all(vae, latent.cuda()).cpu(), plain_frames, frames)) << way;

@@ -25,6 +25,17 @@ __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barri
       : "memory");
 }
 
+// The same of a tensor of five dimensions, coordinates from the innermost on. Coordinates before the tensor's beginning
+// give zeros too.
+__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int c0, int c1, int c2,
+                                         int c3, int c4) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6, "
+      "%7}], [%2];" ::"r"(shared_address(to)),
+      "l"(&map), "r"(shared_address(full)), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      : "memory");
+}
+
 // The same of a tensor of two dimensions.
 __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int column, int row) {
   asm volatile(

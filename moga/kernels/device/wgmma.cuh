@@ -56,6 +56,20 @@ __device__ __forceinline__ Operand summed_strided(uint32_t address, uint32_t sla
   return kSwizzle128 | kStrideOf8Rows | (slab_bytes / 16 << 16 | address / 16);
 }
 
+// Operand of core matrices (8 rows × 16 bytes, contiguous) that lie anywhere at multiples of 16 bytes, not swizzled:
+// `lead` bytes from one to its neighbour in the summed dimension, `stride` to the next 8 rows. (Of swizzled operands
+// `lead` has no such meaning.)
+__device__ __forceinline__ Operand core_matrices(uint32_t address, uint32_t lead, uint32_t stride) {
+  return Operand{stride / 16} << 32 | (lead / 16 << 16 | address / 16);
+}
+
+// Operand of rows of 64 bytes (32 columns) under the 64-byte swizzle, whose contiguous dimension is the summed one: 8
+// rows in a row, `stride` bytes to the next 8; k-step s is at + 2s.
+inline constexpr Operand kSwizzle64 = Operand{2} << 62;
+__device__ __forceinline__ Operand narrow_rows(uint32_t address, uint32_t stride) {
+  return kSwizzle64 | Operand{stride / 16} << 32 | (1u << 16 | address / 16);
+}
+
 // A k-step of a product. ss: A and B in shared memory, rs: A in registers; kStridedA, kStridedB: summed_strided
 // operands; accumulate = 0 overwrites d.
 template <int kN>
@@ -67,10 +81,15 @@ struct Product;
       "+f"(d[t##7]), "+f"(d[t##8]), "+f"(d[t##9])
 #define MOGA_2_FLOATS(i, j) "+f"(d[i]), "+f"(d[j])
 
+#define MOGA_4_NAMES "%0,%1,%2,%3"
+#define MOGA_4_FLOATS MOGA_2_FLOATS(0, 1), MOGA_2_FLOATS(2, 3)
 #define MOGA_32_NAMES MOGA_10_NAMES() "," MOGA_10_NAMES(1) "," MOGA_10_NAMES(2) ",%30,%31"
 #define MOGA_32_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_2_FLOATS(30, 31)
 #define MOGA_40_NAMES MOGA_10_NAMES() "," MOGA_10_NAMES(1) "," MOGA_10_NAMES(2) "," MOGA_10_NAMES(3)
 #define MOGA_40_FLOATS MOGA_10_FLOATS(), MOGA_10_FLOATS(1), MOGA_10_FLOATS(2), MOGA_10_FLOATS(3)
+#define MOGA_48_NAMES MOGA_40_NAMES ",%40,%41,%42,%43,%44,%45,%46,%47"
+#define MOGA_48_FLOATS \
+  MOGA_40_FLOATS, MOGA_2_FLOATS(40, 41), MOGA_2_FLOATS(42, 43), MOGA_2_FLOATS(44, 45), MOGA_2_FLOATS(46, 47)
 #define MOGA_60_NAMES MOGA_40_NAMES "," MOGA_10_NAMES(4) "," MOGA_10_NAMES(5)
 #define MOGA_60_FLOATS MOGA_40_FLOATS, MOGA_10_FLOATS(4), MOGA_10_FLOATS(5)
 #define MOGA_64_NAMES MOGA_60_NAMES ",%60,%61,%62,%63"
@@ -80,6 +99,9 @@ struct Product;
 #define MOGA_88_NAMES MOGA_80_NAMES ",%80,%81,%82,%83,%84,%85,%86,%87"
 #define MOGA_88_FLOATS \
   MOGA_80_FLOATS, MOGA_2_FLOATS(80, 81), MOGA_2_FLOATS(82, 83), MOGA_2_FLOATS(84, 85), MOGA_2_FLOATS(86, 87)
+#define MOGA_96_NAMES MOGA_80_NAMES "," MOGA_10_NAMES(8) ",%90,%91,%92,%93,%94,%95"
+#define MOGA_96_FLOATS \
+  MOGA_80_FLOATS, MOGA_10_FLOATS(8), MOGA_2_FLOATS(90, 91), MOGA_2_FLOATS(92, 93), MOGA_2_FLOATS(94, 95)
 
 // p0 … p6: the operands behind the accumulators.
 #define MOGA_PRODUCT(n, count, p0, p1, p2, p3, p4, p5, p6)                                                       \
@@ -105,10 +127,13 @@ struct Product;
     }                                                                                                            \
   };
 
+MOGA_PRODUCT(8, 4, "%4", "%5", "%6", "%7", "%8", "%9", "%10")
 MOGA_PRODUCT(64, 32, "%32", "%33", "%34", "%35", "%36", "%37", "%38")
 MOGA_PRODUCT(80, 40, "%40", "%41", "%42", "%43", "%44", "%45", "%46")
+MOGA_PRODUCT(96, 48, "%48", "%49", "%50", "%51", "%52", "%53", "%54")
 MOGA_PRODUCT(128, 64, "%64", "%65", "%66", "%67", "%68", "%69", "%70")
 MOGA_PRODUCT(176, 88, "%88", "%89", "%90", "%91", "%92", "%93", "%94")
+MOGA_PRODUCT(192, 96, "%96", "%97", "%98", "%99", "%100", "%101", "%102")
 
 #undef MOGA_PRODUCT
 

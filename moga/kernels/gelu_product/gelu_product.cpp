@@ -11,8 +11,9 @@ namespace {
 LtOwner<cublasLtMatrixLayout_t> layout_of(int64_t rows, int64_t columns) {
   const CublasLt& lt = cublas_lt();
   cublasLtMatrixLayout_t layout = nullptr;
-  check_cublas(lt.layout_create(&layout, CUDA_R_16BF, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows),
-               "layout");
+  check_cublas(
+      lt.layout_create(&layout, CUDA_R_16BF, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows),
+      "layout");
   return {layout, lt.layout_destroy};
 }
 
@@ -59,10 +60,10 @@ void gelu_product(const GeluProduct& work) {
   const auto y = layout_of(work.hidden, work.rows);
   const cublasLtMatmulAlgo_t algo = algorithm(product.get(), weight.get(), x.get(), y.get());
   const float one = 1, zero = 0;
-  check_cublas(cublas_lt().matmul(cublas_lt_handle(), product.get(), &one, work.weight, weight.get(), work.x, x.get(),
-                                  &zero, work.y, y.get(), work.y, y.get(), &algo, work.workspace, kProductWorkspace,
-                                  work.stream),
-               "product with GELU at its end");
+  check_cublas(
+      cublas_lt().matmul(cublas_lt_handle(), product.get(), &one, work.weight, weight.get(), work.x, x.get(), &zero,
+                         work.y, y.get(), work.y, y.get(), &algo, work.workspace, kProductWorkspace, work.stream),
+      "product with GELU at its end");
 }
 
 }  // namespace moga::kernels

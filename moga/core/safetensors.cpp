@@ -52,6 +52,15 @@ class MappedFile {
   const char* data() const { return static_cast<const char*>(data_); }
   uint64_t size() const { return size_; }
 
+  // Lets the whole pages between two places go from this process's memory; read again, they come back from the file.
+  // Without it all shards of a model would be resident by the time the last is copied.
+  void release(const char* begin, const char* end) const {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+    const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  }
+
  private:
   void* data_ = nullptr;
   uint64_t size_ = 0;
@@ -263,12 +272,12 @@ at::Tensor Safetensors::load(const std::string& name, c10::Device device) const 
   const Entry& entry = files_->at(name);
   const at::TensorOptions options = at::TensorOptions().dtype(entry.dtype);
   if (entry.begin == entry.end) return at::empty(entry.shape, options.device(device));
-  if (!device.is_cpu()) {
-    // from_blob only views the mapping; the copy to the device reads it.
-    return at::from_blob(const_cast<char*>(entry.data), entry.shape, options).to(device);
-  }
-  at::Tensor tensor = at::empty(entry.shape, options);
-  std::memcpy(tensor.mutable_data_ptr(), entry.data, entry.end - entry.begin);
+  at::Tensor tensor = at::empty(entry.shape, options.device(device));
+  if (device.is_cpu())
+    std::memcpy(tensor.mutable_data_ptr(), entry.data, entry.end - entry.begin);
+  else  // from_blob only views the mapping; the copy reads it
+    tensor.copy_(at::from_blob(const_cast<char*>(entry.data), entry.shape, options));
+  entry.file->release(entry.data, entry.data + (entry.end - entry.begin));
   return tensor;
 }
 

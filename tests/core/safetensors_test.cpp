@@ -71,6 +71,29 @@ TEST(Safetensors, ALoadedTensorOutlivesAndLeavesTheFile) {
   EXPECT_TRUE(at::equal(loaded, at::ones({4})));
 }
 
+// Bytes of files that lie in this process's memory.
+int64_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (int64_t kib = 0; word == "RssFile:" && status >> kib) return kib << 10;
+  return 0;
+}
+
+TEST(Safetensors, ALoadedTensorLeavesNoPagesOfItsFile) {
+  const test::Folder folder;
+  TensorMap tensors;
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) tensors[name] = at::ones({4 << 20});  // 16 MiB each
+  save_safetensors(folder / "model.safetensors", tensors);
+  tensors.clear();
+  const Safetensors file(folder / "model.safetensors");
+  const int64_t before = resident_file_bytes();
+  for (const std::string& name : file.names()) {
+    EXPECT_EQ(file.load(name).sum().item<float>(), 4 << 20);
+    EXPECT_LT(resident_file_bytes() - before, 8 << 20) << name;
+  }
+  EXPECT_EQ(file.load("a").sum().item<float>(), 4 << 20);  // what was let go is read again
+}
+
 TEST(Safetensors, WhatTheHeaderClaimsIsChecked) {
   const std::string ok = R"({"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}})";
   EXPECT_EQ(error_in(file_bytes(ok, 16)), "");

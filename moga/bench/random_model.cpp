@@ -37,11 +37,10 @@ Transformer random_transformer(const TransformerConfig& config, c10::Device devi
   return model;
 }
 
-void even_routers(Transformer& model, VideoShape video, c10::Device device, c10::ScalarType dtype) {
-  constexpr int64_t kFrames = 21, kSample = 4096;  // latent frames at most; rows of a layer
+void even_routers(Transformer& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
+  constexpr int64_t kSample = 4096;  // rows of a layer
   if (!model->config().moga.uses_router()) return;
   const at::NoGradGuard no_grad;
-  video = {std::min(video.frames, kFrames), video.rows, video.columns, {}};
   TransformerInput input = random_input(model->config(), {video}, device, dtype);
   auto parameters = model->named_parameters();
   input.observer = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {

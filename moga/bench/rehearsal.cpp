@@ -119,11 +119,15 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
   release_cached_memory(device);
   Scene scene(device);
   Transformer model = random_transformer(rehearsal.model, device, dtype);
-  if (rehearsal.stream_weights) stream_blocks(model, device);
   for (const auto& module : model->modules())
     if (auto* mlp = module->as<MlpImpl>())
       mlp->hidden_bytes = std::max<int64_t>(1, std::llround(rehearsal.share * static_cast<double>(mlp->hidden_bytes)));
+  if (rehearsal.stream_weights) {
+    even_routers(model, rehearsal.video, device, dtype);
+    stream_blocks(model, device);
+  }
   scene.begin();
+  if (!rehearsal.stream_weights) even_routers(model, rehearsal.video, device, dtype);
   const size_t evaluations = rehearsal.guided ? 2 : 1;
   TransformerInput input =
       random_input(rehearsal.model, std::vector<VideoShape>(evaluations, rehearsal.video), device, dtype);

@@ -12,7 +12,6 @@ namespace moga::kernels {
 namespace {
 
 // Rings as long as 227 KiB allow.
-using Wide = ConvolutionConfig<192, 2, 3, 3, 4>;
 using Tall = ConvolutionConfig<96, 3, 3, 3, 6>;
 using Square = ConvolutionConfig<96, 2, 3, 4, 6>;
 using Point = ConvolutionConfig<96, 3, 1, 6, 8>;
@@ -46,20 +45,14 @@ ConvolutionWork work_of(const CausalConvolution& call) {
   return work;
 }
 
-// x as [frames][channels / 8][Y][X][8] or, swizzled, as [frames][1][Y][X][channels].
 template <class C>
 CUtensorMap box_map(const CausalConvolution& call) {
   const int64_t channels = call.channels_in, row = channels * call.columns, frame = row * call.rows;
   const int64_t frames = int64_t{1} * call.videos * call.frames;
-  if (kPixelBytes == 16)
-    return tensor_map({.data = call.x,
-                       .sizes = {8, call.columns, call.rows, channels / 8, frames},
-                       .strides = {channels, row, 8, frame},
-                       .box = {8, C::kBoxColumns, C::kBoxRows, kConvolutionChunk / 8, 1}});
   return tensor_map({.data = call.x,
-                     .sizes = {channels, call.columns, call.rows, 1, frames},
-                     .strides = {channels, row, frame, frame},
-                     .box = {kConvolutionChunk, C::kBoxColumns, C::kBoxRows, 1, 1},
+                     .sizes = {channels, call.columns, call.rows, frames},
+                     .strides = {channels, row, frame},
+                     .box = {kConvolutionChunk, C::kBoxColumns, C::kBoxRows, 1},
                      .swizzle = CU_TENSOR_MAP_SWIZZLE_64B});
 }
 
@@ -87,12 +80,7 @@ void launch_96(const CausalConvolution& call) {
 
 }  // namespace
 
-bool causal_convolution_runs_on(int device) {
-  int major = 0, minor = 0;
-  return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess && major == 9 &&
-         minor == 0;
-}
+bool causal_convolution_runs_on(int device) { return is_hopper(device); }
 
 int32_t convolution_tile_channels(int32_t channels_out, int32_t kernel_side) {
   return channels_out <= Few::kN && kernel_side == Few::kSide ? Few::kN : Tall::kN;
@@ -102,10 +90,9 @@ void causal_convolution(const CausalConvolution& call) {
   if (call.kernel_side == 1 && call.tile_channels == Point::kN) return launch<Point>(call);
   if (call.kernel_side == 3 && call.tile_channels == Few::kN) return launch<Few>(call);
   if (call.kernel_side == 3 && call.tile_channels == Tall::kN) return launch_96(call);
-  if (call.kernel_side == 3 && call.tile_channels == Wide::kN) return launch<Wide>(call);
   throw std::runtime_error("causal convolution: kernels of " + std::to_string(call.kernel_side) +
                            " pixels in tiles of " + std::to_string(call.tile_channels) +
-                           " channels; 1 and 96, 3 and 8, 96 or 192 are there");
+                           " channels; 1 and 96, 3 and 8 or 96 are there");
 }
 
 }  // namespace moga::kernels

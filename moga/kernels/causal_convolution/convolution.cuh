@@ -22,14 +22,9 @@
 
 namespace moga::kernels {
 
-// How the 32 channels of a box lie in shared memory. 16: four planes of 8 channels, each [y][x][8], not swizzled: 8
-// pixels of a row are a core matrix wherever they begin. 64: [y][x][32] under the 64-byte swizzle, which is a function
-// of address bits alone (bits 4-5 with bits 7-8), so that there too any pixel may be the first.
-#ifdef MOGA_CONVOLUTION_PIXEL_BYTES
-inline constexpr int kPixelBytes = MOGA_CONVOLUTION_PIXEL_BYTES;
-#else
-inline constexpr int kPixelBytes = 16;
-#endif
+// A box lies in shared memory as [y][x][32 channels] under the 64-byte swizzle, which is a function of address bits alone
+// (bits 4-5 with bits 7-8): any pixel may be the first of a product's 8.
+inline constexpr int kPixelBytes = 2 * kConvolutionChunk;
 
 // N channels of y; kTiles products of 64 pixels a consumer; kernels of kSide × kSide pixels.
 template <int kN_, int kTiles_, int kSide_, int kBoxes_, int kSlices_>
@@ -40,8 +35,7 @@ struct ConvolutionConfig {
   static constexpr int kColumns = 8 * kConsumers, kRows = 8 * kTiles;  // pixels of a tile
   static constexpr int kRim = kSide / 2;
   static constexpr int kBoxColumns = kColumns + 2 * kRim, kBoxRows = kRows + 2 * kRim;
-  static constexpr int kPlaneBytes = kBoxColumns * kBoxRows * kPixelBytes;
-  static constexpr int kBoxBytes = kBoxColumns * kBoxRows * kConvolutionChunk * 2;
+  static constexpr int kBoxBytes = kBoxColumns * kBoxRows * kPixelBytes;
   static constexpr int kSliceElements = kSide * kConvolutionChunk * kN;  // a row of taps
   static constexpr int kSliceBytes = 2 * kSliceElements;
   static constexpr int kThreads = kWarpgroup * (kConsumers + 1);
@@ -118,9 +112,8 @@ __device__ __forceinline__ void load_operands(ConvolutionShared<C>& shared, cons
       for (int chunk = 0; chunk < work.chunks; ++chunk) {
         barrier_wait(&shared.box_empty[box.stage], box.parity ^ 1, 1);
         barrier_arrive_expect(&shared.box_full[box.stage], C::kBoxBytes);
-        load_box(shared.boxes[box.stage].bytes, x, &shared.box_full[box.stage],
-                 kPixelBytes == 16 ? 0 : chunk * kConvolutionChunk, tile.column - C::kRim, tile.row - C::kRim,
-                 kPixelBytes == 16 ? chunk * kConvolutionChunk / 8 : 0, tile.first_frame_in + frame);
+        load_box(shared.boxes[box.stage].bytes, x, &shared.box_full[box.stage], chunk * kConvolutionChunk,
+                 tile.column - C::kRim, tile.row - C::kRim, tile.first_frame_in + frame);
         box.advance();
         for (int row = 0; row < C::kSide; ++row) {
           barrier_wait(&shared.slice_empty[slice.stage], slice.parity ^ 1, 2);
@@ -199,10 +192,9 @@ class ConvolutionConsumer {
   __device__ __forceinline__ void issue(Sums& sums, int row) {
     const uint32_t first_pixel = operand_address(shared_.boxes[box_.stage].bytes) + 8 * consumer_ * kPixelBytes;
     constexpr uint32_t kImageRow = C::kBoxColumns * kPixelBytes;
-    const Operand pixels =
-        kPixelBytes == 16 ? core_matrices(first_pixel, C::kPlaneBytes, kImageRow) : narrow_rows(first_pixel, kImageRow);
+    const Operand pixels = narrow_rows(first_pixel, kImageRow);
     const Operand weights = core_matrices(operand_address(shared_.slices[slice_.stage]), C::kN * 16, 128);
-    constexpr int kStep = kPixelBytes == 16 ? 2 * C::kPlaneBytes : 32;  // bytes of 16 channels
+    constexpr int kStep = 32;  // bytes of 16 channels
     product_fence();
 #pragma unroll
     for (int column = 0; column < C::kSide; ++column) {
@@ -241,7 +233,7 @@ class ConvolutionConsumer {
   // 16 bytes a lane, 64 neighbouring bytes a pixel: the four lanes of a pixel exchange what they hold.
   __device__ __forceinline__ void store_many(const float (&sums)[C::kN / 2], int r, bool inside, int64_t pixel,
                                              int channel) {
-    constexpr int kBatch = C::kN == 96 ? 3 : 2;  // groups of 32 channels whose residual is under way: registers
+    constexpr int kBatch = 3;  // groups of 32 channels whose residual is under way: registers
     static_assert(C::kN % (32 * kBatch) == 0);
 #pragma unroll
     for (int first = 0; first < C::kN / 32; first += kBatch) {

@@ -1,4 +1,4 @@
-// Launching: the one place where a CUDA error becomes an exception, and persistent grids.
+// Launching: the one place where a CUDA error becomes an exception, which devices run what, and persistent grids.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -14,6 +14,14 @@ inline void check_cuda(cudaError_t error, const char* what) {
 }
 
 inline void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), kernel); }
+
+// Compute capability 9.0: the products of warpgroups of device/wgmma.cuh are there.
+inline bool is_hopper(int device) {
+  int major = 0, minor = 0;
+  return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess && major == 9 &&
+         minor == 0;
+}
 
 // Launches one CTA a multiprocessor, each with `shared_bytes` of dynamic shared memory.
 template <class... Parameters>

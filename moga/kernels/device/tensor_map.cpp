@@ -9,8 +9,6 @@
 namespace moga::kernels {
 namespace {
 
-constexpr uint64_t kBytes = 2;  // of a bf16
-
 decltype(&cuTensorMapEncodeTiled) encoder() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found{};
@@ -22,9 +20,9 @@ decltype(&cuTensorMapEncodeTiled) encoder() {
   return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
 }
 
-std::string described(const std::array<int64_t, 5>& sizes) {
+std::string described(const std::vector<int64_t>& numbers) {
   std::string text;
-  for (const int64_t size : sizes) text += (text.empty() ? "" : " x ") + std::to_string(size);
+  for (const int64_t number : numbers) text += (text.empty() ? "" : " x ") + std::to_string(number);
   return text;
 }
 
@@ -32,21 +30,19 @@ std::string described(const std::array<int64_t, 5>& sizes) {
 
 CUtensorMap tensor_map(const TensorBoxes& tensor) {
   static const auto encode = encoder();
-  cuuint64_t sizes[5], strides[4];
-  cuuint32_t box[5];
-  const cuuint32_t steps[5] = {1, 1, 1, 1, 1};
-  for (int i = 0; i < 5; ++i) {
-    sizes[i] = static_cast<cuuint64_t>(tensor.sizes[i]);
-    box[i] = static_cast<cuuint32_t>(tensor.box[i]);
-    if (i > 0) strides[i - 1] = static_cast<cuuint64_t>(tensor.strides[i - 1]) * kBytes;
-  }
+  const int64_t element = tensor.type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 ? 4 : 2;  // bytes
+  const std::vector<cuuint64_t> sizes(tensor.sizes.begin(), tensor.sizes.end());
+  const std::vector<cuuint32_t> box(tensor.box.begin(), tensor.box.end()), steps(sizes.size(), 1);
+  std::vector<cuuint64_t> strides;
+  for (const int64_t stride : tensor.strides) strides.push_back(static_cast<cuuint64_t>(stride * element));
   CUtensorMap map{};
-  const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 5, const_cast<Bfloat16*>(tensor.data), sizes,
-                                 strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, tensor.swizzle,
-                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result = encode(&map, tensor.type, static_cast<cuuint32_t>(sizes.size()),
+                                 const_cast<void*>(tensor.data), sizes.data(), strides.data(), box.data(), steps.data(),
+                                 CU_TENSOR_MAP_INTERLEAVE_NONE, tensor.swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS)
-    throw std::runtime_error("tensor map: none for " + described(tensor.sizes) + " (CUDA error " +
-                             std::to_string(result) + ")");
+    throw std::runtime_error("tensor map: none for sizes " + described(tensor.sizes) + ", strides " +
+                             described(tensor.strides) + " (CUDA error " + std::to_string(result) + ")");
   return map;
 }
 

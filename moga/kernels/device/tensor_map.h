@@ -1,23 +1,23 @@
-// Maps of bf16 tensors for the copy engine (device/tma.cuh). The driver's encoder is looked up at run time, so that
-// nothing links libcuda.
+// Maps of tensors for the copy engine (device/tma.cuh). The driver's encoder is looked up at run time, so that nothing
+// links libcuda.
 #pragma once
 
 #include <cuda.h>
 
-#include <array>
 #include <cstdint>
-
-#include "moga/kernels/bfloat16.h"
+#include <vector>
 
 namespace moga::kernels {
 
-// A tensor of five dimensions, the innermost first and contiguous, and the box that one copy takes.
+// A tensor of up to five dimensions, the innermost first and contiguous, and the box that one copy takes. Elements
+// beyond the tensor's edges come as zeros.
 struct TensorBoxes {
-  const Bfloat16* data = nullptr;
-  std::array<int64_t, 5> sizes = {};    // elements
-  std::array<int64_t, 4> strides = {};  // elements, of the outer four; multiples of 8
-  std::array<int32_t, 5> box = {};      // elements, at most 256 each
+  const void* data = nullptr;     // 16-byte aligned
+  std::vector<int64_t> sizes;     // elements, at least 1 each
+  std::vector<int64_t> strides;   // elements, of all but the innermost; multiples of 16 bytes
+  std::vector<int64_t> box;       // elements, at most 256 each
   CUtensorMapSwizzle swizzle = CU_TENSOR_MAP_SWIZZLE_NONE;
+  CUtensorMapDataType type = CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;  // or FLOAT32
 };
 CUtensorMap tensor_map(const TensorBoxes& tensor);
 

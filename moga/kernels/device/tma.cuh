@@ -15,24 +15,14 @@ __device__ __forceinline__ void prefetch_map(const CUtensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
 
-// Box at coordinates (column, row, slab, head) → shared memory; completes on `full`.
-__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int column, int row, int slab,
-                                         int head) {
+// Box at coordinates (c0, …, c3), the innermost first → shared memory; completes on `full`. Elements beyond the tensor's
+// edges, before its beginning too, come as zeros.
+__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int c0, int c1, int c2,
+                                         int c3) {
   asm volatile(
       "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], "
       "[%2];" ::"r"(shared_address(to)),
-      "l"(&map), "r"(shared_address(full)), "r"(column), "r"(row), "r"(slab), "r"(head)
-      : "memory");
-}
-
-// The same of a tensor of five dimensions, coordinates from the innermost on. Coordinates before the tensor's beginning
-// give zeros too.
-__device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int c0, int c1, int c2,
-                                         int c3, int c4) {
-  asm volatile(
-      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6, "
-      "%7}], [%2];" ::"r"(shared_address(to)),
-      "l"(&map), "r"(shared_address(full)), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      "l"(&map), "r"(shared_address(full)), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
       : "memory");
 }
 

@@ -99,9 +99,6 @@ struct Product;
 #define MOGA_88_NAMES MOGA_80_NAMES ",%80,%81,%82,%83,%84,%85,%86,%87"
 #define MOGA_88_FLOATS \
   MOGA_80_FLOATS, MOGA_2_FLOATS(80, 81), MOGA_2_FLOATS(82, 83), MOGA_2_FLOATS(84, 85), MOGA_2_FLOATS(86, 87)
-#define MOGA_96_NAMES MOGA_80_NAMES "," MOGA_10_NAMES(8) ",%90,%91,%92,%93,%94,%95"
-#define MOGA_96_FLOATS \
-  MOGA_80_FLOATS, MOGA_10_FLOATS(8), MOGA_2_FLOATS(90, 91), MOGA_2_FLOATS(92, 93), MOGA_2_FLOATS(94, 95)
 
 // p0 … p6: the operands behind the accumulators.
 #define MOGA_PRODUCT(n, count, p0, p1, p2, p3, p4, p5, p6)                                                       \
@@ -133,7 +130,6 @@ MOGA_PRODUCT(80, 40, "%40", "%41", "%42", "%43", "%44", "%45", "%46")
 MOGA_PRODUCT(96, 48, "%48", "%49", "%50", "%51", "%52", "%53", "%54")
 MOGA_PRODUCT(128, 64, "%64", "%65", "%66", "%67", "%68", "%69", "%70")
 MOGA_PRODUCT(176, 88, "%88", "%89", "%90", "%91", "%92", "%93", "%94")
-MOGA_PRODUCT(192, 96, "%96", "%97", "%98", "%99", "%100", "%101", "%102")
 
 #undef MOGA_PRODUCT
 

@@ -28,6 +28,8 @@ void launch_forward(const GroupedAttentionForward& call) {
 
 }  // namespace
 
+bool grouped_attention_runs_on(int device) { return is_hopper(device); }
+
 size_t grouped_attention_forward_scratch(const GroupedAttentionShape& shape) {
   return work_list_size(shape.groups) * sizeof(int32_t);
 }

@@ -21,7 +21,7 @@ struct PaddedQueries {
   int32_t heads;
 
   static __device__ int32_t first_tile(int32_t group, int32_t first_row) { return first_row / kTileRows + group; }
-  __device__ int64_t place(int32_t head, int32_t tile) const { return static_cast<int64_t>(head) * tiles + tile; }
+  __host__ __device__ int64_t place(int32_t head, int32_t tile) const { return static_cast<int64_t>(head) * tiles + tile; }
 
   __device__ float* dq(int32_t head, int32_t tile) const {
     return dq_sums + place(head, tile) * (kTileRows * kHeadSize);

@@ -38,7 +38,7 @@ measure() {
   for film in "$out"/films/*.toml; do
     local latents
     latents=$out/latents-$name-$(basename "$film" .toml).safetensors
-    stage "$latents" "$moga" generate "$film" --model "$folder" --save-latents "$latents" "${sampler[@]}" "$@" \
+    stage "$latents" "$moga" generate "$film" --no-plan --model "$folder" --save-latents "$latents" "${sampler[@]}" "$@" \
       --out "$out/film-$name.y4m"
   done
 }

@@ -41,9 +41,8 @@ void even_routers(Transformer& model, const VideoShape& video, c10::Device devic
   constexpr int64_t kSample = 4096;  // rows of a layer
   if (!model->config().moga.uses_router()) return;
   const at::NoGradGuard no_grad;
-  TransformerInput input = random_input(model->config(), {video}, device, dtype);
   auto parameters = model->named_parameters();
-  input.observer = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+  const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
     const std::string router = "blocks." + std::to_string(layer) + ".self_attn.router.";
     const at::Tensor* weight = parameters.find(router + "weight");
     if (!weight) return;
@@ -52,7 +51,15 @@ void even_routers(Transformer& model, const VideoShape& video, c10::Device devic
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
     parameters.find(router + "bias")->copy_(balance_offsets(logits));
   };
-  model->forward(input, dtype);
+  // An observer comes behind its layer's routing. So a short video first: with routers as they begin, nearly all tokens of
+  // a long one would be one group.
+  constexpr int64_t kFewFrames = 21;
+  const VideoShape few{std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
+  for (const VideoShape& seen : {few, video}) {
+    TransformerInput input = random_input(model->config(), {seen}, device, dtype);
+    input.observer = even;
+    model->forward(input, dtype);
+  }
 }
 
 void stream_blocks(Transformer& model, c10::Device device) {

@@ -10,8 +10,8 @@ namespace moga {
 Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype);
 
 // Gives the routers biases with which every group is about equally large, as training with the balance loss leaves them:
-// random ones route by what all tokens have in common, most of them to one group. Runs the model once over such a video:
-// routers evened on a shorter one are uneven again some layers deep.
+// random ones route by what all tokens have in common, most of them to one group. Runs the model over such a video:
+// routers evened on a shorter one alone are uneven again some layers deep.
 void even_routers(Transformer& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype);
 
 // The blocks' weights go to the host and are streamed from there (model/weight_stream.h), with the values they have.

@@ -1,14 +1,17 @@
 // Weights of convolutions as the kernel `sm90` reads them (kernels/causal_convolution.h): laid out at the first call
-// and kept until the weight changes, so that a clip of hundreds of chunks does it once.
+// and kept until the weight changes, so that a clip of hundreds of chunks does it once. For one thread and one stream
+// at a time, as the layer it belongs to.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 namespace moga {
 
-// weight [C', C, frames, side, side] in tiles of N output and 32 input channels, filled up with zeros:
-// → [C'/N, frames, C/32, side, side, 4, N, 8], contiguous: W[n, c, …] at [n / N, …, c / 32, …, c % 32 / 8, n % N, c %
-// 8]
+// weight [C', C, frames, side, side] in tiles of N output and 32 input channels, filled up with zeros
+// → [C'/N, frames, C/32, side, side, 4, N, 8], contiguous:
+//   W[n, c, …] at [n / N, …, c / 32, …, c % 32 / 8, n % N, c % 8]
 at::Tensor tiled_weight(const at::Tensor& weight, int64_t tile_channels);
 
 class ConvolutionWeight {
@@ -20,16 +23,18 @@ class ConvolutionWeight {
   const Tiled& of(const at::Tensor& weight, const at::Tensor& bias, int64_t tile_channels);
 
  private:
-  // Which tensor `tiled_` was made of. Changes in place count up a tensor's version.
+  // Which tensor `tiled_` was made of. Changes in place count up a tensor's version. Its storage is held weakly:
+  // without that another tensor could come to the same address, and pass for it.
   struct Source {
-    const void* data = nullptr;
-    int64_t version = -1, tile_channels = 0;
-    at::ScalarType dtype = at::kFloat;
+    c10::weak_intrusive_ptr<c10::StorageImpl> storage;
+    const void* data;
+    int64_t version, tile_channels;
+    at::ScalarType dtype;
     bool operator==(const Source&) const = default;
   };
   static Source source(const at::Tensor& parameter, int64_t tile_channels);
 
-  Source weight_source_, bias_source_;
+  std::optional<Source> weight_source_, bias_source_;
   Tiled tiled_;
 };
 

@@ -57,6 +57,15 @@ TEST(ConvolutionWeight, IsLaidOutAgainOnlyWhenTheWeightChanges) {
   EXPECT_EQ(kept.of(weight, bias, 8).bias.abs().max().item<float>(), 0);
 }
 
+TEST(ConvolutionWeight, IsLaidOutAgainForANewTensorAtTheSameAddress) {
+  const at::Tensor bias = at::zeros({8});
+  ConvolutionWeight kept;
+  for (int round = 0; round < 8; ++round) {
+    const at::Tensor weight = at::randn({8, 8, 1, 3, 3}, at::kBFloat16);
+    EXPECT_TRUE(at::equal(kept.of(weight, bias, 8).weight, tiled_weight(weight, 8))) << round;
+  }
+}
+
 struct Case {
   int64_t videos, frames, rows, columns, in, out, kernel_frames, side, time_stride;
   bool residual;

@@ -26,6 +26,17 @@ at::Tensor in_vectors(const at::Tensor& x) {
   return whole.contiguous(at::MemoryFormat::ChannelsLast3d);
 }
 
+// What the kernel trusts.
+void check_shapes(const ConvolutionSm90& call, at::IntArrayRef y) {
+  const at::Tensor &x = call.x, &weight = call.weight, &bias = call.bias, &residual = call.residual;
+  check(weight.size(1) == x.size(1) && bias.dim() == 1 && bias.size(0) == weight.size(0), "convolution sm90: x ",
+        x.sizes(), ", weight ", weight.sizes(), " and bias ", bias.sizes(), " do not fit");
+  check(weight.device() == x.device() && bias.device() == x.device(), "convolution sm90: x is on ", x.device(),
+        ", weight on ", weight.device(), ", bias on ", bias.device());
+  check(!residual.defined() || (residual.sizes() == y && residual.device() == x.device()),
+        "convolution sm90: residual ", residual.defined() ? residual.sizes() : y, ", expected ", y, " on ", x.device());
+}
+
 int32_t narrow(int64_t size) { return static_cast<int32_t>(size); }
 
 }  // namespace
@@ -42,10 +53,12 @@ std::string convolution_sm90_refuses(const at::Tensor& x, const at::Tensor& weig
 
 at::Tensor convolution_sm90(const ConvolutionSm90& call, ConvolutionWeight* tiled) {
   const c10::DeviceGuard guard(call.x.device());
-  const at::Tensor x = in_vectors(call.x), &weight = call.weight;
+  const at::Tensor& weight = call.weight;
+  const int64_t frames_out = (call.x.size(2) - weight.size(2)) / call.time_stride + 1;
+  check_shapes(call, {call.x.size(0), weight.size(0), frames_out, call.x.size(3), call.x.size(4)});
+  const at::Tensor x = in_vectors(call.x);
   const at::Tensor residual = call.residual.defined() ? in_vectors(call.residual) : call.residual;
   const int64_t channels_out = whole_vectors(weight.size(0));
-  const int64_t frames_out = (x.size(2) - weight.size(2)) / call.time_stride + 1;
   at::Tensor y = at::empty({x.size(0), channels_out, frames_out, x.size(3), x.size(4)},
                            x.options().memory_format(at::MemoryFormat::ChannelsLast3d));
   const int32_t tile = kernels::convolution_tile_channels(narrow(channels_out), narrow(weight.size(3)));

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/graph_task.h>
 
 #include "moga/attention/kernel_tensors.h"
+#include "moga/core/check.h"
 #include "moga/model/norm_cuda.h"
 
 #ifdef MOGA_CUDA
@@ -105,6 +106,10 @@ bool gelu_mlp_serves(const at::Tensor& x, const at::Tensor& w1, const at::Tensor
 
 at::Tensor gelu_mlp(const at::Tensor& x, const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
                     const at::Tensor& b2) {
+  check(w1.size(1) == x.size(1) && b1.size(0) == w1.size(0), "mlp: x ", x.sizes(), " does not fit weight ", w1.sizes(),
+        " and bias ", b1.sizes());
+  check(w1.device() == x.device() && b1.device() == x.device(), "mlp: x is on ", x.device(), ", weight on ",
+        w1.device(), ", bias on ", b1.device());
   return GeluMlp::apply(x.contiguous(), w1, b1, w2, b2);
 }
 

@@ -48,9 +48,9 @@ cublasLtHandle_t cublas_lt_handle() {
   int device = 0;
   if (cudaGetDevice(&device) != cudaSuccess) throw std::runtime_error("cuBLASLt: no current device");
   const std::lock_guard lock(mutex);
-  const auto [place, is_new] = handles.try_emplace(device, nullptr);
-  if (is_new) check_cublas(cublas_lt().create(&place->second), "handle");
-  return place->second;
+  cublasLtHandle_t& handle = handles[device];
+  if (!handle) check_cublas(cublas_lt().create(&handle), "handle");
+  return handle;
 }
 
 }  // namespace moga::kernels

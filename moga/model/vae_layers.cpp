@@ -16,8 +16,8 @@
 namespace moga {
 namespace {
 
-// Uniform with variance 1 / fan_in. With residual branches that begin at zero, a new VAE is a chain of convolutions that
-// keeps the size of its signal.
+// Uniform with variance 1 / fan_in. With residual branches that begin at zero, a new VAE is a chain of convolutions
+// that keeps the size of its signal.
 at::Tensor first_weight(at::IntArrayRef shape, int64_t fan_in) {
   const double bound = std::sqrt(3.0 / static_cast<double>(fan_in));
   return at::empty(shape, at::kFloat).uniform_(-bound, bound);
@@ -33,8 +33,8 @@ std::shared_ptr<torch::nn::Module> holder(torch::nn::Module& parent, const std::
 CausalConv3dImpl::CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Kernel kernel, int64_t time_stride)
     : kernel_(kernel), time_stride_(time_stride) {
   const int64_t fan_in = in_channels * kernel[0] * kernel[1] * kernel[2];
-  weight_ = register_parameter(
-      "weight", first_weight({out_channels, in_channels, kernel[0], kernel[1], kernel[2]}, fan_in));
+  weight_ =
+      register_parameter("weight", first_weight({out_channels, in_channels, kernel[0], kernel[1], kernel[2]}, fan_in));
   bias_ = register_parameter("bias", at::zeros({out_channels}));
 }
 
@@ -45,9 +45,8 @@ at::Tensor CausalConv3dImpl::forward(const at::Tensor& x, FeatureCache& cache, c
 at::Tensor CausalConv3dImpl::after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache,
                                              const at::Tensor& residual) {
   if (!norm->fused(x)) return forward(norm->with_silu(x), cache, residual);
-  return convolve(cache.extend(x, history(), [&](const at::Tensor& frames, const at::Tensor& kept) {
-    norm->write_silu(x, frames, kept);
-  }), residual);
+  const auto write = [&](const at::Tensor& frames, const at::Tensor& kept) { norm->write_silu(x, frames, kept); };
+  return convolve(cache.extend(x, history(), write), residual);
 }
 
 at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames, const at::Tensor& residual) const {
@@ -55,8 +54,7 @@ at::Tensor CausalConv3dImpl::convolve(const at::Tensor& frames, const at::Tensor
                             {.time_stride = time_stride_, .way = way_, .residual = residual, .tiled = &tiled_});
 }
 
-ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
-                             int64_t padding)
+ImageConvImpl::ImageConvImpl(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, int64_t padding)
     : stride_(stride), padding_(padding) {
   const int64_t fan_in = in_channels * kernel * kernel;
   weight_ = register_parameter("weight", first_weight({out_channels, in_channels, kernel, kernel}, fan_in));
@@ -78,9 +76,7 @@ ChannelNormImpl::ChannelNormImpl(int64_t channels, int64_t dimensions) {
   gamma_ = register_parameter("gamma", at::ones(shape));
 }
 
-bool ChannelNormImpl::fused(const at::Tensor& x) const {
-  return !at::GradMode::is_enabled() && channel_norm_serves(x);
-}
+bool ChannelNormImpl::fused(const at::Tensor& x) const { return !at::GradMode::is_enabled() && channel_norm_serves(x); }
 
 at::Tensor ChannelNormImpl::with_silu(const at::Tensor& x) const {
   if (!fused(x)) return at::silu(forward(x));
@@ -114,8 +110,7 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t out_channels, 
   conv2_ = residual->register_module("6", CausalConv3d(out_channels, out_channels, CausalConv3dImpl::Kernel{3, 3, 3}));
   torch::nn::init::zeros_(conv2_->weight());
   if (in_channels != out_channels)
-    shortcut_ = register_module("shortcut",
-                                CausalConv3d(in_channels, out_channels, CausalConv3dImpl::Kernel{1, 1, 1}));
+    shortcut_ = register_module("shortcut", CausalConv3d(in_channels, out_channels, CausalConv3dImpl::Kernel{1, 1, 1}));
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x, FeatureCache& cache) {
@@ -144,8 +139,8 @@ at::Tensor AttentionBlockImpl::forward(const at::Tensor& x, FeatureCache&) {
 }
 
 DownsampleImpl::DownsampleImpl(int64_t channels, bool time) {
-  conv_ = holder(*this, "resample")
-              ->register_module("1", ImageConv(channels, channels, 3, /*stride=*/2, /*padding=*/2));
+  conv_ =
+      holder(*this, "resample")->register_module("1", ImageConv(channels, channels, 3, /*stride=*/2, /*padding=*/2));
   if (time)
     time_conv_ = register_module(
         "time_conv", CausalConv3d(channels, channels, CausalConv3dImpl::Kernel{3, 1, 1}, /*time_stride=*/2));

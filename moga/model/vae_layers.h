@@ -2,7 +2,8 @@
 //
 //   norm(x) = √C · x / ‖x‖_C · γ          conv: 3D convolution over this frame and those before it
 //   residual block: x ↦ conv(silu(norm(conv(silu(norm(x)))))) + shortcut(x)
-//   attention block: one head over the pixels of each frame        resample: (time × 2,) height × 2, width × 2, or halves
+//   attention block: one head over the pixels of each frame
+//   resample: (time × 2,) height × 2, width × 2, or halves
 //
 // Computed in x's dtype; weights kept wider are cast where they are used. Encoder and decoder are put together in
 // vae_coders.h.
@@ -50,8 +51,8 @@ class ChannelNormImpl : public torch::nn::Module {
 
   // On CUDA in bfloat16 without gradients norm and SiLU are one pass, where separate operations are four.
   bool fused(const at::Tensor& x) const;
-  // with_silu(x) into y [B, C, T, Y, X], each video channels-last, and its last frames into `kept` as well, unless that is
-  // undefined; where fused.
+  // with_silu(x) into y [B, C, T, Y, X], each video channels-last, and its last frames into `kept` as well, unless that
+  // is undefined; where fused.
   void write_silu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& kept = {}) const;
 
  private:

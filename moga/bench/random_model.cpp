@@ -42,7 +42,8 @@ void even_routers(Transformer& model, const VideoShape& video, c10::Device devic
   if (!model->config().moga.uses_router()) return;
   const at::NoGradGuard no_grad;
   auto parameters = model->named_parameters();
-  const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+  const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
+                                     const at::Tensor&) {
     const std::string router = "blocks." + std::to_string(layer) + ".self_attn.router.";
     const at::Tensor* weight = parameters.find(router + "weight");
     if (!weight) return;
@@ -51,8 +52,8 @@ void even_routers(Transformer& model, const VideoShape& video, c10::Device devic
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
     parameters.find(router + "bias")->copy_(balance_offsets(logits));
   };
-  // An observer comes behind its layer's routing. So a short video first: with routers as they begin, nearly all tokens of
-  // a long one would be one group.
+  // An observer comes behind its layer's routing. So a short video first: with routers as they begin, nearly all tokens
+  // of a long one would be one group.
   constexpr int64_t kFewFrames = 21;
   const VideoShape few{std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
   for (const VideoShape& seen : {few, video}) {

@@ -21,7 +21,7 @@ struct ChannelNorm {
   int64_t kept_from = 0;
   bool silu = false;
   int64_t tokens = 0;
-  int32_t channels = 0;             // C, a multiple of 8, at most kMaxChannels
+  int32_t channels = 0;  // C, a multiple of 8, at most kMaxChannels
   CUstream_st* stream = nullptr;
 };
 void channel_norm(const ChannelNorm& work);

@@ -1,5 +1,5 @@
-// Linear, GELU (tanh), Linear in training as one function, on CUDA in bfloat16
-// (moga/kernels/gelu_product.h, gelu_gradient.h):
+// Linear, GELU (tanh), Linear in training as one function, on CUDA in bfloat16 (kernels/gelu_product.h,
+// gelu_gradient.h):
 //
 //   pre = x W₁ᵀ + b₁    hidden = gelu(pre)    y = hidden W₂ᵀ + b₂
 //   dW₂ = dyᵀ hidden    dpre = gelu'(pre) ∘ (dy W₂), db₁ = Σ dpre    dW₁ = dpreᵀ x    dx = dpre W₁

@@ -1,7 +1,8 @@
 // Attention of the VAE's middle block: softmax(q kᵀ / √C) v over the pixels of each image, with one head of C channels.
 //
-// C (384 in Wan2.1) is wider than ATen's fused attentions take, whose plain path computes in float32 throughout. On CUDA
-// in bfloat16 without gradients the two products take bfloat16, as fused attention would; scores and softmax stay float32.
+// C (384 in Wan2.1) is wider than ATen's fused attentions take, whose plain path computes in float32 throughout. On
+// CUDA in bfloat16 without gradients the two products take bfloat16, as fused attention would; scores and softmax stay
+// float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -54,9 +54,10 @@ at::Tensor nearest_upsample(const at::Tensor& x, int64_t parts) {
 
 at::Tensor parted_frames(const at::Tensor& x, int64_t parts) {
   if (parts == 1) return x;
-  return x.permute({0, 2, 3, 4, 1})                              // [B, T, Y, X, parts·C]
+  return x
+      .permute({0, 2, 3, 4, 1})  // [B, T, Y, X, parts·C]
       .unflatten(4, {parts, x.size(1) / parts})
-      .permute({0, 1, 4, 2, 3, 5})                               // [B, T, parts, Y, X, C]
+      .permute({0, 1, 4, 2, 3, 5})  // [B, T, parts, Y, X, C]
       .flatten(1, 2)
       .permute({0, 4, 1, 2, 3});
 }

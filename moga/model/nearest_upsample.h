@@ -1,6 +1,8 @@
-// Frames of the VAE's decoder grow: every pixel twice in both directions, and where channels hold two frames, they part.
+// Frames of the VAE's decoder grow: every pixel twice in both directions, and where channels hold two frames, they
+// part.
 //
-// On CUDA in bfloat16 without gradients by our kernel in one pass (kernels/nearest_upsample.h), else by ATen's operations.
+// On CUDA in bfloat16 without gradients by our kernel in one pass (kernels/nearest_upsample.h), else by ATen's
+// operations.
 #pragma once
 
 #include <ATen/core/Tensor.h>

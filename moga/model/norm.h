@@ -3,7 +3,7 @@
 //   scaled_norm     y = LayerNorm(x) · weight_b + bias_b        (adaptive norm: weight = 1 + scale, bias = shift)
 //   gated_residual  y = x + branch · gate_b
 //   residual_norm   both, the second read by the first: x and its norm for the branch that comes next
-//   QkNorm         y = turn(x / √(mean x² + eps) · weight)     (over all heads; the turn is rope.h's)
+//   QkNorm          y = turn(x / √(mean x² + eps) · weight)     (over all heads; the turn is rope.h's)
 //
 // They compute in float32 whatever the dtype of x and save nothing wider than x for the backward. Weights of a video's
 // own need no index tensors: videos of equal size that follow one another are one broadcast. On CUDA in bfloat16 each

@@ -1,8 +1,8 @@
 // What the VAE's causal layers remember between the chunks of one clip.
 //
-// A causal convolution over time needs the few frames before those it is given. Each layer asks for them in turn, once a
-// chunk, so the cache is a row of slots and a cursor. A clip evaluated at once is the same computation with a single chunk,
-// whose end nobody needs: then nothing is kept, and no gradient graph is held alive.
+// A causal convolution over time needs the few frames before those it is given. Each layer asks for them in turn, once
+// a chunk, so the cache is a row of slots and a cursor. A clip evaluated at once is the same computation with a single
+// chunk, whose end nobody needs: then nothing is kept, and no gradient graph is held alive.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,9 +25,9 @@ class FeatureCache {
   // x [B, C, T, Y, X] behind the `count` frames that came before it → [B, C, count + T, Y, X]; frames before the clip
   // are zero. Keeps the last `count` frames of the result for the next chunk.
   at::Tensor extend(const at::Tensor& x, int64_t count);
-  // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made. Unless
-  // undefined, `kept` [B, C, count, Y, X] gets the last of them once more, for the next chunk: written while they are in
-  // registers, they need not be read again. Only without gradients; the result is channels-last.
+  // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made.
+  // Unless undefined, `kept` [B, C, count, Y, X] gets the last of them once more, for the next chunk: written while
+  // they are in registers, they need not be read again. Only without gradients; the result is channels-last.
   using Write = std::function<void(const at::Tensor& frames, const at::Tensor& kept)>;
   at::Tensor extend(const at::Tensor& x, int64_t count, const Write& write);
 

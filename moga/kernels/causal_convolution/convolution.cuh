@@ -4,8 +4,8 @@
 //
 //   producer   one thread copies, for each frame of the kernel and 32 channels, a box: the tile's pixels and a rim of
 //              one pixel around them, once for all 9 taps; and the weights of a row of taps at a time
-//   consumers  two warpgroups, 8 columns of the tile each: 2 or 3 products of 64 pixels (8 × 8) by N for each 16
-//   channels
+//   consumers  two warpgroups, 8 columns of the tile each: 2 or 3 products of 64 pixels (8 × 8) by N for each tap and
+//              16 channels
 //
 // A tap is the same box read from another pixel on. The copy engine fills in zeros beyond the edges of frames. Bias and
 // residual join the float32 sums, which are rounded once.

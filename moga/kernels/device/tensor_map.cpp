@@ -36,10 +36,10 @@ CUtensorMap tensor_map(const TensorBoxes& tensor) {
   std::vector<cuuint64_t> strides;
   for (const int64_t stride : tensor.strides) strides.push_back(static_cast<cuuint64_t>(stride * element));
   CUtensorMap map{};
-  const CUresult result = encode(&map, tensor.type, static_cast<cuuint32_t>(sizes.size()),
-                                 const_cast<void*>(tensor.data), sizes.data(), strides.data(), box.data(), steps.data(),
-                                 CU_TENSOR_MAP_INTERLEAVE_NONE, tensor.swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      encode(&map, tensor.type, static_cast<cuuint32_t>(sizes.size()), const_cast<void*>(tensor.data), sizes.data(),
+             strides.data(), box.data(), steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, tensor.swizzle,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS)
     throw std::runtime_error("tensor map: none for sizes " + described(tensor.sizes) + ", strides " +
                              described(tensor.strides) + " (CUDA error " + std::to_string(result) + ")");

@@ -12,10 +12,10 @@ namespace moga::kernels {
 // A tensor of up to five dimensions, the innermost first and contiguous, and the box that one copy takes. Elements
 // beyond the tensor's edges come as zeros.
 struct TensorBoxes {
-  const void* data = nullptr;     // 16-byte aligned
-  std::vector<int64_t> sizes;     // elements, at least 1 each
-  std::vector<int64_t> strides;   // elements, of all but the innermost; multiples of 16 bytes
-  std::vector<int64_t> box;       // elements, at most 256 each
+  const void* data = nullptr;    // 16-byte aligned
+  std::vector<int64_t> sizes;    // elements, at least 1 each
+  std::vector<int64_t> strides;  // elements, of all but the innermost; multiples of 16 bytes
+  std::vector<int64_t> box;      // elements, at most 256 each
   CUtensorMapSwizzle swizzle = CU_TENSOR_MAP_SWIZZLE_NONE;
   CUtensorMapDataType type = CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;  // or FLOAT32
 };

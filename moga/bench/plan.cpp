@@ -125,7 +125,9 @@ std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan
                                 c10::ScalarType dtype) {
   const int64_t left = plan.usable_bytes() - denoising.weight_bytes;
   if (left <= 0 || plan.usable_bytes() < plan.phases.front().peak_bytes)
-    return {dtype == c10::kFloat ? "--dtype bfloat16" : "more memory than the weights alone need"};
+    return {dtype == c10::kFloat && plan.weight_bytes / 2 < plan.usable_bytes()
+                ? "perhaps --dtype bfloat16, whose weights are half as large"
+                : "more memory than the weights alone need, " + gib(plan.weight_bytes)};
   std::vector<std::string> advice;
   const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
   if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};

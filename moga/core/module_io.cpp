@@ -28,6 +28,9 @@ std::string misfit(const at::Tensor& tensor, const Safetensors& file, const std:
     text << "tensor " << name << " is missing, expected shape " << tensor.sizes();
   else if (const std::vector<int64_t> shape = file.shape(name); tensor.sizes() != at::IntArrayRef(shape))
     text << "tensor " << name << " has shape " << at::IntArrayRef(shape) << ", expected " << tensor.sizes();
+  else if (const c10::ScalarType dtype = file.dtype(name); c10::isFloatingType(tensor.scalar_type()) &&
+                                                           !c10::isFloatingType(dtype))
+    text << "tensor " << name << " holds " << dtype << ", expected float32, bfloat16 or float16";
   return text.str();
 }
 

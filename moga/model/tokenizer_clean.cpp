@@ -75,6 +75,10 @@ struct Ligature {
 };
 constexpr std::array kLigatures = std::to_array<Ligature>({{0x132, U"IJ"},
                                                            {0x133, U"ij"},
+                                                           {0x149, U"'n"},
+                                                           {0x1C4, U"D\u017D"},
+                                                           {0x1C5, U"D\u017E"},
+                                                           {0x1C6, U"d\u017E"},
                                                            {0x1C7, U"LJ"},
                                                            {0x1C8, U"Lj"},
                                                            {0x1C9, U"lj"},
@@ -89,6 +93,7 @@ constexpr std::array kLigatures = std::to_array<Ligature>({{0x132, U"IJ"},
                                                            {0xFB02, U"fl"},
                                                            {0xFB03, U"ffi"},
                                                            {0xFB04, U"ffl"},
+                                                           {0xFB05, U"\u017Ft"},
                                                            {0xFB06, U"st"}});
 
 // Typographic variants as keyboards have them, and C1 controls as what they were: straight quotes, ligatures as

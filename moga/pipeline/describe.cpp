@@ -116,15 +116,15 @@ std::string describe_transformer(const fs::path& folder) {
 
 // One line a part; a damaged part is said to be so, and the others are still described.
 std::string describe_part(const fs::path& folder, const std::string& part) {
-  std::string text = "  " + part + ": ";
+  std::string text;
   try {
-    text += summary(count_weights(Safetensors(folder / part)));
+    text = summary(count_weights(Safetensors(folder / part)));
     if (part == "transformer" && fs::exists(folder / part / "config.json"))
       text += "; " + describe_transformer(folder / part);
   } catch (const Error& error) {
-    text += std::string("cannot be read: ") + error.what();
+    text += std::string(text.empty() ? "" : "; ") + "cannot be read: " + error.what();
   }
-  return text + "\n";
+  return "  " + part + ": " + text + "\n";
 }
 
 std::string describe_folder(const fs::path& folder) {
@@ -171,7 +171,10 @@ std::string describe(const fs::path& path) {
   check(fs::exists(path), path.string(), ": no such file or folder");
   if (fs::is_directory(path)) return describe_folder(path);
   const std::string extension = path.extension().string();
-  if (extension == ".safetensors") return describe_tensors(path);
+  if (extension == ".safetensors" || path.string().ends_with(".safetensors.index.json")) return describe_tensors(path);
+  check(extension != ".pth" && extension != ".pt" && extension != ".ckpt", path.string(),
+        ": is a PyTorch pickle; only safetensors are read, tools/convert_wan.py makes a model folder of an original Wan2.1 "
+        "repository");
   if (extension == ".toml") return describe_script(path);
   return describe_video(path);
 }

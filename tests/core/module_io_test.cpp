@@ -56,6 +56,13 @@ TEST(ModuleIo, TheFirstMisfitIsNamedAndTheRestCounted) {
             std::string::npos);
 }
 
+TEST(ModuleIo, WholeNumbersAreNoWeights) {
+  TensorMap tensors = named_tensors(Net());
+  tensors["linear.bias"] = torch::zeros({2}, torch::kInt);
+  EXPECT_NE(error_loading(tensors).find("tensor linear.bias holds Int, expected float32"), std::string::npos)
+      << error_loading(tensors);
+}
+
 TEST(ModuleIo, OptionalTensorsKeepTheirValuesAndUnusedOnesAreReported) {
   const test::Folder folder;
   Net source, target;

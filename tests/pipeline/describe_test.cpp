@@ -10,6 +10,7 @@
 #include "moga/data/shards.h"
 #include "moga/data/video.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -72,6 +73,8 @@ TEST(Describe, OtherThingsGetOneLine) {
   EXPECT_THROW(describe(folder.path()), Error);
   write_text(folder / "a.safetensors", "nothing of the kind");
   EXPECT_THROW(describe(folder / "a.safetensors"), Error);
+  write_text(folder / "vae.pth", "PK");
+  EXPECT_NE(test::error_of([&] { describe(folder / "vae.pth"); }).find("tools/convert_wan.py"), std::string::npos);
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ TEST_F(Program, GenerateGoesFromGivenNoiseToSavedLatents) {
 }
 
 TEST_F(Program, AnInterruptEndsItCleanly) {
-  const std::string limit = "timeout --preserve-status --signal=INT --kill-after=20 2";
+  // In the foreground: otherwise timeout signals its group as well, and a second interrupt ends the program at once.
+  const std::string limit = "timeout --foreground --preserve-status --signal=INT --kill-after=20 2";
   const Result result = moga(generate("--steps 100000 --quiet --out " + at("long.y4m")), limit);
   EXPECT_EQ(result.status, 130) << result.text;
   EXPECT_EQ(result.text, "moga: interrupted\n");

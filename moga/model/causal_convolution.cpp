@@ -7,11 +7,10 @@
 
 #include "moga/core/check.h"
 #include "moga/model/convolution_cuda.h"
+#include "moga/model/convolution_weight.h"
 
 namespace moga {
 namespace {
-
-constexpr int64_t kVector = 8;  // channels that cuDNN's matrix kernels read at a time: 16 bytes of bfloat16
 
 std::array<int64_t, 2> padding_of(const at::Tensor& weight) { return {weight.size(3) / 2, weight.size(4) / 2}; }
 
@@ -67,8 +66,6 @@ ConvolutionWay chosen(ConvolutionWay way, const at::Tensor& x) {
   return x.is_cpu() && x.scalar_type() != at::kBFloat16 ? ConvolutionWay::planes : ConvolutionWay::volume;
 }
 
-int64_t missing_channels(int64_t channels) { return (kVector - channels % kVector) % kVector; }
-
 // With zeros beyond `channels` of dimension `dim`, counted from the front.
 at::Tensor padded(const at::Tensor& x, int64_t dim, int64_t missing) {
   if (missing == 0) return x;
@@ -80,7 +77,7 @@ at::Tensor padded(const at::Tensor& x, int64_t dim, int64_t missing) {
 // The ways of the library.
 at::Tensor by_library(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       const ConvolutionOptions& options) {
-  const int64_t in = missing_channels(weight.size(1)), out = missing_channels(weight.size(0));
+  const int64_t in = fill_up(weight.size(1), kVectorChannels), out = fill_up(weight.size(0), kVectorChannels);
   const bool aligned = in == 0 && out == 0;
   const ConvolutionWay way = chosen(options.way, x);
   if (aligned || !x.is_cuda() || x.element_size() > 2 || at::GradMode::is_enabled())

@@ -16,12 +16,9 @@
 namespace moga {
 namespace {
 
-// Up to a multiple of the 8 channels in 16 bytes.
-int64_t whole_vectors(int64_t channels) { return (channels + 7) / 8 * 8; }
-
 // x with zeros as channels beyond its own up to a multiple of 8, channels-last.
 at::Tensor in_vectors(const at::Tensor& x) {
-  const int64_t missing = whole_vectors(x.size(1)) - x.size(1);
+  const int64_t missing = fill_up(x.size(1), kVectorChannels);
   const at::Tensor whole = missing == 0 ? x : at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, 0, missing});
   return whole.contiguous(at::MemoryFormat::ChannelsLast3d);
 }
@@ -58,7 +55,7 @@ at::Tensor convolution_sm90(const ConvolutionSm90& call, ConvolutionWeight* tile
   check_shapes(call, {call.x.size(0), weight.size(0), frames_out, call.x.size(3), call.x.size(4)});
   const at::Tensor x = in_vectors(call.x);
   const at::Tensor residual = call.residual.defined() ? in_vectors(call.residual) : call.residual;
-  const int64_t channels_out = whole_vectors(weight.size(0));
+  const int64_t channels_out = weight.size(0) + fill_up(weight.size(0), kVectorChannels);
   at::Tensor y = at::empty({x.size(0), channels_out, frames_out, x.size(3), x.size(4)},
                            x.options().memory_format(at::MemoryFormat::ChannelsLast3d));
   const int32_t tile = kernels::convolution_tile_channels(narrow(channels_out), narrow(weight.size(3)));

@@ -10,16 +10,16 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kSummedChannels = kernels::kConvolutionChunk, kContiguousChannels = 8;
-
-int64_t fill_up(int64_t count, int64_t multiple) { return (multiple - count % multiple) % multiple; }
+constexpr int64_t kSummedChannels = kernels::kConvolutionChunk;
 
 }  // namespace
+
+int64_t fill_up(int64_t count, int64_t multiple) { return (multiple - count % multiple) % multiple; }
 
 at::Tensor tiled_weight(const at::Tensor& weight, int64_t tile_channels) {
   const int64_t in = fill_up(weight.size(1), kSummedChannels), out = fill_up(weight.size(0), tile_channels);
   return at::constant_pad_nd(weight, {0, 0, 0, 0, 0, 0, 0, in, 0, out})
-      .unflatten(1, {-1, kSummedChannels / kContiguousChannels, kContiguousChannels})
+      .unflatten(1, {-1, kSummedChannels / kVectorChannels, kVectorChannels})
       .unflatten(0, {-1, tile_channels})  // [C'/N, N, C/32, 4, 8, frames, side, side]
       .permute({0, 5, 2, 6, 7, 3, 1, 4})
       .contiguous();

@@ -9,6 +9,10 @@
 
 namespace moga {
 
+inline constexpr int64_t kVectorChannels = 8;  // 16 bytes of bfloat16: what matrix kernels read at a time
+// What count lacks of a multiple.
+int64_t fill_up(int64_t count, int64_t multiple);
+
 // weight [C', C, frames, side, side] in tiles of N output and 32 input channels, filled up with zeros
 // → [C'/N, frames, C/32, side, side, 4, N, 8], contiguous:
 //   W[n, c, …] at [n / N, …, c / 32, …, c % 32 / 8, n % N, c % 8]

@@ -10,6 +10,7 @@
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 
 namespace moga {
@@ -163,6 +164,7 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   request.transformer.validate();
   request.sampler.validate();
   request.video.validate();
+  const StopInside stop_inside;
   const RandomState unchanged(device);
   release_cached_memory(device);
   Plan plan;

@@ -11,6 +11,7 @@
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
 #include "moga/data/shards.h"
@@ -188,6 +189,7 @@ Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& sta
                    c10::ScalarType dtype) {
   check(stages.size() == config.stage.size(), "shapes of ", stages.size(), " stages for a run of ",
         config.stage.size());
+  const StopInside stop_inside;
   const RandomState unchanged(device);
   release_cached_memory(device);
   Plan plan;

@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <csignal>
+#include <utility>
 
 namespace moga {
 namespace {
 
 std::atomic<bool> arrived{false};
+thread_local bool may_stop_inside = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
 
 void on_signal(int signal) {
@@ -32,6 +34,14 @@ bool interrupted() { return arrived.load(); }
 
 void stop_if_interrupted() {
   if (interrupted()) throw Interrupted();
+}
+
+StopInside::StopInside() : outer_(std::exchange(may_stop_inside, true)) {}
+
+StopInside::~StopInside() { may_stop_inside = outer_; }
+
+void stop_inside_if_interrupted() {
+  if (may_stop_inside) stop_if_interrupted();
 }
 
 void set_interrupted(bool value) { arrived.store(value); }

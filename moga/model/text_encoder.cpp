@@ -6,6 +6,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
@@ -59,7 +60,10 @@ at::Tensor TextEncoderImpl::forward(const at::Tensor& ids, const at::Tensor& len
                                    .known = known.unsqueeze(1).unsqueeze(2)};
 
   at::Tensor x = token_embedding_->rows(ids).to(wide(dtype));  // [B, L, d_model]
-  for (TextEncoderBlock& block : blocks_) x = block(x, positions, dtype);
+  for (TextEncoderBlock& block : blocks_) {
+    stop_inside_if_interrupted();
+    x = block(x, positions, dtype);
+  }
   return norm_(x).to(dtype).masked_fill(known.logical_not().unsqueeze(2), 0);
 }
 

@@ -2,6 +2,7 @@
 #include "moga/model/transformer.h"
 
 #include "moga/core/check.h"
+#include "moga/core/interrupt.h"
 #include "moga/model/rope.h"
 #include "moga/model/weight_stream.h"
 
@@ -134,6 +135,7 @@ TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::Sc
   at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
   std::vector<at::Tensor> balance, histogram;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    stop_inside_if_interrupted();
     if (weight_stream_) weight_stream_->enter(layer);
     const BlockOutput output = blocks_[layer]->as<BlockImpl>()->forward(x, context);
     x = output.x;

@@ -4,6 +4,8 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include "moga/core/interrupt.h"
+
 namespace moga {
 namespace {
 
@@ -23,7 +25,10 @@ void VaeLayers::add(Arguments... arguments) {
 }
 
 at::Tensor VaeLayers::forward(at::Tensor x, FeatureCache& cache) {
-  for (const auto& layer : layers_) x = layer->forward(x, cache);
+  for (const auto& layer : layers_) {
+    stop_inside_if_interrupted();
+    x = layer->forward(x, cache);
+  }
   return x;
 }
 

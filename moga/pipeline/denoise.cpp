@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <map>
+#include <sstream>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
@@ -164,7 +165,21 @@ SampleState to_device(SampleState state, at::Device device) {
   return state;
 }
 
-void log_plan(const Models& models, const Batch& batch, size_t videos, const SamplerConfig& sampler) {
+// "2 videos, 1200 tokens, 4 shots, evaluated with and without captions in each step"
+std::string batch_text(const std::vector<VideoRequest>& requests, bool guided) {
+  int64_t tokens = 0, shots = 0;
+  for (const VideoRequest& request : requests) {
+    tokens += request.shape.tokens();
+    shots += request.shape.shots();
+  }
+  std::ostringstream text;
+  text << requests.size() << (requests.size() == 1 ? " video" : " videos") << ", " << tokens << " tokens, " << shots
+       << (shots == 1 ? " shot" : " shots");
+  if (guided) text << ", evaluated with and without captions in each step";
+  return text.str();
+}
+
+void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
   const TransformerConfig& config = models.transformer->config();
   const VisualAttentionConfig& moga = config.moga;
   std::string attention = moga.kind;
@@ -178,10 +193,8 @@ void log_plan(const Models& models, const Batch& batch, size_t videos, const Sam
     attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
   log_info("transformer: ", config.num_layers, " blocks of width ", config.width(), ", ", attention, ", backend ",
            moga.backend, ", ", dtype_name(models.dtype), " on ", device_name(models.device));
-  log_info("batch: ", videos, videos == 1 ? " video" : " videos",
-           batch.layout.videos.size() > videos ? ", each with and without its captions, " : ", ", batch.layout.tokens(),
-           " tokens, ", batch.layout.shots(), " shots; ", sampler.solver, ", ", sampler.steps, " steps, shift ",
-           sampler.shift, ", guidance ", sampler.guidance);
+  log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", sampler.solver, ", ", sampler.steps,
+           " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
 }
 
 }  // namespace
@@ -202,13 +215,14 @@ VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>
 std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
                                 const StepObserver& observe, const Continuation& continuation) {
   const at::NoGradGuard no_grad;
+  const StopInside stop_inside;
   sampler.validate();
   check_requests(models, requests);
   Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
   batch.steps = steps_of(sampler);
   batch.observe = observe;
   if (models.one_run) models.text_encoder = nullptr;
-  log_plan(models, batch, requests.size(), sampler);
+  log_plan(models, requests, sampler);
   const SampleState start = continuation.start ? to_device(*continuation.start, models.device)
                                                : beginning(models, requests, batch);
   const Velocity velocity = make_velocity(models, batch, requests.size(), sampler.guidance);

@@ -38,6 +38,7 @@ VideoRequest make_request(const Story& story) {
 // Latents of one shape → uint8 [T, 3, Y, X] of each story, on the CPU. Decoded together: a GPU has little to do for one.
 std::vector<at::Tensor> decode_stories(Models& models, const std::vector<at::Tensor>& latents) {
   const at::NoGradGuard no_grad;
+  const StopInside stop_inside;
   std::vector<std::vector<at::Tensor>> pieces(latents.size());
   models.vae->decode(at::stack(latents), [&](const at::Tensor& frames) {
     stop_if_interrupted();

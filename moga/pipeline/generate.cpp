@@ -25,6 +25,17 @@ VideoRequest make_request(const Script& script, const GenerateOptions& options) 
   return request;
 }
 
+at::Tensor make_latent(const Script& script, Models& models, const GenerateOptions& options) {
+  const VideoRequest request = make_request(script, options);
+  KeptState kept(options.keep, models, request, options.sampler);
+  try {
+    return denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
+  } catch (const Interrupted&) {
+    kept.keep_last();
+    throw;
+  }
+}
+
 // Frames on their way from a GPU to the sink. It gets them a chunk late: the GPU decodes the next while it writes them.
 class FramesToHost {
  public:
@@ -57,9 +68,7 @@ class FramesToHost {
 
 void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
   script.validate();
-  const VideoRequest request = make_request(script, options);
-  KeptState kept(options.keep, models, request, options.sampler);
-  const at::Tensor latent = denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
+  const at::Tensor latent = make_latent(script, models, options);
   if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
   if (models.one_run) models.transformer = nullptr;
   decode_frames(models.vae, latent, sink);
@@ -67,6 +76,7 @@ void generate(const Script& script, Models& models, const GenerateOptions& optio
 
 void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
   const at::NoGradGuard no_grad;
+  const StopInside stop_inside;
   Progress progress("decode", pixel_frames(latent.size(1)), "frame");
   FramesToHost to_host(sink);
   vae->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {

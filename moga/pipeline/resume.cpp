@@ -9,7 +9,6 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
-#include "moga/core/interrupt.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
@@ -131,6 +130,7 @@ KeptState::KeptState(const KeepConfig& config, const Models& models, const Video
   start_ = load_state(file);
   check_same_run(parse_json_object(file.metadata().at("run"), file.source()), *run_, file.source());
   worth_keeping_ = true;
+  kept_steps_ = start_->steps;
   log_info(config.path.string(), ": going on after step ", start_->steps, " of ", steps_);
 }
 
@@ -139,11 +139,25 @@ Continuation KeptState::continuation() {
   return {start_, [this](const SampleState& state) { keep(state); }};
 }
 
-void KeptState::keep(const SampleState& state) {
+bool KeptState::due() const {
   const std::chrono::duration<double> since = std::chrono::steady_clock::now() - written_;
-  const bool due = since.count() >= config_.seconds;
-  worth_keeping_ = worth_keeping_ || due;
-  if (due || (worth_keeping_ && (interrupted() || state.steps == steps_))) write(state);
+  return since.count() >= config_.seconds;
+}
+
+void KeptState::keep(const SampleState& state) {
+  last_ = state;
+  const bool now = due();
+  worth_keeping_ = worth_keeping_ || now;
+  if (now || (worth_keeping_ && state.steps == steps_)) write(state);
+}
+
+void KeptState::keep_last() {
+  if (config_.path.empty()) return;
+  worth_keeping_ = worth_keeping_ || due();
+  if (worth_keeping_ && last_ && last_->steps > kept_steps_) write(*last_);
+  if (kept_steps_ > 0)
+    log_info("kept ", kept_steps_, " of ", steps_, " steps in ", config_.path.string(),
+             "; --resume goes on from there");
 }
 
 void KeptState::write(const SampleState& state) {
@@ -151,9 +165,7 @@ void KeptState::write(const SampleState& state) {
   for (size_t i = 0; i < state.solver.size(); ++i) tensors["solver." + std::to_string(i)] = state.solver[i];
   save_safetensors(config_.path, tensors, {{"steps", std::to_string(state.steps)}, {"run", run_->dump()}});
   written_ = std::chrono::steady_clock::now();
-  if (interrupted())
-    log_info("kept ", state.steps, " of ", steps_, " steps in ", config_.path.string(),
-             "; --resume goes on from there");
+  kept_steps_ = state.steps;
 }
 
 void remove_kept(const KeepConfig& config) {

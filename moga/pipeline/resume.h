@@ -33,8 +33,11 @@ class KeptState {
   KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
   // Valid while this object is.
   Continuation continuation();
+  // An interrupt ended the denoising, perhaps within a step: keeps the last whole one, where the run is worth it.
+  void keep_last();
 
  private:
+  bool due() const;
   void keep(const SampleState& state);
   void write(const SampleState& state);
 
@@ -44,6 +47,8 @@ class KeptState {
   std::optional<SampleState> start_;
   std::chrono::steady_clock::time_point written_;  // or begun
   bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed
+  int64_t kept_steps_ = 0;                         // in the file
+  std::optional<SampleState> last_;                // after the last whole step of this run
 };
 
 // What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights.

@@ -17,6 +17,18 @@ TEST(Interrupt, ASignalIsRemembered) {
   EXPECT_FALSE(interrupted());
 }
 
+TEST(Interrupt, EvaluationsStopInsideOnlyWhereACallerAllowsIt) {
+  set_interrupted(true);
+  EXPECT_NO_THROW(stop_inside_if_interrupted());
+  {
+    const StopInside outer;
+    { const StopInside inner; }
+    EXPECT_THROW(stop_inside_if_interrupted(), Interrupted);
+  }
+  EXPECT_NO_THROW(stop_inside_if_interrupted());
+  set_interrupted(false);
+}
+
 TEST(InterruptDeathTest, TheSecondSignalEndsTheProcess) {
   EXPECT_EXIT(
       {

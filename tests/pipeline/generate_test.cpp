@@ -109,6 +109,24 @@ TEST(Generate, AnInterruptLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(Generate, AnInterruptEndsTheDecodingOfAFrame) {
+  Models models = test::tiny_models();
+  int64_t frames = 0;
+  const auto decode = [&](bool interrupt) {
+    decode_frames(models.vae, at::zeros({4, 3, 4, 6}), [&](const at::Tensor&) {
+      ++frames;
+      set_interrupted(interrupt);
+    });
+  };
+  EXPECT_THROW(decode(true), Interrupted);
+  EXPECT_EQ(frames, 1);
+  set_interrupted(true);
+  EXPECT_NO_THROW(models.vae->decode(at::zeros({1, 4, 1, 4, 6}), [](const at::Tensor&) {}));  // outside, to its end
+  const StopInside stop_inside;
+  EXPECT_THROW(models.vae->decode(at::zeros({1, 4, 1, 4, 6}), [](const at::Tensor&) { FAIL(); }), Interrupted);
+  set_interrupted(false);
+}
+
 TEST(Generate, DecodingHoldsNoFrames) {
   Models models = test::tiny_models();
   peak_of_decoding(models, 3);                              // the allocator's and the encoder's own growth

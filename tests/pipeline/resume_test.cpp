@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
@@ -27,16 +28,25 @@ class Resume : public testing::Test {
 
   KeepConfig keep(bool resume) const { return {folder_ / "film.mp4.resume", resume, 0.0}; }
 
-  // Denoises; Ctrl-C comes while step `last` is taken (0: never).
-  at::Tensor denoise_until(int64_t last, bool resume) {
+  // Denoises; Ctrl-C comes at the end of step `last` (0: never) or within the one after it, as generate() does it.
+  at::Tensor denoise_until(int64_t last, bool resume, bool within = false) {
     KeptState kept(keep(resume), models_, request_, sampler_);
     Continuation continuation = kept.continuation();
     first_step_ = continuation.start ? continuation.start->steps + 1 : 1;
-    continuation.on_step = [last, keep = continuation.on_step](const SampleState& state) {
-      set_interrupted(state.steps == last);
+    continuation.on_step = [=, keep = continuation.on_step](const SampleState& state) {
+      set_interrupted(state.steps == last && !within);
       keep(state);
     };
-    return denoise(models_, {request_}, sampler_, {}, continuation).front();
+    const StepObserver observe = [=](int64_t step) -> AttentionObserver {
+      if (!within || step != last) return {};
+      return [](int64_t layer, auto&&...) { set_interrupted(layer == 0); };
+    };
+    try {
+      return denoise(models_, {request_}, sampler_, observe, continuation).front();
+    } catch (const Interrupted&) {
+      kept.keep_last();
+      throw;
+    }
   }
 
   std::string refusal(bool resume) {
@@ -66,6 +76,30 @@ TEST_F(Resume, GoesOnBitForBit) {
       EXPECT_EQ(first_step_, last + 1);
       remove_kept(keep(true));
     }
+}
+
+TEST_F(Resume, GoesOnFromTheLastWholeStepOfAnInterruptWithinOne) {
+  const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+  EXPECT_THROW(denoise_until(2, /*resume=*/false, /*within=*/true), Interrupted);
+  set_interrupted(false);
+  EXPECT_THROW(denoise_until(2, /*resume=*/true, /*within=*/true), Interrupted);  // the first step that it takes
+  EXPECT_EQ(first_step_, 3);
+  set_interrupted(false);
+  EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected));
+  EXPECT_EQ(first_step_, 3);
+}
+
+TEST_F(Resume, AnInterruptKeepsWhatWasNotDueYet) {
+  KeepConfig config = keep(false);
+  config.seconds = 0.2;
+  KeptState kept(config, models_, request_, sampler_);
+  const Continuation continuation = kept.continuation();
+  continuation.on_step({1, at::ones({3}), {}});
+  kept.keep_last();
+  EXPECT_FALSE(std::filesystem::exists(config.path));  // too short a run
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  kept.keep_last();
+  EXPECT_TRUE(std::filesystem::exists(config.path));
 }
 
 TEST_F(Resume, RefusesAnotherRunByWhatDiffers) {

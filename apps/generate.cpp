@@ -56,7 +56,7 @@ bool plan(const Options& options, const Script& script) {
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
   if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return streamed;
   const GenerationPlanRequest request =
-      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script);
+      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script, options.script);
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
@@ -76,6 +76,8 @@ void run(const Options& options) {
   check_nothing_kept(generation.keep);
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
+  if (missing_parts(options.model.folder).empty())  // otherwise loading says so
+    with_settings(load_model_configs(options.model.folder), options.model, script, options.script);
   set_quiet(options.model.quiet);
   const bool streamed = plan(options, script);
   const auto start = std::chrono::steady_clock::now();

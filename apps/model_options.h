@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -37,9 +38,10 @@ struct ModelOptions {
     command.add_option("--solver", solver, "euler or unipc (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");
-    command.add_option("--guidance", guidance, "classifier-free guidance scale, 1: off (default: the model's)");
+    command.add_option("--guidance", guidance,
+                       "classifier-free guidance scale, 1: off, larger: stronger (default: the model's)");
     command.add_option("--full-steps", full_steps,
-                       "first steps with full attention in all layers (default: the model's)");
+                       "first steps with full attention in all layers, at most --steps (default: the model's)");
     command.add_option("--full-layers", full_layers, "blocks with full attention, like 0,1 (default: the model's)")
         ->delimiter(',')
         ->allow_extra_args(false);
@@ -82,7 +84,8 @@ struct ModelOptions {
     if (steps) config.steps = *steps;
     if (shift) config.shift = *shift;
     if (guidance) config.guidance = *guidance;
-    if (full_steps) config.full_steps = *full_steps;
+    // The model's own are a recommendation for its own steps.
+    config.full_steps = full_steps ? *full_steps : std::min(config.full_steps, config.steps);
     config.validate();
     return config;
   }

@@ -65,7 +65,7 @@ void plan_generate(const Options& options) {
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs_of(options.model.folder), options.model, options.streaming, script);
+      plan_request(configs_of(options.model.folder), options.model, options.streaming, script, options.script);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "

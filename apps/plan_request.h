@@ -27,15 +27,27 @@ struct StreamOptions {
   }
 };
 
-inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptions& options,
-                                          const StreamOptions& streaming, const Script& script) {
+// A model's configs with those of a script and of the options over them. The script's are tried alone first, so that an
+// error in them names its file.
+inline ModelConfigs with_settings(ModelConfigs configs, const ModelOptions& options, const Script& script,
+                                  const std::string& script_file) {
+  ModelConfigs alone = configs;
+  apply_settings(alone, script.set, script_file);
   apply_settings(configs, options.all_settings(script.set));
+  configs.sampler = options.sampler(configs.sampler);
+  return configs;
+}
+
+inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptions& options,
+                                          const StreamOptions& streaming, const Script& script,
+                                          const std::string& script_file) {
+  configs = with_settings(std::move(configs), options, script, script_file);
   GenerationPlanRequest request;
   request.transformer = configs.transformer;
   request.text_encoder = configs.text_encoder;
   request.vae = configs.vae;
   request.vae_dtype = options.compute_vae_dtype();
-  request.sampler = options.sampler(configs.sampler);
+  request.sampler = configs.sampler;
   request.video = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
   const std::vector<std::string> captions = script.captions();
   std::set<std::string> distinct(captions.begin(), captions.end());

@@ -35,9 +35,11 @@ template <class Config>
 Config parse_json(const std::string& text, const std::string& source, bool ignore_unknown = false);
 
 // Sets single fields by dotted path, as a command line gives them: "sampler.steps=20", "size=[128, 224]",
-// "title=any text". Several are applied together and validated once. Same errors as reading a file.
+// "title=any text". Several are applied together and validated once. Same errors as reading a file; `source`: who gave
+// them, for these.
 template <class Config>
-void apply_overrides(Config& config, const std::vector<std::string>& key_values);
+void apply_overrides(Config& config, const std::vector<std::string>& key_values,
+                     const std::string& source = "command line");
 template <class Config>
 void apply_override(Config& config, const std::string& key_value);
 

@@ -191,11 +191,11 @@ Config load_json(const std::filesystem::path& path, bool ignore_unknown) {
 }
 
 template <class Config>
-void apply_overrides(Config& config, const std::vector<std::string>& key_values) {
-  const config_detail::Source source{"command line"};
-  const config_detail::Node tree = config_detail::override_tree(key_values, source.name);
+void apply_overrides(Config& config, const std::vector<std::string>& key_values, const std::string& source) {
+  const config_detail::Node tree = config_detail::override_tree(key_values, source);
+  const config_detail::Source named{source};
   Config changed = config;  // so that an error leaves the config as it was
-  config_detail::Reader(tree, source).read(tree, changed);
+  config_detail::Reader(tree, named).read(tree, changed);
   config = std::move(changed);
 }
 

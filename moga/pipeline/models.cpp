@@ -1,6 +1,7 @@
 // Loading of a model folder. Parts are checked for presence before any weight is read, since weights take long.
 #include "moga/pipeline/models.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
@@ -9,6 +10,8 @@
 
 namespace moga {
 namespace {
+
+constexpr const char* kCommandLine = "command line";
 
 bool holds_weights(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder)) return false;
@@ -42,10 +45,19 @@ std::vector<std::string> settings_of(const std::string& part, const std::vector<
   return result;
 }
 
-void check_settings(const std::vector<std::string>& settings) {
+void check_settings(const std::vector<std::string>& settings, const std::string& source) {
   for (const std::string& setting : settings)
-    check(setting.starts_with("transformer.") || setting.starts_with("sampler."), "setting '", setting,
+    check(setting.starts_with("transformer.") || setting.starts_with("sampler."), source, ": setting '", setting,
           "' belongs to no part; expected transformer.KEY=VALUE or sampler.KEY=VALUE");
+}
+
+// The model's own full_steps are a recommendation for its own steps.
+void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& settings, const std::string& source) {
+  const bool asked = std::ranges::any_of(settings, [](const auto& text) { return text.starts_with("full_steps="); });
+  const int64_t own = config.full_steps;
+  if (!asked) config.full_steps = 0;
+  apply_overrides(config, settings, source);
+  if (!asked) config.full_steps = std::min(own, config.steps);
 }
 
 // diffusers' UniPCMultistepScheduler serves many kinds of models and solvers; ours is the one that Wan2.1 uses.
@@ -99,10 +111,10 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder) {
           load_sampler_config(folder / "scheduler" / "scheduler_config.json")};
 }
 
-void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings) {
-  check_settings(settings);
-  apply_overrides(configs.transformer, settings_of("transformer", settings));
-  apply_overrides(configs.sampler, settings_of("sampler", settings));
+void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings, const std::string& source) {
+  check_settings(settings, source);
+  apply_overrides(configs.transformer, settings_of("transformer", settings), source);
+  apply_to_sampler(configs.sampler, settings_of("sampler", settings), source);
 }
 
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype) {
@@ -112,7 +124,7 @@ at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype) {
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings, const LoadWays& ways) {
   check_parts(folder);
-  check_settings(settings);
+  check_settings(settings, kCommandLine);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
                 load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings),
@@ -121,7 +133,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                 load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
                 device,
                 dtype};
-  apply_overrides(models.sampler, settings_of("sampler", settings));
+  apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
   check_fit(models, folder);
   models.text_encoder->eval();
   models.transformer->eval();

@@ -36,8 +36,9 @@ struct ModelConfigs {
   SamplerConfig sampler;
 };
 ModelConfigs load_model_configs(const std::filesystem::path& folder);
-// `settings` over them, as load_models takes them.
-void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings);
+// `settings` over them, as load_models takes them; `source`: who gave them, for errors.
+void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings,
+                    const std::string& source = "command line");
 
 // What load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
@@ -52,7 +53,8 @@ struct LoadWays {
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` go over the
-// configs of transformer and sampler: {"transformer.moga.kind=full", "sampler.steps=20", …}.
+// configs of transformer and sampler: {"transformer.moga.kind=full", "sampler.steps=20", …}. Where these leave fewer
+// steps than the folder's own full_steps, all steps are full ones; full_steps among the settings must fit the steps.
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings = {}, const LoadWays& ways = {});
 

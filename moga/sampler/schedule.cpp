@@ -52,8 +52,10 @@ void SamplerConfig::validate() const {
   check(solver == "euler" || solver == "unipc", "solver = \"", solver, "\": expected euler or unipc");
   check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
-  check(std::isfinite(guidance), "guidance = ", guidance, ": expected a number");
-  check(full_steps >= 0, "full_steps = ", full_steps, ": expected 0 or more");
+  check(std::isfinite(guidance) && guidance >= 0, "guidance = ", guidance,
+        ": expected 0 or more (1: off, above 1: stronger)");
+  check(full_steps >= 0 && full_steps <= steps, "full_steps = ", full_steps, ": expected 0 to ", steps,
+        ", the number of steps");
 }
 
 double shift_time(double t, double shift) { return shift * t / (1.0 + (shift - 1.0) * t); }

@@ -19,7 +19,7 @@ struct SamplerConfig {
   std::string solver = "unipc";  // "euler", "unipc" (order 2, bh2)
   int64_t steps = 50;
   double shift = 5.0;      // t' = s·t / (1 + (s - 1)·t)
-  double guidance = 5.0;   // classifier-free guidance scale; 1: off
+  double guidance = 5.0;   // classifier-free guidance scale; 1: off, above: stronger, 0: the negative prompt alone
   int64_t full_steps = 0;  // the first steps, in which the pipeline's model runs full attention in all layers
   // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never cut.
   bool whole_timesteps = false;

@@ -193,5 +193,11 @@ TEST(ConfigOverride, ErrorsAreThoseOfAFileAndChangeNothing) {
   EXPECT_EQ(to_toml(run), to_toml(RunConfig()));
 }
 
+TEST(ConfigOverride, ErrorsNameWhoGaveTheSetting) {
+  RunConfig run;
+  for (const char* text : {"sampler.stepz=20", "sampler.steps=0", "sampler"})
+    EXPECT_EQ(test::error_of([&] { apply_overrides(run, {text}, "film.toml"); }).find("film.toml: "), 0u) << text;
+}
+
 }  // namespace
 }  // namespace moga

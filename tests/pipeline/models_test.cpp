@@ -38,6 +38,28 @@ TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
   EXPECT_THROW(load({"sampler.full_steps=-1"}), Error);
 }
 
+TEST(Models, SettingsAreReportedOfTheirSource) {
+  ModelConfigs configs = load_model_configs(test::tiny_folder());
+  const auto error = [&](const char* setting) {
+    return test::error_of([&] { apply_settings(configs, {setting}, "film.toml"); });
+  };
+  EXPECT_EQ(error("sampler.stepz=3"), "film.toml: unknown key 'stepz'; did you mean 'steps'?");
+  EXPECT_EQ(error("transformer.moga.kinds=full").find("film.toml: unknown key 'kinds'"), 0u);
+  EXPECT_EQ(error("steps=3").find("film.toml: setting 'steps=3' belongs to no part"), 0u);
+}
+
+TEST(Models, AFolderAsksForAtMostAsManyFullStepsAsThereAreSteps) {
+  ModelConfigs configs = load_model_configs(test::tiny_folder());
+  configs.sampler.steps = 50;
+  configs.sampler.full_steps = 10;
+  ModelConfigs fewer = configs;
+  apply_settings(fewer, {"sampler.steps=4"});
+  EXPECT_EQ(fewer.sampler.full_steps, 4);
+  apply_settings(configs, {"sampler.steps=20"});
+  EXPECT_EQ(configs.sampler.full_steps, 10);
+  EXPECT_THROW(apply_settings(configs, {"sampler.steps=4", "sampler.full_steps=10"}), Error);
+}
+
 TEST(Models, TheVaeFollowsTheDtypeOnAGpuAlone) {
   EXPECT_EQ(default_vae_dtype(at::kCUDA, at::kBFloat16), at::kBFloat16);
   EXPECT_EQ(default_vae_dtype(at::kCPU, at::kBFloat16), at::kFloat);

@@ -6,6 +6,7 @@
 #include "moga/core/check.h"
 #include "moga/sampler/solver.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -55,6 +56,11 @@ TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
   EXPECT_THROW(flow_schedule({.steps = 1'000'000'000'000}), Error);
   EXPECT_THROW(flow_schedule({.shift = 0.0}), Error);
   EXPECT_THROW(flow_schedule({.guidance = std::nan("")}), Error);
+  const auto refusal = [](const SamplerConfig& config) { return test::error_of([&] { config.validate(); }); };
+  EXPECT_EQ(refusal({.guidance = -1}), "guidance = -1: expected 0 or more (1: off, above 1: stronger)");
+  EXPECT_EQ(refusal({.steps = 4, .full_steps = 5}), "full_steps = 5: expected 0 to 4, the number of steps");
+  EXPECT_EQ(refusal({.steps = 4, .full_steps = -1}), "full_steps = -1: expected 0 to 4, the number of steps");
+  EXPECT_EQ(refusal({.steps = 4, .guidance = 0, .full_steps = 4}), "");
 }
 
 TEST(Guidance, ExtrapolatesFromTheUnconditionalVelocity) {

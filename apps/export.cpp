@@ -17,6 +17,9 @@ VAE under the names of diffusers (and transformers) or of the original Wan2.1, o
 safetensors file each; tokenizer and scheduler are copied. Routers are written too;
 diffusers reports them as unexpected and draws with full attention.
 
+Weights are written in one dtype a part, --dtype or else that of most of the part's values; norms,
+modulations, time embedding and routers of the transformer always in float32.
+
 Example:
   moga export models/demo --out models/demo-diffusers --layout diffusers --dtype bfloat16)";
 
@@ -45,7 +48,7 @@ void add_export(CLI::App& app) {
   command->add_option("--layout", options->layout, "names of the weights: diffusers or wan")
       ->check(CLI::IsMember({"diffusers", "wan"}))
       ->capture_default_str();
-  command->add_option("--dtype", options->dtype, "float32, bfloat16 or float16 (default: each part's own)");
+  command->add_option("--dtype", options->dtype, "float32, bfloat16 or float16 (default: of most of a part's values)");
   command->add_flag("--quiet", options->quiet, "say nothing but results and errors");
   command->callback([options] { run(*options); });
 }

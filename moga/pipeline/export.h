@@ -13,7 +13,8 @@ namespace moga {
 
 struct ExportOptions {
   WeightLayout layout = WeightLayout::kDiffusers;
-  // Of the weights; sensitive ones of the transformer stay float32. Unset: each part keeps its own.
+  // Of the weights; the transformer's norms, modulations, time embedding and routers become float32 if they are not.
+  // Unset: for each part that of most of its values.
   std::optional<c10::ScalarType> dtype = {};
 };
 

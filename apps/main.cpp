@@ -1,15 +1,25 @@
 // The program `moga`: a list of commands, and what happens to an error: one line on stderr and exit status 1, or 130
 // after Ctrl-C.
 #include <c10/util/Exception.h>
+#include <torch/version.h>
 
 #include <filesystem>
 #include <iostream>
 #include <new>
 
 #include "apps/commands.h"
+#include "apps/misspelt.h"
 #include "moga/core/interrupt.h"
 
 namespace {
+
+#ifdef MOGA_CUDA
+constexpr const char* kKernels = "CUDA kernels for sm_90a";
+#else
+constexpr const char* kKernels = "no CUDA kernels (built without MOGA_CUDA)";
+#endif
+
+std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION "\n" + std::string(kKernels); }
 
 int report(const std::string& message, int status = 1) {
   std::cerr << "moga: " << message.substr(0, message.find('\n')) << std::endl;
@@ -22,6 +32,7 @@ int run(int argc, char** argv) {
       "Mixture-of-Groups Attention (arXiv 2510.18692).",
       "moga"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", version, "Versions of moga and LibTorch, and whether it has CUDA kernels");
   app.footer("`moga COMMAND --help` is the manual of a command.");
   moga::add_generate(app);
   moga::add_info(app);
@@ -35,15 +46,11 @@ int run(int argc, char** argv) {
   moga::add_plan(app);
   moga::add_prepare(app);
   moga::add_train(app);
-  // CLI11 would say only that a subcommand is required.
-  const auto is_first_word = [&](const CLI::App* command) { return command->check_name(argv[1]); };
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_first_word).empty())
-    return report("no command '" + std::string(argv[1]) + "'; see moga --help");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    return report(std::string(error.what()) + "; see moga --help");
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report(moga::explain(app, error));
   }
   return 0;
 }

@@ -1,9 +1,9 @@
 // Taking values out of nodes, and every message about a config that does not fit.
 #include <algorithm>
-#include <numeric>
 #include <sstream>
 
 #include "moga/core/config.h"
+#include "moga/core/nearest.h"
 
 namespace moga::config_detail {
 namespace {
@@ -40,28 +40,9 @@ std::string description(const Node& node) {
   fail_at(node, source, node.line > 0 && !node.path.empty() ? node.path + ": " + what : what);
 }
 
-// Levenshtein distance.
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
-
 // "; did you mean 'steps'?", or all keys when none is near.
 std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
-  if (known.empty()) return "";
-  const auto nearest =
-      std::ranges::min_element(known, {}, [&](const std::string& name) { return distance(key, name); });
-  if (distance(key, *nearest) <= std::max<size_t>(2, key.size() / 3)) return "; did you mean '" + *nearest + "'?";
+  if (known.empty() || !nearest(key, known).empty()) return did_you_mean(key, known);
   std::string all = "; known keys: ";
   for (const std::string& name : known) all += (&name == &known.front() ? "" : ", ") + name;
   return all;

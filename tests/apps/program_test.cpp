@@ -4,12 +4,14 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <thread>
 
 #include "moga/core/files.h"
 #include "moga/data/shards.h"
 #include "moga/data/video.h"
+#include "moga/model/transformer.h"
 #include "tests/support/folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -83,9 +85,30 @@ TEST_F(Program, GenerateNamesWhatIsWrong) {
   expect_error("generate " + at("film.toml") + " --model none --out a.avi", "use .mp4 or .y4m");  // before the model
   expect_error(generate("--quiet --out " + at("film.toml/a.y4m")), "is not a folder");
   expect_error(generate("--quiet --steps 0 --out " + at("a.y4m")), "steps");
+  expect_error(generate("--quiet --guidance -1 --out " + at("a.y4m")), "guidance = -1: expected 0 or more");
+  expect_error(generate("--quiet --steps 4 --full-steps 5 --out " + at("a.y4m")), "full_steps = 5: expected 0 to 4");
   expect_error(generate("--device tpu --out " + at("a.y4m")), "tpu");
   write_text(at("bad.toml"), "title = \"T\"\n[[shot]]\ncaption = \"c\"\n");
   expect_error("generate " + at("bad.toml") + " --model " + at("model") + " --out a.y4m", "bad.toml:2: shot 1");
+}
+
+TEST_F(Program, AWrongSettingOfAScriptIsReportedOfIt) {
+  write_text(at("set.toml"), "set = [\"sampler.stepz=3\"]\n" + read_text(at("film.toml")));
+  for (const char* command : {"generate", "plan"}) {
+    const std::string film = std::string(command) + " " + at("set.toml") + " --model " + at("model");
+    const std::string out = std::string(command) == "generate" ? " --out " + at("a.y4m") : "";
+    expect_error(film + out, at("set.toml") + ": unknown key 'stepz'; did you mean 'steps'?");
+  }
+  expect_error(generate("--set sampler.stepz=3 --out " + at("a.y4m")), "moga: command line: unknown key 'stepz'");
+}
+
+TEST_F(Program, GenerateSaysWhatItWasAskedFor) {
+  const Result result = moga(generate("--steps 1 --out " + at("said.y4m")));
+  EXPECT_NE(result.text.find("1 video, 30 tokens, 2 shots, evaluated with and without captions in each step"),
+            std::string::npos)
+      << result.text;
+  const Result plain = moga(generate("--steps 1 --guidance 1 --out " + at("said.y4m")));
+  EXPECT_NE(plain.text.find("1 video, 30 tokens, 2 shots; unipc"), std::string::npos) << plain.text;
 }
 
 TEST_F(Program, GenerateGoesFromGivenNoiseToSavedLatents) {
@@ -104,6 +127,22 @@ TEST_F(Program, AnInterruptEndsItCleanly) {
   EXPECT_EQ(result.text, "moga: interrupted\n");
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m")));
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m.partial")));
+}
+
+// 100 blocks over 28,000 tokens: one evaluation takes half a minute, a block a fraction of a second.
+TEST_F(Program, AnInterruptEndsAnEvaluation) {
+  std::filesystem::copy(at("model"), at("deep"), std::filesystem::copy_options::recursive);
+  TransformerConfig config = load_transformer_config(at("model/transformer/config.json"));
+  config.num_layers = 100;
+  save_transformer(at("deep/transformer"), Transformer(config), ::at::kFloat);
+  write_text(at("large.toml"), "size = [832, 480]\n[[shot]]\ncaption = \"Mara waves.\"\nframes = 33\n");
+  const std::string film = "generate " + at("large.toml") + " --model " + at("deep") + " --quiet --out " + at("l.y4m");
+  const auto start = std::chrono::steady_clock::now();
+  const Result result = moga(film, "timeout --foreground --preserve-status --signal=INT --kill-after=60 3");
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(result.status, 130) << result.text;
+  EXPECT_EQ(result.text, "moga: interrupted\n");
+  EXPECT_LT(seconds.count(), 10);
 }
 
 TEST_F(Program, AKilledRunGoesOn) {
@@ -241,8 +280,21 @@ TEST_F(Program, PlanPredictsATrainingRun) {
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {
   expect_error("", "A subcommand is required");
-  expect_error("generat film.toml", "no command 'generat'");
-  expect_error(generate("--out " + at("a.y4m") + " --stepz 3"), "--stepz");
+  expect_error("generat film.toml", "moga: no command 'generat'; did you mean 'generate'?");
+  expect_error("bench blok --quiet", "moga: no command 'blok'; did you mean 'block'?");
+  expect_error("paint film.toml", "moga: no command 'paint'; see moga --help");
+  expect_error(generate("--out " + at("a.y4m") + " --stepz 3"), "no option '--stepz'; did you mean '--steps'?");
+  expect_error(generate("--ou=" + at("a.y4m")), "moga: no option '--ou'; did you mean '--out'?");
+  expect_error(generate("--colour red --out " + at("a.y4m")), "no option '--colour'; see moga generate --help");
+  expect_error(generate(""), "--out is required; see moga generate --help");
+  expect_error("--versio", "moga: no option '--versio'; did you mean '--version'?");
+}
+
+TEST_F(Program, VersionNamesWhatItIsBuiltOf) {
+  const Result result = moga("--version");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.text.find("moga " MOGA_VERSION "\nLibTorch 2."), 0u) << result.text;
+  EXPECT_NE(result.text.find("CUDA kernels"), std::string::npos) << result.text;
 }
 
 }  // namespace

@@ -21,16 +21,16 @@ std::string name_in_file(const std::string& name, const LoadOptions& options) {
   return options.file_name_of ? options.file_name_of(name) : name;
 }
 
-// Empty when the file's tensor fits.
-std::string misfit(const at::Tensor& tensor, const Safetensors& file, const std::string& name) {
+// What is wrong with the file's tensor; empty when it fits.
+std::string problem_of(const at::Tensor& tensor, const Safetensors& file, const std::string& name) {
   std::ostringstream text;
   if (!file.contains(name))
-    text << "tensor " << name << " is missing, expected shape " << tensor.sizes();
+    text << "is missing, expected shape " << tensor.sizes();
   else if (const std::vector<int64_t> shape = file.shape(name); tensor.sizes() != at::IntArrayRef(shape))
-    text << "tensor " << name << " has shape " << at::IntArrayRef(shape) << ", expected " << tensor.sizes();
+    text << "has shape " << at::IntArrayRef(shape) << ", expected " << tensor.sizes();
   else if (const c10::ScalarType dtype = file.dtype(name); c10::isFloatingType(tensor.scalar_type()) &&
                                                            !c10::isFloatingType(dtype))
-    text << "tensor " << name << " holds " << dtype << ", expected float32, bfloat16 or float16";
+    text << "holds " << dtype << ", expected float32, bfloat16 or float16";
   return text.str();
 }
 
@@ -43,36 +43,38 @@ TensorMap named_tensors(const torch::nn::Module& module) {
   return tensors;
 }
 
-LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
-  const TensorMap tensors = named_tensors(module);
-  LoadReport report;
-  std::map<std::string, std::string> file_names;
+FileFit file_fit(const torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
+  FileFit fit;
   std::set<std::string> used;
-  std::string first;
-  int64_t misfits = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, tensor] : named_tensors(module)) {
     const std::string file_name = name_in_file(name, options);
     if (!file.contains(file_name) && is_optional(name, options)) {
-      report.kept.push_back(name);
+      fit.report.kept.push_back(file_name);
       continue;
     }
-    file_names[name] = file_name;
+    fit.file_names[name] = file_name;
     used.insert(file_name);
-    const std::string problem = misfit(tensor, file, file_name);
-    if (!problem.empty() && misfits++ == 0) first = problem;
+    const std::string problem = problem_of(tensor, file, file_name);
+    if (!problem.empty()) fit.misfits.push_back({file_name, problem, !file.contains(file_name)});
   }
-  check(misfits == 0, file.source(), ": ", first, misfits > 1 ? "; " : "",
-        misfits > 1 ? std::to_string(misfits - 1) + " more do not fit" : "");
-  for (const std::string& name : file.names()) {
-    if (!used.contains(name)) report.unused.push_back(name);
-  }
+  for (const std::string& name : file.names())
+    if (!used.contains(name)) fit.report.unused.push_back(name);
+  return fit;
+}
 
+LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
+  const FileFit fit = file_fit(module, file, options);
+  if (const size_t misfits = fit.misfits.size(); misfits > 0)
+    fail(file.source(), ": tensor ", fit.misfits[0].name, " ", fit.misfits[0].problem, misfits > 1 ? "; " : "",
+         misfits > 1 ? std::to_string(misfits - 1) + " more do not fit" : "");
+
+  const TensorMap tensors = named_tensors(module);
   const at::NoGradGuard no_grad;
-  for (const auto& [name, file_name] : file_names) {
+  for (const auto& [name, file_name] : fit.file_names) {
     at::Tensor tensor = tensors.at(name);
     tensor.copy_(file.load(file_name, tensor.device()));
   }
-  return report;
+  return fit.report;
 }
 
 }  // namespace moga

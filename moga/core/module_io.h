@@ -22,9 +22,24 @@ struct LoadOptions {
 };
 
 struct LoadReport {
-  std::vector<std::string> kept;    // optional tensors of the module that the file lacks
+  std::vector<std::string> kept;    // optional tensors of the module that the file lacks, by their names in a file
   std::vector<std::string> unused;  // tensors of the file that the module lacks
 };
+
+struct Misfit {
+  std::string name;     // in the file
+  std::string problem;  // "is missing, expected shape [2]", "has shape [3], expected [2]"
+  bool missing;
+};
+
+struct FileFit {
+  std::map<std::string, std::string> file_names;  // of the module's tensors, but for those that are kept
+  std::vector<Misfit> misfits;                    // in the order of the module's names
+  LoadReport report;
+};
+
+// By names and shapes alone: the module's tensors may be on the meta device.
+FileFit file_fit(const torch::nn::Module& module, const Safetensors& file, const LoadOptions& options = {});
 
 // Copies the file's tensors into the module, to each tensor's own device and dtype. Nothing is copied unless all fits:
 // throws one line with the first tensor that is missing or has another shape, and how many more there are.

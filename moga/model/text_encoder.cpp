@@ -3,6 +3,8 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <algorithm>
+
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
@@ -10,10 +12,33 @@
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
+#include "moga/core/shapes_only.h"
+#include "moga/model/file_fit.h"
 #include "moga/model/linear.h"
 #include "moga/model/text_names.h"
 
 namespace moga {
+namespace {
+
+LoadOptions load_options(const Safetensors& file) {
+  LoadOptions options;
+  const auto in_wan_block = [](const std::string& name) { return name.starts_with("blocks."); };
+  if (std::ranges::any_of(file.names(), in_wan_block)) return options;
+  options.file_name_of = [file](const std::string& name) -> std::string {
+    const std::string translated = hugging_face_text_name(name);
+    // Two names of one tensor; a file has either.
+    const bool tied = translated == "shared.weight" && file.contains("encoder.embed_tokens.weight");
+    return tied && !file.contains(translated) ? "encoder.embed_tokens.weight" : translated;
+  };
+  return options;
+}
+
+// Hugging Face's config.json has many keys that do not concern the encoder.
+TextEncoderConfig load_text_config(const std::filesystem::path& folder) {
+  return load_json<TextEncoderConfig>(folder / "config.json", /*ignore_unknown=*/true);
+}
+
+}  // namespace
 
 void TextEncoderConfig::validate() const {
   const auto positive = [](int64_t value, const char* name) {
@@ -69,24 +94,22 @@ at::Tensor TextEncoderImpl::forward(const at::Tensor& ids, const at::Tensor& len
 
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
   const Safetensors file(folder);
-  // Hugging Face's config.json has many keys that do not concern the encoder.
-  TextEncoder model(load_json<TextEncoderConfig>(folder / "config.json", /*ignore_unknown=*/true),
-                    /*initialise=*/false);
+  TextEncoder model(load_text_config(folder), /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (at::Tensor& parameter : model->parameters())
     parameter.set_data(at::empty(parameter.sizes(), at::TensorOptions().device(device).dtype(dtype)));
 
-  LoadOptions options;
-  if (!file.contains("token_embedding.weight"))
-    options.file_name_of = [&](const std::string& name) -> std::string {
-      const std::string translated = hugging_face_text_name(name);
-      // Two names of one tensor; a file has either.
-      return translated == "shared.weight" && !file.contains(translated) ? "encoder.embed_tokens.weight" : translated;
-    };
-  const LoadReport report = load_parameters(*model, file, options);
+  const LoadReport report = load_parameters(*model, file, load_options(file));
   if (!report.unused.empty())
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
   return model;
+}
+
+FileFit text_encoder_file_fit(const std::filesystem::path& folder) {
+  const Safetensors file(folder);
+  const TextEncoderConfig config = load_text_config(folder);
+  const ShapesOnly shapes_only;
+  return file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
 }
 
 void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype,

@@ -8,6 +8,8 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
+#include "moga/core/shapes_only.h"
+#include "moga/model/file_fit.h"
 #include "moga/model/transformer.h"
 
 namespace moga {
@@ -40,6 +42,14 @@ std::string file_name(const std::string& name, WeightLayout layout) {
   return *translated;
 }
 
+LoadOptions load_options(const Safetensors& file, const std::filesystem::path& folder) {
+  LoadOptions options;
+  const WeightLayout layout = detect_layout(file.names(), folder.string());
+  options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
+  options.optional = {".router."};
+  return options;
+}
+
 }  // namespace
 
 TransformerConfig load_transformer_config(const std::filesystem::path& path) {
@@ -56,22 +66,19 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                              const std::vector<std::string>& settings, bool stream_blocks) {
   const Safetensors file(folder);
-  const WeightLayout layout = detect_layout(file.names(), folder.string());
+  const LoadOptions options = load_options(file, folder);
   TransformerConfig config = load_transformer_config(folder / "config.json");
   apply_overrides(config, settings);
   Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
     const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
-    const auto options = at::TensorOptions(place).dtype(kept_dtype(item.key(), dtype));
-    item.value().set_data(at::empty(item.value().sizes(), options));
+    const auto storage = at::TensorOptions(place).dtype(kept_dtype(item.key(), dtype));
+    item.value().set_data(at::empty(item.value().sizes(), storage));
   }
   if (stream_blocks) model->keep_blocks_on_host(device);
   model->initialise_routers();
 
-  LoadOptions options;
-  options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
-  options.optional = {".router."};
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
     log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(), " tensors)");
@@ -79,6 +86,14 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
   if (stream_blocks) model->stream_blocks();
   return model;
+}
+
+FileFit transformer_file_fit(const std::filesystem::path& folder) {
+  const Safetensors file(folder);
+  const LoadOptions options = load_options(file, folder);
+  const TransformerConfig config = load_transformer_config(folder / "config.json");
+  const ShapesOnly shapes_only;
+  return file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,

@@ -81,11 +81,12 @@ std::optional<std::string> wan_name(const std::string& diffusers_name) {
 }
 
 WeightLayout detect_layout(const std::vector<std::string>& names, const std::string& source) {
-  const auto holds = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  if (holds("time_projection.1.weight")) return WeightLayout::kWan;
-  if (holds("condition_embedder.time_proj.weight")) return WeightLayout::kDiffusers;
-  fail(source, ": no transformer weights: neither time_projection.1.weight (Wan2.1) nor ",
-       "condition_embedder.time_proj.weight (diffusers) among ", names.size(), " tensors");
+  // By the majority, so that a file which lacks tensors is still understood and they can be named.
+  const auto wan = std::ranges::count_if(names, [](const auto& name) { return diffusers_name(name).has_value(); });
+  const auto diffusers = std::ranges::count_if(names, [](const auto& name) { return wan_name(name).has_value(); });
+  if (wan != diffusers) return wan > diffusers ? WeightLayout::kWan : WeightLayout::kDiffusers;
+  fail(source, ": no transformer weights: neither Wan2.1's names (time_projection.1.weight) nor diffusers' ",
+       "(condition_embedder.time_proj.weight) among ", names.size(), " tensors");
 }
 
 }  // namespace moga

@@ -3,7 +3,6 @@
 // anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
-#include <algorithm>
 #include <map>
 
 #include "moga/core/check.h"
@@ -15,6 +14,7 @@
 #include "moga/data/video.h"
 #include "moga/model/transformer.h"
 #include "moga/model/vae.h"
+#include "moga/pipeline/describe_fit.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -106,21 +106,19 @@ std::string describe_transformer(const fs::path& folder) {
   std::string text = count_of(config.num_layers, "block") + " of width " + std::to_string(config.width()) + ", " +
                      config.moga.kind + " attention";
   if (!config.moga.uses_router()) return text;
-  const std::vector<std::string> names = Safetensors(folder).names();
-  const bool routers =
-      std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
   text += " with " + count_of(config.moga.groups, "group") + ", combined by " + config.moga.combine;
   if (!config.moga.full_layers.empty()) text += ", full in " + count_of(config.moga.full_layers.size(), "block");
-  return text + (routers ? "" : ", routers missing");
+  return text;
 }
 
-// One line a part; a damaged part is said to be so, and the others are still described.
+// One line a part and one for what does not fit; a damaged part is said to be so, and the others are still described.
 std::string describe_part(const fs::path& folder, const std::string& part) {
   std::string text;
   try {
     text = summary(count_weights(Safetensors(folder / part)));
-    if (part == "transformer" && fs::exists(folder / part / "config.json"))
-      text += "; " + describe_transformer(folder / part);
+    const bool configured = fs::exists(folder / part / "config.json");
+    if (configured && part == "transformer") text += "; " + describe_transformer(folder / part);
+    if (configured) text += describe_fit(folder / part, part);
   } catch (const Error& error) {
     text += std::string(text.empty() ? "" : "; ") + "cannot be read: " + error.what();
   }

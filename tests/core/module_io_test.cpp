@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include "moga/core/check.h"
+#include "moga/core/shapes_only.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -61,6 +62,23 @@ TEST(ModuleIo, WholeNumbersAreNoWeights) {
   tensors["linear.bias"] = torch::zeros({2}, torch::kInt);
   EXPECT_NE(error_loading(tensors).find("tensor linear.bias holds Int, expected float32"), std::string::npos)
       << error_loading(tensors);
+}
+
+TEST(ModuleIo, ShapesAreComparedWithoutWeights) {
+  const test::Folder folder;
+  save_safetensors(folder / "net.safetensors", {{"linear.weight", torch::zeros({2, 4})}, {"scale", torch::ones({2})}});
+  FileFit fit;
+  {
+    const ShapesOnly shapes_only;
+    const Net net;
+    EXPECT_TRUE(net.router->weight.is_meta() && net.scale.is_meta());
+    fit = file_fit(net, Safetensors(folder.path()), {.file_name_of = {}, .optional = {"router."}});
+  }
+  ASSERT_EQ(fit.misfits.size(), 2u);
+  EXPECT_EQ(fit.misfits[0].name + " " + fit.misfits[0].problem, "linear.bias is missing, expected shape [2]");
+  EXPECT_EQ(fit.misfits[1].problem, "has shape [2, 4], expected [2, 3]");
+  EXPECT_EQ(fit.report.kept, (std::vector<std::string>{"router.bias", "router.weight"}));
+  EXPECT_TRUE(torch::equal(torch::zeros({2}).add(1), torch::tensor({1.f, 1.f})));  // real tensors again
 }
 
 TEST(ModuleIo, OptionalTensorsKeepTheirValuesAndUnusedOnesAreReported) {

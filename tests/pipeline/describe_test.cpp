@@ -4,11 +4,16 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <fstream>
+
 #include "moga/core/check.h"
+#include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/shards.h"
 #include "moga/data/video.h"
+#include "moga/model/weight_names.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"
 
@@ -65,6 +70,92 @@ TEST(Describe, SaysWhatAModelFolderLacks) {
   for (const char* line :
        {"missing: scheduler/scheduler_config.json\n", "missing: vae/*.safetensors\n", "text_encoder: cannot be read: "})
     EXPECT_NE(text.find(line), std::string::npos) << text;
+}
+
+// What describe says of the tiny model with the weights of one part changed, which load_models must then refuse.
+std::string described_with(const std::string& part, const std::function<void(TensorMap&)>& change, bool loads = false) {
+  const test::Folder folder;
+  std::filesystem::copy(test::tiny_folder(), folder.path(), std::filesystem::copy_options::recursive);
+  const std::string file = part == "text_encoder" ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
+  TensorMap tensors = Safetensors(folder / part / file).load_all();
+  change(tensors);
+  save_safetensors(folder / part / file, tensors);
+  EXPECT_EQ(test::error_of([&] { load_models(folder.path(), at::kCPU, at::kFloat); }).empty(), loads);
+  return describe(folder.path());
+}
+
+void expect_says(const std::string& text, const std::string& line) {
+  EXPECT_NE(text.find("\n    " + line + "\n"), std::string::npos) << text;
+}
+
+void rename_as_diffusers(TensorMap& tensors) {
+  TensorMap renamed;
+  for (const auto& [name, tensor] : tensors) renamed[diffusers_name(name).value()] = tensor;
+  tensors = renamed;
+}
+
+TEST(Describe, NamesMissingTensorsAsTheFileWould) {
+  expect_says(described_with("transformer", [](TensorMap& tensors) { tensors.erase("blocks.1.self_attn.q.weight"); }),
+              "1 tensor missing, first: blocks.1.self_attn.q.weight is missing, expected shape [24, 24]");
+  // A shard gone, and with it the tensors that tell the layouts apart at a glance.
+  const std::string text = described_with("transformer", [](TensorMap& tensors) {
+    rename_as_diffusers(tensors);
+    std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("condition_embedder."); });
+  });
+  expect_says(text, "10 tensors missing, first: condition_embedder.text_embedder.linear_1.bias is missing, expected "
+                    "shape [24]");
+  expect_says(described_with("text_encoder", [](TensorMap& tensors) { tensors.erase("token_embedding.weight"); }),
+              "1 tensor missing, first: token_embedding.weight is missing, expected shape [64, 16]");
+  expect_says(described_with("vae", [](TensorMap& tensors) { tensors.erase("decoder.conv_out.bias"); }),
+              "1 tensor missing, first: decoder.conv_out.bias is missing, expected shape [3]");
+}
+
+TEST(Describe, NamesShapesThatConfigJsonDoesNotSay) {
+  const auto widen = [](TensorMap& tensors) {
+    tensors["head.head.bias"] = at::zeros({17});
+    tensors["blocks.0.ffn.0.bias"] = at::zeros({33});
+  };
+  expect_says(described_with("transformer", widen),
+              "2 tensors not as config.json says, first: blocks.0.ffn.0.bias has shape [33], expected [32]");
+  expect_says(described_with("vae", [](TensorMap& tensors) { tensors["quant_conv.bias"] = at::zeros({2}); }),
+              "1 tensor not as config.json says, first: quant_conv.bias has shape [2], expected [8]");
+}
+
+TEST(Describe, NamesRoutersThatBeginAnew) {
+  const auto erase = [](TensorMap& tensors) {
+    rename_as_diffusers(tensors);
+    tensors.erase("blocks.1.attn1.router.weight");
+  };
+  expect_says(described_with("transformer", erase, /*loads=*/true),
+              "1 tensor of routers missing, which begin anew when loaded, first: blocks.1.attn1.router.weight");
+}
+
+// The most address space that this process has held: memory that was asked for counts, touched or not.
+int64_t peak_kilobytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word && word != "VmPeak:") continue;
+  int64_t kilobytes = 0;
+  EXPECT_TRUE(status >> kilobytes);
+  return kilobytes;
+}
+
+TEST(Describe, A14BTransformerTakesNoMemoryAndNoTime) {
+  const test::Folder folder;
+  TransformerConfig config;
+  config.num_attention_heads = 40;
+  config.ffn_dim = 13824;
+  config.num_layers = 40;
+  save_safetensors(folder / "transformer/diffusion_pytorch_model.safetensors",
+                   {{"patch_embedding.bias", at::zeros({5120})}, {"head.modulation", at::zeros({1, 2, 5120})}});
+  write_text(folder / "transformer/config.json", to_json(config));
+  const int64_t before = peak_kilobytes();
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string text = describe(folder.path());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  EXPECT_NE(text.find("1093 tensors missing"), std::string::npos) << text;
+  EXPECT_LT(seconds.count(), 2);
+  EXPECT_LT(peak_kilobytes() - before, 256 << 10);
 }
 
 TEST(Describe, OtherThingsGetOneLine) {

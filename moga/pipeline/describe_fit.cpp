@@ -1,0 +1,41 @@
+// See describe_fit.h. What fits is decided where parts are loaded (model/file_fit.h); here it is only told.
+#include "moga/pipeline/describe_fit.h"
+
+#include "moga/core/check.h"
+#include "moga/model/file_fit.h"
+
+namespace moga {
+namespace {
+
+FileFit fit_of(const std::filesystem::path& folder, const std::string& part) {
+  if (part == "transformer") return transformer_file_fit(folder);
+  if (part == "text_encoder") return text_encoder_file_fit(folder);
+  check(part == "vae", "part '", part, "' has no weights, expected transformer, text_encoder or vae");
+  return vae_file_fit(folder);
+}
+
+std::string fault(size_t number, const std::string& what, const std::string& first) {
+  return "\n    " + std::to_string(number) + (number == 1 ? " tensor" : " tensors") + what + first;
+}
+
+std::string faults(const std::vector<Misfit>& misfits, bool missing) {
+  size_t number = 0;
+  const Misfit* first = nullptr;
+  for (const Misfit& misfit : misfits)
+    if (misfit.missing == missing && number++ == 0) first = &misfit;
+  if (number == 0) return "";
+  return fault(number, missing ? " missing, first: " : " not as config.json says, first: ",
+               first->name + " " + first->problem);
+}
+
+}  // namespace
+
+std::string describe_fit(const std::filesystem::path& folder, const std::string& part) {
+  const FileFit fit = fit_of(folder, part);
+  std::string text = faults(fit.misfits, /*missing=*/true) + faults(fit.misfits, /*missing=*/false);
+  if (const std::vector<std::string>& kept = fit.report.kept; !kept.empty())
+    text += fault(kept.size(), " of routers missing, which begin anew when loaded, first: ", kept.front());
+  return text;
+}
+
+}  // namespace moga

@@ -39,6 +39,13 @@ void copy_parameters(Transformer& to, const Transformer& from) {
   for (auto& [name, tensor] : named_tensors(*to)) tensor.copy_(source.at(name));
 }
 
+TransformerInput on_device(TransformerInput input, c10::Device device) {
+  for (at::Tensor& latent : input.latents) latent = latent.to(device);
+  input.text = input.text.to(device);
+  input.timestep = input.timestep.to(device);
+  return input;
+}
+
 // The model and input of tools/make_fixtures_transformer.py.
 struct DiffusersFixture {
   DiffusersFixture() {
@@ -51,9 +58,10 @@ struct DiffusersFixture {
              .text = file.load("text"),
              .layout = {{kOneShot, kOneShot}}};
   }
-  at::Tensor velocity(at::ScalarType dtype) {
+  at::Tensor velocity(at::ScalarType dtype, at::Device device = at::kCPU) {
     const at::NoGradGuard no_grad;
-    return at::stack(model->forward(input, dtype).velocity);
+    model->to(device);
+    return at::stack(model->forward(on_device(input, device), dtype).velocity);
   }
 
   Safetensors file{MOGA_FIXTURES "/transformer.safetensors"};
@@ -259,11 +267,11 @@ TEST_F(TransformerTest, AWrongInputIsNamed) {
   EXPECT_THROW(model->forward(input, at::kFloat), Error);
 }
 
-TransformerInput on_device(TransformerInput input, c10::Device device) {
-  for (at::Tensor& latent : input.latents) latent = latent.to(device);
-  input.text = input.text.to(device);
-  input.timestep = input.timestep.to(device);
-  return input;
+TEST(TransformerGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {
+  MOGA_NEEDS_GPU();
+  DiffusersFixture fixture;
+  EXPECT_TRUE(as_good_as(fixture.velocity(at::kBFloat16, at::kCUDA), fixture.file.load("velocity_bfloat16"),
+                         fixture.file.load("velocity")));
 }
 
 TEST(TransformerGpu, AgreesWithTheCpu) {

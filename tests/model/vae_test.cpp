@@ -171,6 +171,18 @@ TEST(Vae, SaysWhatWouldBeRight) {
   EXPECT_NE(test::error_of([&] { Vae other(config); }).find("expected z_dim = 4"), std::string::npos);
 }
 
+TEST(VaeGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {
+  MOGA_NEEDS_GPU();
+  const at::NoGradGuard no_grad;
+  Vae vae = load_vae(test::fixtures() / "vae", at::kCUDA, at::kBFloat16);
+  vae->store_channels_last();
+  const Safetensors file(test::fixtures() / "vae_clip.safetensors");
+  const at::Tensor mean = vae->denormalise(vae->encode(file.load("clip").cuda()));
+  EXPECT_TRUE(as_good_as(mean, file.load("mean_bfloat16"), file.load("mean")));
+  const at::Tensor frames = decode_all(vae, vae->normalise(file.load("latent").to(at::kFloat).cuda()));
+  EXPECT_TRUE(as_good_as(frames, file.load("decoded_bfloat16"), file.load("decoded")));
+}
+
 TEST(VaeGpu, EqualsTheCpu) {
   MOGA_NEEDS_GPU();
   const at::NoGradGuard no_grad;

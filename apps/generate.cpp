@@ -1,5 +1,6 @@
 // moga generate: a shot script becomes a video.
 #include <chrono>
+#include <cmath>
 #include <iostream>
 #include <memory>
 
@@ -66,6 +67,8 @@ bool plan(const Options& options, const Script& script) {
   return plan.stream_weights;
 }
 
+double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
+
 void run(const Options& options) {
   Script script = load_script(options.script);
   if (options.seed) script.seed = *options.seed;
@@ -84,12 +87,13 @@ void run(const Options& options) {
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
   models.one_run = true;
   generation.sampler = options.model.sampler(models);
+  const auto loaded = std::chrono::steady_clock::now();
   const GeneratedFiles files = generate_files(script, models, generation, options.out);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;
   std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
             << " shots)\n"
             << "contact sheet  " << files.sheet.string() << "\n"
-            << "seconds        " << static_cast<int64_t>(seconds.count() * 10) / 10.0 << "\n"
+            << "seconds        " << tenths(seconds) << ", after " << tenths(loading) << " of loading\n"
             << "peak memory    " << format_bytes(static_cast<double>(peak_memory(models.device))) << std::endl;
 }
 

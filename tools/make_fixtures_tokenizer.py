@@ -73,6 +73,7 @@ ENCODE = [
     "\u200bzero\u200dwidth\ufeff",
     "１２３ ＡＢＣ ｆｕｌｌ",
     "mixed 東京 and Москва with hat",
+    "Co\u0302 ga\u0301i \u0111o\u0323\u0302i mu\u0303 \u0111o\u0309, a red hat",
 ]
 CLEAN = [
     "  plain\t text \r\n over  lines ",
@@ -87,6 +88,16 @@ CLEAN = [
     "&ldquo;quoted&rdquo; &amp;amp;amp;lt;b&amp;gt;",
     "<b> &ldquo;kept&rdquo; &amp;amp;amp;lt;",
     "&amp;#39;twice&amp;#39; &amp;amp;amp; &lt&gt",
+    # Unicode's composed forms: marks in any order, Vietnamese, Hangul's letters (U+11A7 composes with nothing),
+    # Devanagari's nukta and others that stay apart, characters that are another's twin.
+    "cafe\u0301, A\u030angstro\u0308m, q\u0307\u0323 q\u0323\u0307 o\u0302\u0323\u0301 \u0344 x\u0301\u0315\u0300",
+    "Co\u0302 ga\u0301i \u0111o\u0323\u0302i mu\u0303 \u0111o\u0309, u\u031b\u0323 o\u031b\u0300 \u1ecd\u0302",
+    "\u1108\u1161\u11af\u1100\u1161\u11ab \uac1c\u11a7\u11a8 \u1112\u119e\u11ab \uac00\u11a8",
+    "\u0958 \u0915\u093c \u0928\u093c \u09a1\u09bc \u0a38\u0a3c \u0f43 \ufb1d \U0001d15e \u2adc",
+    "\u212b \u2126 \u212a \u1fef \uf900 \U0002f800 \u09c7\u09be \u0cc6\u0cc2 \u30cf\u309a \u3046\u3099",
+    "e&#769; e&#769 &amp&#769; &amp\u037e &amp;\uff1camp\uff1b \uff06amp; &lt\u037e",
+    "\uff8a\uff9d\uff76\uff78 \uff8a\uff9f\uff9d \uffe6 \uffe1\uff10 \uffbb\uffc2 \uff61",
+    "&amp;amp;amp;amp;lt;\n<b>\n&amp;amp;amp;amp;lt;",
 ]
 
 

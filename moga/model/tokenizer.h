@@ -30,8 +30,8 @@ class Tokenizer {
   std::unique_ptr<Model> model_;
 };
 
-// Unescapes HTML entities, straightens quotes, opens ligatures, drops control characters, folds white space: what the
-// reference does before encoding.
+// Unescapes HTML entities, straightens quotes, opens ligatures, drops control characters, composes letters and their
+// marks (NFC), folds white space: what the reference does before encoding.
 std::string clean_text(const std::string& text);
 
 // Trains byte-pair pieces with T5's special tokens (pad 0, eos 1, unk 2) from captions.

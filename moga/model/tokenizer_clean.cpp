@@ -1,9 +1,14 @@
 // clean_text: what the reference does to a caption before the tokenizer sees it: ftfy, then HTML entities twice, then
-// white space. Of ftfy, the repair of wrongly decoded text and Unicode's composed forms (NFC) are not done.
+// white space. Of ftfy, the repair of wrongly decoded text and of a terminal's escapes is not done.
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <memory>
 #include <string_view>
 
+#include "moga/core/check.h"
 #include "moga/model/tokenizer.h"
 #include "moga/model/tokenizer_entities.h"
 
@@ -96,8 +101,32 @@ constexpr std::array kLigatures = std::to_array<Ligature>({{0x132, U"IJ"},
                                                            {0xFB05, U"\u017Ft"},
                                                            {0xFB06, U"st"}});
 
+// Unicode's composed form: "e" and U+0301 become "\u00E9", Hangul's letters become syllables (NFC); with
+// UTF8PROC_COMPAT in `more`, forms that differ in their looks only become the plain ones as well (NFKC).
+std::u32string compose_piece(const std::u32string& text, int more) {
+  const std::string utf8 = encode_utf8(text);
+  utf8proc_uint8_t* composed = nullptr;
+  const utf8proc_ssize_t size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()), static_cast<utf8proc_ssize_t>(utf8.size()),
+                   &composed, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | more));
+  check(size >= 0, "a text of ", utf8.size(),
+        " bytes cannot be brought to Unicode's composed form: ", utf8proc_errmsg(size));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
+  return decode_utf8({reinterpret_cast<const char*>(composed), static_cast<size_t>(size)});
+}
+
+// utf8proc up to 2.8 takes U+11A7, a letter that composes with nothing, for the empty end of a syllable and drops it.
+std::u32string compose(const std::u32string& text) {
+  constexpr char32_t kApart = 0x11A7;
+  std::u32string out;
+  size_t begin = 0;
+  for (size_t end; (end = text.find(kApart, begin)) != std::u32string::npos; begin = end + 1)
+    out += compose_piece(text.substr(begin, end - begin), 0) + kApart;
+  return out + compose_piece(text.substr(begin), 0);
+}
+
 // Typographic variants as keyboards have them, and C1 controls as what they were: straight quotes, ligatures as
-// letters, full-width forms of ASCII.
+// letters, full-width and half-width forms.
 std::u32string plain_forms(const std::u32string& text) {
   std::u32string out;
   for (const char32_t original : text) {
@@ -105,25 +134,40 @@ std::u32string plain_forms(const std::u32string& text) {
     const auto ligature = std::ranges::find(kLigatures, c, &Ligature::character);
     if (ligature != kLigatures.end())
       out += ligature->letters;
+    else if (c >= 0xFF01 && c <= 0xFFEF)
+      out += compose_piece({c}, UTF8PROC_COMPAT);
     else if (c == 0x2BC || (c >= 0x2018 && c <= 0x201B))
       out += U'\'';
     else if (c >= 0x201C && c <= 0x201F)
       out += U'"';
     else
-      out += c >= 0xFF01 && c <= 0xFF5E ? c - 0xFF01 + U'!' : c;
+      out += c;
   }
   return out;
 }
 
-// ftfy takes entities for damage only where no tag shows that the text is HTML; then it undoes all layers of escapes.
-std::u32string fix_text(std::u32string text) {
-  if (text.find(U'<') == std::u32string::npos)
-    for (std::u32string before; before != text;) {
-      before = text;
-      text = unescape_html(before);
-    }
-  std::u32string fixed = plain_forms(text);
-  std::erase_if(fixed, is_control);
+// Until nothing changes: a fixed form may be part of the next escape ("\uFF06amp;"), and so may a composed one (U+037E
+// is ";").
+std::u32string fix_line(std::u32string line, bool unescape) {
+  for (std::u32string before; before != line;) {
+    before = line;
+    line = plain_forms(unescape ? unescape_finished_html(line) : line);
+    std::erase_if(line, is_control);
+    line = compose(line);
+  }
+  return line;
+}
+
+// ftfy takes entities for damage only where no tag, in this line or before, shows that the text is HTML.
+std::u32string fix_text(const std::u32string& text) {
+  std::u32string fixed;
+  bool unescape = true;
+  for (size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+    end = std::min(text.find(U'\n', begin), text.size() - 1) + 1;
+    const std::u32string line = text.substr(begin, end - begin);
+    unescape = unescape && line.find(U'<') == std::u32string::npos;
+    fixed += fix_line(line, unescape);
+  }
   return fixed;
 }
 

@@ -105,7 +105,7 @@ std::u32string numbered(char32_t number) {
 }
 
 // Reads "#123;", "#x1F;" behind an ampersand at `at`; moves `at` behind it.
-std::optional<std::u32string> read_number(const std::u32string& text, size_t& at) {
+std::optional<std::u32string> read_number(const std::u32string& text, size_t& at, bool unfinished) {
   size_t end = at + 1;
   const bool hex = end < text.size() && (text[end] | 0x20) == U'x';
   if (hex) ++end;
@@ -113,13 +113,14 @@ std::optional<std::u32string> read_number(const std::u32string& text, size_t& at
   char32_t number = 0;
   for (; end < text.size() && (hex ? is_hex(text[end]) : is_digit(text[end])); ++end)
     number = std::min<char32_t>(number * (hex ? 16 : 10) + digit_value(text[end]), 0x110000);
-  if (end == first) return std::nullopt;
-  at = end < text.size() && text[end] == U';' ? end + 1 : end;
+  const bool finished = end < text.size() && text[end] == U';';
+  if (end == first || !(finished || unfinished)) return std::nullopt;
+  at = finished ? end + 1 : end;
   return numbered(number);
 }
 
 // Reads "eacute;", or the longest legacy name that the letters begin with; moves `at` behind it.
-std::optional<std::u32string> read_name(const std::u32string& text, size_t& at) {
+std::optional<std::u32string> read_name(const std::u32string& text, size_t& at, bool unfinished) {
   static const std::u32string kEnds = U"\t\n\f <&#;";
   std::string name;  // characters beyond ASCII end no name, but a legacy name may come before them
   size_t end = at;
@@ -131,6 +132,7 @@ std::optional<std::u32string> read_name(const std::u32string& text, size_t& at) 
         at = end + 1;
         return std::u32string{*found};
       }
+  if (!unfinished) return std::nullopt;
   for (size_t length = name.size(); length >= 2; --length)
     if (const auto found = find(kLegacyEntities, std::string_view(name).substr(0, length))) {
       at += length;
@@ -139,21 +141,27 @@ std::optional<std::u32string> read_name(const std::u32string& text, size_t& at) 
   return std::nullopt;
 }
 
+// `unfinished`: also escapes without a semicolon.
+std::u32string unescape(const std::u32string& text, bool unfinished) {
+  std::u32string out;
+  for (size_t at = 0; at < text.size();) {
+    const char32_t c = text[at++];
+    std::optional<std::u32string> found;
+    if (c == U'&' && at < text.size())
+      found = text[at] == U'#' ? read_number(text, at, unfinished) : read_name(text, at, unfinished);
+    out += found ? *found : std::u32string{c};
+  }
+  return out;
+}
+
 }  // namespace
 
 char32_t from_windows_1252(char32_t character) {
   return character >= 0x80 && character < 0xA0 ? kWindows1252[character - 0x80] : character;
 }
 
-std::u32string unescape_html(const std::u32string& text) {
-  std::u32string out;
-  for (size_t at = 0; at < text.size();) {
-    const char32_t c = text[at++];
-    std::optional<std::u32string> found;
-    if (c == U'&' && at < text.size()) found = text[at] == U'#' ? read_number(text, at) : read_name(text, at);
-    out += found ? *found : std::u32string{c};
-  }
-  return out;
-}
+std::u32string unescape_html(const std::u32string& text) { return unescape(text, /*unfinished=*/true); }
+
+std::u32string unescape_finished_html(const std::u32string& text) { return unescape(text, /*unfinished=*/false); }
 
 }  // namespace moga

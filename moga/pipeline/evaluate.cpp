@@ -41,7 +41,6 @@ std::vector<at::Tensor> decode_stories(Models& models, const std::vector<at::Ten
   const StopInside stop_inside;
   std::vector<std::vector<at::Tensor>> pieces(latents.size());
   models.vae->decode(at::stack(latents), [&](const at::Tensor& frames) {
-    stop_if_interrupted();
     for (size_t i = 0; i < latents.size(); ++i) pieces[i].push_back(to_uint8(frames[static_cast<int64_t>(i)]).cpu());
   });
   std::vector<at::Tensor> videos;

@@ -80,7 +80,6 @@ void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
   Progress progress("decode", pixel_frames(latent.size(1)), "frame");
   FramesToHost to_host(sink);
   vae->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {
-    stop_if_interrupted();
     to_host.add(to_uint8(frames[0]));
     progress.advance(frames.size(2));
   });

@@ -17,7 +17,8 @@ constexpr const char* kManual =
     R"(Peak memory and time of `moga generate SCRIPT`, found by rehearsing its parts on the device: the
 same code with random weights, one or two layers of each model and a few steps, at the script's
 own size. On a CPU, or where the size does not fit, smaller frames are rehearsed and the rest is
-extrapolated. Not counted: reading the weights from disk.
+extrapolated. Not counted: reading the weights from disk. Routers are taken to fill their groups
+evenly, as training and calibration leave them; random ones do not, and attention then costs more.
 
 With --train CONFIG the same for `moga train CONFIG`: a train step of each stage is rehearsed.
 

@@ -13,6 +13,7 @@
 #include "moga/core/log.h"
 #include "moga/core/random.h"
 #include "moga/model/captions.h"
+#include "moga/pipeline/group_balance.h"
 
 namespace moga {
 namespace {
@@ -31,6 +32,7 @@ struct Batch {
   at::Tensor text;               // [S_total, text_len, text_dim]
   std::map<double, Step> steps;  // by their times
   StepObserver observe;
+  GroupBalance* balance = nullptr;
 };
 
 at::Tensor pack(const std::vector<at::Tensor>& latents, size_t begin, size_t end) {
@@ -114,7 +116,9 @@ std::vector<at::Tensor> velocities(Models& models, const Batch& batch, const at:
   input.layout = batch.layout;
   input.full_attention = step.full_attention;
   if (batch.observe) input.observer = batch.observe(step.number);
-  return models.transformer->forward(input, models.dtype).velocity;
+  TransformerOutput output = models.transformer->forward(input, models.dtype);
+  batch.balance->see(output.group_histogram);
+  return output.velocity;
 }
 
 Velocity make_velocity(Models& models, const Batch& batch, size_t videos, double guidance) {
@@ -221,6 +225,8 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
   Batch batch = make_batch(models, requests, sampler.guidance != 1.0);
   batch.steps = steps_of(sampler);
   batch.observe = observe;
+  GroupBalance balance;
+  batch.balance = &balance;
   if (models.one_run) models.text_encoder = nullptr;
   log_plan(models, requests, sampler);
   const SampleState start = continuation.start ? to_device(*continuation.start, models.device)
@@ -235,6 +241,7 @@ std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>&
     stop_if_interrupted();
   });
   finite.check_last();
+  if (const std::string text = balance.text(); !text.empty()) log_info(text);
   auto shapes = batch.latent_shapes;
   shapes.resize(requests.size());
   return unpack(latents, shapes);

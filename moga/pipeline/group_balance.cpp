@@ -1,0 +1,43 @@
+// See group_balance.h.
+#include "moga/pipeline/group_balance.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdio>
+
+namespace moga {
+namespace {
+
+constexpr double kUneven = 1.3;  // cost above which it is worth doing something
+
+std::string fixed(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+}  // namespace
+
+void GroupBalance::see(const at::Tensor& histogram) {
+  if (!histogram.defined()) return;
+  const at::Tensor shares = histogram.to(at::kDouble) / histogram.sum(1, /*keepdim=*/true);  // [layers, M]
+  groups_ = shares.size(1);
+  const at::Tensor cost = shares.square().sum(1).mean() * groups_, largest = shares.max();
+  cost_ = cost_.defined() ? cost_ + cost : cost;
+  largest_ = largest_.defined() ? at::maximum(largest_, largest) : largest;
+  ++evaluations_;
+}
+
+double GroupBalance::cost() const {
+  return evaluations_ == 0 ? 0.0 : cost_.item<double>() / static_cast<double>(evaluations_);
+}
+
+std::string GroupBalance::text() const {
+  if (evaluations_ == 0) return "";
+  const std::string hint = cost() > kUneven ? "; moga calibrate or training with the balance loss evens them" : "";
+  return "routed groups: " + fixed(cost(), 2) + " times the attention of even ones, the largest holds " +
+         fixed(100 * largest_.item<double>(), 1) + " % of the tokens (even: " +
+         fixed(100.0 / static_cast<double>(groups_), 1) + " %)" + hint;
+}
+
+}  // namespace moga

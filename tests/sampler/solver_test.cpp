@@ -87,6 +87,28 @@ INSTANTIATE_TEST_SUITE_P(Diffusers, SolverParity,
                            return info.param.solver + "_" + std::to_string(info.param.steps) + "_steps";
                          });
 
+TEST(Guidance, EveryStepEqualsDiffusers) {
+  const Safetensors file(MOGA_FIXTURES "/sampler.safetensors");
+  for (const std::string solver : {"euler", "unipc"}) {
+    const auto fixture = [&](const std::string& what) { return file.load("guided." + solver + "." + what); };
+    const at::Tensor conditional = fixture("conditional"), unconditional = fixture("unconditional");  // [steps, …]
+    const at::Tensor velocities = fixture("velocities"), samples = fixture("samples");
+    int64_t step = 0;
+    const Velocity guided_by_text = guided(
+        [&](const at::Tensor&, double) { return std::pair(conditional[step], unconditional[step]); }, /*scale=*/4.5);
+    const Velocity velocity = [&](const at::Tensor& x, double t) {
+      const at::Tensor v = guided_by_text(x, t);
+      EXPECT_TRUE(test::close(v, velocities[step], 1e-6)) << solver << " step " << step;
+      return v;
+    };
+    const SamplerConfig config{.solver = solver, .steps = conditional.size(0), .shift = 3.0};
+    sample(velocity, samples[0], config, [&](int64_t, const at::Tensor& x) {
+      EXPECT_TRUE(test::close(x, samples[++step], 2e-6)) << solver << " step " << step;
+    });
+    EXPECT_EQ(step, 6) << solver;
+  }
+}
+
 TEST(Convergence, EulerIsOfFirstOrder) {
   EXPECT_NEAR(convergence_order("euler", 1.0), 1.0, 0.05);
   EXPECT_NEAR(convergence_order("euler", 3.0), 1.0, 0.05);

@@ -1,0 +1,36 @@
+// The program `moga` run on real files, and a folder with a tiny model and a film of two shots for it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/folder.h"
+
+namespace moga::test {
+
+struct Result {
+  int status;        // -1: ended by a signal
+  std::string text;  // stdout and stderr
+};
+
+// `before` goes before the program's name: a command that runs it.
+Result moga(const std::string& arguments, const std::string& before = "");
+
+// Exit status 1 and one line that contains `expected`.
+void expect_error(const std::string& arguments, const std::string& expected);
+
+class Program : public testing::Test {
+ protected:
+  static void SetUpTestSuite();
+  static void TearDownTestSuite() { delete folder_; }
+  static std::string at(const std::string& name) { return (*folder_ / name).string(); }
+  static std::string generate(const std::string& options) {
+    return "generate " + at("film.toml") + " --model " + at("model") + " " + options;
+  }
+
+ private:
+  static Folder* folder_;
+};
+
+}  // namespace moga::test

@@ -24,8 +24,8 @@ std::string faults(const std::vector<Misfit>& misfits, bool missing) {
   for (const Misfit& misfit : misfits)
     if (misfit.missing == missing && number++ == 0) first = &misfit;
   if (number == 0) return "";
-  return fault(number, missing ? " missing, first: " : " not as config.json says, first: ",
-               first->name + " " + first->problem);
+  return fault(number,
+               missing ? " missing, first: " : " not as config.json says, first: ", first->name + " " + first->problem);
 }
 
 }  // namespace

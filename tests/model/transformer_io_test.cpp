@@ -7,6 +7,7 @@
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "tests/model/transformer_cases.h"
+#include "tests/support/compare.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -105,6 +106,52 @@ TEST(TransformerFolder, ReadsWansOwnConfig) {
   const Transformer loaded = load_transformer(folder.path(), at::kCPU, at::kFloat);
   EXPECT_EQ(loaded->config().attention_head_dim, 16);
   expect_equal(loaded, model);
+}
+
+// The model of the original Wan2.1 repository under its own names, as tools/make_fixtures_wan.py ran it.
+struct WanFixture {
+  WanFixture() {
+    TensorMap weights;
+    for (const auto& [name, tensor] : file.load_all())
+      if (name.starts_with("weights.")) weights[name.substr(8)] = tensor;
+    save_safetensors(folder / kFile, weights);
+    write_text(folder / "config.json", file.metadata().at("config"));
+  }
+
+  Safetensors file{MOGA_FIXTURES "/wan.safetensors"};
+  Folder folder;
+};
+
+TEST(TransformerFolder, AgreesWithTheOriginalWan) {
+  const WanFixture fixture;
+  Transformer model = load_transformer(fixture.folder.path(), at::kCPU, at::kFloat);
+  TransformerInput input;
+  input.timestep = fixture.file.load("timestep");
+  input.text = fixture.file.load("text");
+  for (const char* video : {"0", "1"}) {
+    input.latents.push_back(fixture.file.load(std::string("latent.") + video));  // [C_z, F, Y', X']
+    const auto sizes = input.latents.back().sizes();
+    input.layout.videos.push_back(
+        {.frames = sizes[1], .rows = sizes[2] / 2, .columns = sizes[3] / 2, .shot_frames = {}});
+  }
+  const at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> velocity = model->forward(input, at::kFloat).velocity;
+  EXPECT_TRUE(test::close(velocity.at(0), fixture.file.load("velocity.0"), 1e-5));
+  EXPECT_TRUE(test::close(velocity.at(1), fixture.file.load("velocity.1"), 1e-5));
+}
+
+TEST(TransformerFolder, WritesExactlyTheOriginalWansTensors) {
+  const WanFixture fixture;
+  const Folder diffusers, wan;  // there and back
+  save_transformer(diffusers.path(), load_transformer(fixture.folder.path(), at::kCPU, at::kFloat), at::kFloat,
+                   WeightLayout::kDiffusers);
+  save_transformer(wan.path(), load_transformer(diffusers.path(), at::kCPU, at::kFloat), at::kFloat,
+                   WeightLayout::kWan);
+  const TensorMap expected = Safetensors(fixture.folder / kFile).load_all(),
+                  written = Safetensors(wan / kFile).load_all();
+  EXPECT_EQ(written.size(), expected.size());
+  for (const auto& [name, tensor] : expected)
+    EXPECT_TRUE(written.contains(name) && at::equal(written.at(name), tensor)) << name;
 }
 
 }  // namespace

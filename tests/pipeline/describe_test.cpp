@@ -102,8 +102,9 @@ TEST(Describe, NamesMissingTensorsAsTheFileWould) {
     rename_as_diffusers(tensors);
     std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("condition_embedder."); });
   });
-  expect_says(text, "10 tensors missing, first: condition_embedder.text_embedder.linear_1.bias is missing, expected "
-                    "shape [24]");
+  expect_says(text,
+              "10 tensors missing, first: condition_embedder.text_embedder.linear_1.bias is missing, expected "
+              "shape [24]");
   expect_says(described_with("text_encoder", [](TensorMap& tensors) { tensors.erase("token_embedding.weight"); }),
               "1 tensor missing, first: token_embedding.weight is missing, expected shape [64, 16]");
   expect_says(described_with("vae", [](TensorMap& tensors) { tensors.erase("decoder.conv_out.bias"); }),

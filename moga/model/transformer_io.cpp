@@ -81,7 +81,8 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
 
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
-    log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(), " tensors)");
+    log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(),
+             " tensors); moga calibrate makes better ones");
   if (!report.unused.empty())
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
   if (stream_blocks) model->stream_blocks();

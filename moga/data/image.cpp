@@ -19,6 +19,14 @@ void check_image(const at::Tensor& image, const char* what) {
         image.scalar_type(), " ", image.sizes(), ", expected uint8 [3, Y, X]");
 }
 
+// uint8 [3, Y, X], not wider than `widest`; each pixel the mean of those it stands for.
+at::Tensor shrunk(const at::Tensor& picture, int64_t widest) {
+  const int64_t height = picture.size(1), width = picture.size(2);
+  if (width <= widest) return picture.clone();
+  const int64_t rows = std::max<int64_t>(1, (height * widest + width / 2) / width);
+  return at::_adaptive_avg_pool2d(picture.to(at::kFloat), {rows, widest}).round_().to(at::kByte);
+}
+
 }  // namespace
 
 void save_png(const std::filesystem::path& path, const at::Tensor& image) {
@@ -79,6 +87,7 @@ ContactSheet::ContactSheet(std::vector<int64_t> shot_frames, int64_t columns)
 }
 
 void ContactSheet::add(const at::Tensor& frames) {
+  const int64_t widest = std::max<int64_t>(1, (kWidest - kImageMargin) / columns_ - kImageMargin);
   int64_t end = 0;
   for (size_t shot = 0; shot < shot_frames_.size(); ++shot) {
     const int64_t begin = end, length = shot_frames_[shot];
@@ -86,7 +95,7 @@ void ContactSheet::add(const at::Tensor& frames) {
     for (int64_t column = 0; column < columns_; ++column) {
       // The middle of each of `columns` equal pieces of the shot; cuts are not shown.
       const int64_t index = begin + (2 * column + 1) * length / (2 * columns_) - next_;
-      if (index >= 0 && index < frames.size(0)) rows_[shot].push_back(frames[index].cpu().clone());
+      if (index >= 0 && index < frames.size(0)) rows_[shot].push_back(shrunk(frames[index].cpu(), widest));
     }
   }
   next_ += frames.size(0);

@@ -11,13 +11,15 @@ namespace moga {
 void save_png(const std::filesystem::path& path, const at::Tensor& image);  // uint8 [3, Y, X]
 at::Tensor load_png(const std::filesystem::path& path);
 
+inline constexpr int64_t kImageMargin = 4;
 // Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.
-at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin = 4);
+at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin = kImageMargin);
 
-// Collects a contact sheet while a video is written: a row a shot, `columns` evenly spaced frames of each shot.
+// Collects a contact sheet while a video is written: a row a shot, `columns` evenly spaced frames of each shot, made
+// smaller where the sheet would be wider than kWidest pixels. A minute of large frames stays a file to look at.
 class ContactSheet {
  public:
-  static constexpr int64_t kColumns = 5;
+  static constexpr int64_t kColumns = 5, kWidest = 1920;
   // Pixel frames of each shot.
   explicit ContactSheet(std::vector<int64_t> shot_frames, int64_t columns = kColumns);
   void add(const at::Tensor& frames);  // uint8 [T, 3, Y, X], the next frames

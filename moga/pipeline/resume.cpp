@@ -93,7 +93,8 @@ std::filesystem::path state_path(const std::filesystem::path& video) { return vi
 void check_nothing_kept(const KeepConfig& config) {
   if (config.resume || config.path.empty() || !std::filesystem::exists(config.path)) return;
   const int64_t steps = steps_in(Safetensors(config.path));
-  fail(config.path.string(), ": ", steps, " steps of a run that did not end; go on with --resume, or remove the file");
+  fail(config.path.string(), ": ", steps, steps == 1 ? " step" : " steps",
+       " of a run that did not end; go on with --resume, or remove the file");
 }
 
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler) {

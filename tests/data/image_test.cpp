@@ -48,6 +48,20 @@ TEST(ContactSheet, HasARowAShotWhateverThePieces) {
   EXPECT_EQ(whole.image()[0][16][4].item<int>(), 15);  // a quarter into shot 2
 }
 
+TEST(ContactSheet, LargeFramesAreMadeSmallerAndKeepTheirColours) {
+  const at::Tensor frame = at::arange(832, at::kFloat).mul(255.0 / 831).round().to(at::kByte).expand({1, 3, 480, 832});
+  ContactSheet sheet({1, 1});
+  sheet.add(frame);
+  sheet.add(frame);
+  const at::Tensor image = sheet.image();
+  EXPECT_LE(image.size(2), ContactSheet::kWidest);
+  EXPECT_GT(image.size(2), ContactSheet::kWidest - 10);
+  const int64_t width = (image.size(2) - 4) / 5 - 4, height = (image.size(1) - 4) / 2 - 4;
+  EXPECT_NEAR(static_cast<double>(width) / static_cast<double>(height), 832.0 / 480.0, 0.01);
+  const at::Tensor row = image[0][4 + height / 2].narrow(0, 4, width).to(at::kFloat);  // a ramp from black to white
+  EXPECT_LE((row - at::linspace(0, 255, width)).abs().max().item<float>(), 2.0f);
+}
+
 TEST(ContactSheet, RepeatsFramesOfAShortShot) {
   ContactSheet sheet({1}, 3);
   sheet.add(at::full({1, 3, 4, 4}, 9, at::kByte));

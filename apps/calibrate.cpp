@@ -53,7 +53,7 @@ void run(const Options& options) {
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
   CalibrationConfig config = options.calibration;
-  config.sampler = options.model.sampler(models);
+  config.sampler = models.sampler;
   const Calibration calibration = calibrate(models, scripts, config);
   if (!options.json.empty()) write_text(options.json, calibration_json(calibration, config));
   std::cout << calibration_table(calibration) << std::flush;

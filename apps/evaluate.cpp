@@ -29,7 +29,7 @@ struct Options {
 void run(const Options& options) {
   Models models = options.model.load();
   StoryEvaluationConfig config = options.evaluation;
-  config.sampler = options.model.sampler(models);
+  config.sampler = models.sampler;
   const StoryEvaluation evaluation = evaluate_stories(models, config, options.out);
   std::cout << score_table(evaluation) << "\n"
             << "readings       " << options.out << "/evaluation.json\n"

@@ -86,7 +86,7 @@ void run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
   models.one_run = true;
-  generation.sampler = options.model.sampler(models);
+  generation.sampler = models.sampler;
   const auto loaded = std::chrono::steady_clock::now();
   const GeneratedFiles files = generate_files(script, models, generation, options.out);
   const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
+#include <charconv>
 #include <optional>
 #include <string>
 
@@ -52,7 +52,8 @@ struct ModelOptions {
     command.add_flag("--quiet", quiet, "say nothing but results and errors");
   }
 
-  // Settings in the order in which they are applied: `first`, --set, and the options that have a name of their own.
+  // Settings in the order in which they are applied, all before they are checked: `first`, --set, and the options that
+  // have a name of their own.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
     std::vector<std::string> all = first;
     all.insert(all.end(), settings.begin(), settings.end());
@@ -60,6 +61,11 @@ struct ModelOptions {
     std::string layers;
     for (const int64_t layer : full_layers) layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
     if (!layers.empty()) all.push_back("transformer.moga.full_layers=[" + layers + "]");
+    if (solver) all.push_back("sampler.solver=" + *solver);
+    if (steps) all.push_back("sampler.steps=" + std::to_string(*steps));
+    if (shift) all.push_back("sampler.shift=" + exact_text(*shift));
+    if (guidance) all.push_back("sampler.guidance=" + exact_text(*guidance));
+    if (full_steps) all.push_back("sampler.full_steps=" + std::to_string(*full_steps));
     return all;
   }
 
@@ -78,16 +84,11 @@ struct ModelOptions {
     return vae_dtype.empty() ? default_vae_dtype(place(), compute_dtype()) : parse_dtype(vae_dtype);
   }
 
-  SamplerConfig sampler(const Models& models) const { return sampler(models.sampler); }
-  SamplerConfig sampler(SamplerConfig config) const {
-    if (solver) config.solver = *solver;
-    if (steps) config.steps = *steps;
-    if (shift) config.shift = *shift;
-    if (guidance) config.guidance = *guidance;
-    // The model's own are a recommendation for its own steps.
-    config.full_steps = full_steps ? *full_steps : std::min(config.full_steps, config.steps);
-    config.validate();
-    return config;
+ private:
+  // Digits that read back as the same number.
+  static std::string exact_text(double value) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
   }
 };
 

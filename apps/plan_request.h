@@ -27,21 +27,25 @@ struct StreamOptions {
   }
 };
 
-// A model's configs with those of a script and of the options over them. The script's are tried alone first, so that an
-// error in them names its file.
-inline ModelConfigs with_settings(ModelConfigs configs, const ModelOptions& options, const Script& script,
+// A model's configs with those of a script and of the options over them. Where they are wrong, the script's are tried
+// alone, so that an error in them names its file; not before, since an option may make a script's setting fit.
+inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& options, const Script& script,
                                   const std::string& script_file) {
-  ModelConfigs alone = configs;
-  apply_settings(alone, script.set, script_file);
-  apply_settings(configs, options.all_settings(script.set));
-  configs.sampler = options.sampler(configs.sampler);
+  ModelConfigs configs = own;
+  try {
+    apply_settings(configs, options.all_settings(script.set));
+  } catch (const Error&) {
+    ModelConfigs alone = own;
+    apply_settings(alone, script.set, script_file);
+    throw;
+  }
   return configs;
 }
 
-inline GenerationPlanRequest plan_request(ModelConfigs configs, const ModelOptions& options,
+inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOptions& options,
                                           const StreamOptions& streaming, const Script& script,
                                           const std::string& script_file) {
-  configs = with_settings(std::move(configs), options, script, script_file);
+  const ModelConfigs configs = with_settings(own, options, script, script_file);
   GenerationPlanRequest request;
   request.transformer = configs.transformer;
   request.text_encoder = configs.text_encoder;

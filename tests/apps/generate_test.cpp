@@ -50,6 +50,15 @@ TEST_F(GenerateProgram, AWrongSettingOfAScriptIsReportedOfIt) {
   expect_error(generate("--set sampler.stepz=3 --out " + at("a.y4m")), "moga: command line: unknown key 'stepz'");
 }
 
+TEST_F(GenerateProgram, SettingsOfScriptAndOptionsAreCheckedTogether) {
+  write_text(at("one.toml"), "set = [\"sampler.steps=1\", \"sampler.full_steps=2\"]\n" + read_text(at("film.toml")));
+  const std::string film = "generate " + at("one.toml") + " --model " + at("model") + " --quiet --out " + at("a.y4m");
+  expect_error(film, at("one.toml") + ": full_steps = 2: expected 0 to 1");
+  EXPECT_EQ(moga(film + " --steps 2").status, 0);
+  expect_error(generate("--set sampler.full_steps=5 --steps 4 --out " + at("a.y4m")),
+               "moga: command line: full_steps = 5: expected 0 to 4");
+}
+
 TEST_F(GenerateProgram, SaysWhatItWasAskedForAndHowEvenGroupsWere) {
   const Result result = moga(generate("--steps 1 --out " + at("said.y4m")));
   EXPECT_NE(result.text.find("1 video, 30 tokens, 2 shots, evaluated with and without captions in each step"),

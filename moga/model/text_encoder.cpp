@@ -20,6 +20,8 @@
 namespace moga {
 namespace {
 
+constexpr int64_t kMostLayers = 10'000;  // so that a damaged config is refused before its modules fill the memory
+
 LoadOptions load_options(const Safetensors& file) {
   LoadOptions options;
   const auto in_wan_block = [](const std::string& name) { return name.starts_with("blocks."); };
@@ -50,6 +52,7 @@ void TextEncoderConfig::validate() const {
   positive(d_ff, "d_ff");
   positive(num_layers, "num_layers");
   positive(num_heads, "num_heads");
+  check(num_layers <= kMostLayers, "num_layers = ", num_layers, ": expected at most ", kMostLayers);
   check(relative_attention_num_buckets >= 4 && relative_attention_num_buckets % 4 == 0,
         "relative_attention_num_buckets = ", relative_attention_num_buckets, ": expected a multiple of 4");
   check(relative_attention_max_distance > relative_attention_num_buckets / 4,

@@ -9,6 +9,8 @@
 namespace moga {
 namespace {
 
+constexpr int64_t kMostLayers = 10'000;  // so that a damaged config is refused before its modules fill the memory
+
 PatchSize patch_of(const TransformerConfig& config) {
   return {.rows = config.patch_size[1], .columns = config.patch_size[2]};
 }
@@ -30,6 +32,7 @@ void TransformerConfig::validate() const {
   check(num_attention_heads > 0 && num_layers > 0 && in_channels > 0 && out_channels > 0 && text_dim > 0 &&
             ffn_dim > 0 && text_len > 0,
         "transformer: every size must be positive");
+  check(num_layers <= kMostLayers, "transformer: num_layers is ", num_layers, ", expected at most ", kMostLayers);
   check(attention_head_dim >= 6 && attention_head_dim % 2 == 0, "transformer: attention_head_dim is ",
         attention_head_dim, ", must be even and at least 6 (three axes of the rotary embedding)");
   check(freq_dim > 0 && freq_dim % 2 == 0, "transformer: freq_dim is ", freq_dim, ", must be even");

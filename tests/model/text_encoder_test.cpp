@@ -174,6 +174,9 @@ TEST(TextEncoderConfig, RefusesSizesThatCannotBe) {
   config = tiny();
   config.relative_attention_max_distance = 2;
   EXPECT_THROW(TextEncoder{config}, Error);
+  config = tiny();
+  config.num_layers = 1'000'000'000;
+  EXPECT_THROW(config.validate(), Error);
 }
 
 TEST(TextNames, RefuseWhatIsNotTheEncoders) {

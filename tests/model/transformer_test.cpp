@@ -242,6 +242,12 @@ TEST_F(TransformerTest, OneFullLayerHasNoRouter) {
   EXPECT_THROW(Transformer{config}, Error);
 }
 
+TEST_F(TransformerTest, MoreBlocksThanAnyModelHasAreRefused) {
+  TransformerConfig config = small_config();
+  config.num_layers = 1'000'000'000;
+  EXPECT_THROW(config.validate(), Error);
+}
+
 TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
   Transformer model = random_transformer(small_config());
   TransformerInput input = random_input(small_config(), {kTwoShots});

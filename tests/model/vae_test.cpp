@@ -169,6 +169,9 @@ TEST(Vae, SaysWhatWouldBeRight) {
   VaeConfig config = test::tiny_vae_config();
   config.latents_std = {1.0};
   EXPECT_NE(test::error_of([&] { Vae other(config); }).find("expected z_dim = 4"), std::string::npos);
+  config = test::tiny_vae_config();
+  config.num_res_blocks = 1'000'000'000;
+  EXPECT_NE(test::error_of([&] { config.validate(); }).find("expected 1 to 100"), std::string::npos);
 }
 
 TEST(VaeGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {

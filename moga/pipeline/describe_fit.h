@@ -1,4 +1,4 @@
-// Tensors that a part of a model folder lacks, or whose shape is not what its config.json says.
+// Tensors that a part of a model folder lacks, whose shape is not what its config.json says, or that it does not use.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,8 @@
 namespace moga {
 
 // `folder` of `part`: transformer, text_encoder or vae. A line for each kind of fault, each behind a line end, with the
-// first tensor's name as it is or would be in the file; empty when load_models would take the part. Reads headers only;
-// throws when one cannot be read.
+// first tensor's name as it is or would be in the file; empty when load_models would take the part as it is. Reads
+// headers only; throws when one cannot be read.
 std::string describe_fit(const std::filesystem::path& folder, const std::string& part);
 
 }  // namespace moga

@@ -122,6 +122,15 @@ TEST(Describe, NamesShapesThatConfigJsonDoesNotSay) {
               "1 tensor not as config.json says, first: quant_conv.bias has shape [2], expected [8]");
 }
 
+TEST(Describe, NamesTensorsThatConfigJsonHasNoUseFor) {
+  const auto deepen = [](TensorMap& tensors) {
+    tensors["blocks.2.ffn.0.bias"] = at::zeros({32});
+    tensors["blocks.2.ffn.2.bias"] = at::zeros({24});
+  };
+  expect_says(described_with("transformer", deepen, /*loads=*/true),
+              "2 tensors for which config.json has no use, first: blocks.2.ffn.0.bias");
+}
+
 TEST(Describe, NamesRoutersThatBeginAnew) {
   const auto erase = [](TensorMap& tensors) {
     rename_as_diffusers(tensors);

@@ -96,10 +96,13 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   const auto json = nlohmann::json::parse(read_text(path));
   if (json.contains("flow_shift")) config.shift = json["flow_shift"].get<double>();
   const std::string scheduler = json.value("_class_name", "");
-  if (!json.contains("solver") && scheduler.find("Euler") != std::string::npos) config.solver = "euler";
-  if (scheduler == "UniPCMultistepScheduler") check_unipc(json, path.string());
+  const bool unipc = scheduler == "UniPCMultistepScheduler", euler = scheduler == "FlowMatchEulerDiscreteScheduler";
+  check(unipc || euler || scheduler.empty(), path.string(), ": _class_name = ", scheduler,
+        ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");
+  if (euler && !json.contains("solver")) config.solver = "euler";
+  if (unipc) check_unipc(json, path.string());
   // Written by diffusers: the model is told what diffusers tells it.
-  if (!json.contains("whole_timesteps")) config.whole_timesteps = scheduler == "UniPCMultistepScheduler";
+  if (!json.contains("whole_timesteps")) config.whole_timesteps = unipc;
   return config;
 }
 

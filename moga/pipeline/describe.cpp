@@ -139,7 +139,9 @@ std::string describe_folder(const fs::path& folder) {
   if (holds_safetensors(folder, "shard-")) return describe_shards(folder);
   check(holds_safetensors(folder), folder.string(),
         ": neither a model folder (transformer, text_encoder, tokenizer, vae) nor one with safetensors");
-  return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n";
+  const std::string advice = original_wan_advice(folder);
+  return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n" +
+         (advice.empty() ? "" : "  " + advice + "\n");
 }
 
 std::string describe_script(const fs::path& path) {

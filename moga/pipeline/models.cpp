@@ -20,8 +20,13 @@ bool holds_weights(const std::filesystem::path& folder) {
   return false;
 }
 
-void check_parts(const std::filesystem::path& folder) {
+void check_folder(const std::filesystem::path& folder) {
   check(std::filesystem::is_directory(folder), folder.string(), ": no such folder; expected a model folder");
+  if (const std::string advice = original_wan_advice(folder); !advice.empty()) fail(folder.string(), ": ", advice);
+}
+
+void check_parts(const std::filesystem::path& folder) {
+  check_folder(folder);
   std::string missing;
   for (const std::string& part : missing_parts(folder)) missing += (missing.empty() ? "" : ", ") + part;
   check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
@@ -81,6 +86,12 @@ void check_unipc(const nlohmann::json& json, const std::string& source) {
 
 }  // namespace
 
+std::string original_wan_advice(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
+  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model folder "
+         "of it";
+}
+
 std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
   std::vector<std::string> missing;
   for (const char* part : {"tokenizer/spiece.model", "text_encoder/config.json", "transformer/config.json",
@@ -107,7 +118,7 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
 }
 
 ModelConfigs load_model_configs(const std::filesystem::path& folder) {
-  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder; expected a model folder");
+  check_folder(folder);
   return {load_transformer_config(folder / "transformer" / "config.json"),
           load_json<TextEncoderConfig>(folder / "text_encoder" / "config.json", /*ignore_unknown=*/true),
           load_json<VaeConfig>(folder / "vae" / "config.json", /*ignore_unknown=*/true),

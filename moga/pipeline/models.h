@@ -40,6 +40,9 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder);
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings,
                     const std::string& source = "command line");
 
+// What to do with `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else empty.
+std::string original_wan_advice(const std::filesystem::path& folder);
+
 // What load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 
@@ -58,8 +61,9 @@ struct LoadWays {
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings = {}, const LoadWays& ways = {});
 
-// scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when a
-// UniPCMultistepScheduler is set up otherwise than for Wan2.1. whole_timesteps is true for one unless the file says.
+// scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when
+// _class_name is another scheduler, or UniPCMultistepScheduler set up otherwise than for Wan2.1, for which
+// whole_timesteps is true unless the file says.
 SamplerConfig load_sampler_config(const std::filesystem::path& path);
 
 }  // namespace moga

@@ -122,6 +122,16 @@ TEST(Describe, NamesShapesThatConfigJsonDoesNotSay) {
               "1 tensor not as config.json says, first: quant_conv.bias has shape [2], expected [8]");
 }
 
+TEST(Describe, AnOriginalWanRepositoryIsToldTheTool) {
+  const test::Folder folder;
+  std::filesystem::copy(test::tiny_folder() / "transformer", folder.path());
+  write_text(folder / "Wan2.1_VAE.pth", "pickle");
+  EXPECT_NE(describe(folder.path()).find("tools/convert_wan.py"), std::string::npos) << describe(folder.path());
+  const std::string expected = folder.path().string() + ": an original Wan2.1 repository, ";
+  EXPECT_EQ(test::error_of([&] { load_models(folder.path(), at::kCPU, at::kFloat); }).find(expected), 0u);
+  EXPECT_EQ(test::error_of([&] { load_model_configs(folder.path()); }).find(expected), 0u);
+}
+
 TEST(Describe, NamesTensorsThatConfigJsonHasNoUseFor) {
   const auto deepen = [](TensorMap& tensors) {
     tensors["blocks.2.ffn.0.bias"] = at::zeros({32});

@@ -20,6 +20,8 @@ constexpr const char* kManual = R"(A script is a TOML file:
   size = [224, 128]         # width and height in pixels, multiples of 16
   fps = 16
   seed = 7
+  negative_prompt = "blurred, text"        # optional, what guidance leads away from
+  global_caption = "A film in soft light." # optional, precedes each caption
   set = ["transformer.moga.combine=lse"]   # optional, as --set, which goes over it
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
@@ -27,7 +29,7 @@ constexpr const char* kManual = R"(A script is a TOML file:
   [[shot]]
   ...
 
-A shot's caption reaches only that shot; global_caption, if given, precedes each.
+A shot's caption reaches only that shot.
 The contact sheet (a row a shot) is written beside the video as .png.
 
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor

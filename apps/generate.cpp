@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/plan_request.h"
+#include "apps/script_options.h"
 #include "moga/core/files.h"
 #include "moga/data/video.h"
 #include "moga/pipeline/generate.h"
@@ -44,10 +45,10 @@ Example:
   moga generate film.toml --model models/demo --out film.mp4 --steps 20 --seed 3)";
 
 struct Options {
+  ScriptOptions script;
   ModelOptions model;
   StreamOptions streaming;
-  std::string script, out, noise, save_latents;
-  std::optional<int64_t> seed;
+  std::string out, noise, save_latents;
   KeepConfig keep;
   bool no_plan = false;
 };
@@ -59,7 +60,8 @@ bool plan(const Options& options, const Script& script) {
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
   if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return streamed;
   const GenerationPlanRequest request =
-      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script, options.script);
+      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script,
+                   options.script.file);
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
@@ -72,8 +74,7 @@ bool plan(const Options& options, const Script& script) {
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
 
 void run(const Options& options) {
-  Script script = load_script(options.script);
-  if (options.seed) script.seed = *options.seed;
+  const Script script = options.script.load();
   // What can be wrong is found before the models, which take long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
@@ -82,7 +83,7 @@ void run(const Options& options) {
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   if (missing_parts(options.model.folder).empty())  // otherwise loading says so
-    with_settings(load_model_configs(options.model.folder), options.model, script, options.script);
+    with_settings(load_model_configs(options.model.folder), options.model, script, options.script.file);
   set_quiet(options.model.quiet);
   const bool streamed = plan(options, script);
   const auto start = std::chrono::steady_clock::now();
@@ -105,9 +106,8 @@ void add_generate(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("generate", "Generate a video from a shot script");
   command->footer(kManual);
-  command->add_option("SCRIPT", options->script, "shot script, a TOML file")->required();
+  options->script.add(*command)->required();
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
-  command->add_option("--seed", options->seed, "seed of the noise (default: the script's)");
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
   command->add_flag("--resume", options->keep.resume, "go on from the state that a killed run left beside the video");

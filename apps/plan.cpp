@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "apps/plan_request.h"
+#include "apps/script_options.h"
 #include "moga/bench/plan_training.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
@@ -31,9 +32,10 @@ Example:
   moga plan film.toml --model 14B --set transformer.moga.groups=20 --json plan.json)";
 
 struct Options {
+  ScriptOptions script;
   ModelOptions model;
   StreamOptions streaming;
-  std::string script, train, json;
+  std::string train, json;
 };
 
 ModelConfigs configs_of(const std::string& model) {
@@ -62,11 +64,12 @@ void plan_train(const Options& options) {
 
 void plan_generate(const Options& options) {
   check(!options.model.folder.empty(), "--model is required with SCRIPT");
-  const Script script = load_script(options.script);
+  const Script script = options.script.load();
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs_of(options.model.folder), options.model, options.streaming, script, options.script);
+      plan_request(configs_of(options.model.folder), options.model, options.streaming, script,
+                   options.script.file);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
@@ -78,7 +81,7 @@ void plan_generate(const Options& options) {
 
 void run(const Options& options) {
   set_quiet(options.model.quiet);
-  check(options.script.empty() != options.train.empty(), "give a SCRIPT or --train CONFIG");
+  check(options.script.file.empty() != options.train.empty(), "give a SCRIPT or --train CONFIG");
   options.train.empty() ? plan_generate(options) : plan_train(options);
 }
 
@@ -88,7 +91,7 @@ void add_plan(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("plan", "Predict peak memory and time of a generation or training run");
   command->footer(kManual);
-  command->add_option("SCRIPT", options->script, "shot script, a TOML file");
+  options->script.add(*command);
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
   options->model.add(*command);

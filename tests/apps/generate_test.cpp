@@ -77,6 +77,24 @@ TEST_F(GenerateProgram, GoesFromGivenNoiseToSavedLatents) {
   expect_error(generate("--quiet --noise none.safetensors --out " + at("b.y4m")), "none.safetensors");
 }
 
+TEST_F(GenerateProgram, TheCommandLineGoesOverTheScript) {
+  const auto latents = [](const std::string& options) {
+    EXPECT_EQ(moga(generate("--steps 1 --quiet --out " + at("f.y4m") + " --save-latents " + at("f.safetensors") + options))
+                  .status,
+              0);
+    return read_text(at("f.safetensors"));
+  };
+  const std::string plain = latents("");
+  EXPECT_EQ(latents(" --negative-prompt ''"), plain);  // the script's
+  EXPECT_NE(latents(" --negative-prompt 'blurred'"), plain);
+  EXPECT_NE(latents(" --seed 9"), plain);
+  latents(" --size 64x48");
+  EXPECT_EQ(open_video(at("f.y4m"))->info().width, 64);
+  EXPECT_NE(moga("plan " + at("film.toml") + " --size 64x48 --model " + at("model")).text.find("of 3x4 tokens"),
+            std::string::npos);
+  expect_error(generate("--quiet --size 50x48 --out " + at("f.y4m")), "size is [50, 48], expected multiples of 16");
+}
+
 TEST_F(GenerateProgram, AnInterruptEndsItCleanly) {
   // In the foreground: otherwise timeout signals its group as well, and a second interrupt ends the program at once.
   const std::string limit = "timeout --foreground --preserve-status --signal=INT --kill-after=20 2";

@@ -18,8 +18,9 @@ class Interrupted : public Error {
 };
 void stop_if_interrupted();  // throws it
 
-// Inside the scope of one, long evaluations of a model look at the signal between two of their layers and end there.
-// Elsewhere they go on to their end: a train step is taken whole or not at all. For the thread that holds it.
+// Inside the scope of one, long evaluations of a model look at the signal between two of their layers, loading between two
+// tensors, and end there. Elsewhere they go on to their end: a train step is taken whole or not at all. For the thread
+// that holds it.
 class StopInside {
  public:
   StopInside();
@@ -30,7 +31,7 @@ class StopInside {
  private:
   bool outer_;
 };
-void stop_inside_if_interrupted();  // what a model calls between two layers; waits for no device
+void stop_inside_if_interrupted();  // waits for no device
 
 // For tests: as if a signal had arrived (or had not).
 void set_interrupted(bool value);

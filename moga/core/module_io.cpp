@@ -8,6 +8,7 @@
 #include <set>
 
 #include "moga/core/check.h"
+#include "moga/core/interrupt.h"
 
 namespace moga {
 namespace {
@@ -71,6 +72,7 @@ LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, c
   const TensorMap tensors = named_tensors(module);
   const at::NoGradGuard no_grad;
   for (const auto& [name, file_name] : fit.file_names) {
+    stop_inside_if_interrupted();
     at::Tensor tensor = tensors.at(name);
     tensor.copy_(file.load(file_name, tensor.device()));
   }

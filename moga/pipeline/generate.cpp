@@ -25,17 +25,6 @@ VideoRequest make_request(const Script& script, const GenerateOptions& options) 
   return request;
 }
 
-at::Tensor make_latent(const Script& script, Models& models, const GenerateOptions& options) {
-  const VideoRequest request = make_request(script, options);
-  KeptState kept(options.keep, models, request, options.sampler);
-  try {
-    return denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
-  } catch (const Interrupted&) {
-    kept.keep_last();
-    throw;
-  }
-}
-
 // Frames on their way from a GPU to the sink. It gets them a chunk late: the GPU decodes the next while it writes them.
 class FramesToHost {
  public:
@@ -68,10 +57,17 @@ class FramesToHost {
 
 void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
   script.validate();
-  const at::Tensor latent = make_latent(script, models, options);
-  if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
-  if (models.one_run) models.transformer = nullptr;
-  decode_frames(models.vae, latent, sink);
+  const VideoRequest request = make_request(script, options);
+  KeptState kept(options.keep, models, request, options.sampler);
+  try {
+    const at::Tensor latent = denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
+    if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
+    if (models.one_run) models.transformer = nullptr;
+    decode_frames(models.vae, latent, sink);
+  } catch (const Interrupted&) {
+    kept.keep_last();
+    throw;
+  }
 }
 
 void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {

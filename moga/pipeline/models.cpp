@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
+#include "moga/core/interrupt.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 
@@ -137,6 +138,7 @@ at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype) {
 
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings, const LoadWays& ways) {
+  const StopInside stop_inside;
   check_parts(folder);
   check_settings(settings, kCommandLine);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),

@@ -33,7 +33,7 @@ class KeptState {
   KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
   // Valid while this object is.
   Continuation continuation();
-  // An interrupt ended the denoising, perhaps within a step: keeps the last whole one, where the run is worth it.
+  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says so.
   void keep_last();
 
  private:

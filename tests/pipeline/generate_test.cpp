@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "moga/core/interrupt.h"
+#include "moga/core/safetensors.h"
 #include "moga/core/random.h"
 #include "moga/data/image.h"
 #include "moga/data/video.h"
@@ -120,6 +121,20 @@ TEST(Generate, AnInterruptEndsDecodingWithinTheFrameUnderWay) {
   EXPECT_EQ(frames, 1);
   models.vae->decode(at::zeros({1, 4, 3, 4, 6}), sink);  // where no caller allows it, to its end
   EXPECT_EQ(frames, 4);
+  set_interrupted(false);
+}
+
+TEST(Generate, AnInterruptOfDecodingKeepsAllSteps) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  GenerateOptions options{.sampler = models.sampler, .keep = {.path = folder / "kept", .seconds = 1e9}};
+  const auto interrupt = [&](const at::Tensor&) { set_interrupted(true); };
+  EXPECT_THROW(generate(script_of({5, 8}), models, options, interrupt), Interrupted);
+  EXPECT_FALSE(std::filesystem::exists(options.keep.path));  // a short run is not worth it
+  set_interrupted(false);
+  options.keep.seconds = 0;
+  EXPECT_THROW(generate(script_of({5, 8}), models, options, interrupt), Interrupted);
+  EXPECT_EQ(Safetensors(options.keep.path).metadata().at("steps"), std::to_string(models.sampler.steps));
   set_interrupted(false);
 }
 

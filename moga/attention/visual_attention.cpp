@@ -13,10 +13,12 @@
 
 namespace moga {
 
+constexpr int64_t kMostGroups = 4096;  // far beyond use: a slip of the pen ends in a line, not in all memory
+
 void VisualAttentionConfig::validate() const {
   check(kind == "full" || kind == "moga", "attention kind '", kind, "' is not one of full, moga");
   check(kind == "full" || routed || window || frame, "attention kind moga needs one of routed, window, frame");
-  check(groups > 0, "groups = ", groups, ", expected 1 or more");
+  check(groups > 0 && groups <= kMostGroups, "groups = ", groups, ", expected 1 to ", kMostGroups);
   check(gate == "probability" || gate == "straight_through" || gate == "none", "gate '", gate,
         "' is not one of probability, straight_through, none");
   check(combine == "mean" || combine == "lse", "combine '", combine, "' is not one of mean, lse");

@@ -225,8 +225,10 @@ fs::path find_in(const fs::path& folder) {
   std::vector<std::string>& found = indexes.empty() ? files : indexes;
   check(!found.empty(), folder.string(), ": holds no .safetensors file");
   std::ranges::sort(found);
-  check(found.size() == 1, folder.string(), ": holds ", found.size(), " candidates, name one: ", found[0], ", ",
-        found.size() > 1 ? found[1] : "", found.size() > 2 ? ", …" : "");
+  if (found.size() > 1)
+    fail(folder.string(), ": holds ", found.size(), indexes.empty() ? " .safetensors files and no index" : " indexes",
+         ", expected one file, or shards with a .safetensors.index.json: ", found[0], ", ", found[1],
+         found.size() > 2 ? ", …" : "");
   return folder / found[0];
 }
 

@@ -18,7 +18,7 @@ Tokenizer::Tokenizer(const std::filesystem::path& model) : model_(std::make_uniq
   const std::filesystem::path file = std::filesystem::is_directory(model) ? model / "spiece.model" : model;
   check(std::filesystem::is_regular_file(file), file.string(), ": no such tokenizer file (a sentencepiece model)");
   const auto status = model_->processor.Load(file.string());
-  check(status.ok(), file.string(), ": not a sentencepiece model: ", status.ToString());
+  check(status.ok(), file.string(), ": not a sentencepiece model; is the download damaged?");
   check(model_->processor.pad_id() >= 0 && model_->processor.eos_id() >= 0, file.string(),
         ": needs ids for <pad> and </s>, has ", model_->processor.pad_id(), " and ", model_->processor.eos_id());
 }

@@ -119,8 +119,9 @@ std::string describe_part(const fs::path& folder, const std::string& part) {
     const bool configured = fs::exists(folder / part / "config.json");
     if (configured && part == "transformer") text += "; " + describe_transformer(folder / part);
     if (configured) text += describe_fit(folder / part, part);
-  } catch (const Error& error) {
-    text += std::string(text.empty() ? "" : "; ") + "cannot be read: " + error.what();
+  } catch (const std::exception& error) {  // a config of absurd sizes is refused by LibTorch
+    const std::string message = error.what();
+    text += (text.empty() ? "" : "; ") + ("cannot be read: " + message.substr(0, message.find('\n')));
   }
   return "  " + part + ": " + text + "\n";
 }

@@ -10,6 +10,7 @@
 #include "moga/model/text_encoder.h"
 #include "moga/model/transformer.h"
 #include "moga/model/vae.h"
+#include "moga/pipeline/models.h"
 
 namespace moga {
 namespace {
@@ -39,6 +40,7 @@ at::ScalarType main_dtype(const fs::path& part) {
 }
 
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
+  if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
   check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");
   check(!fs::exists(to), to.string(), ": exists already; export writes a new folder");
   const fs::path temporary = to.string() + ".tmp";

@@ -175,6 +175,14 @@ TEST(SafetensorsIndex, MissingFilesAndTensorsAreNamed) {
   EXPECT_NE(error("3").find("weight_map is missing or not an object"), std::string::npos);
 }
 
+TEST(Safetensors, ShardsNeedTheirIndex) {
+  const test::Folder folder;
+  for (const char* file : {"model-1.safetensors", "model-2.safetensors"})
+    save_safetensors(folder / file, {{"a", at::ones({1})}});
+  const std::string message = test::error_of([&] { Safetensors file(folder.path()); });
+  EXPECT_NE(message.find("holds 2 .safetensors files and no index"), std::string::npos) << message;
+}
+
 TEST(SafetensorsFolder, AmbiguousOrEmptyFoldersAreRefused) {
   const test::Folder folder;
   EXPECT_THROW(Safetensors(folder.path()), Error);

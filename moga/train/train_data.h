@@ -30,8 +30,8 @@ struct Pick {
 Sample first_frames(Sample sample, int64_t frames);
 
 struct TrainDataConfig {
-  std::filesystem::path folder;
-  std::string negative_prompt;
+  std::filesystem::path folder = {};
+  std::string negative_prompt = {};
   int64_t text_len = 512;
   std::vector<int64_t> patch_size = {1, 2, 2};
   c10::Device device = c10::Device(c10::kCPU);

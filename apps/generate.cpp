@@ -53,15 +53,16 @@ struct Options {
   bool no_plan = false;
 };
 
-// On a GPU a run that cannot fit is refused before it has read a weight. The rehearsals take seconds. Returns whether
-// weights are to be streamed.
+// Settings that are wrong, and on a GPU a run that cannot fit, are refused before a weight is read. The rehearsals take
+// seconds. Returns whether weights are to be streamed.
 bool plan(const Options& options, const Script& script) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
-  if (options.no_plan || !device.is_cuda() || !missing_parts(options.model.folder).empty()) return streamed;
+  if (!missing_parts(options.model.folder).empty()) return streamed;  // loading says so
   const GenerationPlanRequest request =
       plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script,
                    options.script.file);
+  if (options.no_plan || !device.is_cuda()) return streamed;
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
@@ -82,8 +83,6 @@ void run(const Options& options) {
   check_nothing_kept(generation.keep);
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  if (missing_parts(options.model.folder).empty())  // otherwise loading says so
-    with_settings(load_model_configs(options.model.folder), options.model, script, options.script.file);
   set_quiet(options.model.quiet);
   const bool streamed = plan(options, script);
   const auto start = std::chrono::steady_clock::now();

@@ -16,6 +16,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/format.h"
 
 namespace moga {
 namespace {
@@ -40,13 +41,6 @@ size_t terminal_width() {
 }
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 }  // namespace
 

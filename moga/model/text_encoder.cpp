@@ -14,13 +14,12 @@
 #include "moga/core/safetensors.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/file_fit.h"
+#include "moga/model/limits.h"
 #include "moga/model/linear.h"
 #include "moga/model/text_names.h"
 
 namespace moga {
 namespace {
-
-constexpr int64_t kMostLayers = 10'000;  // so that a damaged config is refused before its modules fill the memory
 
 LoadOptions load_options(const Safetensors& file) {
   LoadOptions options;

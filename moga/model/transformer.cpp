@@ -3,13 +3,12 @@
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
+#include "moga/model/limits.h"
 #include "moga/model/rope.h"
 #include "moga/model/weight_stream.h"
 
 namespace moga {
 namespace {
-
-constexpr int64_t kMostLayers = 10'000;  // so that a damaged config is refused before its modules fill the memory
 
 PatchSize patch_of(const TransformerConfig& config) {
   return {.rows = config.patch_size[1], .columns = config.patch_size[2]};

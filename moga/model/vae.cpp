@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include "moga/core/check.h"
+#include "moga/model/limits.h"
 #include "moga/model/vae_coders.h"
 
 namespace moga {
@@ -47,7 +48,8 @@ void VaeConfig::validate() const {
   check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim,
         " must be even, and z_dim ", z_dim, " positive");
   // Bounded so that a damaged config is refused before its modules fill the memory.
-  check(num_res_blocks >= 1 && num_res_blocks <= 100, "VAE: num_res_blocks is ", num_res_blocks, ", expected 1 to 100");
+  check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
+        ", expected 1 to ", kMostResidualBlocks);
   check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (space shrinks by 8)");
   for (const int64_t multiplier : dim_mult) check(multiplier > 0, "VAE: dim_mult has ", multiplier, ", expected > 0");
   check(temperal_downsample.size() == 3, "VAE: temperal_downsample has ", temperal_downsample.size(),

@@ -3,18 +3,12 @@
 
 #include <ATen/ATen.h>
 
-#include <cstdio>
+#include "moga/core/format.h"
 
 namespace moga {
 namespace {
 
 constexpr double kUneven = 1.3;  // cost above which it is worth doing something
-
-std::string fixed(double value, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
 
 }  // namespace
 
@@ -35,9 +29,10 @@ double GroupBalance::cost() const {
 std::string GroupBalance::text() const {
   if (evaluations_ == 0) return "";
   const std::string hint = cost() > kUneven ? "; moga calibrate or training with the balance loss evens them" : "";
-  return "routed groups: " + fixed(cost(), 2) + " times the attention of even ones, the largest holds " +
-         fixed(100 * largest_.item<double>(), 1) + " % of the tokens (even: " +
-         fixed(100.0 / static_cast<double>(groups_), 1) + " %)" + hint;
+  return formatted("routed groups: %.2f times the attention of even ones, the largest holds %.1f %% of the tokens "
+                   "(even: %.1f %%)",
+                   cost(), 100 * largest_.item<double>(), 100.0 / static_cast<double>(groups_)) +
+         hint;
 }
 
 }  // namespace moga

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
-#include "moga/core/interrupt.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/interrupt.h"
 
 namespace moga {
 namespace {

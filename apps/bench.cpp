@@ -13,7 +13,7 @@
 #include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
-#include "moga/train/run.h"
+#include "moga/train/loop/run.h"
 
 namespace moga {
 namespace {

@@ -8,7 +8,7 @@
 #include "apps/plan_request.h"
 #include "apps/script_options.h"
 #include "moga/core/files.h"
-#include "moga/data/video.h"
+#include "moga/data/video/video.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
 

@@ -11,7 +11,7 @@
 #include "moga/core/device.h"
 #include "moga/core/log.h"
 #include "moga/pipeline/models.h"
-#include "moga/train/run.h"
+#include "moga/train/loop/run.h"
 
 namespace moga {
 

@@ -9,7 +9,7 @@
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/files.h"
-#include "moga/train/run.h"
+#include "moga/train/loop/run.h"
 
 namespace moga {
 namespace {

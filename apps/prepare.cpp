@@ -5,7 +5,7 @@
 #include "apps/commands.h"
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
-#include "moga/train/prepare.h"
+#include "moga/train/video/prepare.h"
 
 namespace moga {
 namespace {

@@ -7,10 +7,10 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/train/run.h"
-#include "moga/train/text_trainer.h"
-#include "moga/train/trainer.h"
-#include "moga/train/vae_trainer.h"
+#include "moga/train/loop/run.h"
+#include "moga/train/text/trainer.h"
+#include "moga/train/video/trainer.h"
+#include "moga/train/vae/trainer.h"
 
 namespace moga {
 namespace {

@@ -2,7 +2,7 @@
 in float64 (stored as float32) and in bfloat16, at widths that the GPU kernels are made for (heads of 128, 32 channels).
 
 Weights and inputs are not stored: both sides draw them, name by name in order, from a generator of the same seed, as
-uniform numbers, which are the same bits from Python and C++ (tests/model/wide_test.cpp says the rule again).
+uniform numbers, which are the same bits from Python and C++ (tests/model/wan/wide_test.cpp says the rule again).
 
 Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0; run from the repository's root:
     python tools/make_fixtures_wide.py

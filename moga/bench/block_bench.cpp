@@ -13,7 +13,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
-#include "moga/model/rope.h"
+#include "moga/model/layers/rope.h"
 
 namespace moga {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "moga/bench/report.h"
-#include "moga/model/block.h"
+#include "moga/model/wan/block.h"
 
 namespace moga {
 

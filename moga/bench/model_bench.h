@@ -3,7 +3,7 @@
 #pragma once
 
 #include "moga/bench/report.h"
-#include "moga/model/transformer.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 

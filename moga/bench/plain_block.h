@@ -3,7 +3,7 @@
 // arithmetic as well: a test holds both to the same output.
 #pragma once
 
-#include "moga/model/block.h"
+#include "moga/model/wan/block.h"
 
 namespace moga {
 

@@ -14,8 +14,8 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
-#include "moga/data/shards.h"
-#include "moga/train/train_step.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/train/video/train_step.h"
 
 namespace moga {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "moga/bench/plan.h"
-#include "moga/train/config.h"
+#include "moga/train/video/config.h"
 
 namespace moga {
 

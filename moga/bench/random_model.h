@@ -1,8 +1,8 @@
 // Models with random weights, on their device and in the dtypes in which they are loaded, and what goes into them.
 #pragma once
 
-#include "moga/model/text_encoder.h"
-#include "moga/model/transformer.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 

@@ -6,9 +6,9 @@
 #include <functional>
 
 #include "moga/bench/memory_meter.h"
-#include "moga/model/text_encoder.h"
-#include "moga/model/transformer.h"
-#include "moga/model/vae.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/wan/transformer.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "moga/attention/cost.h"
-#include "moga/model/transformer.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 

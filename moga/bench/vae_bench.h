@@ -2,7 +2,7 @@
 #pragma once
 
 #include "moga/bench/report.h"
-#include "moga/model/vae.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga {
 

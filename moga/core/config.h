@@ -12,8 +12,8 @@
 //     }
 //   };
 //
-// Field types: bool, int64_t, double, std::string, std::optional and std::vector of these, structs with fields(),
-// std::optional and std::vector of such structs. An unknown key is an error that names file and line and suggests the
+// Field types: bool, int64_t, double, std::string, enums with a table of names (choice.h), std::optional and std::vector
+// of these, structs with fields(), std::optional and std::vector of such structs. An unknown key is an error that names file and line and suggests the
 // nearest key; so is a value of the wrong type (a whole number serves as a double). Keys that begin with "_" are
 // passed over. A struct may have `void validate() const`, called after reading; its Error gets the place prefixed.
 #pragma once

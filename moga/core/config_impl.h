@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "moga/core/check.h"
+#include "moga/core/choice.h"
 
 namespace moga::config_detail {
 
@@ -93,6 +94,16 @@ class Reader {
   void read(const Node& node, double& value) const;
   void read(const Node& node, std::string& value) const;
 
+  template <HasChoices Enum>
+  void read(const Node& node, Enum& value) const {
+    std::string name;
+    read(node, name);
+    try {
+      value = choice<Enum>(node.path, name);
+    } catch (const Error& error) {
+      fail_at(node, source_, error.what());
+    }
+  }
   template <class Value>
   void read(const Node& node, std::optional<Value>& value) const {
     if (node.kind == Node::Kind::kNull) return value.reset();
@@ -121,6 +132,7 @@ class Writer {
   void operator()(const char* key, Value& value, const char* help = "") {
     Node node = node_of(value);
     node.help = help;
+    if constexpr (HasChoices<Value>) node.help += (node.help.empty() ? "" : ": ") + choice_list<Value>();
     table_.members.emplace_back(key, std::move(node));
   }
 
@@ -137,6 +149,10 @@ class Writer {
   static Node node_of(int64_t value);
   static Node node_of(double value);
   static Node node_of(const std::string& value);
+  template <HasChoices Enum>
+  static Node node_of(Enum value) {
+    return node_of(std::string(name_of(value)));
+  }
 
   template <class Value>
   static Node node_of(std::optional<Value>& value) {

@@ -140,6 +140,11 @@ c10::ScalarType parse_dtype(const std::string& name) {
   fail("dtype '", name, "' is unknown: expected float32, bfloat16, float16 or float64");
 }
 
+c10::ScalarType compute_dtype(const std::string& name, c10::Device device) {
+  if (name == "auto") return device.is_cuda() ? c10::kBFloat16 : c10::kFloat;
+  return parse_dtype(name);
+}
+
 std::string dtype_name(c10::ScalarType dtype) {
   for (const DtypeName& known : kComputeDtypes) {
     if (dtype == known.dtype) return known.name;

@@ -18,6 +18,8 @@ c10::Device parse_device(const std::string& name);
 
 // "float32", "bfloat16", "float16", "float64" and the short forms fp32, bf16, fp16, fp64.
 c10::ScalarType parse_dtype(const std::string& name);
+// The same, and "auto": bfloat16 on CUDA, float32 on the CPU.
+c10::ScalarType compute_dtype(const std::string& name, c10::Device device);
 std::string dtype_name(c10::ScalarType dtype);
 
 // "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names beside a measurement.

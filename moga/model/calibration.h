@@ -11,7 +11,7 @@
 #include <map>
 
 #include "moga/attention/router_fit.h"
-#include "moga/model/transformer.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 

@@ -9,7 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/safetensors.h"
-#include "moga/data/video.h"
+#include "moga/data/video/video.h"
 
 namespace moga {
 namespace {

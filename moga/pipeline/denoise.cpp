@@ -12,7 +12,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
-#include "moga/model/captions.h"
+#include "moga/model/text/captions.h"
 #include "moga/pipeline/group_balance.h"
 
 namespace moga {

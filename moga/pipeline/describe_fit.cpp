@@ -2,7 +2,7 @@
 #include "moga/pipeline/describe_fit.h"
 
 #include "moga/core/check.h"
-#include "moga/model/file_fit.h"
+#include "moga/model/layers/file_fit.h"
 
 namespace moga {
 namespace {

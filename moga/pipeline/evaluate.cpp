@@ -18,9 +18,9 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/image.h"
-#include "moga/data/story_render.h"
-#include "moga/data/video.h"
+#include "moga/data/video/image.h"
+#include "moga/data/story/render.h"
+#include "moga/data/video/video.h"
 
 namespace moga {
 namespace {

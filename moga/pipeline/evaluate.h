@@ -1,8 +1,8 @@
 // Evaluation on held-out stories: does attention carry a person's colours from the shot that tells them to the others?
-// Stories are planned, generated from their captions alone, decoded and measured (moga/data/story_measure.h).
+// Stories are planned, generated from their captions alone, decoded and measured (moga/data/story/measure.h).
 #pragma once
 
-#include "moga/data/story_measure.h"
+#include "moga/data/story/measure.h"
 #include "moga/pipeline/denoise.h"
 
 namespace moga {

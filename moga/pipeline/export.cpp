@@ -7,9 +7,9 @@
 #include "moga/core/check.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
-#include "moga/model/text_encoder.h"
-#include "moga/model/transformer.h"
-#include "moga/model/vae.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/wan/transformer.h"
+#include "moga/model/vae/vae.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "moga/model/weight_names.h"
+#include "moga/model/layers/weight_layout.h"
 
 namespace moga {
 

@@ -1,5 +1,5 @@
 // A script's way through the models: each line of generate() is a stage, and the stages' own files say how they work
-// (denoise.h, moga/model/vae.h, moga/data/video.h).
+// (denoise.h, moga/model/vae/vae.h, moga/data/video/video.h).
 #include "moga/pipeline/generate.h"
 
 #include <ATen/ATen.h>
@@ -8,8 +8,8 @@
 
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/image.h"
-#include "moga/data/video.h"
+#include "moga/data/video/image.h"
+#include "moga/data/video/video.h"
 #include "moga/pipeline/latents.h"
 
 namespace moga {

@@ -9,10 +9,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "moga/model/text_encoder.h"
-#include "moga/model/tokenizer.h"
-#include "moga/model/transformer.h"
-#include "moga/model/vae.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/text/tokenizer.h"
+#include "moga/model/wan/transformer.h"
+#include "moga/model/vae/vae.h"
 #include "moga/sampler/solver.h"
 
 namespace moga {

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "moga/data/script.h"
-#include "moga/data/story.h"
+#include "moga/data/story/story.h"
 
 namespace moga {
 

@@ -4,8 +4,8 @@
 #include <chrono>
 
 #include "moga/core/files.h"
-#include "moga/data/video.h"
-#include "moga/model/transformer.h"
+#include "moga/data/video/video.h"
+#include "moga/model/wan/transformer.h"
 #include "tests/apps/program.h"
 
 namespace moga {

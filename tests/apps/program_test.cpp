@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/core/files.h"
-#include "moga/data/shards.h"
+#include "moga/data/dataset/shards.h"
 #include "tests/apps/program.h"
 
 namespace moga {

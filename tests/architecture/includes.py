@@ -1,42 +1,84 @@
-"""Holds the include table of the project: which folder of moga/ may include which, and that kernels/ knows no torch."""
+"""Checks the include table of the project: which folder of moga/ may include which, and that kernels/ has no torch.
+
+    python tests/architecture/includes.py [root]
+
+A folder listed as "model/wan" is a row of its own; files directly in moga/model belong to the row "model". A row may
+always include itself. A target "model" admits every folder below moga/model, "model/layers" only that one.
+"""
 import pathlib
 import re
 import sys
 
+MODEL = {"attention", "kernels", "parallel", "core"}
+TRAIN = {"data", "parallel", "sampler", "core"}
 MAY_INCLUDE = {
     "kernels": set(),
     "core": set(),
     "parallel": {"core"},
     "attention": {"kernels", "parallel", "core"},
-    "model": {"attention", "kernels", "parallel", "core"},
-    "bench": {"train", "data", "model", "sampler", "attention", "core"},
+    "model": MODEL | {"model"},
+    "model/layers": MODEL,
+    "model/wan": MODEL | {"model/layers", "model"},
+    "model/vae": MODEL | {"model/layers", "model"},
+    "model/text": MODEL | {"model/layers"},
     "sampler": {"core"},
-    "data": {"core"},
-    "train": {"model", "data", "parallel", "sampler", "core"},
+    "data": {"core", "data"},
+    "data/video": {"core"},
+    "data/story": {"data", "core"},
+    "data/dataset": {"core"},
+    "train/loop": {"parallel", "core"},
+    "train/video": TRAIN | {"train/loop", "model"},
+    "train/vae": TRAIN | {"train/loop", "model"},
+    "train/text": TRAIN | {"train/loop", "model"},
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
+    "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }
 FRAMEWORK = re.compile(r'#include *[<"](torch|ATen|c10)/')
-OURS = re.compile(r'#include "moga/(\w+)/')
+OURS = re.compile(r'#include "moga/([\w/]+)/[\w.]+"')
+
+
+def admits(row, folder):
+    """Whether `folder` may be included under the entry `row` of a table line."""
+    if "/" in row:
+        return folder == row
+    return folder == row or folder.startswith(row + "/")
+
+
+def row_of(folder):
+    """The table line that a folder of moga/ belongs to: its own, or that of the folder above it."""
+    while folder not in MAY_INCLUDE and "/" in folder:
+        folder = folder.rsplit("/", 1)[0]
+    return folder
 
 
 def offences(root):
     for source in sorted((root / "moga").rglob("*")):
         if source.suffix not in {".h", ".cpp", ".cuh", ".cu"}:
             continue
-        folder = source.relative_to(root / "moga").parts[0]
-        allowed = MAY_INCLUDE[folder] | {folder}
+        folder = row_of(str(source.relative_to(root / "moga").parent))
+        place = source.relative_to(root)
+        if folder not in MAY_INCLUDE:
+            yield f"{place}: the folder {folder} has no row in the include table"
+            continue
+        allowed = MAY_INCLUDE[folder]
+        # A family may use the interfaces directly in moga/model, but not another family.
         for number, line in enumerate(source.read_text().splitlines(), 1):
-            place = f"{source.relative_to(root)}:{number}"
             if folder == "kernels" and FRAMEWORK.search(line):
-                yield f"{place}: kernels include no torch: {line}"
+                yield f"{place}:{number}: kernels include no torch: {line}"
             found = OURS.search(line)
-            if found and found.group(1) not in allowed:
-                yield f"{place}: {folder} may include {sorted(allowed)}, not {found.group(1)}"
+            if not found:
+                continue
+            target = row_of(found.group(1))
+            exact = "/" in folder and target == folder.split("/")[0]  # files directly above a sub-folder
+            if target == folder or (exact and target in allowed):
+                continue
+            if not any(admits(row, target) for row in allowed if not ("/" in folder and row == folder.split("/")[0])):
+                yield f"{place}:{number}: {folder} may include {sorted(allowed)}, not {target}"
     for source in sorted((root / "apps").glob("*")):
         if source.suffix in {".h", ".cpp"} and '"moga/kernels/' in source.read_text():
             yield f"{source.relative_to(root)}: apps include no kernels"
 
 
-found = list(offences(pathlib.Path(sys.argv[1])))
+found = list(offences(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")))
 print("\n".join(found) if found else "include table holds")
 sys.exit(bool(found))

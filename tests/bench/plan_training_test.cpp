@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "moga/data/shards.h"
+#include "moga/data/dataset/shards.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/core/check.h"
-#include "tests/model/transformer_cases.h"
+#include "tests/model/wan/transformer_cases.h"
 #include "tests/support/compare.h"
 
 namespace moga {

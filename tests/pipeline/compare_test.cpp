@@ -6,7 +6,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/safetensors.h"
-#include "moga/data/video.h"
+#include "moga/data/video/video.h"
 #include "tests/support/folder.h"
 
 namespace moga {

@@ -11,9 +11,9 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/safetensors.h"
-#include "moga/data/shards.h"
-#include "moga/data/video.h"
-#include "moga/model/weight_names.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/data/video/video.h"
+#include "moga/model/wan/weight_names.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"
 

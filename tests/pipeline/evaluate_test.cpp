@@ -7,7 +7,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
-#include "moga/data/image.h"
+#include "moga/data/video/image.h"
 #include "tests/pipeline/tiny_folder.h"
 
 namespace moga {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "moga/data/video.h"
+#include "moga/data/video/video.h"
 #include "tests/support/folder.h"
 
 namespace moga {

@@ -5,10 +5,10 @@
 #include <torch/utils.h>
 
 #include "moga/core/files.h"
-#include "moga/model/text_encoder.h"
-#include "moga/model/tokenizer.h"
-#include "moga/model/transformer.h"
-#include "moga/model/vae.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/text/tokenizer.h"
+#include "moga/model/wan/transformer.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <ATen/ATen.h>
 
 #include "moga/core/random.h"
-#include "moga/data/shards.h"
-#include "moga/model/tokenizer.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/model/text/tokenizer.h"
 
 namespace moga::test {
 namespace {

@@ -1,7 +1,7 @@
 // A run small enough for a test: random latents in two shapes, a tokenizer of their captions, a two-layer model.
 #pragma once
 
-#include "moga/train/config.h"
+#include "moga/train/video/config.h"
 #include "tests/support/folder.h"
 
 namespace moga::test {

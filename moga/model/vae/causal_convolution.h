@@ -1,0 +1,41 @@
+// The VAE's 3D convolution over the frames given: y_t = b + Σ_k W_k ∗ x_{t·stride + k}, W_k a 2D kernel.
+//
+// Frames come with their past before them (vae_cache.h) and are stored channels-last. There is more than one way to the
+// same sum; which is fast depends on the device and on its library. A residual of y's shape may be added.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "moga/model/vae/convolution_weight.h"
+
+namespace moga {
+
+enum class ConvolutionWay {
+  automatic,  // sm90 where it serves, planes for float32 and float64 on a CPU, else volume
+  volume,     // one 3D convolution
+  planes,     // a 2D convolution for each frame of the kernel, added up in x's dtype
+  stacked,    // the kernel's frames side by side as channels, one 2D convolution: more bytes, one sum
+  sm90,       // our kernel: compute capability 9.0, bfloat16, no gradients; bias and residual inside
+};
+ConvolutionWay parse_convolution_way(const std::string& name);
+
+struct ConvolutionOptions {
+  int64_t time_stride = 1;
+  ConvolutionWay way = ConvolutionWay::automatic;
+  at::Tensor residual = {};            // added to the result, or undefined
+  ConvolutionWeight* tiled = nullptr;  // where sm90 keeps its form of the weight between calls, or null
+};
+// x [B, C, T, Y, X], weight [C', C, frames, rows, columns], bias [C'] → [B, C', (T − frames) / stride + 1, Y, X], zero
+// padding in space alone. weight and bias are cast to x's dtype. None come out when fewer frames than the kernel's go
+// in. Throws when the way cannot serve.
+at::Tensor causal_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                              const ConvolutionOptions& options = {});
+
+// [B, C, T, Y, X] → [B·T, C, Y, X], a view where memory allows.
+at::Tensor to_images(const at::Tensor& video);
+// [B·T, C, Y, X] → [B, C, T, Y, X], a view.
+at::Tensor to_video(const at::Tensor& images, int64_t batch);
+
+}  // namespace moga

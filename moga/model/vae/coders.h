@@ -1,0 +1,62 @@
+// Encoder and decoder of the VAE: layers of vae_layers.h in the order, and under the names, of Wan2.1.
+//
+//   encoder: conv1 → downsamples (residual blocks, resampling, a level after the other) → middle → head
+//   decoder: conv1 → middle → upsamples → head
+//
+// Both work on chunks of a clip; what crosses from chunk to chunk is in the FeatureCache.
+#pragma once
+
+#include "moga/model/vae/vae.h"
+#include "moga/model/vae/layers.h"
+
+namespace moga {
+
+// Layers in a row, registered as `name`.0, `name`.1, …
+class VaeLayers {
+ public:
+  VaeLayers(torch::nn::Module& parent, const std::string& name);
+  template <class Layer, class... Arguments>
+  void add(Arguments... arguments);
+  at::Tensor forward(at::Tensor x, FeatureCache& cache);
+
+ private:
+  std::shared_ptr<torch::nn::Module> holder_;
+  std::vector<std::shared_ptr<VaeLayer>> layers_;
+};
+
+// norm → silu → convolution.
+class VaeHead {
+ public:
+  VaeHead(torch::nn::Module& parent, int64_t in_channels, int64_t out_channels);
+  at::Tensor forward(const at::Tensor& x, FeatureCache& cache);
+
+ private:
+  ChannelNorm norm_;
+  CausalConv3d conv_;
+};
+
+class VaeEncoderImpl : public torch::nn::Module {
+ public:
+  explicit VaeEncoderImpl(const VaeConfig& config);
+  // [B, 3, T, Y, X] → [B, 2z, F, Y/8, X/8]: T = 1 + 4k in the first chunk, 4k later.
+  at::Tensor forward(const at::Tensor& video, FeatureCache& cache);
+
+ private:
+  CausalConv3d conv1_{nullptr};
+  VaeLayers downsamples_, middle_;
+  std::unique_ptr<VaeHead> head_;
+};
+
+class VaeDecoderImpl : public torch::nn::Module {
+ public:
+  explicit VaeDecoderImpl(const VaeConfig& config);
+  // [B, z, F, Y', X'] → [B, 3, T, 8Y', 8X']: T = 1 + 4(F − 1) in the first chunk, 4F later.
+  at::Tensor forward(const at::Tensor& latent, FeatureCache& cache);
+
+ private:
+  CausalConv3d conv1_{nullptr};
+  VaeLayers middle_, upsamples_;
+  std::unique_ptr<VaeHead> head_;
+};
+
+}  // namespace moga

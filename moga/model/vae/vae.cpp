@@ -1,0 +1,149 @@
+// Both directions of the VAE, whole and streamed. See vae.h.
+#include "moga/model/vae/vae.h"
+
+#include <torch/types.h>
+
+#include "moga/core/check.h"
+#include "moga/model/layers/limits.h"
+#include "moga/model/vae/coders.h"
+
+namespace moga {
+namespace {
+
+constexpr CausalConv3dImpl::Kernel kPoint = {1, 1, 1};
+
+at::Tensor as_row(const std::vector<double>& values, at::Device device) {
+  const at::Tensor row = at::tensor(values, at::kDouble).to(at::kFloat);
+  return row.view({1, -1, 1, 1, 1}).to(device);
+}
+
+void check_video(const at::Tensor& video) {
+  check(video.dim() == 5 && video.size(1) == 3, "the VAE got a video of shape ", video.sizes(),
+        ", expected [B, 3, T, Y, X]");
+  check(video.size(3) % 8 == 0 && video.size(4) % 8 == 0, "the VAE got frames of ", video.size(4), "×", video.size(3),
+        " pixels, expected multiples of 8");
+  latent_frames(video.size(2));
+}
+
+}  // namespace
+
+int64_t pixel_frames(int64_t latent_frames) {
+  check(latent_frames >= 1, "got ", latent_frames, " latent frames, expected at least 1");
+  return 1 + 4 * (latent_frames - 1);
+}
+
+int64_t latent_frames(int64_t pixel_frames) {
+  check(pixel_frames >= 1 && pixel_frames % 4 == 1, "got ", pixel_frames, " pixel frames, expected 1 + 4k; ",
+        pixel_frames < 1 ? 1 : 1 + (pixel_frames + 1) / 4 * 4, " would be right");
+  return 1 + (pixel_frames - 1) / 4;
+}
+
+std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames) {
+  std::vector<int64_t> result;
+  for (const int64_t frames : latent_shot_frames) result.push_back(result.empty() ? pixel_frames(frames) : 4 * frames);
+  return result;
+}
+
+void VaeConfig::validate() const {
+  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim,
+        " must be even, and z_dim ", z_dim, " positive");
+  // Bounded so that a damaged config is refused before its modules fill the memory.
+  check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
+        ", expected 1 to ", kMostResidualBlocks);
+  check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (space shrinks by 8)");
+  for (const int64_t multiplier : dim_mult) check(multiplier > 0, "VAE: dim_mult has ", multiplier, ", expected > 0");
+  check(temperal_downsample.size() == 3, "VAE: temperal_downsample has ", temperal_downsample.size(),
+        " levels, expected 3");
+  const int64_t halvings = std::count(temperal_downsample.begin(), temperal_downsample.end(), true);
+  check(halvings == 2, "VAE: temperal_downsample halves time ", halvings, " times, expected 2 (time shrinks by 4)");
+  check(attn_scales.empty(), "VAE: attn_scales has ", attn_scales.size(), " entries, expected none (as in Wan2.1)");
+  check(dropout >= 0 && dropout < 1, "VAE: dropout is ", dropout, ", expected 0 ≤ dropout < 1");
+  for (const auto* values : {&latents_mean, &latents_std})
+    check(values->empty() || static_cast<int64_t>(values->size()) == z_dim, "VAE: latents_mean or latents_std has ",
+          values->size(), " entries, expected z_dim = ", z_dim);
+  for (const double deviation : latents_std) check(deviation > 0, "VAE: latents_std has ", deviation, ", expected > 0");
+}
+
+VaeImpl::VaeImpl(const VaeConfig& config) : config_(config) {
+  config_.validate();
+  encoder_ = register_module("encoder", std::make_shared<VaeEncoderImpl>(config_));
+  conv1_ = register_module("conv1", CausalConv3d(2 * config_.z_dim, 2 * config_.z_dim, kPoint));
+  conv2_ = register_module("conv2", CausalConv3d(config_.z_dim, config_.z_dim, kPoint));
+  decoder_ = register_module("decoder", std::make_shared<VaeDecoderImpl>(config_));
+  const size_t channels = static_cast<size_t>(config_.z_dim);
+  set_statistics(config_.latents_mean.empty() ? std::vector<double>(channels, 0.0) : config_.latents_mean,
+                 config_.latents_std.empty() ? std::vector<double>(channels, 1.0) : config_.latents_std);
+}
+
+std::pair<at::Tensor, at::Tensor> VaeImpl::encode_moments(const at::Tensor& video) {
+  check_video(video);
+  FeatureCache cache(FeatureCache::Clip::whole);
+  const auto moments = conv1_->convolve(encoder_->forward(video, cache)).chunk(2, 1);
+  return {moments[0], moments[1].clamp(-30.0, 20.0)};
+}
+
+at::Tensor VaeImpl::decode_raw(const at::Tensor& latent) {
+  FeatureCache cache(FeatureCache::Clip::whole);
+  return decoder_->forward(conv2_->convolve(latent), cache);
+}
+
+at::Tensor VaeImpl::encode(const at::Tensor& video) {
+  check_video(video);
+  FeatureCache cache(FeatureCache::Clip::chunked);
+  std::vector<at::Tensor> chunks;
+  for (int64_t begin = 0; begin < video.size(2);) {
+    const int64_t frames = begin == 0 ? 1 : 4;
+    if (begin > 0) cache.next_chunk();
+    const at::Tensor chunk = video.narrow(2, begin, frames).to(options());
+    const at::Tensor moments = conv1_->convolve(encoder_->forward(chunk, cache));
+    chunks.push_back(moments.narrow(1, 0, config_.z_dim));
+    begin += frames;
+  }
+  return normalise(at::cat(chunks, 2));
+}
+
+void VaeImpl::decode(const at::Tensor& latent, const std::function<void(const at::Tensor& frames)>& sink) {
+  check(latent.dim() == 5 && latent.size(1) == config_.z_dim, "the VAE got a latent of shape ", latent.sizes(),
+        ", expected [B, ", config_.z_dim, ", F, Y/8, X/8]");
+  FeatureCache cache(FeatureCache::Clip::chunked);
+  for (int64_t frame = 0; frame < latent.size(2); ++frame) {
+    if (frame > 0) cache.next_chunk();
+    const at::Tensor z = denormalise(latent.narrow(2, frame, 1)).to(options());
+    sink(decoder_->forward(conv2_->convolve(z), cache).clamp(-1.0, 1.0).contiguous());
+  }
+}
+
+at::TensorOptions VaeImpl::options() const {
+  const at::Tensor weight = conv2_->parameters().front();
+  return at::TensorOptions(weight.device()).dtype(weight.scalar_type());
+}
+
+at::Tensor VaeImpl::normalise(const at::Tensor& latent) const {
+  return (latent - as_row(config_.latents_mean, latent.device())) / as_row(config_.latents_std, latent.device());
+}
+
+at::Tensor VaeImpl::denormalise(const at::Tensor& latent) const {
+  return latent * as_row(config_.latents_std, latent.device()) + as_row(config_.latents_mean, latent.device());
+}
+
+void VaeImpl::store_channels_last() {
+  for (at::Tensor& weight : parameters()) {
+    if (weight.dim() == 5) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast3d));
+    if (weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
+void VaeImpl::set_convolution(ConvolutionWay way) {
+  for (const auto& module : modules()) {
+    if (auto* convolution = module->as<CausalConv3dImpl>()) convolution->set_way(way);
+    if (auto* convolution = module->as<ImageConvImpl>()) convolution->set_way(way);
+  }
+}
+
+void VaeImpl::set_statistics(std::vector<double> mean, std::vector<double> deviation) {
+  config_.latents_mean = std::move(mean);
+  config_.latents_std = std::move(deviation);
+  config_.validate();
+}
+
+}  // namespace moga

@@ -1,0 +1,123 @@
+// See block.h.
+#include "moga/model/wan/block.h"
+
+#include <torch/nn/init.h>
+
+#include <cmath>
+#include <utility>
+
+#include "moga/model/layers/rope.h"
+
+namespace moga {
+
+namespace {
+
+Normed before_text(const Residual& residual, AffineNorm& norm, const Spans& spans) {
+  if (norm) return norm(residual, spans);
+  const at::Tensor x = gated_residual(residual.x, residual.branch, residual.gate, spans);
+  return {x, x};
+}
+
+}  // namespace
+
+ProjectionsImpl::ProjectionsImpl(const BlockConfig& config) : heads_(config.heads) {
+  const int64_t width = config.width();
+  q_ = register_module("q", Linear(width, width));
+  k_ = register_module("k", Linear(width, width));
+  v_ = register_module("v", Linear(width, width));
+  o_ = register_module("o", Linear(width, width));
+  if (config.qk_norm) {
+    norm_q_ = register_module("norm_q", QkNorm(width, config.eps));
+    norm_k_ = register_module("norm_k", QkNorm(width, config.eps));
+  }
+}
+
+at::Tensor ProjectionsImpl::queries(const at::Tensor& x) { return positioned(q_(x), norm_q_, {}); }
+at::Tensor ProjectionsImpl::keys(const at::Tensor& x) { return positioned(k_(x), norm_k_, {}); }
+at::Tensor ProjectionsImpl::values(const at::Tensor& x) { return heads(v_(x)); }
+at::Tensor ProjectionsImpl::output(const at::Tensor& attended) { return o_(attended.flatten(1)); }
+
+ProjectionsImpl::Projected ProjectionsImpl::projected(const at::Tensor& x, const at::Tensor& rotary) {
+  const auto products = linears(x, {q_, k_, v_});
+  return {positioned(products[0], norm_q_, rotary), positioned(products[1], norm_k_, rotary), heads(products[2])};
+}
+
+at::Tensor ProjectionsImpl::positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary) {
+  if (norm) return norm(product, rotary, heads_);
+  return rotary.defined() ? rotate(heads(product), rotary) : heads(product);
+}
+
+void ProjectionsImpl::initialise() {
+  for (Linear* product : {&q_, &k_, &v_, &o_}) (*product)->fill_xavier();
+  for (QkNorm* norm : {&norm_q_, &norm_k_})
+    if (*norm) (*norm)->initialise();
+}
+
+SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
+    : ProjectionsImpl(config), layer_(config.layer), config_(config.moga), full_config_(config.moga.with_kind("full")) {
+  if (config_.uses_router()) router_ = register_module("router", Router(config.width(), config_.groups, config_.gate));
+}
+
+BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& context) {
+  BlockOutput result;
+  std::optional<Routing> routing;
+  if (router_ && !context.full_attention) {
+    const Layout& layout = context.groupings.layout;
+    routing = router_(x, layout);
+    result.balance_loss = balance_loss(*routing, layout, config_.balance);
+    result.group_histogram = group_histogram(*routing, layout);
+  }
+  const auto [q, k, v] = projected(routing ? routing->x : x, context.rotary);
+  if (context.observer) context.observer(layer_, x, q, k, v);
+  result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
+                                     context.full_attention ? full_config_ : config_));
+  return result;
+}
+
+void SelfAttentionImpl::initialise_router() {
+  if (!router_) return;
+  torch::nn::init::normal_(router_->weight, 0.0, 0.02);
+  torch::nn::init::zeros_(router_->bias);
+}
+
+CrossAttentionImpl::CrossAttentionImpl(const BlockConfig& config)
+    : ProjectionsImpl(config), backend_(config.moga.backend) {}
+
+at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const BlockContext& context) {
+  return output(attend(queries(x), keys(context.text), values(context.text), context.text_groups, backend_).output);
+}
+
+BlockImpl::BlockImpl(const BlockConfig& config)
+    : eps_(config.eps),
+      modulation_(register_parameter("modulation", at::empty({1, 6, config.width()}))),
+      self_attn_(register_module("self_attn", SelfAttention(config))),
+      cross_attn_(register_module("cross_attn", CrossAttention(config))),
+      ffn_(register_module("ffn", Mlp(config.width(), config.ffn_dim, config.width(), Activation::kGeluTanh))) {
+  if (config.cross_attn_norm) norm3_ = register_module("norm3", AffineNorm(config.width(), config.eps));
+}
+
+BlockOutput BlockImpl::forward(const at::Tensor& input, const BlockContext& context) {
+  const Spans& spans = context.spans;
+  const auto e = (modulation_.to(context.modulation.scalar_type()) + context.modulation).unbind(1);  // 6 × [B, C]
+
+  Normed normed = residual_norm({.x = input}, 1 + e[1], e[0], spans, eps_);
+  BlockOutput result = self_attn_(normed.y, context);
+  normed = before_text({.x = normed.x, .branch = std::exchange(result.x, {}), .gate = e[2]}, norm3_, spans);
+  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, context)}, 1 + e[4], e[3], spans, eps_);
+  result.x = gated_residual(normed.x, ffn_(normed.y), e[5], spans);
+  return result;
+}
+
+void BlockImpl::initialise() {
+  torch::nn::init::normal_(modulation_, 0.0, 1.0 / std::sqrt(modulation_.size(2)));
+  self_attn_->initialise();
+  self_attn_->initialise_router();
+  cross_attn_->initialise();
+  ffn_->first->fill_xavier();
+  ffn_->second->fill_xavier();
+  if (norm3_) norm3_->initialise();
+}
+
+void BlockImpl::initialise_router() { self_attn_->initialise_router(); }
+
+}  // namespace moga

@@ -1,0 +1,115 @@
+// One block of Wan2.1's transformer, with MoGA as its self-attention. e = modulation + timestep's six vectors:
+//
+//   x += e₂ · o(visual_attention(rope(norm_q(q y)), rope(norm_k(k y)), v y))   y = norm1(x)(1 + e₁) + e₀
+//   x += o(attend(norm_q(q y), norm_k(k text), v text))                        y = norm3(x), text of the token's shot
+//   x += e₅ · ffn(y)                                                           y = norm2(x)(1 + e₄) + e₃
+//
+// x [N, C] holds the packed tokens of all videos. forward is a pure function of x and its context.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include "moga/attention/visual_attention.h"
+#include "moga/model/layers/linear.h"
+#include "moga/model/layers/norm.h"
+
+namespace moga {
+
+struct BlockConfig {
+  int64_t heads = 12;      // H
+  int64_t head_dim = 128;  // D
+  int64_t ffn_dim = 8960;
+  bool cross_attn_norm = true;
+  bool qk_norm = true;
+  double eps = 1e-6;
+  int64_t layer = 0;  // the block's number, for an observer
+  VisualAttentionConfig moga;
+
+  int64_t width() const { return heads * head_dim; }
+};
+
+// What all blocks of a forward share.
+struct BlockContext {
+  at::Tensor modulation;  // [B, 6, C] float32, of the timestep
+  at::Tensor text;        // [text tokens of all shots, C] in the compute dtype
+  at::Tensor rotary;      // [N, D/2] complex, see rope.h
+  Spans spans;
+  Grouping text_groups;
+  StaticGroupings groupings;
+  bool full_attention = false;  // in place of the config's kind; routers rest
+  AttentionObserver observer;   // may be empty
+};
+
+struct BlockOutput {
+  at::Tensor x;                // [N, C]
+  at::Tensor balance_loss;     // scalar, without α; undefined without a router
+  at::Tensor group_histogram;  // [B, M] int64; undefined without a router
+};
+
+// q, k, v, o and the norms of q and k, for both attentions of a block.
+class ProjectionsImpl : public torch::nn::Module {
+ public:
+  explicit ProjectionsImpl(const BlockConfig& config);
+  // [rows, C] → [rows, H, D]; queries and keys normalised over all heads.
+  at::Tensor queries(const at::Tensor& x);
+  at::Tensor keys(const at::Tensor& x);
+  at::Tensor values(const at::Tensor& x);
+  // The three of the same x, queries and keys turned by the table (rope.h) as well.
+  struct Projected {
+    at::Tensor q, k, v;
+  };
+  Projected projected(const at::Tensor& x, const at::Tensor& rotary);
+  at::Tensor output(const at::Tensor& attended);  // [N, H, D] → [N, C]
+  void initialise();
+
+ private:
+  at::Tensor positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary);
+  at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), heads_, x.size(1) / heads_}); }
+
+  int64_t heads_;
+  Linear q_{nullptr}, k_{nullptr}, v_{nullptr}, o_{nullptr};
+  QkNorm norm_q_{nullptr}, norm_k_{nullptr};  // empty without qk_norm
+};
+
+class SelfAttentionImpl : public ProjectionsImpl {
+ public:
+  explicit SelfAttentionImpl(const BlockConfig& config);
+  BlockOutput forward(const at::Tensor& x, const BlockContext& context);
+  void initialise_router();  // nothing without one
+
+ private:
+  int64_t layer_;
+  VisualAttentionConfig config_, full_config_;
+  Router router_{nullptr};
+};
+TORCH_MODULE(SelfAttention);
+
+class CrossAttentionImpl : public ProjectionsImpl {
+ public:
+  explicit CrossAttentionImpl(const BlockConfig& config);
+  at::Tensor forward(const at::Tensor& x, const BlockContext& context);
+
+ private:
+  std::string backend_;
+};
+TORCH_MODULE(CrossAttention);
+
+class BlockImpl : public torch::nn::Module {
+ public:
+  explicit BlockImpl(const BlockConfig& config);
+  BlockOutput forward(const at::Tensor& x, const BlockContext& context);  // x [N, C]
+  void initialise();
+  void initialise_router();
+
+ private:
+  double eps_;
+  at::Tensor modulation_;  // [1, 6, C]
+  SelfAttention self_attn_{nullptr};
+  CrossAttention cross_attn_{nullptr};
+  AffineNorm norm3_{nullptr};  // empty without cross_attn_norm
+  Mlp ffn_{nullptr};
+};
+TORCH_MODULE(Block);
+
+}  // namespace moga

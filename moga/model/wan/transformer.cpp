@@ -1,0 +1,159 @@
+// See transformer.h. Reading and writing lies in transformer_io.cpp.
+#include "moga/model/wan/transformer.h"
+
+#include "moga/core/check.h"
+#include "moga/core/interrupt.h"
+#include "moga/model/layers/limits.h"
+#include "moga/model/layers/rope.h"
+#include "moga/model/layers/weight_stream.h"
+
+namespace moga {
+namespace {
+
+PatchSize patch_of(const TransformerConfig& config) {
+  return {.rows = config.patch_size[1], .columns = config.patch_size[2]};
+}
+
+BlockConfig block_config(const TransformerConfig& config, int64_t layer) {
+  return {.heads = config.num_attention_heads,
+          .head_dim = config.attention_head_dim,
+          .ffn_dim = config.ffn_dim,
+          .cross_attn_norm = config.cross_attn_norm,
+          .qk_norm = !config.qk_norm.empty(),
+          .eps = config.eps,
+          .layer = layer,
+          .moga = config.moga.of_layer(layer)};
+}
+
+}  // namespace
+
+void TransformerConfig::validate() const {
+  check(num_attention_heads > 0 && num_layers > 0 && in_channels > 0 && out_channels > 0 && text_dim > 0 &&
+            ffn_dim > 0 && text_len > 0,
+        "transformer: every size must be positive");
+  check(num_layers <= kMostLayers, "transformer: num_layers is ", num_layers, ", expected at most ", kMostLayers);
+  check(attention_head_dim >= 6 && attention_head_dim % 2 == 0, "transformer: attention_head_dim is ",
+        attention_head_dim, ", must be even and at least 6 (three axes of the rotary embedding)");
+  check(freq_dim > 0 && freq_dim % 2 == 0, "transformer: freq_dim is ", freq_dim, ", must be even");
+  check(qk_norm.empty() || qk_norm == "rms_norm_across_heads", "transformer: qk_norm is '", qk_norm,
+        "', must be rms_norm_across_heads or empty");
+  check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0,
+        "transformer: patch_size must be three numbers (1, rows, columns)");
+  moga.validate();
+  for (const int64_t layer : moga.full_layers)
+    check(layer < num_layers, "transformer: full_layers has ", layer, ", the blocks are 0 to ", num_layers - 1);
+}
+
+TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialise) : config_(config) {
+  config.validate();
+  const int64_t width = config.width();
+  const PatchSize patch = patch_of(config);
+  patch_embedding_ = register_module("patch_embedding", PatchEmbedding(config.in_channels, width, patch));
+  text_embedding_ = register_module("text_embedding", Mlp(config.text_dim, width, width, Activation::kGeluTanh));
+  time_embedding_ = register_module("time_embedding", Mlp(config.freq_dim, width, width, Activation::kSilu));
+  time_projection_ = register_module("time_projection", TimeProjection(width));
+  blocks_ = register_module("blocks", torch::nn::ModuleList());
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) blocks_->push_back(Block(block_config(config, layer)));
+  head_ = register_module("head", Head(width, config.out_channels * patch.area(), config.eps));
+  if (initialise) this->initialise();
+}
+
+void TransformerImpl::initialise() {
+  patch_embedding_->initialise();
+  for (Mlp* embedding : {&text_embedding_, &time_embedding_}) {
+    (*embedding)->first->fill_normal(0.02);
+    (*embedding)->second->fill_normal(0.02);
+  }
+  time_projection_->projection->fill_xavier();
+  for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise();
+  head_->initialise();
+}
+
+void TransformerImpl::initialise_routers() {
+  for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise_router();
+}
+
+void TransformerImpl::keep_blocks_on_host(at::Device device) {
+  weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
+}
+
+void TransformerImpl::stream_blocks() { weight_stream_->start(); }
+
+void TransformerImpl::check_input(const TransformerInput& input) const {
+  const Layout& layout = input.layout;
+  layout.validate();
+  const int64_t videos = static_cast<int64_t>(layout.videos.size());
+  check(static_cast<int64_t>(input.latents.size()) == videos, "transformer: ", input.latents.size(),
+        " latents for a layout of ", videos, " videos");
+  check(input.timestep.dim() == 1 && input.timestep.size(0) == videos, "transformer: timestep ", input.timestep.sizes(),
+        ", expected [", videos, "]");
+  check(input.text.dim() == 3 && input.text.size(0) == layout.shots() && input.text.size(2) == config_.text_dim,
+        "transformer: text ", input.text.sizes(), ", expected [", layout.shots(), " (shots), ", config_.text_len, ", ",
+        config_.text_dim, "]");
+  const PatchSize patch = patch_of(config_);
+  for (int64_t video = 0; video < videos; ++video) {
+    const VideoShape& shape = layout.videos[video];
+    const std::vector<int64_t> expected = {config_.in_channels, shape.frames, shape.rows * patch.rows,
+                                           shape.columns * patch.columns};
+    check(input.latents[video].sizes() == expected, "transformer: latent ", video, " is ", input.latents[video].sizes(),
+          ", its layout says ", at::IntArrayRef(expected));
+  }
+}
+
+const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerInput& input, at::ScalarType dtype) {
+  const at::Device device = input.text.device();
+  const int64_t text_tokens = input.text.size(1);
+  const bool current = tables_ && tables_->device == device && tables_->dtype == wide(dtype) &&
+                       tables_->text_tokens == text_tokens && tables_->groupings.layout == input.layout;
+  if (!current) {
+    const c10::InferenceMode ordinary(false);  // tables made while sampling serve training as well
+    const std::vector<int64_t> text_lengths(input.layout.shots(), text_tokens);
+    tables_ = LayoutTables{.device = device,
+                           .dtype = wide(dtype),
+                           .text_tokens = text_tokens,
+                           .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
+                           .text_groups = text_groups(input.layout, text_lengths, device),
+                           .groupings = static_groupings(input.layout, config_.moga, device)};
+  }
+  return *tables_;
+}
+
+TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::ScalarType dtype) {
+  check_input(input);
+  const LayoutTables& shared = tables(input, dtype);
+  const PatchSize patch = patch_of(config_);
+
+  const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
+  const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
+  const BlockContext context = {.modulation = time_projection_(embedding),
+                                .text = text_embedding_(input.text.to(dtype)).flatten(0, 1),
+                                .rotary = shared.rotary,
+                                .spans = input.layout.equal_videos(),
+                                .text_groups = shared.text_groups,
+                                .groupings = shared.groupings,
+                                .full_attention = input.full_attention,
+                                .observer = input.observer};
+
+  at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
+  std::vector<at::Tensor> balance, histogram;
+  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    stop_inside_if_interrupted();
+    if (weight_stream_) weight_stream_->enter(layer);
+    const BlockOutput output = blocks_[layer]->as<BlockImpl>()->forward(x, context);
+    x = output.x;
+    if (output.balance_loss.defined()) {
+      balance.push_back(output.balance_loss);
+      histogram.push_back(output.group_histogram.sum(0));
+    }
+  }
+
+  TransformerOutput result;
+  result.velocity = unpatchify(head_(x, embedding, context.spans).to(wide(dtype)), input.layout, patch);
+  if (!balance.empty()) {
+    result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
+    result.group_histogram = at::stack(histogram);
+  }
+  return result;
+}
+
+}  // namespace moga

@@ -1,0 +1,53 @@
+// Everything the training of a text encoder is told, as TOML.
+#pragma once
+
+#include <string>
+
+#include "moga/data/story/story.h"
+#include "moga/model/text/text_encoder.h"
+#include "moga/train/loop/lr_schedule.h"
+#include "moga/train/loop/optimizer.h"
+
+namespace moga {
+
+struct TextTrainConfig {
+  int64_t seed = 1;
+  std::string out = "runs/text";
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::string tokenizer;
+  int64_t text_len = 64;
+  int64_t steps = 2000;
+  int64_t batch = 128;
+  double lr = 1e-3;
+  LrScheduleConfig schedule = {.kind = "cosine", .warmup_steps = 100, .final_fraction = 0.02};
+  OptimizerConfig optimizer;
+  int64_t held_out = 512;
+  int64_t log_every = 50;
+  int64_t measure_every = 500;
+  TextEncoderConfig model;
+  StoryConfig stories;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("seed", seed, "seed of weights and stories");
+    field("out", out, "folder of the run: log.jsonl, config.toml, the finished model");
+    field("device", device, "auto, cpu, cuda, cuda:1");
+    field("dtype", dtype, "of products; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("tokenizer", tokenizer, "sentencepiece model of the captions");
+    field("text_len", text_len, "text tokens a caption");
+    field("steps", steps, "train steps");
+    field("batch", batch, "captions a train step");
+    field("lr", lr, "learning rate");
+    field("schedule", schedule, "learning rate over the steps");
+    field("optimizer", optimizer, "AdamW");
+    field("held_out", held_out, "captions of other stories that the facts read are measured on");
+    field("log_every", log_every, "train steps between log lines");
+    field("measure_every", measure_every, "train steps between measurements on held-out captions");
+    field("model", model, "the text encoder");
+    field("stories", stories, "the stories whose captions are read");
+  }
+};
+
+}  // namespace moga

@@ -1,0 +1,64 @@
+// Rules between the keys of a training config. See config.h.
+#include "moga/train/video/config.h"
+
+#include <regex>
+#include <set>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+
+namespace moga {
+
+void StageConfig::validate() const {
+  check(!name.empty(), "a stage has no name");
+  check(!data.empty(), "stage '", name, "': data is empty, expected a folder of latent shards");
+  check(steps > 0, "stage '", name, "': steps is ", steps, ", expected more than 0");
+  check(batch > 0, "stage '", name, "': batch is ", batch, ", expected more than 0");
+  check(accumulation > 0 && batch % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
+        ", expected a divisor of batch = ", batch);
+  check(frames >= 0, "stage '", name, "': frames is ", frames, ", expected latent frames, or 0 for all");
+  check(lr > 0, "stage '", name, "': lr is ", lr, ", expected more than 0");
+}
+
+int64_t TrainConfig::total_steps() const {
+  int64_t total = 0;
+  for (const StageConfig& one : stage) total += one.steps;
+  return total;
+}
+
+void TrainConfig::validate() const {
+  check(!stage.empty(), "no [[stage]]: nothing to train on");
+  std::set<std::string> names;
+  for (const StageConfig& one : stage) check(names.insert(one.name).second, "two stages are named '", one.name, "'");
+  check(!tokenizer.empty(), "tokenizer is empty, expected a sentencepiece model");
+  check(cache == "device" || cache == "host", "cache is '", cache, "', expected device or host");
+  check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
+  check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
+  check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");
+  check(keep_checkpoints > 0, "keep_checkpoints is ", keep_checkpoints, ", expected more than 0");
+  check(transformer.text_dim == text_encoder.d_model, "transformer.text_dim is ", transformer.text_dim,
+        ", expected text_encoder.d_model = ", text_encoder.d_model);
+  check(train_text_encoder || !init.empty() || !text_encoder_init.empty(),
+        "train_text_encoder is off, init and text_encoder_init are empty: the text encoder would stay random");
+  check(samples.every == 0 || !vae.empty(), "samples.every is ", samples.every, ": contact sheets need vae");
+}
+
+TrainConfig load_train_config(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+  TrainConfig config = load_toml<TrainConfig>(path);
+  const std::regex of_stage(R"(stage\.([0-9]{1,6})\.(.*))");
+  std::vector<std::string> others;
+  for (const std::string& setting : settings) {
+    std::smatch match;
+    if (!std::regex_match(setting, match, of_stage)) {
+      others.push_back(setting);
+      continue;
+    }
+    const size_t index = std::stoul(match[1]);
+    check(index < config.stage.size(), setting, ": ", path.string(), " has ", config.stage.size(), " stages");
+    apply_override(config.stage[index], match[2]);
+  }
+  apply_overrides(config, others);
+  return config;
+}
+
+}  // namespace moga

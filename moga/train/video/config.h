@@ -1,0 +1,120 @@
+// Everything a training run is told, as TOML: models, data by stage, flow, optimiser, what is written when. The
+// complete result, defaults included, is printed and saved with every checkpoint.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "moga/model/text/text_encoder.h"
+#include "moga/model/wan/transformer.h"
+#include "moga/sampler/solver.h"
+#include "moga/train/video/flow_loss.h"
+#include "moga/train/loop/lr_schedule.h"
+#include "moga/train/loop/optimizer.h"
+
+namespace moga {
+
+// A stage trains on one folder of shards; the paper's stages are short clips first, then long multi-shot ones.
+struct StageConfig {
+  std::string name = "main";
+  std::string data;
+  int64_t steps = 1000;
+  int64_t batch = 16;
+  int64_t accumulation = 1;
+  int64_t frames = 0;
+  double lr = 1e-3;
+  LrScheduleConfig schedule;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("name", name, "name of the stage, in the log");
+    field("data", data, "folder of latent shards");
+    field("steps", steps, "train steps");
+    field("batch", batch, "videos a train step");
+    field("accumulation", accumulation,
+          "pieces a batch is computed in, one after the other: less memory, same gradient");
+    field("frames", frames, "latent frames of a video that are trained on, from its first; 0: all");
+    field("lr", lr, "learning rate");
+    field("schedule", schedule, "learning rate over the stage's steps");
+  }
+};
+
+struct SampleGridConfig {
+  int64_t every = 0;
+  std::string data;
+  int64_t videos = 4;
+  int64_t columns = 6;
+  SamplerConfig sampler = {.steps = 20, .guidance = 3.0};
+
+  template <class Fields>
+  void fields(Fields& field) {
+    field("every", every, "train steps between contact sheets; 0: none");
+    field("data", data, "folder of held-out shards whose captions are drawn; empty: the stage's own");
+    field("videos", videos, "videos drawn");
+    field("columns", columns, "pictures a shot");
+    field("sampler", sampler, "how they are drawn");
+  }
+};
+
+struct TrainConfig {
+  int64_t seed = 1;
+  std::string out = "runs/moga";
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::string cache = "device";
+  std::string tokenizer;
+  std::string vae;
+  std::string init;
+  std::string text_encoder_init;
+  bool train_text_encoder = true;
+  double caption_dropout = 0.1;
+  std::string negative_prompt;
+  double ema = 0.999;
+  double max_minutes = 0;
+  int64_t log_every = 20;
+  int64_t checkpoint_every = 1000;
+  int64_t keep_checkpoints = 2;
+  TransformerConfig transformer;
+  TextEncoderConfig text_encoder;
+  FlowConfig flow;
+  OptimizerConfig optimizer;
+  SampleGridConfig samples;
+  std::vector<StageConfig> stage;
+
+  void validate() const;
+  int64_t total_steps() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("seed", seed, "seed of weights, data order, noise, timesteps and dropout");
+    field("out", out, "folder of the run: checkpoints, log.jsonl, samples, the finished model");
+    field("device", device, "auto, cpu, cuda, cuda:1");
+    field("dtype", dtype,
+          "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("cache", cache, "where a stage's latents stay: device or host");
+    field("tokenizer", tokenizer, "sentencepiece model of the captions");
+    field("vae", vae, "VAE folder: decodes the contact sheets, goes into the finished model");
+    field("init", init, "model folder to start from instead of random weights");
+    field("text_encoder_init", text_encoder_init, "text encoder folder to start from (moga train text); before init's");
+    field("train_text_encoder", train_text_encoder, "train the text encoder too; else it stays as in init");
+    field("caption_dropout", caption_dropout, "share of videos trained on the negative prompt alone, for guidance");
+    field("negative_prompt", negative_prompt, "caption of the unconditional");
+    field("ema", ema, "decay of the weights' moving average");
+    field("max_minutes", max_minutes, "end cleanly after this time, as if the steps were done; 0: no limit");
+    field("log_every", log_every, "train steps between log lines");
+    field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
+    field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
+    field("transformer", transformer, "the video transformer");
+    field("text_encoder", text_encoder, "the text encoder");
+    field("flow", flow, "rectified flow");
+    field("optimizer", optimizer, "AdamW");
+    field("samples", samples, "contact sheets on the way");
+    field("stage", stage, "stages, in order");
+  }
+};
+
+// Reads a config and puts "key=value" settings over it; "stage.0.steps=100" reaches into the list of stages.
+TrainConfig load_train_config(const std::filesystem::path& path, const std::vector<std::string>& settings = {});
+
+}  // namespace moga

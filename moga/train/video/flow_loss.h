@@ -1,0 +1,57 @@
+// The rectified-flow loss over a packed batch: x_t = (1 - t) x_0 + t ε, the model predicts ε - x_0, and the loss is the
+// squared error averaged over all elements of all videos, plus the balance loss of the routers. One t a video.
+#pragma once
+
+#include <functional>
+
+#include "moga/model/wan/transformer.h"
+
+namespace moga {
+
+struct FlowConfig {
+  std::string timesteps = "logit_normal";
+  double mean = 0.0;
+  double deviation = 1.0;
+  double shift = 3.0;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("timesteps", timesteps, "distribution of u: logit_normal or uniform");
+    field("mean", mean, "of the logit of u");
+    field("deviation", deviation, "of the logit of u");
+    field("shift", shift, "t = s u / (1 + (s - 1) u): more weight on noise, as longer videos need");
+  }
+};
+
+// Times [videos] float32 in (0, 1), on the generator's device.
+at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator);
+
+// Videos of a batch as one flat tensor: the latents [C_z, F, Y', X'] of each, one after the other.
+struct PackedLatents {
+  at::Tensor values;                         // [E] float32
+  std::vector<std::vector<int64_t>> shapes;  // of each video
+
+  std::vector<at::Tensor> views() const;  // one a video, sharing memory with values
+};
+
+struct FlowInput {
+  PackedLatents latents;  // x_0
+  at::Tensor noise;       // ε [E] float32
+  at::Tensor times;       // [B] float32 in (0, 1)
+  at::Tensor text;        // [S_total, text_len, text_dim]
+  Layout layout;
+};
+
+struct FlowLoss {
+  at::Tensor flow;             // [] float32: mean squared error
+  at::Tensor balance;          // [] float32: balance loss; undefined without a router
+  at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
+};
+
+// The transformer, or anything of its signature.
+using VelocityModel = std::function<TransformerOutput(const TransformerInput&)>;
+
+FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input);
+
+}  // namespace moga

@@ -1,0 +1,163 @@
+// Stories → latent shards; captions → tokenizer. See prepare.h.
+#include "moga/train/video/prepare.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/interrupt.h"
+#include "moga/core/log.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/data/story/ahead.h"
+#include "moga/data/video/video.h"
+#include "moga/model/text/tokenizer.h"
+#include "moga/model/vae/vae.h"
+#include "moga/train/loop/run.h"
+
+namespace fs = std::filesystem;
+
+namespace moga {
+namespace {
+
+// Adds the seconds of its life to a sum.
+class Watch {
+ public:
+  explicit Watch(double& sum) : sum_(sum) {}
+  ~Watch() { sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// Stories that are encoded together.
+struct Batch {
+  std::vector<Story> stories;
+  std::vector<at::Tensor> frames;  // uint8 [T, 3, Y, X] on the device
+};
+
+// No stories when all are drawn or a signal has arrived.
+Batch draw_batch(StoryAhead& ahead, const PrepareConfig& config, int64_t first) {
+  Batch batch;
+  for (int64_t i = first; i < std::min(first + config.batch, config.count) && !interrupted(); ++i) {
+    DrawnStory drawn = ahead.get(i);
+    batch.stories.push_back(std::move(drawn.story));
+    batch.frames.push_back(drawn.frames);
+  }
+  return batch;
+}
+
+// Encodes one batch at a time. On a GPU whole clips are encoded while the caller does something else.
+class Encoder {
+ public:
+  Encoder(Vae vae, at::ScalarType dtype, bool whole_clip)
+      : vae_(std::move(vae)), dtype_(dtype), whole_clip_(whole_clip) {}
+
+  void start(Batch batch) {
+    const Watch watch(seconds_);
+    stories_ = std::move(batch.stories);
+    if (stories_.empty()) return;
+    std::vector<at::Tensor> videos;
+    for (const at::Tensor& frames : batch.frames) videos.push_back(to_float(frames).to(dtype_));
+    const at::Tensor video = at::stack(videos);  // [B, 3, T, Y, X]
+    latents_ = whole_clip_ ? vae_->encode_moments(video).first : vae_->encode(video);
+  }
+  const std::vector<Story>& stories() const { return stories_; }
+
+  // Waits for the batch: samples with normalised latents [z, F, Y/8, X/8], bfloat16 on the CPU.
+  std::vector<Sample> finish() {
+    const Watch watch(seconds_);
+    at::Tensor latents = latents_.cpu();  // [B, z, F, Y/8, X/8]
+    if (whole_clip_) latents = vae_->normalise(latents);
+    latents = latents.to(at::kBFloat16);
+    std::vector<Sample> samples;
+    for (size_t i = 0; i < stories_.size(); ++i)
+      samples.push_back({.latent = latents[static_cast<int64_t>(i)].clone(),
+                         .shot_frames = stories_[i].latent_shot_frames(),
+                         .captions = stories_[i].captions()});
+    return samples;
+  }
+  double seconds() const { return seconds_; }  // that start and finish took
+
+ private:
+  Vae vae_;
+  at::ScalarType dtype_;
+  bool whole_clip_;
+  std::vector<Story> stories_;
+  at::Tensor latents_;
+  double seconds_ = 0;
+};
+
+// To a tenth.
+double rounded(double seconds) { return std::round(seconds * 10) / 10; }
+
+}  // namespace
+
+void PrepareConfig::validate() const {
+  check(count > 0, "count is ", count, ", expected more than 0");
+  check(first_seed >= 0, "first_seed is ", first_seed, ", expected at least 0");
+  check(batch > 0, "batch is ", batch, ", expected more than 0");
+  check(samples_a_shard > 0, "samples_a_shard is ", samples_a_shard, ", expected more than 0");
+  check(mode == "auto" || mode == "clip" || mode == "stream", "mode is '", mode, "', expected auto, clip or stream");
+}
+
+int64_t prepare_stories(const PrepareConfig& config) {
+  check(!config.vae.empty(), "vae is empty, expected a VAE folder");
+  check(!config.out.empty(), "out is empty, expected a folder for the shards");
+  fs::path out = config.out;
+  if (!out.has_filename()) out = out.parent_path();  // written with a slash at its end
+  check(!fs::exists(out) || fs::is_empty(out), config.out, " is not empty: choose another folder, or remove it");
+  at::NoGradGuard no_grad;
+  const at::Device device = parse_device(config.device);
+  const at::ScalarType dtype = compute_dtype(config.dtype, device);
+  const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
+  Vae vae = load_vae(config.vae, device, dtype);
+  fs::path partial = out;
+  partial += ".partial";  // so that a training that begins meanwhile does not take a part
+  fs::remove_all(partial);
+  write_text(partial / "prepare.toml", to_toml(config));
+  ShardWriter writer(partial, config.samples_a_shard);
+  StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
+                   /*with_parts=*/false);
+  Encoder encoder(std::move(vae), dtype, whole_clip);
+  double seconds = 0;
+  int64_t written = 0;
+  {
+    const Watch watch(seconds);
+    Progress progress("prepare", config.count, "story");
+    encoder.start(draw_batch(ahead, config, 0));
+    while (!encoder.stories().empty()) {
+      const auto count = static_cast<int64_t>(encoder.stories().size());
+      Batch next = draw_batch(ahead, config, written + count);  // while the device encodes
+      const std::vector<Sample> samples = encoder.finish();
+      encoder.start(std::move(next));
+      for (const Sample& sample : samples) writer.add(sample);  // while it encodes the next
+      written += count;
+      progress.advance(count);
+    }
+  }
+  writer.finish();
+  fs::remove(out);
+  fs::rename(partial, out);
+  log_info("prepared ", written, " stories in ", format_duration(seconds), ": ", rounded(encoder.seconds()),
+           " s waiting for encoding, ", rounded(ahead.seconds_waited()), " s for drawing");
+  return written;
+}
+
+void prepare_tokenizer(const StoryConfig& story, int64_t first_seed, int64_t count, int64_t vocab_size,
+                       const fs::path& model) {
+  std::vector<std::string> captions;
+  for (int64_t i = 0; i < count; ++i)
+    for (std::string& caption : plan_story(first_seed + i, story).captions()) captions.push_back(std::move(caption));
+  log_info("tokenizer from ", captions.size(), " captions of ", count, " stories");
+  if (model.has_parent_path()) make_folder(model.parent_path());
+  train_tokenizer(captions, vocab_size, model);
+}
+
+}  // namespace moga

@@ -1,0 +1,48 @@
+// Data for training, made before it: stories rendered and encoded by the VAE into latent shards, and the sentencepiece
+// model of their captions. What is done once here is not done in every train step.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "moga/data/story/story.h"
+
+namespace moga {
+
+struct PrepareConfig {
+  std::string vae;
+  std::string out;
+  int64_t count = 1000;
+  int64_t first_seed = 0;
+  int64_t batch = 4;
+  int64_t samples_a_shard = 256;
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::string mode = "auto";
+  StoryConfig story;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("vae", vae, "VAE folder");
+    field("out", out, "folder of the shards");
+    field("count", count, "stories");
+    field("first_seed", first_seed, "seed of the first story; story i has seed first_seed + i");
+    field("batch", batch, "stories encoded together");
+    field("samples_a_shard", samples_a_shard, "stories a file");
+    field("device", device, "auto, cpu, cuda, cuda:1");
+    field("dtype", dtype, "of the VAE; auto: bfloat16 on CUDA, float32 on the CPU");
+    field("mode", mode, "clip: a clip at once, faster; stream: in constant memory; auto: clip on CUDA");
+    field("story", story, "the stories");
+  }
+};
+
+// Renders, encodes and writes config.count stories, and prepare.toml beside them. Latents are bfloat16. The folder appears
+// when all are written, until then it is "<out>.partial". Returns how many were written: fewer when interrupted.
+int64_t prepare_stories(const PrepareConfig& config);
+
+// Trains a tokenizer on the captions of `count` stories.
+void prepare_tokenizer(const StoryConfig& story, int64_t first_seed, int64_t count, int64_t vocab_size,
+                       const std::filesystem::path& model);
+
+}  // namespace moga

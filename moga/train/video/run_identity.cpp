@@ -1,0 +1,28 @@
+// Identity of a run. See run_identity.h.
+#include "moga/train/video/run_identity.h"
+
+#include "moga/core/config.h"
+#include "moga/train/loop/file_hash.h"
+
+namespace moga {
+
+nlohmann::json run_identity(const TrainConfig& config) {
+  nlohmann::json identity = {{"seed", config.seed},
+                             {"init", config.init},
+                             {"text_encoder_init", config.text_encoder_init},
+                             {"train_text_encoder", config.train_text_encoder},
+                             {"negative_prompt", config.negative_prompt},
+                             {"transformer", nlohmann::json::parse(to_json(config.transformer))},
+                             {"text_encoder", nlohmann::json::parse(to_json(config.text_encoder))},
+                             {"stage", nlohmann::json::array()}};
+  // Kernels give the same result by another way, so a run may change them.
+  identity["transformer"]["moga"].erase("backend");
+  std::filesystem::path tokenizer = config.tokenizer;
+  if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
+  identity["tokenizer"] = to_hex(file_hash(tokenizer));
+  for (const StageConfig& stage : config.stage)
+    identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}, {"frames", stage.frames}});
+  return identity;
+}
+
+}  // namespace moga

@@ -1,0 +1,28 @@
+// Contact sheets on the way of a run: the captions of a few videos, drawn from noise with the averaged weights, decoded
+// by the VAE, a PNG a video with a row a shot.
+#pragma once
+
+#include <filesystem>
+
+#include "moga/model/vae/vae.h"
+#include "moga/train/video/train_step.h"
+
+namespace moga {
+
+class SampleGrid {
+ public:
+  // `data`: a few videos, whose captions, shots and sizes are drawn.
+  SampleGrid(const TrainConfig& config, TrainData data, at::Device device);
+
+  // Writes PREFIX-0.png, PREFIX-1.png, …. The same noise every time, so that sheets of one run can be compared.
+  void draw(TrainState& state, const std::filesystem::path& prefix);
+
+ private:
+  void save_sheet(const at::Tensor& latent, const VideoShape& shape, const std::filesystem::path& path);
+
+  TrainConfig config_;
+  TrainData data_;
+  Vae vae_;  // float32: its decoder shows every rounding error
+};
+
+}  // namespace moga

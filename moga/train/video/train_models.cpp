@@ -1,0 +1,107 @@
+// Making the models of a run, and writing them as a model folder. See train_models.h.
+#include "moga/train/video/train_models.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/files.h"
+#include "moga/core/log.h"
+#include "moga/core/random.h"
+
+namespace fs = std::filesystem;
+
+namespace moga {
+namespace {
+
+// Copies the weights of `source` into `target` by name.
+void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, const std::string& folder) {
+  at::NoGradGuard no_grad;
+  const auto weights = source.named_parameters();
+  for (auto& item : target.named_parameters()) {
+    const at::Tensor* found = weights.find(item.key());
+    if (!found && item.key().find(".router.") != std::string::npos) {
+      log_info(folder, ": no ", item.key(), ", it stays random");
+      continue;
+    }
+    check(found, folder, ": no ", item.key());
+    check(found->sizes() == item.value().sizes(), folder, ": ", item.key(), " has shape ", found->sizes(),
+          ", the config says ", item.value().sizes());
+    item.value().detach().copy_(*found);
+  }
+}
+
+// diffusers' keys, so that other programs find the shift, and SamplerConfig's, which say all.
+nlohmann::json scheduler_json(const SamplerConfig& sampler) {
+  const bool euler = sampler.solver == "euler";
+  nlohmann::json scheduler = {{"_class_name", euler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler"},
+                              {"num_train_timesteps", 1000}};
+  if (euler) {
+    scheduler["shift"] = sampler.shift;
+  } else {
+    scheduler.update({{"prediction_type", "flow_prediction"},
+                      {"use_flow_sigmas", true},
+                      {"solver_order", 2},
+                      {"solver_type", "bh2"},
+                      {"flow_shift", sampler.shift}});
+  }
+  scheduler.update(nlohmann::json::parse(to_json(sampler)));
+  return scheduler;
+}
+
+nlohmann::json index_json() {
+  return {{"_class_name", "WanPipeline"},
+          {"transformer", {"diffusers", "WanTransformer3DModel"}},
+          {"text_encoder", {"transformers", "UMT5EncoderModel"}},
+          {"tokenizer", {"transformers", "T5TokenizerFast"}},
+          {"vae", {"diffusers", "AutoencoderKLWan"}},
+          {"scheduler", {"diffusers", "UniPCMultistepScheduler"}}};
+}
+
+fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "spiece.model" : path; }
+
+}  // namespace
+
+NamedTensors TrainModels::parameters() const {
+  NamedTensors named = named_parameters(*transformer, "transformer.");
+  for (auto& item : named_parameters(*text_encoder, "text_encoder.")) named.push_back(std::move(item));
+  return named;
+}
+
+TrainModels make_models(const TrainConfig& config, at::Device device) {
+  at::manual_seed(random_key(config.seed, "weights"));
+  TrainModels models;
+  models.transformer = Transformer(config.transformer);
+  models.text_encoder = TextEncoder(config.text_encoder);
+  if (!config.init.empty()) {
+    const fs::path init = config.init;
+    copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
+    if (config.text_encoder_init.empty())
+      copy_weights(*models.text_encoder, *load_text_encoder(init / "text_encoder", at::kCPU, at::kFloat), config.init);
+  }
+  if (const std::string& folder = config.text_encoder_init; !folder.empty())
+    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder);
+  models.transformer->to(device, at::kFloat);
+  models.text_encoder->to(device, at::kFloat);
+  for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
+  for (at::Tensor& weight : models.text_encoder->parameters()) weight.requires_grad_(config.train_text_encoder);
+  return models;
+}
+
+void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+  const fs::path temporary = folder.string() + ".tmp";
+  fs::remove_all(temporary);
+  make_folder(temporary / "tokenizer");
+  save_transformer(temporary / "transformer", models.transformer, at::kBFloat16);
+  save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16);
+  fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");
+  if (!config.vae.empty()) fs::copy(config.vae, temporary / "vae", fs::copy_options::recursive);
+  write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(config.samples.sampler).dump(2) + "\n");
+  write_text(temporary / "model_index.json", index_json().dump(2) + "\n");
+  fs::remove_all(folder);
+  fs::rename(temporary, folder);
+}
+
+}  // namespace moga

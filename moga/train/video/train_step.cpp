@@ -1,0 +1,92 @@
+// One train step in numbered stages. See train_step.h.
+#include "moga/train/video/train_step.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/random.h"
+
+namespace moga {
+namespace {
+
+void add_to(at::Tensor& sum, const at::Tensor& value) {
+  if (!value.defined()) return;
+  sum = sum.defined() ? sum + value : value;
+}
+
+}  // namespace
+
+TrainState::TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype)
+    : config_(config),
+      device_(device),
+      dtype_(dtype),
+      models_(make_models(config, device)),
+      parameters_(models_.parameters()),
+      optimizer_(parameters_, config.optimizer),
+      ema_(parameters_, config.ema) {}
+
+at::Tensor TrainState::encode_text(const TrainBatch& batch) {
+  const at::AutoGradMode gradient(at::GradMode::is_enabled() && config_.train_text_encoder);
+  return models_.text_encoder->forward(batch.ids, batch.lengths, dtype_);
+}
+
+StepResult TrainState::accumulate_gradient(const StepInput& input) {
+  int64_t elements = 0, videos = 0, tokens = 0;
+  for (const TrainBatch& piece : input.pieces) {
+    elements += piece.latents.values.numel();
+    videos += static_cast<int64_t>(piece.layout.videos.size());
+    tokens += piece.layout.tokens();
+  }
+  // 1. The step's random numbers, drawn for the whole batch so that they do not depend on how it is cut.
+  const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "noise", input.step, device_),
+                                     at::TensorOptions(at::kFloat).device(device_));
+  const at::Tensor times =
+      sample_times(config_.flow, videos, random_stream(config_.seed, "times", input.step, device_));
+
+  // 2. Forward and backward, piece by piece; each counts by its share of elements (flow) and of videos (balance).
+  const VelocityModel model = [&](const TransformerInput& x) { return models_.transformer->forward(x, dtype_); };
+  StepResult result;
+  result.videos = videos;
+  result.tokens = tokens;
+  int64_t first_element = 0, first_video = 0;
+  for (const TrainBatch& piece : input.pieces) {
+    const int64_t piece_elements = piece.latents.values.numel();
+    const int64_t piece_videos = static_cast<int64_t>(piece.layout.videos.size());
+    const FlowLoss loss = flow_loss(model, {.latents = piece.latents,
+                                            .noise = noise.narrow(0, first_element, piece_elements),
+                                            .times = times.narrow(0, first_video, piece_videos),
+                                            .text = encode_text(piece),
+                                            .layout = piece.layout});
+    at::Tensor total = loss.flow * (static_cast<double>(piece_elements) / elements);
+    add_to(result.flow, total.detach());
+    if (loss.balance.defined()) {
+      const at::Tensor balance = loss.balance * (static_cast<double>(piece_videos) / videos);
+      add_to(result.balance, balance.detach());
+      total = total + balance;
+    }
+    add_to(result.group_histogram, loss.group_histogram);
+    total.backward();
+    first_element += piece_elements;
+    first_video += piece_videos;
+  }
+  return result;
+}
+
+StepResult TrainState::train_step(const StepInput& input) {
+  StepResult result = accumulate_gradient(input);  // 1, 2
+
+  // 3. Clip and step.
+  const AdamW::Step taken = optimizer_.step(input.lr);
+  result.gradient_norm = taken.gradient_norm;
+  result.skipped = taken.skipped;
+  optimizer_.zero_grad();
+
+  // 4. Average the weights.
+  ema_.update(input.step);
+  return result;
+}
+
+std::map<std::string, NamedTensors> TrainState::parts() const {
+  return {{"model", parameters_}, {"ema", ema_.weights()}, {"optimizer", optimizer_.state()}};
+}
+
+}  // namespace moga

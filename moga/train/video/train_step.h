@@ -1,0 +1,55 @@
+// One train step: random numbers, forward and backward over the pieces of the batch, clipped AdamW, EMA. Nothing waits
+// for the device; what is worth knowing comes back as tensors.
+#pragma once
+
+#include "moga/train/loop/ema.h"
+#include "moga/train/loop/optimizer.h"
+#include "moga/train/video/train_data.h"
+#include "moga/train/video/train_models.h"
+
+namespace moga {
+
+struct StepInput {
+  int64_t step = 0;  // train steps before this one, over all stages
+  double lr = 0;
+  std::vector<TrainBatch> pieces;  // of one batch; the gradient is that of the whole, however it is cut
+};
+
+struct StepResult {
+  at::Tensor flow;             // [] mean squared error over the batch
+  at::Tensor balance;          // []; undefined without a router
+  at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
+  at::Tensor gradient_norm;    // [] before clipping
+  at::Tensor skipped;          // [] 1 when the gradient was not finite and the step was not taken
+  int64_t videos = 0, tokens = 0;
+};
+
+// Weights, their average and the optimiser's moments: all that training changes.
+class TrainState {
+ public:
+  TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype);
+
+  StepResult train_step(const StepInput& input);
+  // Stages 1 and 2 of a step: leaves the gradient in the parameters.
+  StepResult accumulate_gradient(const StepInput& input);
+
+  at::Tensor encode_text(const TrainBatch& batch);  // [S_total, text_len, text_dim]
+
+  TrainModels& models() { return models_; }
+  Ema& ema() { return ema_; }
+  at::Device device() const { return device_; }
+  at::ScalarType dtype() const { return dtype_; }
+  // "model", "ema", "optimizer" → tensors, for a checkpoint.
+  std::map<std::string, NamedTensors> parts() const;
+
+ private:
+  TrainConfig config_;
+  at::Device device_;
+  at::ScalarType dtype_;
+  TrainModels models_;
+  NamedTensors parameters_;
+  AdamW optimizer_;
+  Ema ema_;
+};
+
+}  // namespace moga

@@ -1,0 +1,99 @@
+// Samples come back from a folder of shards as they were put in; damaged and foreign files are named.
+#include "moga/data/dataset/shards.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/random.h"
+#include "moga/core/safetensors.h"
+#include "tests/support/error.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+Sample sample_of(uint64_t seed, std::vector<int64_t> shot_frames) {
+  int64_t frames = 0;
+  std::vector<std::string> captions;
+  for (const int64_t shot : shot_frames) {
+    frames += shot;
+    captions.push_back("shot of \"" + std::to_string(shot) + "\" frames");
+  }
+  return {at::randn({4, frames, 2, 3}, random_stream(seed, "sample")), std::move(shot_frames), captions};
+}
+
+TEST(Shards, GiveBackWhatWasPutIn) {
+  test::Folder folder;
+  ShardWriter writer(folder.path(), 2);
+  for (int64_t i = 0; i < 5; ++i) writer.add(sample_of(i, {1 + i, 2}));
+  writer.finish();
+  const ShardDataset dataset(folder.path());
+  ASSERT_EQ(dataset.size(), 5);
+  for (const int64_t i : {4, 0, 3, 1, 2}) {
+    const Sample expected = sample_of(i, {1 + i, 2}), found = dataset.get(i);
+    EXPECT_TRUE(at::equal(found.latent, expected.latent));
+    EXPECT_EQ(found.shot_frames, expected.shot_frames);
+    EXPECT_EQ(found.captions, expected.captions);
+  }
+}
+
+TEST(Shards, WrongSamplesAreRefused) {
+  test::Folder folder;
+  ShardWriter writer(folder.path(), 2);
+  Sample sample = sample_of(1, {3, 2});
+  sample.shot_frames = {3, 3};
+  EXPECT_NE(test::error_of([&] { writer.add(sample); }).find("have 6 latent frames, the latent has 5"),
+            std::string::npos);
+  sample.shot_frames = {7, -2};
+  EXPECT_NE(test::error_of([&] {
+              writer.add(sample);
+            }).find("shard-00000.safetensors: latent.0: a shot has 7 latent frames, expected 1 to the 5"),
+            std::string::npos);
+  sample.shot_frames = {5};
+  EXPECT_NE(test::error_of([&] { writer.add(sample); }).find("captions for 2 shots, shot_frames for 1"),
+            std::string::npos);
+}
+
+TEST(Shards, ForeignFilesAreNamed) {
+  test::Folder folder;
+  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; }).find("no samples"), std::string::npos);
+  save_safetensors(folder / "shard-00000.safetensors", {{"weight", at::zeros({2})}});
+  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; }).find("shard-00000.safetensors: not a latent shard"),
+            std::string::npos);
+  save_safetensors(folder / "shard-00000.safetensors", {{"latent.0", at::zeros({2, 3, 1, 1})}},
+                   {{"samples", R"([{"captions": ["a"], "shot_frames": [4]}])"}});
+  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; }).find("a shot has 4 latent frames, expected 1 to the 3"),
+            std::string::npos);
+  EXPECT_NE(test::error_of([&] { ShardDataset{folder / "none"}; }).find("none: no such folder"), std::string::npos);
+}
+
+TEST(Shards, MetadataAndTensorsMustAgree) {
+  test::Folder folder;
+  const auto error = [&](const TensorMap& tensors, const std::string& samples) {
+    save_safetensors(folder / "shard-00000.safetensors", tensors, {{"samples", samples}});
+    return test::error_of([&] { ShardDataset{folder.path()}; });
+  };
+  const at::Tensor latent = at::zeros({2, 3, 1, 1});
+  const std::string one = R"([{"captions": ["a"], "shot_frames": [3]}])";
+  EXPECT_EQ(error({{"latent.0", latent}}, one), "");
+  EXPECT_NE(error({{"latent.0", latent.to(at::kInt)}}, one).find("latent.0: the latent is Int, expected float32"),
+            std::string::npos);
+  EXPECT_NE(error({{"latent.0", latent}, {"latent.1", latent}}, one).find("holds 2 tensors, the metadata lists 1"),
+            std::string::npos);
+  EXPECT_NE(error({{"latent.1", latent}}, one).find("tensor latent.0 is missing, found latent.1"), std::string::npos);
+  EXPECT_NE(error({{"latent.0", latent}}, "3").find("\"samples\" is a JSON number, expected a list"),
+            std::string::npos);
+  EXPECT_NE(error({{"latent.0", latent}}, R"([{"captions": ["a"]}])").find("shot_frames"), std::string::npos);
+}
+
+TEST(Shards, AFolderWithShardsIsNotWrittenOver) {
+  test::Folder folder;
+  ShardWriter writer(folder.path(), 1);
+  writer.add(sample_of(1, {2}));
+  EXPECT_NE(test::error_of([&] { ShardWriter{folder.path(), 1}; }).find("already holds shards"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,44 @@
+// Captions as the transformer sees them.
+#include "moga/model/text/captions.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "tests/support/compare.h"
+
+namespace moga {
+namespace {
+
+TextEncoderConfig tiny(const Tokenizer& tokenizer) {
+  return {.vocab_size = tokenizer.vocab_size(), .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 1, .num_heads = 2};
+}
+
+TEST(Captions, AreEncodedEachForItselfAndPaddedWithZeros) {
+  const Tokenizer tokenizer(MOGA_FIXTURES);
+  TextEncoder encoder(tiny(tokenizer));
+  const at::Tensor text = encode_captions(encoder, tokenizer, {"a red hat", "night", "a red hat"}, 12, at::kFloat);
+  EXPECT_EQ(text.sizes(), (std::vector<int64_t>{3, 12, 16}));
+  EXPECT_TRUE(at::equal(text[0], text[2]));
+  const at::Tensor alone = encode_captions(encoder, tokenizer, {"night"}, 12, at::kFloat);
+  EXPECT_TRUE(test::close(text[1], alone[0], 1e-6));
+  EXPECT_EQ(text[1].narrow(0, 2, 10).abs().max().item<float>(), 0.0f);  // "night" and </s>
+}
+
+TEST(Captions, CarryGradientsToTheEncoder) {
+  const Tokenizer tokenizer(MOGA_FIXTURES);
+  TextEncoder encoder(tiny(tokenizer));
+  encode_captions(encoder, tokenizer, {"a red hat", "night"}, 12, at::kFloat).square().sum().backward();
+  for (const auto& item : encoder->named_parameters())
+    EXPECT_GT(item.value().grad().abs().max().item<float>(), 0.0f) << item.key();
+}
+
+TEST(Captions, RefuseAnEncoderThatKnowsFewerPieces) {
+  const Tokenizer tokenizer(MOGA_FIXTURES);
+  TextEncoderConfig config = tiny(tokenizer);
+  config.vocab_size -= 1;
+  TextEncoder encoder(config);
+  EXPECT_THROW(encode_captions(encoder, tokenizer, {"night"}, 12, at::kFloat), Error);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,57 @@
+// A VAE folder in the names of Wan2.1 and of diffusers.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "moga/core/check.h"
+#include "moga/core/module_io.h"
+#include "moga/model/vae/names.h"
+#include "tests/model/vae/vae_fixture.h"
+#include "tests/support/error.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+TEST(VaeNames, AreThoseOfDiffusers) {
+  const Safetensors file(test::fixtures() / "vae");
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : named_tensors(*test::random_vae()))
+    names.insert(diffusers_vae_name(name, test::tiny_vae_config()));
+  const auto expected = file.names();
+  EXPECT_EQ(names, std::set<std::string>(expected.begin(), expected.end()));
+  EXPECT_EQ(diffusers_vae_name("decoder.upsamples.7.resample.1.weight", VaeConfig{}),
+            "decoder.up_blocks.1.upsamplers.0.resample.1.weight");
+  EXPECT_EQ(diffusers_vae_name("encoder.middle.2.residual.6.bias", VaeConfig{}),
+            "encoder.mid_block.resnets.1.conv2.bias");
+  EXPECT_THROW(diffusers_vae_name("decoder.unknown.weight", VaeConfig{}), Error);
+}
+
+class VaeFolder : public testing::TestWithParam<WeightLayout> {};
+
+TEST_P(VaeFolder, LoadsWhatWasSaved) {
+  const test::Folder folder;
+  Vae vae = test::random_vae();
+  vae->set_statistics({1, 2, 3, 4}, {5, 6, 7, 8});
+  save_vae(folder / "vae", vae, at::kFloat, GetParam());
+  const Vae loaded = load_vae(folder / "vae", at::kCPU, at::kFloat);
+  const TensorMap expected = named_tensors(*vae);
+  for (const auto& [name, tensor] : named_tensors(*loaded)) EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
+  EXPECT_EQ(loaded->config().latents_mean, (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_EQ(loaded->config().latents_std, (std::vector<double>{5, 6, 7, 8}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, VaeFolder, testing::Values(WeightLayout::kWan, WeightLayout::kDiffusers));
+
+TEST(VaeWeights, RefusesWeightsOfAnotherWidth) {
+  const test::Folder folder;
+  save_vae(folder / "vae", test::random_vae(), at::kFloat);
+  std::ofstream(folder / "vae/config.json") << R"({"base_dim": 8, "z_dim": 4, "dim_mult": [1, 2, 3, 1],
+    "num_res_blocks": 1})";
+  const std::string message = test::error_of([&] { load_vae(folder / "vae", at::kCPU, at::kFloat); });
+  EXPECT_NE(message.find("has shape"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace moga

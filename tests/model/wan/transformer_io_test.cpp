@@ -1,0 +1,158 @@
+// Transformers in folders: both layouts of names, both kinds of config.json, routers that a file lacks.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/module_io.h"
+#include "moga/core/safetensors.h"
+#include "tests/model/wan/transformer_cases.h"
+#include "tests/support/compare.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+using test::Folder;
+using test::random_transformer;
+using test::small_config;
+
+constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
+
+void expect_equal(const Transformer& actual, const Transformer& expected) {
+  const TensorMap tensors = named_tensors(*actual);
+  for (const auto& [name, tensor] : named_tensors(*expected)) EXPECT_TRUE(at::equal(tensors.at(name), tensor)) << name;
+}
+
+TEST(TransformerFolder, ReturnsWhatWasSavedInBothLayouts) {
+  Transformer model = random_transformer(small_config());
+  for (const WeightLayout layout : {WeightLayout::kWan, WeightLayout::kDiffusers}) {
+    const Folder folder;
+    save_transformer(folder.path(), model, at::kFloat, layout);
+    expect_equal(load_transformer(folder.path(), at::kCPU, at::kFloat), model);
+    EXPECT_EQ(Safetensors(folder / kFile).contains("blocks.1.attn2.to_out.0.weight"),
+              layout == WeightLayout::kDiffusers);
+  }
+}
+
+TEST(TransformerFolder, SensitiveWeightsStayWide) {
+  const Folder folder;
+  Transformer model = random_transformer(small_config());
+  save_transformer(folder.path(), model, at::kBFloat16);
+  const Safetensors file(folder / kFile);
+  EXPECT_EQ(file.dtype("blocks.0.self_attn.q.weight"), at::kBFloat16);
+  EXPECT_EQ(file.dtype("blocks.0.modulation"), at::kFloat);
+  const TensorMap loaded = named_tensors(*load_transformer(folder.path(), at::kCPU, at::kBFloat16));
+  EXPECT_EQ(loaded.at("blocks.0.ffn.2.weight").scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(at::equal(loaded.at("blocks.1.norm3.weight"), named_tensors(*model).at("blocks.1.norm3.weight")));
+}
+
+TEST(TransformerFolder, SavesNoChoiceOfTheMachine) {
+  const Folder folder;
+  TransformerConfig config = small_config();
+  config.moga.backend = "reference";
+  save_transformer(folder.path(), random_transformer(config), at::kFloat);
+  EXPECT_EQ(load_transformer(folder.path(), at::kCPU, at::kFloat)->config().moga.backend, "auto");
+}
+
+TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
+  const Folder folder;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  TensorMap tensors = Safetensors(folder / kFile).load_all();
+  std::erase_if(tensors, [](const auto& item) { return item.first.find("router") != std::string::npos; });
+  save_safetensors(folder / kFile, tensors);
+  const TensorMap loaded = named_tensors(*load_transformer(folder.path(), at::kCPU, at::kFloat));
+  EXPECT_LT(loaded.at("blocks.0.self_attn.router.weight").abs().max().item<float>(), 0.2f);
+  EXPECT_GT(loaded.at("blocks.0.self_attn.router.weight").abs().max().item<float>(), 0.0f);
+  tensors.erase("blocks.1.ffn.0.bias");
+  save_safetensors(folder / kFile, tensors);
+  EXPECT_THROW(load_transformer(folder.path(), at::kCPU, at::kFloat), Error);
+}
+
+TEST(TransformerFolder, AFullLayersRouterMayBeInTheFileOrNot) {
+  const Folder folder, saved;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  const Transformer loaded = load_transformer(folder.path(), at::kCPU, at::kFloat, {"moga.full_layers=[0]"});
+  EXPECT_EQ(loaded->config().moga.full_layers, std::vector<int64_t>{0});
+  const TensorMap tensors = named_tensors(*loaded), file = Safetensors(folder / kFile).load_all();
+  EXPECT_FALSE(tensors.contains("blocks.0.self_attn.router.weight"));
+  EXPECT_TRUE(at::equal(tensors.at("blocks.1.self_attn.router.weight"), file.at("blocks.1.self_attn.router.weight")));
+  save_transformer(saved.path(), loaded, at::kFloat);
+  EXPECT_FALSE(Safetensors(saved / kFile).contains("blocks.0.self_attn.router.weight"));
+  expect_equal(load_transformer(saved.path(), at::kCPU, at::kFloat), loaded);
+}
+
+TEST(TransformerFolder, SettingsGoOverTheConfig) {
+  const Folder folder;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat);
+  const auto load = [&](const std::string& setting) {
+    return load_transformer(folder.path(), at::kCPU, at::kFloat, {setting})->config().moga;
+  };
+  EXPECT_EQ(load("moga.combine=lse").combine, "lse");
+  EXPECT_FALSE(load("moga.kind=full").uses_router());
+  EXPECT_THROW(load("moga.combine=sum"), Error);
+  EXPECT_THROW(load("moga.combined=lse"), Error);
+}
+
+TEST(TransformerFolder, ReadsWansOwnConfig) {
+  const Folder folder;
+  TransformerConfig config = small_config();
+  config.moga.kind = "full";
+  Transformer model = random_transformer(config);
+  save_transformer(folder.path(), model, at::kFloat);
+  write_text(folder / "config.json", R"({"_class_name": "WanModel", "dim": 32, "num_heads": 2, "in_dim": 4,
+    "out_dim": 4, "ffn_dim": 32, "freq_dim": 16, "text_dim": 16, "num_layers": 2, "text_len": 8, "eps": 1e-06,
+    "model_type": "t2v"})");
+  const Transformer loaded = load_transformer(folder.path(), at::kCPU, at::kFloat);
+  EXPECT_EQ(loaded->config().attention_head_dim, 16);
+  expect_equal(loaded, model);
+}
+
+// The model of the original Wan2.1 repository under its own names, as tools/make_fixtures_wan.py ran it.
+struct WanFixture {
+  WanFixture() {
+    TensorMap weights;
+    for (const auto& [name, tensor] : file.load_all())
+      if (name.starts_with("weights.")) weights[name.substr(8)] = tensor;
+    save_safetensors(folder / kFile, weights);
+    write_text(folder / "config.json", file.metadata().at("config"));
+  }
+
+  Safetensors file{MOGA_FIXTURES "/wan.safetensors"};
+  Folder folder;
+};
+
+TEST(TransformerFolder, AgreesWithTheOriginalWan) {
+  const WanFixture fixture;
+  Transformer model = load_transformer(fixture.folder.path(), at::kCPU, at::kFloat);
+  TransformerInput input;
+  input.timestep = fixture.file.load("timestep");
+  input.text = fixture.file.load("text");
+  for (const char* video : {"0", "1"}) {
+    input.latents.push_back(fixture.file.load(std::string("latent.") + video));  // [C_z, F, Y', X']
+    const auto sizes = input.latents.back().sizes();
+    input.layout.videos.push_back(
+        {.frames = sizes[1], .rows = sizes[2] / 2, .columns = sizes[3] / 2, .shot_frames = {}});
+  }
+  const at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> velocity = model->forward(input, at::kFloat).velocity;
+  EXPECT_TRUE(test::close(velocity.at(0), fixture.file.load("velocity.0"), 1e-5));
+  EXPECT_TRUE(test::close(velocity.at(1), fixture.file.load("velocity.1"), 1e-5));
+}
+
+TEST(TransformerFolder, WritesExactlyTheOriginalWansTensors) {
+  const WanFixture fixture;
+  const Folder diffusers, wan;  // there and back
+  save_transformer(diffusers.path(), load_transformer(fixture.folder.path(), at::kCPU, at::kFloat), at::kFloat,
+                   WeightLayout::kDiffusers);
+  save_transformer(wan.path(), load_transformer(diffusers.path(), at::kCPU, at::kFloat), at::kFloat,
+                   WeightLayout::kWan);
+  const TensorMap expected = Safetensors(fixture.folder / kFile).load_all(),
+                  written = Safetensors(wan / kFile).load_all();
+  EXPECT_EQ(written.size(), expected.size());
+  for (const auto& [name, tensor] : expected)
+    EXPECT_TRUE(written.contains(name) && at::equal(written.at(name), tensor)) << name;
+}
+
+}  // namespace
+}  // namespace moga

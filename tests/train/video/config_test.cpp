@@ -1,0 +1,82 @@
+// What a wrong training config says, and settings from the command line.
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/files.h"
+#include "moga/train/video/prepare.h"
+#include "moga/train/text/config.h"
+#include "moga/train/video/trainer.h"
+#include "moga/train/vae/config.h"
+#include "tests/support/error.h"
+#include "tests/train/tiny_run.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kConfig = R"(tokenizer = "t"
+[transformer]
+text_dim = 16
+[text_encoder]
+d_model = 16
+[[stage]]
+data = "d"
+steps = 5
+)";
+
+TrainConfig with_settings(const std::vector<std::string>& settings) {
+  const test::Folder folder;
+  write_text(folder / "run.toml", kConfig);
+  return load_train_config(folder / "run.toml", settings);
+}
+
+std::string config_error(const std::vector<std::string>& settings) {
+  return test::error_of([&] { with_settings(settings); });
+}
+
+TEST(TrainConfig, SettingsReachSectionsAndLists) {
+  const TrainConfig config =
+      with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
+  EXPECT_EQ(config.transformer.moga.kind, "full");
+  EXPECT_EQ(config.stage[0].steps, 7);
+  EXPECT_EQ(config.out, "runs/a b");
+  EXPECT_EQ(config.ema, 0.9);
+}
+
+TEST(TrainConfig, NamesWhatIsWrong) {
+  EXPECT_EQ(config_error({}), "");
+  const auto says = [](const std::string& setting, const std::string& expected) {
+    const std::string message = config_error({setting});
+    EXPECT_NE(message.find(expected), std::string::npos) << setting << ": " << message;
+  };
+  says("caption_dropuot=0.1", "caption_dropout");
+  says("stage.0.batch=0", "batch is 0");
+  says("stage.0.accumulation=3", "expected a divisor of batch = 16");
+  says("transformer.text_dim=32", "expected text_encoder.d_model = 16");
+  says("flow.timesteps=cosine", "expected logit_normal or uniform");
+  says("samples.every=10", "contact sheets need vae");
+  says("train_text_encoder=false", "would stay random");
+  says("stage.4.steps=1", "has 1 stages");
+  says("ema", "expected key=value");
+}
+
+TEST(TrainConfig, IsWrittenComplete) {
+  const test::Folder run;
+  const TrainConfig config = test::tiny_config(run.path());
+  const auto again = parse_toml<TrainConfig>(to_toml(config), "saved");
+  EXPECT_EQ(to_toml(again), to_toml(config));
+}
+
+TEST(TrainConfig, ShippedConfigsAreRight) {
+  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
+  EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
+  EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
+  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
+  EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
+  for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})
+    EXPECT_FALSE(load_toml<PrepareConfig>(configs / name).out.empty()) << name;
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,67 @@
+// The flow loss against a model that knows the answer, and the distribution of the times.
+#include "moga/train/video/flow_loss.h"
+
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include "moga/core/random.h"
+#include "tests/support/compare.h"
+
+namespace moga {
+namespace {
+
+FlowInput two_videos() {
+  torch::manual_seed(1);
+  FlowInput input;
+  input.latents = {torch::randn({2 * 3 * 4 * 4 + 2 * 1 * 4 * 2}), {{2, 3, 4, 4}, {2, 1, 4, 2}}};
+  input.noise = torch::randn_like(input.latents.values);
+  input.times = torch::tensor({0.25f, 0.75f});
+  return input;
+}
+
+TEST(FlowLoss, IsZeroForTheTrueVelocityAndTheErrorOtherwise) {
+  const FlowInput input = two_videos();
+  const PackedLatents truth = {input.noise - input.latents.values, input.latents.shapes};
+  for (const double error : {0.0, 0.5}) {
+    const auto model = [&](const TransformerInput&) {
+      TransformerOutput output;
+      for (const at::Tensor& video : truth.views()) output.velocity.push_back(video + error);
+      return output;
+    };
+    EXPECT_NEAR(flow_loss(model, input).flow.item<double>(), error * error, 1e-6);
+  }
+}
+
+TEST(FlowLoss, MixesDataAndNoiseByTheTimeOfEachVideo) {
+  const FlowInput input = two_videos();
+  const auto x0 = input.latents.views();
+  const auto noise = PackedLatents{input.noise, input.latents.shapes}.views();
+  const auto model = [&](const TransformerInput& seen) {
+    EXPECT_TRUE(test::close(seen.latents[0], 0.75 * x0[0] + 0.25 * noise[0], 1e-6));
+    EXPECT_TRUE(test::close(seen.latents[1], 0.25 * x0[1] + 0.75 * noise[1], 1e-6));
+    EXPECT_TRUE(test::close(seen.timestep, torch::tensor({250.f, 750.f}), 1e-6));
+    TransformerOutput output;
+    output.velocity = seen.latents;
+    return output;
+  };
+  flow_loss(model, input);
+}
+
+// P(t ≤ x) = u(x) = x / (s - (s - 1) x) for uniform u.
+TEST(SampleTimes, UniformTimesFollowTheShift) {
+  const FlowConfig config = {.timesteps = "uniform", .shift = 5};
+  const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
+  for (const double x : {0.3, 0.6, 0.9})
+    EXPECT_NEAR((t <= x).to(at::kFloat).mean().item<double>(), x / (5 - 4 * x), 0.01) << x;
+}
+
+TEST(SampleTimes, LogitNormalTimesAreShiftedAroundTheirMedian) {
+  const FlowConfig config = {.timesteps = "logit_normal", .shift = 3};
+  const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
+  EXPECT_NEAR(t.median().item<double>(), 0.75, 0.01);  // u = 1/2 → 3/2 / 2
+  EXPECT_GT(t.min().item<double>(), 0);
+  EXPECT_LT(t.max().item<double>(), 1);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,85 @@
+// Stories become shards whose latents are those of the VAE, and captions a tokenizer.
+#include "moga/train/video/prepare.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/check.h"
+#include "moga/core/interrupt.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/data/story/render.h"
+#include "moga/data/video/video.h"
+#include "moga/model/text/tokenizer.h"
+#include "tests/support/compare.h"
+#include "tests/support/folder.h"
+#include "tests/train/vae/tiny_vae.h"
+
+namespace moga {
+namespace {
+
+PrepareConfig tiny_prepare(const test::Folder& folder) {
+  test::save_tiny_vae(folder / "vae", 4);
+  PrepareConfig config;
+  config.vae = (folder / "vae").string();
+  config.out = (folder / "shards").string();
+  config.count = 3;
+  config.first_seed = 40;
+  config.batch = 2;
+  config.device = "cpu";
+  config.story = {.width = 48, .height = 32, .frames = 17, .min_shots = 2, .max_shots = 2};
+  return config;
+}
+
+TEST(Prepare, WritesLatentsShotsAndCaptionsOfTheStories) {
+  const test::Folder folder;
+  const PrepareConfig config = tiny_prepare(folder);
+  std::filesystem::create_directories(config.out + ".partial/left by a run that was killed");
+  EXPECT_EQ(prepare_stories(config), 3);
+  EXPECT_FALSE(std::filesystem::exists(config.out + ".partial"));
+  EXPECT_FALSE(std::filesystem::exists(config.out + "/left by a run that was killed"));
+  const ShardDataset shards(config.out);
+  ASSERT_EQ(shards.size(), 3);
+  const Story story = plan_story(42, config.story);
+  const Sample sample = shards.get(2);
+  EXPECT_EQ(sample.captions, story.captions());
+  EXPECT_EQ(sample.shot_frames, story.latent_shot_frames());
+  at::NoGradGuard no_grad;
+  Vae vae = load_vae(config.vae, at::kCPU, at::kFloat);
+  const at::Tensor frames = to_float(render_story(story, at::kCPU).frames);
+  const at::Tensor expected = vae->encode(frames.unsqueeze(0))[0];
+  EXPECT_TRUE(test::close(sample.latent.to(at::kFloat), expected, 4e-3));  // stored in bfloat16
+}
+
+TEST(Prepare, WholeClipsAndStreamsGiveTheSameLatents) {
+  const test::Folder folder;
+  PrepareConfig config = tiny_prepare(folder);
+  std::vector<at::Tensor> latents;
+  for (const char* mode : {"clip", "stream"}) {
+    config.mode = mode;
+    config.out = (folder / mode).string();
+    prepare_stories(config);
+    latents.push_back(ShardDataset(config.out).get(0).latent.to(at::kFloat));
+  }
+  EXPECT_TRUE(test::close(latents[0], latents[1], 4e-3));
+}
+
+TEST(Prepare, RefusesAFolderThatHoldsSomethingAndEndsCleanlyWhenInterrupted) {
+  const test::Folder folder;
+  const PrepareConfig config = tiny_prepare(folder);
+  set_interrupted(true);
+  EXPECT_EQ(prepare_stories(config), 0);
+  set_interrupted(false);
+  EXPECT_THROW(prepare_stories(config), Error);  // prepare.toml is there
+}
+
+TEST(Prepare, TokenizerKnowsTheCaptions) {
+  const test::Folder folder;
+  prepare_tokenizer({}, 0, 400, 1000, folder / "spiece.model");
+  const Tokenizer tokenizer(folder / "spiece.model");
+  EXPECT_LE(tokenizer.vocab_size(), 1000);
+  for (uint64_t seed = 1000; seed < 1050; ++seed)
+    for (const std::string& caption : plan_story(seed, {}).captions())
+      EXPECT_LE(tokenizer.encode(caption).size(), 64u) << caption;  // the demo's text_len
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,31 @@
+// Contact sheets drawn on the way.
+#include "moga/train/video/sample_grid.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/data/video/image.h"
+#include "moga/train/video/trainer.h"
+#include "tests/train/tiny_run.h"
+#include "tests/train/vae/tiny_vae.h"
+
+namespace moga {
+namespace {
+
+TEST(SampleGrid, DrawsASheetAVideoWithARowAShot) {
+  const test::Folder run;
+  test::save_tiny_vae(run / "vae", 4);
+  TrainConfig config = test::tiny_config(run.path());
+  config.vae = (run / "vae").string();
+  config.samples = {.every = 4, .data = "", .videos = 2, .columns = 3, .sampler = {.steps = 2}};
+  EXPECT_EQ(train(config, ""), TrainEnd::done);
+  for (const char* name : {"step-00000004-0", "step-00000004-1", "step-00000006-0", "step-00000006-1"})
+    EXPECT_TRUE(std::filesystem::exists(run.path() / "samples" / (std::string(name) + ".png"))) << name;
+  const at::Tensor sheet = load_png(run.path() / "samples" / "step-00000006-1.png");  // latents of 4 × 4
+  EXPECT_GE(sheet.size(1), 2 * 32);
+  EXPECT_GE(sheet.size(2), 3 * 32);
+  EXPECT_LT(sheet.size(1), 3 * 32);
+  EXPECT_TRUE(std::filesystem::exists(run / "model/vae/config.json"));
+}
+
+}  // namespace
+}  // namespace moga

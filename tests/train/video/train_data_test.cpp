@@ -1,0 +1,77 @@
+// Packed batches, the order of the data, and caption dropout.
+#include "moga/train/video/train_data.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+#include "moga/data/dataset/shards.h"
+#include "tests/support/compare.h"
+#include "tests/train/tiny_run.h"
+
+namespace moga {
+namespace {
+
+TrainData tiny(const Tokenizer& tokenizer) {
+  return TrainData({.folder = test::tiny_data() / "shards", .negative_prompt = "", .text_len = 12}, tokenizer);
+}
+
+TEST(TrainData, PacksVideosOfUnequalShape) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const ShardDataset shards(test::tiny_data() / "shards");
+  const TrainBatch batch = tiny(tokenizer).batch({{.index = 5}, {.index = 2}});
+  const auto views = batch.latents.views();
+  ASSERT_EQ(views.size(), 2u);
+  EXPECT_TRUE(at::equal(views[0], shards.get(5).latent));
+  EXPECT_TRUE(at::equal(views[1], shards.get(2).latent));
+  EXPECT_EQ(batch.layout.videos[1].columns, 3);
+  EXPECT_EQ(batch.layout.shots(), 4);
+  const TokenBatch expected = tokenizer.encode_batch(shards.get(2).captions, 12);
+  EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), expected.ids));
+  EXPECT_TRUE(at::equal(batch.lengths.narrow(0, 2, 2), expected.lengths));
+}
+
+TEST(TrainData, DroppedVideoHasTheNegativePromptInEveryShot) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const TrainBatch batch = tiny(tokenizer).batch({{.index = 1}, {.index = 2, .dropped = true}});
+  const TokenBatch empty = tokenizer.encode_batch({"", ""}, 12);
+  EXPECT_FALSE(at::equal(batch.ids.narrow(0, 0, 2), empty.ids));
+  EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), empty.ids));
+}
+
+TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const ShardDataset shards(test::tiny_data() / "shards");
+  for (const auto& [frames, shot_frames] : {std::pair{1, std::vector<int64_t>{1}}, {2, {1, 1}}, {9, {1, 2}}}) {
+    const TrainData data({.folder = test::tiny_data() / "shards", .text_len = 12, .frames = frames}, tokenizer);
+    const TrainBatch batch = data.batch({{.index = 4}});
+    EXPECT_TRUE(at::equal(batch.latents.views()[0], shards.get(4).latent.narrow(1, 0, std::min(frames, 3))));
+    EXPECT_EQ(batch.layout.videos[0].shot_frames, shot_frames);
+    EXPECT_EQ(batch.ids.size(0), static_cast<int64_t>(shot_frames.size()));
+  }
+}
+
+TEST(DataOrder, IsAnotherPermutationInEveryEpoch) {
+  DataOrder order(1, "order", 50), again(1, "order", 50);
+  std::vector<int64_t> first, second;
+  for (int64_t i = 0; i < 50; ++i) first.push_back(order.at(i));
+  for (int64_t i = 50; i < 100; ++i) second.push_back(order.at(i));
+  EXPECT_EQ(std::set<int64_t>(first.begin(), first.end()).size(), 50u);
+  EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 50u);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(again.at(73), second[23]);  // a position needs none of those before it
+}
+
+TEST(CaptionDropout, HasItsRate) {
+  int64_t dropped = 0;
+  for (int64_t step = 0; step < 500; ++step) {
+    const std::vector<bool> draw = draw_dropout(1, step, 16, 0.1);
+    dropped += std::count(draw.begin(), draw.end(), true);
+  }
+  EXPECT_NEAR(dropped / 8000.0, 0.1, 0.012);
+  EXPECT_EQ(draw_dropout(1, 0, 8, 0.0), std::vector<bool>(8, false));
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,149 @@
+// Training as a whole: it learns, it resumes bit for bit, it ends cleanly.
+#include "moga/train/video/trainer.h"
+
+#include <ATen/ATen.h>
+
+#include <fstream>
+
+#include "moga/core/check.h"
+#include "moga/core/interrupt.h"
+#include "tests/support/compare.h"
+#include "tests/support/error.h"
+#include "tests/train/tiny_run.h"
+
+namespace moga {
+namespace {
+
+TrainBatch batch_of(const Trainer& trainer, const TrainConfig& config, const std::vector<Pick>& picks) {
+  return trainer.load_data(config.stage[0].data, 0).batch(picks);
+}
+
+std::string train_error(const TrainConfig& config, const std::string& resume) {
+  return test::error_of([&] { train(config, resume); });
+}
+
+void expect_same_state(const Trainer& a, const Trainer& b) {
+  const auto first = a.state().parts(), second = b.state().parts();
+  for (const auto& [part, tensors] : first)
+    for (size_t i = 0; i < tensors.size(); ++i)
+      EXPECT_TRUE(at::equal(tensors[i].second, second.at(part)[i].second)) << part << " " << tensors[i].first;
+}
+
+TEST(Trainer, OverfitsOneBatch) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  Trainer trainer(config);
+  const TrainBatch batch = batch_of(trainer, config, {{0}, {1}, {2}});
+  double first = 0, last = 0;
+  for (int64_t step = 0; step < 150; ++step) {
+    // The same noise and times in every step: the loss can go to zero.
+    const StepResult result = trainer.state().train_step({.step = 0, .lr = 5e-3, .pieces = {batch}});
+    last = result.flow.item<double>();
+    if (step == 0) first = last;
+  }
+  EXPECT_LT(last, first / 10) << first << " → " << last;
+}
+
+TEST(Trainer, AccumulatedGradientIsThatOfTheWholeBatch) {
+  const test::Folder run;
+  const TrainConfig config = test::tiny_config(run.path());
+  Trainer whole(config), pieces(config);
+  const StepResult one = whole.state().accumulate_gradient({.pieces = {batch_of(whole, config, {{0}, {1}, {2}, {3}})}});
+  const StepResult two = pieces.state().accumulate_gradient(
+      {.pieces = {batch_of(pieces, config, {{0}}), batch_of(pieces, config, {{1}, {2}, {3}})}});
+  EXPECT_NEAR(one.flow.item<double>(), two.flow.item<double>(), 1e-6);
+  const NamedTensors a = whole.state().models().parameters(), b = pieces.state().models().parameters();
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_TRUE(test::close(b[i].second.grad(), a[i].second.grad(), 2e-5)) << a[i].first;
+}
+
+TEST(Trainer, ResumesBitForBit) {
+  const test::Folder straight_run, broken_run;
+  Trainer straight(test::tiny_config(straight_run.path()));
+  EXPECT_EQ(straight.run(), TrainEnd::done);
+
+  const TrainConfig config = test::tiny_config(broken_run.path());
+  EXPECT_EQ(Trainer(config).run(3), TrainEnd::interrupted);
+  Trainer resumed(config, resume_checkpoint(broken_run.path(), "auto"));
+  EXPECT_EQ(resumed.position().step, 3);
+  EXPECT_EQ(resumed.run(), TrainEnd::done);
+  expect_same_state(straight, resumed);
+}
+
+TEST(Trainer, NextBatchAfterResumeIsTheSame) {
+  const test::Folder first_run, second_run;
+  const TrainConfig config = test::tiny_config(first_run.path());
+  Trainer first(config);
+  first.run(5);
+  Trainer second(config, resume_checkpoint(first_run.path(), "auto"));
+  const TrainData data = first.load_data(config.stage[0].data, 0);
+  DataOrder order = first.data_order(config.stage[0], data), again = second.data_order(config.stage[0], data);
+  const auto a = first.next_batch(config.stage[0], data, order), b = second.next_batch(config.stage[0], data, again);
+  EXPECT_TRUE(at::equal(a[0].latents.values, b[0].latents.values));
+  EXPECT_TRUE(at::equal(a[0].ids, b[0].ids));
+  const Trainer fresh(test::tiny_config(second_run.path()));
+  EXPECT_FALSE(at::equal(fresh.next_batch(config.stage[0], data, order)[0].ids, a[0].ids));
+}
+
+TEST(Trainer, InterruptSavesAndRunGoesOnToAModel) {
+  const test::Folder run;
+  const TrainConfig config = test::tiny_config(run.path());
+  set_interrupted(true);
+  EXPECT_EQ(train(config, ""), TrainEnd::interrupted);
+  set_interrupted(false);
+  EXPECT_TRUE(std::filesystem::exists(run / "step-00000001/optimizer.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(run / "model"));
+  EXPECT_NE(train_error(config, "").find("--resume auto"), std::string::npos);  // never overwritten silently
+  EXPECT_EQ(train(config, "auto"), TrainEnd::done);
+  const Transformer model = load_transformer(run / "model/transformer", at::kCPU, at::kFloat);
+  EXPECT_EQ(model->config().num_layers, 2);
+  for (const char* file : {"model/tokenizer/spiece.model", "model/text_encoder/config.json",
+                           "model/scheduler/scheduler_config.json", "model/model_index.json", "config.toml"})
+    EXPECT_TRUE(std::filesystem::exists(run / file)) << file;
+}
+
+TEST(Trainer, ResumeWithAnotherModelSeedOrDataIsAnError) {
+  const test::Folder run;
+  const TrainConfig config = test::tiny_config(run.path());
+  Trainer(config).run(1);
+  TrainConfig other = config;
+  other.seed = 2;
+  EXPECT_NE(train_error(other, "auto").find("was made with seed = 1, the config says 2"), std::string::npos);
+  other = config;
+  other.transformer.moga.gate = "none";
+  EXPECT_NE(train_error(other, "auto").find("transformer.moga.gate"), std::string::npos);
+  other = config;
+  other.stage[0].lr = 1e-4;
+  EXPECT_EQ(train_error(other, "auto"), "");
+}
+
+TEST(Trainer, StagesFollowEachOtherAndTheLogTellsAll) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.stage.push_back(config.stage[0]);
+  config.stage[1].name = "second";
+  config.stage[1].accumulation = 2;
+  config.stage[0].steps = config.stage[1].steps = 2;
+  EXPECT_EQ(train(config, ""), TrainEnd::done);
+  std::ifstream file(run / "log.jsonl");
+  std::string line, last;
+  while (std::getline(file, line)) last = line;
+  const nlohmann::json log = nlohmann::json::parse(last);
+  EXPECT_EQ(log.at("step"), 4);
+  EXPECT_EQ(log.at("stage"), "second");
+  EXPECT_EQ(log.at("groups").size(), 2u);
+  for (const char* key : {"loss", "balance", "gradient_norm", "lr", "videos_per_second", "tokens_per_second", "seconds",
+                          "peak_bytes", "imbalance", "skipped"})
+    EXPECT_TRUE(log.contains(key)) << key;
+}
+
+TEST(Trainer, EndsWhenItsTimeIsUp) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.max_minutes = 1e-9;
+  EXPECT_EQ(train(config, ""), TrainEnd::out_of_time);
+  EXPECT_TRUE(std::filesystem::exists(run / "model/transformer/config.json"));
+}
+
+}  // namespace
+}  // namespace moga

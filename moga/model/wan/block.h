@@ -91,7 +91,7 @@ class CrossAttentionImpl : public ProjectionsImpl {
   at::Tensor forward(const at::Tensor& x, const BlockContext& context);
 
  private:
-  std::string backend_;
+  AttentionBackend backend_;
 };
 TORCH_MODULE(CrossAttention);
 

@@ -2,6 +2,7 @@
 // container, index in front (faststart). Frame by frame; the encoder's look-ahead is the only memory that is held.
 #include <ATen/ATen.h>
 
+#include "moga/core/files.h"
 #include "moga/data/video/ffmpeg.h"
 #include "moga/data/video/formats.h"
 
@@ -110,7 +111,7 @@ class Mp4Writer : public VideoWriter {
     }
   }
 
-  PartialFile file_;
+  PendingFile file_;
   std::string source_;
   int64_t width_, height_;
   int64_t next_ = 0;

@@ -61,20 +61,4 @@ at::Tensor checked_frames(const at::Tensor& frames, int64_t width, int64_t heigh
   return batch.cpu();
 }
 
-PartialFile::PartialFile(const std::filesystem::path& path) : path_(path), temporary_(path.string() + ".partial") {
-  check(!std::filesystem::is_directory(path), path.string(), ": is a folder, expected a file name");
-  if (path.has_parent_path()) make_folder(path.parent_path());
-}
-
-PartialFile::~PartialFile() {
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
-}
-
-void PartialFile::commit() {
-  std::error_code error;
-  std::filesystem::rename(temporary_, path_, error);
-  check(!error, path_.string(), ": cannot rename ", temporary_.string(), ": ", error.message());
-}
-
 }  // namespace moga

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/data/video/formats.h"
 
 namespace moga {
@@ -105,7 +106,7 @@ class Y4mWriter : public VideoWriter {
   }
 
  private:
-  PartialFile file_;
+  PendingFile file_;
   std::ofstream out_;
   Format format_;
 };

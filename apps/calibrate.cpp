@@ -49,7 +49,7 @@ std::vector<Script> scripts_of(const Options& options) {
 
 void run(const Options& options) {
   const std::vector<Script> scripts = scripts_of(options);
-  check(!std::filesystem::exists(options.out), options.out, ": exists already; calibrate writes a new folder");
+  check_new_folder(options.out);
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
   CalibrationConfig config = options.calibration;

@@ -18,7 +18,7 @@ namespace moga {
 struct ModelOptions {
   std::string folder;
   std::string device = "auto";
-  std::string dtype;  // empty: bfloat16 on a GPU, float32 on a CPU
+  std::string dtype;      // empty: bfloat16 on a GPU, float32 on a CPU
   std::string vae_dtype;  // empty: default_vae_dtype
   std::string attention;
   std::optional<std::string> solver;
@@ -76,9 +76,7 @@ struct ModelOptions {
   }
 
   at::Device place() const { return parse_device(device); }
-  at::ScalarType compute_dtype() const {
-    return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place());
-  }
+  at::ScalarType compute_dtype() const { return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place()); }
 
   at::ScalarType compute_vae_dtype() const {
     return vae_dtype.empty() ? default_vae_dtype(place(), compute_dtype()) : parse_dtype(vae_dtype);

@@ -64,12 +64,12 @@ void plan_train(const Options& options) {
 
 void plan_generate(const Options& options) {
   check(!options.model.folder.empty(), "--model is required with SCRIPT");
-  const Script script = options.script.load();
+  const Script script = options.script.load(options.model.folder);
+  if (const std::string note = script.frame_note(); !note.empty()) log_info(note);
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs_of(options.model.folder), options.model, options.streaming, script,
-                   options.script.file);
+      plan_request(configs_of(options.model.folder), options.model, options.streaming, script, options.script.file);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "

@@ -9,8 +9,8 @@
 #include "moga/core/log.h"
 #include "moga/train/loop/run.h"
 #include "moga/train/text/trainer.h"
-#include "moga/train/video/trainer.h"
 #include "moga/train/vae/trainer.h"
+#include "moga/train/video/trainer.h"
 
 namespace moga {
 namespace {

@@ -13,6 +13,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/rope.h"
 
 namespace moga {
@@ -21,10 +22,8 @@ namespace {
 Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType dtype) {
   Block block(config);
   for (const auto& item : block->named_parameters()) {
-    const bool sensitive = item.key().find("norm") != std::string::npos || item.key() == "modulation" ||
-                           item.key().find(".router.") != std::string::npos;
-    item.value().set_data(
-        at::empty(item.value().sizes(), at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
+    const c10::ScalarType kept = kept_dtype(item.key(), dtype);
+    item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(kept).device(device)));
   }
   block->initialise();
   return block;

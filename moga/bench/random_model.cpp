@@ -7,18 +7,9 @@
 
 #include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 
 namespace moga {
-namespace {
-
-// As load_transformer keeps them.
-bool is_kept_wide(const std::string& name) {
-  for (const char* part : {"norm", "modulation", "time_embedding", ".router."})
-    if (name.find(part) != std::string::npos) return true;
-  return false;
-}
-
-}  // namespace
 
 at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
@@ -27,7 +18,7 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
 Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
   Transformer model(config, /*initialise=*/false);
   for (const auto& item : model->named_parameters()) {
-    const c10::ScalarType kept = is_kept_wide(item.key()) ? wide(dtype) : dtype;
+    const c10::ScalarType kept = kept_dtype(item.key(), dtype);
     item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(kept).device(device)));
   }
   model->initialise();
@@ -44,7 +35,7 @@ void even_routers(Transformer& model, const VideoShape& video, c10::Device devic
   auto parameters = model->named_parameters();
   const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
                                      const at::Tensor&) {
-    const std::string router = "blocks." + std::to_string(layer) + ".self_attn.router.";
+    const std::string router = router_prefix(layer);
     const at::Tensor* weight = parameters.find(router + "weight");
     if (!weight) return;
     const at::Tensor rows = at::randint(x.size(0), {kSample}, random_stream(0, "sample", layer, x.device()),

@@ -35,6 +35,7 @@ struct Shot {
 struct Script {
   std::string title;
   std::vector<int64_t> size = {832, 480};  // width, height
+  bool names_size = true;                  // false: the file has no size, and the model's own may take its place
   int64_t fps = 16;
   int64_t seed = 0;
   std::string negative_prompt;
@@ -43,11 +44,13 @@ struct Script {
   std::vector<Shot> shot;
 
   void validate() const;
-  std::vector<std::string> captions() const;           // with the global caption prepended
+  std::vector<std::string> captions() const;  // with the global caption prepended
   // Latent frames of each shot, at least 1. A cut lies between latent frames, nearest to where the script puts it:
   // after i latent frames come 1 + 4 (i - 1) pixel frames, so cut i is 1 + round((pixel frames before it - 1) / 4).
   // Four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
   std::vector<int64_t> latent_shot_frames() const;
+  // "the script asks for 6 frames, the video has 5: …" where the two differ, else empty.
+  std::string frame_note() const;
   template <class Fields>
   void fields(Fields& field) {
     field("title", title, "name of the video");

@@ -9,6 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 
 namespace moga {
 namespace {
@@ -112,7 +113,7 @@ RouterMeasurement::RouterMeasurement(const Transformer& model, const std::vector
         0.02 * at::randn(fitted.weight.sizes(), random_stream(seed, "random router", layer.layer)),
         at::zeros(fitted.bias.sizes())};
     routers.emplace("random", make_router(fresh, mean_.gate, device));
-    const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
+    const std::string prefix = router_prefix(layer.layer);
     if (const auto weight = tensors.find(prefix + "weight"); weight != tensors.end())
       routers.emplace("trained", make_router({weight->second, tensors.at(prefix + "bias")}, mean_.gate, device));
   }

@@ -5,16 +5,17 @@
 
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/pipeline/shot_captions.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the second run
 
-VideoRequest make_request(const Script& script, int64_t seed) {
+VideoRequest make_request(const Script& script, const Models& models, int64_t seed) {
   VideoRequest request;
   request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
-  request.captions = script.captions();
+  request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = seed;
   return request;
@@ -38,7 +39,8 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
     return steps.contains(step) ? inputs.observer(steps.at(step)) : AttentionObserver();
   };
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
-  for (const Script& script : scripts) denoise(models, {make_request(script, script.seed)}, config.sampler, observer);
+  for (const Script& script : scripts)
+    denoise(models, {make_request(script, models, script.seed)}, config.sampler, observer);
   Progress progress("k-means", models.transformer->config().num_layers, "layer");
   return inputs.fit(models.transformer, config.routers, config.fit, models.device, [&] {
     progress.advance();
@@ -52,7 +54,7 @@ void measure_layers(Models& models, const std::vector<Script>& scripts, const Ca
   RouterMeasurement measurement(models.transformer, layers, config.fit.seed, models.device);
   log_info("calibrate: measuring, from other noise");
   for (const Script& script : scripts) {
-    const VideoRequest request = make_request(script, script.seed + kHeldOut);
+    const VideoRequest request = make_request(script, models, script.seed + kHeldOut);
     const Layout layout{std::vector<VideoShape>(config.sampler.guidance != 1.0 ? 2 : 1, request.shape)};
     const AttentionObserver observer = measurement.observer(layout);
     denoise(models, {request}, config.sampler,

@@ -7,8 +7,10 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/pipeline/calibrate.h"
 #include "moga/pipeline/export.h"
 
@@ -29,7 +31,7 @@ constexpr const char* kCaptions[][2] = {
 
 bool has_routers(const fs::path& transformer) {
   const std::vector<std::string> names = Safetensors(transformer).names();
-  return std::ranges::any_of(names, [](const std::string& name) { return name.find(".router.") != std::string::npos; });
+  return std::ranges::any_of(names, is_router);
 }
 
 // Settings of the transformer, without those that only say how it is run.
@@ -49,7 +51,7 @@ void write_transformer(const fs::path& from, const fs::path& to, const std::vect
   const Transformer model = load_transformer(from, at::kCPU, dtype, lasting_settings(settings));
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
-    const std::string prefix = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
+    const std::string prefix = router_prefix(layer.layer);
     tensors.at(prefix + "weight").detach().copy_(layer.router().weight);
     tensors.at(prefix + "bias").detach().copy_(layer.router().bias);
   }
@@ -100,15 +102,12 @@ std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t f
 
 void write_calibrated(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
                       const Calibration& calibration) {
-  check(!fs::exists(to), to.string(), ": exists already; calibrate writes a new folder");
-  const fs::path temporary = to.string() + ".tmp";
-  fs::remove_all(temporary);
-  fs::create_directories(temporary);
-  for (const auto& entry : fs::directory_iterator(from))
-    if (entry.path().filename() != "transformer")
-      fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
-  write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
-  fs::rename(temporary, to);
+  write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
+    for (const auto& entry : fs::directory_iterator(from))
+      if (entry.path().filename() != "transformer")
+        fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
+    write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
+  });
 }
 
 std::string calibration_table(const Calibration& calibration) {

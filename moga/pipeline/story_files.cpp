@@ -4,8 +4,8 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
-#include "moga/data/video/image.h"
 #include "moga/data/story/render.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/pipeline/generate.h"
 
@@ -45,6 +45,7 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
     writer->write(frames);
     sheet.add(frames);
   }
+  const FolderLock lock(folder);  // so that the three files are of one run
   writer->finish();
   save_png(files.sheet, sheet.image());
   write_text(files.script, to_toml(story_script(story)));

@@ -10,20 +10,13 @@
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
 
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
-
-bool is_router(const std::string& name) { return name.find(".router.") != std::string::npos; }
-
-at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) {
-  const auto contains = [&](const char* part) { return name.find(part) != std::string::npos; };
-  const bool sensitive = contains("modulation") || contains("norm") || contains("time_embedding") || is_router(name);
-  return sensitive ? wide(dtype) : dtype;
-}
 
 // Wan2.1's own config.json under diffusers' keys.
 void rename_wan_keys(nlohmann::json& config) {
@@ -46,7 +39,7 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   LoadOptions options;
   const WeightLayout layout = detect_layout(file.names(), folder.string());
   options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
-  options.optional = {".router."};
+  options.optional = {kRouterPart};
   return options;
 }
 

@@ -31,7 +31,7 @@ Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType 
 
 // Gradients of all leaves are made and dropped, as a train step does that has used them.
 void differentiate(const BlockWork& work, const at::Tensor& y, const at::Tensor& balance) {
-  std::vector<at::Tensor> outputs = {y}, grads = {work.grad}, leaves = {work.x};
+  std::vector<at::Tensor> outputs = {y}, grads = {work.grad}, leaves = {work.input.x};
   if (balance.defined()) {
     outputs.push_back(balance);
     grads.push_back(at::full_like(balance, work.config.moga.balance_weight));
@@ -116,35 +116,33 @@ BlockWork make_block_work(const BlockConfig& config, const VideoShape& video, in
   work.block = make_block(config, device, dtype);
   const int64_t width = config.width();
   work.text_lengths.assign(video.shots(), text_tokens);
-  work.context.modulation = 0.2 * random_tensor({1, 6, width}, 0, device, wide(dtype));
-  work.context.text = random_tensor({text_tokens * video.shots(), width}, 1, device, dtype);
-  work.context.rotary = rotary_table(layout, config.head_dim, device, wide(dtype));
-  work.context.spans = layout.equal_videos();
-  work.context.text_groups = text_groups(layout, work.text_lengths, device);
-  work.context.groupings = static_groupings(layout, config.moga, device);
-  work.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
+  work.input.modulation = 0.2 * random_tensor({1, 6, width}, 0, device, wide(dtype));
+  work.input.text = random_tensor({text_tokens * video.shots(), width}, 1, device, dtype);
+  work.local.rotary = rotary_table(layout, config.head_dim, device, wide(dtype));
+  work.local.segments = video_segments(layout);
+  work.local.text_groups = text_groups(layout, work.text_lengths, device);
+  work.global.groupings = static_groupings(layout, config.moga, device);
+  work.input.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
   work.grad = random_tensor({layout.tokens(), width}, 3, device, dtype);
   return work;
 }
 
 void BlockWork::forward() {
   const at::NoGradGuard no_grad;
-  block->forward(x, context);
+  block->forward(input, local, global);
 }
 
 void BlockWork::forward_backward() {
-  const BlockOutput output = block->forward(x, context);
+  const BlockOutput output = block->forward(input, local, global);
   differentiate(*this, output.x, output.balance_loss);
 }
 
 void BlockWork::plain_forward() {
   const at::NoGradGuard no_grad;
-  plain_block(*block, config, context, text_lengths, x);
+  plain_block(*this);
 }
 
-void BlockWork::plain_forward_backward() {
-  differentiate(*this, plain_block(*block, config, context, text_lengths, x), {});
-}
+void BlockWork::plain_forward_backward() { differentiate(*this, plain_block(*this), {}); }
 
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup) {
   config.validate();

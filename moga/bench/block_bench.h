@@ -24,9 +24,11 @@ BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup)
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};
-  BlockContext context;
+  BlockInput input;
+  LocalContext local;
+  GlobalContext global;
   std::vector<int64_t> text_lengths;
-  at::Tensor x, grad;  // [N, C]
+  at::Tensor grad;  // of the output, [N, C]
 
   void forward();           // without gradients
   void forward_backward();  // gradients of x and of all weights

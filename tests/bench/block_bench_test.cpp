@@ -28,10 +28,10 @@ VideoShape tiny_video() { return {5, 4, 6, {3, 2}}; }
 
 TEST(PlainBlock, EqualsOurBlockWithFullAttention) {
   BlockWork work = make_block_work(tiny_block(AttentionKind::kFull), tiny_video(), kTextTokens, at::kCPU, at::kFloat);
-  const at::Tensor ours = work.block->forward(work.x, work.context).x;
-  const at::Tensor plain = plain_block(*work.block, work.config, work.context, work.text_lengths, work.x);
+  const at::Tensor ours = work.block->forward(work.input, work.local, work.global).x;
+  const at::Tensor plain = plain_block(work);
   EXPECT_TRUE(test::close(ours, plain, 1e-5));
-  const auto gradient = [&](const at::Tensor& y) { return torch::autograd::grad({y}, {work.x}, {work.grad})[0]; };
+  const auto gradient = [&](const at::Tensor& y) { return torch::autograd::grad({y}, {work.input.x}, {work.grad})[0]; };
   EXPECT_TRUE(test::close(gradient(ours), gradient(plain), 1e-5));
 }
 

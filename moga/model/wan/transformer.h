@@ -14,9 +14,9 @@
 #include <filesystem>
 
 #include "moga/attention/visual_attention.h"
-#include "moga/model/wan/block.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
+#include "moga/model/wan/block.h"
 #include "moga/model/wan/weight_names.h"
 
 namespace moga {
@@ -91,10 +91,13 @@ class TransformerImpl : public torch::nn::Module {
   void initialise();          // all weights
   void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
 
-  // For inference with a model that does not fit: the blocks' weights get host memory, without values; once they are
-  // filled, stream_blocks() makes each block's come to `device` while the block before it computes (weight_stream.h).
+  // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
+  // they are filled, stream_blocks() copies each block's to `device` while the block before it computes
+  // (weight_stream.h).
   void keep_blocks_on_host(at::Device device);
   void stream_blocks();
+  // What blocks keep for their backward pass; everything unless set.
+  void set_recompute(const RecomputeConfig& config);
 
  private:
   // What depends on the layout alone: made once, kept while the layout stays the same (the steps of a sampler).
@@ -115,7 +118,9 @@ class TransformerImpl : public torch::nn::Module {
   Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
-  std::shared_ptr<WeightStream> weight_stream_;
+  std::shared_ptr<WeightStream> weight_stream_;  // null unless blocks are kept on the host
+  std::shared_ptr<BlockWeights> block_weights_ = std::make_shared<ResidentWeights>();
+  RecomputeConfig recompute_;
   Head head_{nullptr};
 };
 TORCH_MODULE(Transformer);

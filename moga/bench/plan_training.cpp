@@ -157,7 +157,7 @@ StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
     bytes += static_cast<int64_t>(sample.latent.nbytes());
     if (video.tokens() > result.video.tokens()) result.video = video;
   }
-  if (config.cache == "device") result.data_bytes = bytes / looked_at * data.size();
+  if (config.cache == LatentCache::kDevice) result.data_bytes = bytes / looked_at * data.size();
   return result;
 }
 

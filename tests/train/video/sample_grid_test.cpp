@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/data/video/image.h"
-#include "moga/train/video/trainer.h"
+#include "moga/train/video/task.h"
 #include "tests/train/tiny_run.h"
 #include "tests/train/vae/tiny_vae.h"
 

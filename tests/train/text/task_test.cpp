@@ -1,6 +1,6 @@
-// The text encoder's training: it learns to read a fact from captions, is the same for the same seed, and video training
-// begins from its result.
-#include "moga/train/text/trainer.h"
+// The text encoder's training: it learns to read a fact from captions, is the same for the same seed, and video
+// training begins from its result.
+#include "moga/train/text/task.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ TextTrainConfig tiny_text(const test::Folder& folder) {
   return config;
 }
 
-TEST(TextTrainer, LearnsToReadWhatCaptionsTell) {
+TEST(TextTask, LearnsToReadWhatCaptionsTell) {
   const test::Folder folder;
   const TextTrainResult result = train_text(tiny_text(folder));
   EXPECT_EQ(result.end, TrainEnd::done);
@@ -41,7 +41,7 @@ TEST(TextTrainer, LearnsToReadWhatCaptionsTell) {
   EXPECT_GT(result.accuracy.at("place"), 0.6);  // by chance 0.17
 }
 
-TEST(TextTrainer, IsTheSameForTheSameSeed) {
+TEST(TextTask, IsTheSameForTheSameSeed) {
   const test::Folder one, two;
   TextTrainConfig config = tiny_text(one), again = tiny_text(two);
   config.steps = again.steps = 3;
@@ -54,7 +54,7 @@ TEST(TextTrainer, IsTheSameForTheSameSeed) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
 }
 
-TEST(TextTrainer, VideoTrainingBeginsFromItsResult) {
+TEST(TextTask, VideoTrainingBeginsFromItsResult) {
   const test::Folder folder;
   TextTrainConfig text = tiny_text(folder);
   text.steps = 2;
@@ -69,7 +69,7 @@ TEST(TextTrainer, VideoTrainingBeginsFromItsResult) {
     EXPECT_TRUE(at::equal(item.value(), models.text_encoder->named_parameters()[item.key()])) << item.key();
 }
 
-TEST(TextTrainer, NamesWhatIsWrong) {
+TEST(TextTask, NamesWhatIsWrong) {
   TextTrainConfig config;
   EXPECT_EQ(test::error_of([&] { train_text(config); }), "tokenizer is empty, expected a sentencepiece model");
 }

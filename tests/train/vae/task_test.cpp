@@ -1,5 +1,5 @@
 // Training of the VAE on stories of a few pixels, and what its loss weighs.
-#include "moga/train/vae/trainer.h"
+#include "moga/train/vae/task.h"
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -9,8 +9,10 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -27,7 +29,7 @@ VaeTrainConfig tiny_config(const std::filesystem::path& out) {
   config.pool = 2;
   config.renew_every = 2;
   config.lr = 4e-3;
-  config.schedule = {.kind = "constant", .warmup_steps = 2};
+  config.schedule = {.kind = LrKind::kConstant, .warmup_steps = 2};
   config.statistics_clips = 8;
   config.log_every = 2;
   config.sample_every = 0;
@@ -46,13 +48,35 @@ std::vector<nlohmann::json> log_of(const std::filesystem::path& run) {
   return lines;
 }
 
-TensorMap weights_of(VaeTrainer& trainer) {
+TensorMap weights_of(VaeTask& task) {
   TensorMap weights;
-  for (const auto& item : trainer.model()->named_parameters()) weights[item.key()] = item.value().detach().clone();
+  for (const auto& item : task.model()->named_parameters()) weights[item.key()] = item.value().detach().clone();
   return weights;
 }
 
-TEST(VaeTrainer, LearnsAClip) {
+// Runs until `stop_after`, then resumes to the end in a new process' objects. Returns the final weights.
+TensorMap train_in_parts(const VaeTrainConfig& config, int64_t stop_after) {
+  VaeTask first(config);
+  EXPECT_EQ(Trainer(first, loop_config(config)).run(stop_after), TrainEnd::interrupted);
+  VaeTask second(config);
+  Trainer trainer(second, loop_config(config), resume_checkpoint(config.out, "auto"));
+  EXPECT_EQ(trainer.position().step, stop_after);
+  EXPECT_EQ(trainer.run(), TrainEnd::done);
+  return weights_of(second);
+}
+
+TensorMap train_whole(const VaeTrainConfig& config) {
+  VaeTask task(config);
+  EXPECT_EQ(Trainer(task, loop_config(config)).run(), TrainEnd::done);
+  return weights_of(task);
+}
+
+void expect_equal(const TensorMap& found, const TensorMap& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, weight] : found) EXPECT_TRUE(at::equal(weight, expected.at(name))) << name;
+}
+
+TEST(VaeTask, LearnsAClip) {
   const test::Folder folder;
   VaeTrainConfig config = tiny_config(folder / "run");
   config.steps = 60;
@@ -72,7 +96,7 @@ TEST(VaeTrainer, LearnsAClip) {
   EXPECT_TRUE(std::filesystem::exists(folder / "run/samples/step-00000060.png"));
 }
 
-TEST(VaeTrainer, TheFinishedModelsLatentsAreNormalised) {
+TEST(VaeTask, TheFinishedModelsLatentsAreNormalised) {
   const test::Folder folder;
   const VaeTrainConfig config = tiny_config(folder / "run");
   train_vae(config);
@@ -85,20 +109,39 @@ TEST(VaeTrainer, TheFinishedModelsLatentsAreNormalised) {
   EXPECT_TRUE(at::allclose(latent.std({0, 2, 3, 4}), at::ones({4}), 0, 0.3));
 }
 
-TEST(VaeTrainer, AResumedRunGoesOnBitForBit) {
+TEST(VaeTask, AResumedRunGoesOnBitForBit) {
   const test::Folder folder;
-  VaeTrainer whole(tiny_config(folder / "whole"));
-  whole.run();
-  const VaeTrainConfig config = tiny_config(folder / "parts");
-  EXPECT_EQ(VaeTrainer(config).run(/*stop_after=*/3), TrainEnd::interrupted);
-  VaeTrainer resumed(config, resume_checkpoint(config.out, "auto"));
-  EXPECT_EQ(resumed.step(), 3);
-  EXPECT_EQ(resumed.run(), TrainEnd::done);
-  const TensorMap expected = weights_of(whole);
-  for (const auto& [name, weight] : weights_of(resumed)) EXPECT_TRUE(at::equal(weight, expected.at(name))) << name;
+  expect_equal(train_in_parts(tiny_config(folder / "parts"), 3), train_whole(tiny_config(folder / "whole")));
 }
 
-TEST(VaeTrainer, AnInterruptSavesAndEnds) {
+TEST(VaeTask, DropoutIsResumedBitForBitToo) {
+  const test::Folder folder;
+  VaeTrainConfig config = tiny_config(folder / "whole");
+  config.model.dropout = 0.2;
+  const TensorMap whole = train_whole(config);
+  config.out = (folder / "parts").string();
+  at::rand({3});  // another state of the default generator
+  expect_equal(train_in_parts(config, 2), whole);
+  config.model.dropout = 0;
+  config.out = (folder / "none").string();
+  EXPECT_FALSE(at::equal(train_whole(config).at("conv2.bias"), whole.at("conv2.bias")));
+}
+
+// At every checkpoint, also the last one: latents_mean and latents_std do not depend on what this process has drawn.
+TEST(VaeTask, AResumedRunWritesTheSameModelFolder) {
+  const test::Folder folder;
+  train_whole(tiny_config(folder / "whole"));
+  const auto model = [&](const char* run) { return folder / run / "model"; };
+  for (const int64_t stop : {1, 4, 6}) {
+    const VaeTrainConfig config = tiny_config(folder / std::to_string(stop));
+    train_in_parts(config, stop);
+    const std::filesystem::path resumed = std::filesystem::path(config.out) / "model";
+    for (const char* file : {"config.json", "diffusion_pytorch_model.safetensors"})
+      EXPECT_EQ(read_text(resumed / file), read_text(model("whole") / file)) << stop << " " << file;
+  }
+}
+
+TEST(VaeTask, AnInterruptSavesAndEnds) {
   const test::Folder folder;
   set_interrupted(true);
   const TrainEnd end = train_vae(tiny_config(folder / "run"));
@@ -108,12 +151,15 @@ TEST(VaeTrainer, AnInterruptSavesAndEnds) {
   EXPECT_FALSE(std::filesystem::exists(folder / "run/model"));
 }
 
-TEST(VaeTrainer, RefusesACheckpointOfAnotherModel) {
+TEST(VaeTask, RefusesACheckpointOfAnotherModel) {
   const test::Folder folder;
   VaeTrainConfig config = tiny_config(folder / "run");
-  VaeTrainer(config).run(1);
+  VaeTask task(config);
+  Trainer(task, loop_config(config)).run(1);
   config.model.base_dim = 16;
-  EXPECT_THROW(VaeTrainer(config, resume_checkpoint(config.out, "auto")), Error);
+  EXPECT_NE(
+      test::error_of([&] { train_vae(config, "auto"); }).find("was made with model.base_dim = 8, the config says 16"),
+      std::string::npos);
 }
 
 // A run that goes on from `folder`/init with the encoder frozen.
@@ -131,7 +177,7 @@ VaeTrainConfig refinement(const std::filesystem::path& folder, at::ScalarType dt
   return config;
 }
 
-TEST(VaeTrainer, AFrozenEncoderAndItsStatisticsStayAsTheFileHasThem) {
+TEST(VaeTask, AFrozenEncoderAndItsStatisticsStayAsTheFileHasThem) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
     const test::Folder folder;
     const VaeTrainConfig config = refinement(folder / ".", dtype);
@@ -153,42 +199,39 @@ TEST(VaeTrainer, AFrozenEncoderAndItsStatisticsStayAsTheFileHasThem) {
   }
 }
 
-TEST(VaeTrainer, AResumedRefinementGoesOnBitForBit) {
+TEST(VaeTask, AResumedRefinementGoesOnBitForBit) {
   const test::Folder folder;
   VaeTrainConfig config = refinement(folder / ".", at::kBFloat16);
-  VaeTrainer whole(config);
-  whole.run();
+  const TensorMap whole = train_whole(config);
   config.out = (folder / "parts").string();
-  EXPECT_EQ(VaeTrainer(config).run(/*stop_after=*/3), TrainEnd::interrupted);
-  VaeTrainer resumed(config, resume_checkpoint(config.out, "auto"));
-  EXPECT_EQ(resumed.run(), TrainEnd::done);
-  const TensorMap expected = weights_of(whole);
-  for (const auto& [name, weight] : weights_of(resumed)) EXPECT_TRUE(at::equal(weight, expected.at(name))) << name;
+  expect_equal(train_in_parts(config, 3), whole);
 }
 
-TEST(VaeTrainer, RefusesToGoOnFromAnotherModelOrFreezeARandomOne) {
+TEST(VaeTask, RefusesToGoOnFromAnotherModelOrFreezeARandomOne) {
   const test::Folder folder;
   VaeTrainConfig config = refinement(folder / ".", at::kFloat);
   config.model.base_dim = 16;
-  EXPECT_THROW(VaeTrainer{config}, Error);
+  EXPECT_NE(test::error_of([&] { VaeTask{config}; }).find("has base_dim = 8, the config says model.base_dim = 16"),
+            std::string::npos);
   config.init.clear();
-  EXPECT_THROW(VaeTrainer{config}, Error);
+  EXPECT_NE(test::error_of([&] { VaeTask{config}; }).find("train_encoder = false needs init"), std::string::npos);
 }
 
-TEST(VaeTrainer, AStepWithoutAFiniteGradientIsCountedAndLeavesTheMeansFinite) {
+TEST(VaeTask, AStepWithoutAFiniteGradientIsCountedAndLeavesTheMeansFinite) {
   const test::Folder folder;
   VaeTrainConfig config = tiny_config(folder / "run");
   config.steps = 4;
   config.log_every = 4;
-  VaeTrainer trainer(config);
-  trainer.run(/*stop_after=*/1);
-  const at::Tensor bias = trainer.model()->named_parameters()["conv2.bias"].detach();
+  VaeTask task(config);
+  Metrics metrics;
+  metrics.add(task.step({}));
+  const at::Tensor bias = task.model()->named_parameters()["conv2.bias"].detach();
   const at::Tensor good = bias.clone();
   bias.fill_(std::numeric_limits<float>::quiet_NaN());
-  trainer.run(/*stop_after=*/1);
+  metrics.add(task.step({.stage_step = 1, .step = 1}));
   bias.copy_(good);
-  trainer.run();
-  const nlohmann::json line = log_of(folder / "run").at(0);
+  nlohmann::json line = metrics.take().means;
+  task.complete(line, {});
   EXPECT_EQ(line.at("skipped"), 1);
   EXPECT_TRUE(line.at("loss").is_number() && line.at("psnr").is_number()) << line;
   EXPECT_LT(line.at("psnr").get<double>(), 40);

@@ -18,12 +18,12 @@ namespace {
 constexpr const char* kManual = R"(A script is a TOML file:
 
   title = "Mara by the lake"
-  size = [224, 128]         # width and height in pixels, multiples of 16
+  size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
   negative_prompt = "blurred, text"        # optional, what guidance leads away from
   global_caption = "A film in soft light." # optional, precedes each caption
-  set = ["transformer.moga.combine=lse"]   # optional, as --set, which goes over it
+  set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
   duration = 2.0            # seconds, or: frames = 32
@@ -31,14 +31,14 @@ constexpr const char* kManual = R"(A script is a TOML file:
   ...
 
 A shot's caption reaches only that shot.
-The contact sheet (a row a shot) is written beside the video as .png.
+The contact sheet (one row per shot) is written next to the video as .png.
 
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
-"latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
+"latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
-the same command with --resume goes on after the last kept step and gives the same video, bit for bit;
-what was decoded is decoded anew. The file is removed with the video complete.
+the same command with --resume continues after the last kept step and gives the same video, bit for bit;
+frames are decoded again. The file is removed when the video is complete.
 
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
@@ -53,15 +53,14 @@ struct Options {
   bool no_plan = false;
 };
 
-// Settings that are wrong, and on a GPU a run that cannot fit, are refused before a weight is read. The rehearsals take
-// seconds. Returns whether weights are to be streamed.
-bool plan(const Options& options, const Script& script) {
+// Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take seconds.
+// Returns whether weights are to be streamed.
+bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
-  if (!missing_parts(options.model.folder).empty()) return streamed;  // loading says so
+  if (!configs) return streamed;
   const GenerationPlanRequest request =
-      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script,
-                   options.script.file);
+      plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return streamed;
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
@@ -75,8 +74,9 @@ bool plan(const Options& options, const Script& script) {
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
 
 void run(const Options& options) {
-  const Script script = options.script.load();
-  // What can be wrong is found before the models, which take long.
+  const std::optional<ModelConfigs> configs = options.model.configs();
+  const Script script = options.script.load(configs ? configs->pixels_per_token() : kWanPixelsPerToken);
+  // Errors are found before the models are loaded, which takes long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
   check_video_path(options.out);
@@ -84,19 +84,18 @@ void run(const Options& options) {
   if (!options.save_latents.empty()) check_writable(options.save_latents);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   set_quiet(options.model.quiet);
-  const bool streamed = plan(options, script);
+  const bool streamed = plan(options, configs, script);
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
-  models.one_run = true;
   generation.sampler = models.sampler;
   const auto loaded = std::chrono::steady_clock::now();
-  const GeneratedFiles files = generate_files(script, models, generation, options.out);
+  const GeneratedFiles files = generate_files(script, std::move(models), generation, options.out);
   const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;
   std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
             << " shots)\n"
             << "contact sheet  " << files.sheet.string() << "\n"
             << "seconds        " << tenths(seconds) << ", after " << tenths(loading) << " of loading\n"
-            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(models.device))) << std::endl;
+            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(options.model.place()))) << std::endl;
 }
 
 }  // namespace
@@ -109,8 +108,8 @@ void add_generate(CLI::App& app) {
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
-  command->add_flag("--resume", options->keep.resume, "go on from the state that a killed run left beside the video");
-  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising from one kept state to the next")
+  command->add_flag("--resume", options->keep.resume, "continue from the state that a killed run left next to the video");
+  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising between two writes of the state")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");

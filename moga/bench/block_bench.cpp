@@ -14,6 +14,8 @@
 #include "moga/core/log.h"
 #include "moga/core/random.h"
 #include "moga/model/layers/rope.h"
+#include "moga/model/wan/kept_dtype.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
@@ -21,10 +23,8 @@ namespace {
 Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType dtype) {
   Block block(config);
   for (const auto& item : block->named_parameters()) {
-    const bool sensitive = item.key().find("norm") != std::string::npos || item.key() == "modulation" ||
-                           item.key().find(".router.") != std::string::npos;
-    item.value().set_data(
-        at::empty(item.value().sizes(), at::TensorOptions(sensitive ? wide(dtype) : dtype).device(device)));
+    const auto storage = at::TensorOptions(kept_dtype(item.key(), dtype)).device(device);
+    item.value().set_data(at::empty(item.value().sizes(), storage));
   }
   block->initialise();
   return block;
@@ -100,6 +100,18 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
 }
 
 }  // namespace
+
+BlockConfig wan_block(const VideoModelConfig& model) {
+  const auto* wan = dynamic_cast<const TransformerConfig*>(&model);
+  check(wan, "bench block measures the block of WanTransformer3DModel, not of ", model.class_name());
+  return {.heads = wan->num_attention_heads,
+          .head_dim = wan->attention_head_dim,
+          .ffn_dim = wan->ffn_dim,
+          .cross_attn_norm = wan->cross_attn_norm,
+          .qk_norm = !wan->qk_norm.empty(),
+          .eps = wan->eps,
+          .moga = wan->moga};
+}
 
 void BlockBenchConfig::validate() const {
   video.validate();

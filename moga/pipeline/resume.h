@@ -1,7 +1,7 @@
-// The state of an unfinished generation, in a file beside its video, so that a killed run goes on after its last kept
+// The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last kept
 // step as if it had never stopped, bit for bit on the same kind of device.
 //
-// Kept are the sampler's state and what the run was made from; text embeddings are made anew, and so are all frames: a
+// The file keeps the sampler's state and the identity of the run; text embeddings and all frames are computed again: a
 // half-written video cannot be continued.
 #pragma once
 
@@ -17,14 +17,14 @@ namespace moga {
 
 struct KeepConfig {
   std::filesystem::path path;  // a safetensors file; empty: nothing is kept
-  bool resume = false;         // go on from the file, where there is one
-  double seconds = 60;         // of denoising from one write to the next; shorter runs leave nothing
+  bool resume = false;         // continue from the file, if it exists
+  double seconds = 60;         // of denoising between two writes; shorter runs leave nothing
 };
 
 // Where the state of a video is kept: "film.mp4.resume".
 std::filesystem::path state_path(const std::filesystem::path& video);
 
-// Throws when a file is there and is not to be resumed from: what it holds may have taken hours.
+// Throws when the file exists and is not to be resumed from: its contents may have taken hours.
 void check_nothing_kept(const KeepConfig& config);
 
 class KeptState {
@@ -43,7 +43,7 @@ class KeptState {
 
   KeepConfig config_;
   int64_t steps_;
-  std::shared_ptr<const nlohmann::json> run_;  // what the run is made from
+  std::shared_ptr<const nlohmann::json> run_;  // its identity
   std::optional<SampleState> start_;
   std::chrono::steady_clock::time_point written_;  // or begun
   bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed

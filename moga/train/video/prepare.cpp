@@ -118,6 +118,7 @@ int64_t prepare_stories(const PrepareConfig& config) {
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
   const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
+  check_story_codec(vae->config().strides());
   fs::path partial = out;
   partial += ".partial";  // so that a training that begins meanwhile does not take a part
   fs::remove_all(partial);

@@ -35,7 +35,7 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
 
 // diffusers' keys, so that other programs find the shift, and SamplerConfig's, which say all.
 nlohmann::json scheduler_json(const SamplerConfig& sampler) {
-  const bool euler = sampler.solver == "euler";
+  const bool euler = sampler.solver == SolverKind::kEuler;
   nlohmann::json scheduler = {{"_class_name", euler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler"},
                               {"num_train_timesteps", 1000}};
   if (euler) {

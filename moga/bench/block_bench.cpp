@@ -15,6 +15,7 @@
 #include "moga/core/random.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/rope.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
@@ -100,6 +101,18 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
 }
 
 }  // namespace
+
+BlockConfig wan_block(const VideoModelConfig& model) {
+  const auto* wan = dynamic_cast<const TransformerConfig*>(&model);
+  check(wan, "bench block measures the block of WanTransformer3DModel, not of ", model.class_name());
+  return {.heads = wan->num_attention_heads,
+          .head_dim = wan->attention_head_dim,
+          .ffn_dim = wan->ffn_dim,
+          .cross_attn_norm = wan->cross_attn_norm,
+          .qk_norm = !wan->qk_norm.empty(),
+          .eps = wan->eps,
+          .moga = wan->moga};
+}
 
 void BlockBenchConfig::validate() const {
   video.validate();

@@ -93,7 +93,7 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
   if (request.noise.defined()) script["noise"] = noise.text();
   return {{"script", script},
           {"sampler", as_json(sampler)},
-          {"attention", as_json(models.transformer->config().moga)},
+          {"attention", as_json(models.transformer->config().attention())},
           {"weights", weights.text()},
           {"dtype", dtype_name(models.dtype)}};
 }
@@ -114,7 +114,7 @@ KeptState::KeptState(const KeepConfig& config, const Models& models, const Video
   check_same_run(parse_json_object(file.metadata.at("run"), config.path.string()), *run_, config.path.string());
   worth_keeping_ = true;
   kept_steps_ = start_->steps;
-  log_info(config.path.string(), ": going on after step ", start_->steps, " of ", steps_);
+  log_info(config.path.string(), ": continuing after step ", start_->steps, " of ", steps_);
 }
 
 Continuation KeptState::continuation() {

@@ -1,4 +1,4 @@
-// See transformer.h. Reading and writing lies in transformer_io.cpp.
+// See transformer.h. Reading and writing is transformer_io.cpp.
 #include "moga/model/wan/transformer.h"
 
 #include "moga/core/check.h"
@@ -60,6 +60,23 @@ void TransformerConfig::validate() const {
     check(layer < num_layers, "transformer: full_layers has ", layer, ", the blocks are 0 to ", num_layers - 1);
 }
 
+std::shared_ptr<VideoModel> TransformerConfig::build(bool initialise) const {
+  return std::make_shared<TransformerImpl>(*this, initialise);
+}
+
+ModelShape TransformerConfig::shape() const {
+  const int64_t patch = patch_size[0] * patch_size[1] * patch_size[2];
+  return {.layers = num_layers,
+          .heads = num_attention_heads,
+          .head_dim = attention_head_dim,
+          .ffn = ffn_dim,
+          .patch_in = in_channels * patch,
+          .patch_out = out_channels * patch,
+          .text_tokens = text_len,
+          .text_dim = text_dim,
+          .freq_dim = freq_dim};
+}
+
 TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialise) : config_(config) {
   config.validate();
   const int64_t width = config.width();
@@ -89,6 +106,11 @@ void TransformerImpl::initialise_routers() {
   for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise_router();
 }
 
+void TransformerImpl::fill_head() {
+  const at::NoGradGuard no_grad;
+  head_->head->weight.normal_(0.0, 0.02);
+}
+
 void TransformerImpl::keep_blocks_on_host(at::Device device) {
   weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
   block_weights_ = weight_stream_;
@@ -101,7 +123,7 @@ void TransformerImpl::set_recompute(const RecomputeConfig& config) {
   recompute_ = config;
 }
 
-void TransformerImpl::check_input(const TransformerInput& input) const {
+void TransformerImpl::check_input(const VideoModelInput& input) const {
   const Layout& layout = input.layout;
   layout.validate();
   const int64_t videos = static_cast<int64_t>(layout.videos.size());
@@ -112,17 +134,14 @@ void TransformerImpl::check_input(const TransformerInput& input) const {
   check(input.text.dim() == 3 && input.text.size(0) == layout.shots() && input.text.size(2) == config_.text_dim,
         "transformer: text ", input.text.sizes(), ", expected [", layout.shots(), " (shots), ", config_.text_len, ", ",
         config_.text_dim, "]");
-  const PatchSize patch = patch_of(config_);
   for (int64_t video = 0; video < videos; ++video) {
-    const VideoShape& shape = layout.videos[video];
-    const std::vector<int64_t> expected = {config_.in_channels, shape.frames, shape.rows * patch.rows,
-                                           shape.columns * patch.columns};
+    const std::vector<int64_t> expected = config_.latent_shape(layout.videos[video]);
     check(input.latents[video].sizes() == expected, "transformer: latent ", video, " is ", input.latents[video].sizes(),
           ", its layout says ", at::IntArrayRef(expected));
   }
 }
 
-const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerInput& input, at::ScalarType dtype) {
+const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInput& input, at::ScalarType dtype) {
   const at::Device device = input.text.device();
   const int64_t text_tokens = input.text.size(1);
   const bool current = tables_ && tables_->device == device && tables_->dtype == wide(dtype) &&
@@ -140,7 +159,7 @@ const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerIn
   return *tables_;
 }
 
-TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::ScalarType dtype) {
+VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::ScalarType dtype) {
   check_input(input);
   const LayoutTables& shared = tables(input, dtype);
   const PatchSize patch = patch_of(config_);
@@ -166,7 +185,7 @@ TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::Sc
     }
   }
 
-  TransformerOutput result;
+  VideoModelOutput result;
   result.velocity =
       unpatchify(head_(block_input.x, embedding, contexts->local.segments).to(wide(dtype)), input.layout, patch);
   if (!balance.empty()) {

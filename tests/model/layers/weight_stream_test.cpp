@@ -60,7 +60,7 @@ void expect_same_bits(TransformerConfig config, at::Device device, at::ScalarTyp
   Transformer whole = load_transformer(folder.path(), device, dtype);
   Transformer streamed = load_transformer(folder.path(), device, dtype, {}, /*stream_blocks=*/true);
   for (const int64_t frames : {2, 5, 3}) {
-    TransformerInput input = test::random_input(config, {{frames, 4, 6, {}}});
+    VideoModelInput input = test::random_input(config, {{frames, 4, 6, {}}});
     input.latents[0] = input.latents[0].to(device);
     input.text = input.text.to(device);
     input.timestep = input.timestep.to(device);

@@ -125,7 +125,7 @@ struct WanFixture {
 TEST(TransformerFolder, AgreesWithTheOriginalWan) {
   const WanFixture fixture;
   Transformer model = load_transformer(fixture.folder.path(), at::kCPU, at::kFloat);
-  TransformerInput input;
+  VideoModelInput input;
   input.timestep = fixture.file.load("timestep");
   input.text = fixture.file.load("text");
   for (const char* video : {"0", "1"}) {

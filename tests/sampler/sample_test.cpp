@@ -61,7 +61,6 @@ TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
   EXPECT_EQ(test::error_of([] { parse_json<SamplerConfig>(R"({"solver": "heun"})", "a.json"); }),
             "a.json: solver 'heun' is not one of euler, unipc");
   const auto refusal = [](const SamplerConfig& config) { return test::error_of([&] { config.validate(); }); };
-  EXPECT_EQ(refusal({.solver = "heun"}), "solver = \"heun\": expected euler or unipc");
   EXPECT_EQ(refusal({.steps = 0}).find("steps = 0: expected 1 to "), 0u);
   EXPECT_EQ(refusal({.steps = 1'000'000'000'000}).find("steps = 1000000000000: expected 1 to "), 0u);
   EXPECT_EQ(refusal({.shift = 0.0}), "shift = 0: expected a number above 0");

@@ -36,7 +36,7 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
 }
 
 std::string scheduler_class(const SamplerConfig& sampler) {
-  return sampler.solver == "euler" ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
+  return sampler.solver == SolverKind::kEuler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
 }
 
 // diffusers' keys, so that other programs find the shift, and the complete SamplerConfig.

@@ -30,7 +30,7 @@ std::string name_of_config(const RecomputeConfig& config) {
 
 struct TransformerRun {
   Transformer model;
-  TransformerInput input;
+  VideoModelInput input;
 
   explicit TransformerRun(TransformerConfig config, at::Device device = at::kCPU) : model(nullptr) {
     at::manual_seed(3);
@@ -46,7 +46,7 @@ struct TransformerRun {
   // Velocities, balance loss, and the gradients of latents, text and all parameters.
   Values operator()(const RecomputeConfig& config, at::ScalarType dtype) {
     model->set_recompute(config);
-    const TransformerOutput output = model->forward(input, dtype);
+    const VideoModelOutput output = model->forward(input, dtype);
     at::Tensor loss = output.velocity[0].square().sum() + output.velocity[1].sin().sum();
     if (output.balance_loss.defined()) loss = loss + output.balance_loss;
     Values leaves = input.latents;
@@ -70,7 +70,7 @@ void expect_same_bits(const TransformerConfig& config, at::ScalarType dtype, at:
 
 TEST(Recompute, GradientsHaveTheSameBitsInFloat32) {
   TransformerConfig lse = test::small_config();
-  lse.moga.combine = "lse";
+  lse.moga.combine = Combine::kLse;
   for (const TransformerConfig& config : {test::small_config(), lse, test::full_attention(test::small_config())})
     expect_same_bits(config, at::kFloat);
 }
@@ -79,7 +79,7 @@ TEST(Recompute, GradientsHaveTheSameBitsInBFloat16) { expect_same_bits(test::sma
 
 TEST(Recompute, GradientsHaveTheSameBitsWithTheReference) {
   TransformerConfig config = test::small_config();
-  config.moga.backend = "reference";
+  config.moga.backend = AttentionBackend::kReference;
   expect_same_bits(config, at::kFloat);
 }
 

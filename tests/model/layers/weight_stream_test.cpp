@@ -83,7 +83,7 @@ TEST(WeightStream, TrainingIsRefused) {
   Transformer model = test::random_transformer(config);
   model->keep_blocks_on_host(at::kCPU);
   model->stream_blocks();
-  const TransformerInput input = test::random_input(config, {{2, 4, 6, {}}});
+  const VideoModelInput input = test::random_input(config, {{2, 4, 6, {}}});
   EXPECT_EQ(test::error_of([&] { model->forward(input, at::kFloat); }),
             "streamed weights serve inference only, and gradients are enabled");
 }

@@ -112,11 +112,11 @@ BenchSetup setup_of(const Options& options) {
   set_quiet(options.quiet);
   const c10::Device device = parse_device(options.device);
   const c10::ScalarType dtype = compute_dtype(options.dtype.empty() ? "auto" : options.dtype, device);
-  return {device, dtype, options.backend, !options.no_backward, options.meter};
+  return {device, dtype, choice<AttentionBackend>("--backend", options.backend), !options.no_backward, options.meter};
 }
 
 void apply(const Options& options, VisualAttentionConfig& config) {
-  config.kind = "moga";
+  config.kind = AttentionKind::kMoga;
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -214,7 +214,7 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
   command.add_option("--boundary-frames", options.boundary_frames,
                      "latent frames of keys beyond a cut (default: the model's, 2)");
-  command.add_option("--backend", options.backend, "of attention: auto or a name")->capture_default_str();
+  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())->capture_default_str();
 }
 
 void add_common(CLI::App& command, Options& options) {

@@ -79,7 +79,11 @@ void add_calibrate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--tokens", config.tokens, "router inputs kept a layer")->capture_default_str();
   command->add_option("--routers", config.routers, "auto, tokens, attention or spread")->capture_default_str();
-  command->add_option("--metric", config.fit.metric, "k-means: spherical or euclidean")->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--metric", [&config](const std::string& name) { config.fit.metric = choice<FitMetric>("--metric", name); },
+          "how groups are found: " + choice_list<FitMetric>())
+      ->default_str(name_of(config.fit.metric));
   command->add_option("--confidence", config.fit.confidence, "mean of the gate over the tokens")->capture_default_str();
   command->add_option("--seed", config.fit.seed, "seed of the k-means")->capture_default_str();
   command->add_option("--json", options->json, "file to write as JSON");

@@ -55,7 +55,7 @@ Layout make_layout(const Options& options) {
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
-  config.kind = "moga";  // even of a model that knows full attention only
+  config.kind = AttentionKind::kMoga;  // even of a model that knows full attention only
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -71,7 +71,7 @@ void print_row(const char* name, double full, double own) {
 
 void print_table(const TransformerConfig& model, const Layout& layout, const VisualAttentionConfig& own) {
   VisualAttentionConfig dense = own;
-  dense.kind = "full";
+  dense.kind = AttentionKind::kFull;
   const ForwardCost full = forward_cost(model_shape(model), layout, dense);
   const ForwardCost cost = forward_cost(model_shape(model), layout, own);
   const VideoShape& video = layout.videos.front();
@@ -84,7 +84,7 @@ void print_table(const TransformerConfig& model, const Layout& layout, const Vis
               static_cast<long long>(own.groups), static_cast<long long>(own.windows.rows),
               static_cast<long long>(own.windows.columns), static_cast<long long>(own.windows.run_frames),
               100 * sparsity(layout, own));
-  std::printf("%-20s %12s %12s\n", "PFLOP a forward", "full", own.kind.c_str());
+  std::printf("%-20s %12s %12s\n", "PFLOP a forward", "full", name_of(own.kind));
   print_row("full attention", full.full, cost.full);
   print_row("routed groups", full.routed, cost.routed);
   print_row("windows", full.window, cost.window);

@@ -72,7 +72,8 @@ ForwardCost cost_of(const BlockBenchConfig& config, const VisualAttentionConfig&
 using Pass = void (BlockWork::*)();
 
 struct Variant {
-  std::string work, backend, kind;
+  std::string work, backend;
+  AttentionKind kind;
   Pass forward, forward_backward;
 };
 
@@ -149,18 +150,18 @@ BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup)
   BlockBenchConfig own = config;
   const at::Tensor q =
       at::empty({0, own.block.heads, own.block.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
-  const std::string backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
-  own.block.moga.backend = backend;
+  own.block.moga.backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
+  const std::string backend = name_of(own.block.moga.backend);
   Meter meter(setup.device, setup.meter);
   BenchReport report{"block", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
   std::vector<Variant> variants;
   if (config.full) {
-    variants.push_back({"full, plain operations", dense_backend(q), "full", &BlockWork::plain_forward,
+    variants.push_back({"full, plain operations", dense_backend(q), AttentionKind::kFull, &BlockWork::plain_forward,
                         &BlockWork::plain_forward_backward});
-    variants.push_back({"full", backend, "full", &BlockWork::forward, &BlockWork::forward_backward});
+    variants.push_back({"full", backend, AttentionKind::kFull, &BlockWork::forward, &BlockWork::forward_backward});
   }
-  variants.push_back({"MoGA", backend, "moga", &BlockWork::forward, &BlockWork::forward_backward});
+  variants.push_back({"MoGA", backend, AttentionKind::kMoga, &BlockWork::forward, &BlockWork::forward_backward});
   for (const Variant& variant : variants)
     for (BenchRow& row : measure_variant(variant, own, setup, meter)) report.rows.push_back(std::move(row));
   if (!config.full) return report;

@@ -31,7 +31,7 @@ nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
           {"boundary_frames", moga.windows.boundary_frames}};
 }
 
-BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
+BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
                       bool streamed = false) {
   stop_if_interrupted();
   config.model.moga.kind = kind;
@@ -40,11 +40,11 @@ BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const Be
   even_routers(model, config.video, setup.device, setup.dtype);
   if (streamed) stream_blocks(model, setup.device);
   const TransformerInput input = random_input(config.model, {config.video}, setup.device, setup.dtype);
-  log_info("measuring ", config.model.num_layers, " blocks, ", kind, streamed ? ", weights streamed" : "");
+  log_info("measuring ", config.model.num_layers, " blocks, ", name_of(kind), streamed ? ", weights streamed" : "");
   const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
   const double flop = forward_cost(model_shape(config.model), input.layout, config.model.moga).total();
-  const char* work = kind == "full" ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
-  return {work, config.model.moga.backend, "forward", measured, flop, {}};
+  const char* work = kind == AttentionKind::kFull ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
+  return {work, name_of(config.model.moga.backend), "forward", measured, flop, {}};
 }
 
 }  // namespace
@@ -62,10 +62,10 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   ModelBenchConfig own = config;
   const at::Tensor q = at::empty({0, own.model.num_attention_heads, own.model.attention_head_dim},
                                  at::TensorOptions(setup.dtype).device(setup.device));
-  own.model.moga.backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
-  if (config.full) report.rows.push_back(measure_kind("full", own, setup, meter));
-  report.rows.push_back(measure_kind("moga", own, setup, meter));
-  if (config.stream_weights) report.rows.push_back(measure_kind("moga", own, setup, meter, /*streamed=*/true));
+  own.model.moga.backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
+  if (config.full) report.rows.push_back(measure_kind(AttentionKind::kFull, own, setup, meter));
+  report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter));
+  if (config.stream_weights) report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter, /*streamed=*/true));
   if (!config.full) return report;
   report.ratio = "times faster than full";
   for (BenchRow& row : report.rows) row.ratio = report.rows.front().measured.seconds / row.measured.seconds;

@@ -78,7 +78,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 }
 
 // One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
-Rehearsed rehearse_kind(TrainingRehearsal rehearsal, const std::string& kind, c10::Device device,
+Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device,
                         c10::ScalarType dtype) {
   VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
   moga.kind = kind;
@@ -113,8 +113,8 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
   vocabulary = std::min(vocabulary, kLargestVocabulary);
   const VisualAttentionConfig& moga = config.transformer.moga;
   Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
-  if (moga.kind == "moga" && !moga.full_layers.empty()) {
-    const Rehearsed full = rehearse_kind(rehearsal, "full", device, dtype);
+  if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
+    const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
     const double share =
         static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
     step.work_bytes = std::max(step.work_bytes, full.work_bytes);

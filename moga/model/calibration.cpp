@@ -19,7 +19,7 @@ at::Tensor squared_distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kFloat) - b).square().sum(at::kDouble);
 }
 
-Router make_router(const RouterWeights& weights, const std::string& gate, at::Device device) {
+Router make_router(const RouterWeights& weights, Gate gate, at::Device device) {
   Router router(weights.weight.size(1), weights.weight.size(0), gate);
   router->weight = weights.weight.to(device);
   router->bias = weights.bias.to(device);
@@ -42,7 +42,7 @@ at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device
 
 RouterWeights fit_candidate(const std::string& method, const at::Tensor& rows, int64_t sets, int64_t groups,
                             RouterFitConfig config, const TensorMap& model, int64_t layer) {
-  if (method == "spread") config.metric = "spread";
+  if (method == "spread") config.metric = FitMetric::kSpread;
   if (method != "attention") return fit_router(rows, sets, groups, config);
   return fit_router(rows, sets, groups, config, attention_embedding(model, layer, rows.device()));
 }
@@ -57,7 +57,7 @@ std::vector<std::string> router_methods(const std::string& method) {
 }
 
 VisualAttentionConfig calibrated_attention(const Transformer& model) {
-  const VisualAttentionConfig config = model->config().moga.with_kind("moga");
+  const VisualAttentionConfig config = model->config().moga.with_kind(AttentionKind::kMoga);
   config.validate();
   check(config.routed, "calibration: routed = false in the model's config, so it has no routers to calibrate");
   return config;
@@ -100,8 +100,8 @@ std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const 
 RouterMeasurement::RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers,
                                      int64_t seed, at::Device device)
     : combine_(model->config().moga.combine), mean_(calibrated_attention(model)), lse_(mean_), device_(device) {
-  mean_.combine = "mean";
-  lse_.combine = "lse";
+  mean_.combine = Combine::kMean;
+  lse_.combine = Combine::kLse;
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : layers) {
     auto& routers = routers_[layer.layer];
@@ -129,7 +129,7 @@ AttentionObserver RouterMeasurement::observer(const Layout& layout) {
 void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
                                 const at::Tensor& v, const StaticGroupings& groupings) {
   const at::Tensor full =
-      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind("full")).to(at::kFloat);  // [N, H, D]
+      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind(AttentionKind::kFull)).to(at::kFloat);  // [N, H, D]
   for (auto& [name, router] : routers_.at(layer)) {
     const Routing routing = router->forward(x, groupings.layout);
     Sums& sums = sums_[layer][name];
@@ -141,7 +141,7 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
 }
 
 void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
-  const auto error = [&](const RouterScore& score) { return combine_ == "lse" ? score.error_lse : score.error_mean; };
+  const auto error = [&](const RouterScore& score) { return combine_ == Combine::kLse ? score.error_lse : score.error_mean; };
   for (LayerCalibration& layer : layers) {
     for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
     for (const auto& [name, weights] : layer.candidates)

@@ -20,7 +20,7 @@ struct RouterScore {
   double smallest = 0, largest = 0;      // group of any video at any observed step, as a share of its tokens
   double balance = 0;                    // balance loss without α: 1 when balanced
   double gate = 0;                       // mean of p(g(x)|x)
-  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
+  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine mean and lse
 };
 
 // Which candidates there are: "tokens", k-means of x; "attention", k-means where x_i and x_j are alike when q_i·k_j is
@@ -37,7 +37,7 @@ struct LayerCalibration {
   std::map<std::string, RouterScore> scores = {};
 };
 
-// What attention a calibrated model has: that of the transformer's config with kind "moga", whatever its kind.
+// What attention a calibrated model has: that of the transformer's config with kind moga, whatever its kind.
 VisualAttentionConfig calibrated_attention(const Transformer& model);
 
 class RouterInputs {
@@ -78,7 +78,7 @@ class RouterMeasurement {
   void measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                const StaticGroupings& groupings);
 
-  std::string combine_;
+  Combine combine_;
   VisualAttentionConfig mean_, lse_;
   at::Device device_;
   std::map<int64_t, std::map<std::string, Router>> routers_;  // [layer][name]

@@ -104,9 +104,9 @@ std::string describe_shards(const fs::path& folder) {
 std::string describe_transformer(const fs::path& folder) {
   const TransformerConfig config = load_transformer_config(folder / "config.json");
   std::string text = count_of(config.num_layers, "block") + " of width " + std::to_string(config.width()) + ", " +
-                     config.moga.kind + " attention";
+                     name_of(config.moga.kind) + " attention";
   if (!config.moga.uses_router()) return text;
-  text += " with " + count_of(config.moga.groups, "group") + ", combined by " + config.moga.combine;
+  text += " with " + count_of(config.moga.groups, "group") + ", combined by " + name_of(config.moga.combine);
   if (!config.moga.full_layers.empty()) text += ", full in " + count_of(config.moga.full_layers.size(), "block");
   return text;
 }

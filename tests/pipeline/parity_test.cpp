@@ -37,7 +37,7 @@ struct Case {
 
 TEST(WanPipeline, LoadsAsDiffusersWritesIt) {
   const Case wan;
-  EXPECT_EQ(wan.models.transformer->config().moga.kind, "full");
+  EXPECT_EQ(wan.models.transformer->config().moga.kind, AttentionKind::kFull);
   EXPECT_EQ(wan.models.sampler.solver, "unipc");
   EXPECT_EQ(wan.models.sampler.shift, 3.0);
   EXPECT_TRUE(wan.models.sampler.whole_timesteps);

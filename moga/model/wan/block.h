@@ -104,7 +104,7 @@ class CrossAttentionImpl : public ProjectionsImpl {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& text, const Grouping& groups);
 
  private:
-  std::string backend_;
+  AttentionBackend backend_;
 };
 TORCH_MODULE(CrossAttention);
 

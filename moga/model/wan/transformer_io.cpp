@@ -104,7 +104,7 @@ void save_transformer(const std::filesystem::path& folder, const Transformer& mo
     tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
   TransformerConfig config = model->config();
-  config.moga.backend = "auto";  // whatever it was trained with: another machine may not have it
+  config.moga.backend = AttentionBackend::kAuto;  // whatever it was trained with: another machine may not have it
   write_text(folder / "config.json", to_json(config));
 }
 

@@ -70,7 +70,7 @@ void expect_same_bits(const TransformerConfig& config, at::ScalarType dtype, at:
 
 TEST(Recompute, GradientsHaveTheSameBitsInFloat32) {
   TransformerConfig lse = test::small_config();
-  lse.moga.combine = "lse";
+  lse.moga.combine = Combine::kLse;
   for (const TransformerConfig& config : {test::small_config(), lse, test::full_attention(test::small_config())})
     expect_same_bits(config, at::kFloat);
 }
@@ -79,7 +79,7 @@ TEST(Recompute, GradientsHaveTheSameBitsInBFloat16) { expect_same_bits(test::sma
 
 TEST(Recompute, GradientsHaveTheSameBitsWithTheReference) {
   TransformerConfig config = test::small_config();
-  config.moga.backend = "reference";
+  config.moga.backend = AttentionBackend::kReference;
   expect_same_bits(config, at::kFloat);
 }
 

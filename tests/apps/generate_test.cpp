@@ -102,7 +102,8 @@ TEST_F(GenerateProgram, AnInterruptEndsItCleanly) {
   EXPECT_EQ(result.status, 130) << result.text;
   EXPECT_EQ(result.text, "moga: interrupted\n");
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m")));
-  EXPECT_FALSE(std::filesystem::exists(at("long.y4m.partial")));
+  for (const auto& entry : std::filesystem::directory_iterator(at(".")))
+    EXPECT_EQ(entry.path().filename().string().find(".long.partial-"), std::string::npos) << entry.path();
 }
 
 // 100 blocks over 28,000 tokens: one evaluation takes half a minute, a block a fraction of a second.

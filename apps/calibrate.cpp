@@ -18,7 +18,7 @@ blocks see at several steps three routers a layer are made: balanced k-means of 
 that are fair samples of all tokens (spread), which suits layers that average over many. Each
 layer takes the one whose attention is nearest to full attention, and the model is written
 with them into the folder DIR, which `moga generate` takes. Groups, windows, gate and layers
-that stay full: --set transformer.moga.KEY=VALUE (what a script sets is passed over).
+that stay full: --set transformer.moga.KEY=VALUE (what a script sets is ignored).
 
 The table compares routers layer by layer on other noise: the smallest and the largest group
 as a share of the tokens, the balance loss (1: balanced), the mean of the gate, and the

@@ -137,7 +137,7 @@ void run(const Options& options) {
 
 void add_flops(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("flops", "Print what a forward pass costs: full attention beside MoGA");
+  CLI::App* command = app.add_subcommand("flops", "Print what a forward pass costs: full attention compared with MoGA");
   command->footer(kManual);
   command->add_option("--model", options->model, "1.3B, 14B (Wan2.1) or a transformer's config.json")
       ->capture_default_str();

@@ -44,7 +44,7 @@ with all that the command line set: `moga info --reproduce VIDEO` writes it.
 "latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
-the same command with --resume goes on after the last kept step and gives the same video, bit for bit;
+the same command with --resume continues after the last kept step and gives the same video, bit for bit;
 frames are decoded again. The file is removed when the video is complete. It is also kept when
 decoding gives NaN or infinity, so that --resume with another --vae-dtype can decode again.
 

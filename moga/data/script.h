@@ -45,7 +45,7 @@ struct Script {
 
   void validate() const;
   std::vector<std::string> captions() const;  // with the global caption prepended
-  // Latent frames of each shot, at least 1. A cut lies between latent frames, nearest to where the script puts it:
+  // Latent frames of each shot, at least 1. A cut is between latent frames, nearest to where the script puts it:
   // after i latent frames come 1 + 4 (i - 1) pixel frames, so cut i is 1 + round((pixel frames before it - 1) / 4).
   // Four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
   std::vector<int64_t> latent_shot_frames() const;

@@ -1,4 +1,4 @@
-// Calibration's surroundings: what it reads and writes. The calibrated folder is made as export's are: whole or absent.
+// What calibration reads and writes. The calibrated folder appears whole or not at all, as those of export.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See describe_fit.h. What fits is decided where parts are loaded (model/file_fit.h); here it is only told.
+// See describe_fit.h. What fits is decided where parts are loaded (model/file_fit.h); here it is only described.
 #include "moga/pipeline/describe_fit.h"
 
 #include "moga/core/check.h"
@@ -34,7 +34,7 @@ std::string describe_fit(const std::filesystem::path& folder, const std::string&
   const FileFit fit = fit_of(folder, part);
   std::string text = faults(fit.misfits, /*missing=*/true) + faults(fit.misfits, /*missing=*/false);
   if (const std::vector<std::string>& kept = fit.report.kept; !kept.empty())
-    text += fault(kept.size(), " of routers missing, which begin anew when loaded, first: ", kept.front());
+    text += fault(kept.size(), " of routers missing, which start at random when loaded, first: ", kept.front());
   if (const std::vector<std::string>& unused = fit.report.unused; !unused.empty())
     text += fault(unused.size(), " for which config.json has no use, first: ", unused.front());
   return text;

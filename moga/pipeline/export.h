@@ -1,5 +1,5 @@
-// A model folder written anew, in the names and the dtype that another program wants. Routers go along as
-// blocks.N.self_attn.router (Wan2.1) or blocks.N.attn1.router (diffusers); programs that know none pass them over.
+// Writes a model folder again, in the names and the dtype that another program wants. Routers are written too, as
+// blocks.N.self_attn.router (Wan2.1) or blocks.N.attn1.router (diffusers); programs without routers ignore them.
 #pragma once
 
 #include <c10/core/ScalarType.h>

@@ -17,7 +17,7 @@ namespace moga {
 
 struct KeepConfig {
   std::filesystem::path path;  // a safetensors file; empty: nothing is kept
-  bool resume = false;         // go on from the file, where there is one
+  bool resume = false;         // continue from the file, if there is one
   double seconds = 60;         // of denoising from one write to the next; shorter runs leave nothing
 };
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <nlohmann/json.hpp>
+
 #include "moga/core/files.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/video/image.h"
@@ -160,6 +162,23 @@ TEST_F(Faults, InfoKnowsTrainingConfigsAndPictures) {
   EXPECT_NE(
       moga("flops --size 48x32 --frames 9 --model " + at("model/transformer/config.json")).text.find("MFLOP a forward"),
       std::string::npos);
+}
+
+TEST_F(Faults, InfoAndFlopsWriteJson) {
+  const auto json = [](const std::string& command) {
+    const Result result = moga(command + " --json " + at("said.json"));
+    EXPECT_EQ(result.status, 0) << result.text;
+    return nlohmann::json::parse(read_text(at("said.json")));
+  };
+  const nlohmann::json model = json("info " + at("model"));
+  EXPECT_EQ(model["kind"], "model");
+  EXPECT_GT(model["parts"]["transformer"]["values"], 1000);
+  EXPECT_TRUE(model["missing"].empty());
+  EXPECT_EQ(json("info " + at("film.toml"))["size"], nlohmann::json({48, 32}));
+  const std::string tensors = at("model/vae/diffusion_pytorch_model.safetensors");
+  EXPECT_EQ(json("info " + tensors)["kind"], "tensors");
+  const nlohmann::json flops = json("flops --model " + at("model/transformer/config.json"))["flop"];
+  EXPECT_GT(flops["full"]["total"], flops["moga"]["total"]);
 }
 
 #ifdef MOGA_FFMPEG

@@ -22,7 +22,7 @@ c10::ScalarType parse_dtype(const std::string& name);
 c10::ScalarType compute_dtype(const std::string& name, c10::Device device);
 std::string dtype_name(c10::ScalarType dtype);
 
-// "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names beside a measurement.
+// "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names with a measurement.
 std::string device_name(c10::Device device);
 
 // Waits for all work queued on a CUDA device; nothing on the CPU.

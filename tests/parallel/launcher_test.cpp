@@ -116,9 +116,12 @@ TEST(Launcher, SigtermToTheLauncherIsForwarded) {
 TEST(Launcher, TheStoreOutlivesTheOtherRanks) { EXPECT_EQ(run_ranks("leaves", 3).line, ""); }
 
 TEST(Launcher, AProgramThatDoesNotExistIsOneLine) {
-  EXPECT_EQ(error_of([] { launch({.command = {"/no/such/program"}}); }),
-            "the program of the ranks, '/no/such/program', does not exist");
-  EXPECT_EQ(error_of([] { launch({.command = {"/bin/true"}, .processes = 0}); }), "processes = 0, expected 1 to 1024");
+  LaunchOptions options;
+  options.command = {"/no/such/program"};
+  EXPECT_EQ(error_of([&] { launch(options); }), "the program of the ranks, '/no/such/program', does not exist");
+  options.command = {"/bin/true"};
+  options.processes = 0;
+  EXPECT_EQ(error_of([&] { launch(options); }), "processes = 0, expected 1 to 1024");
 }
 
 TEST(Launcher, ACommandThatCannotRunIsNamed) {

@@ -60,7 +60,7 @@ TEST(RankEnvironment, SrunsVariables) {
   EXPECT_EQ(found.local_rank, 1);
   EXPECT_EQ(found.master_address, "gpu07");
   EXPECT_GT(found.master_port, 1024);
-  EXPECT_EQ(ranks_of(changed(kSrun, "SLURM_PROCID", "0")).master_port, found.master_port);
+  EXPECT_EQ(ranks_of(changed(kSrun, "SLURM_PROCID", "8")).master_port, found.master_port);
 }
 
 TEST(RankEnvironment, TorchrunUnderSrunIsTorchruns) {

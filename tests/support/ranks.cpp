@@ -8,6 +8,7 @@
 #include <map>
 
 #include "moga/core/interrupt.h"
+#include "moga/core/log.h"
 #include "moga/parallel/connect.h"
 #include "moga/parallel/launcher.h"
 
@@ -63,6 +64,7 @@ RanksRun run_ranks(const std::string& body, int64_t processes, const RanksOption
 std::optional<int> run_as_rank() {
   const char* body = std::getenv("MOGA_TEST_RANKS");
   if (!body) return std::nullopt;
+  set_quiet(true);
   catch_interrupts();
   try {
     run_body(body);

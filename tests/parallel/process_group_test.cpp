@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "moga/core/random.h"
 #include "moga/parallel/connect.h"
 #include "tests/support/ranks.h"
@@ -76,7 +74,7 @@ void movements(const ProcessGroup& world) {
 }
 
 // Rank r sends rank s the piece (r, s) of (r + 2s) % 5 rows, zero among them.
-void exchange(const ProcessGroup& world) {
+void exchanges(const ProcessGroup& world) {
   const int64_t ranks = world.size(), own = world.rank();
   const auto rows = [](int64_t from, int64_t to) { return (from + 2 * to) % 5; };
   const auto piece = [&](int64_t from, int64_t to) {
@@ -100,7 +98,7 @@ void exchange(const ProcessGroup& world) {
 MOGA_RANKS(every_collective) {
   reductions(world);
   movements(world);
-  exchange(world);
+  exchanges(world);
 }
 
 // Ranks arrive in another order each time; the sum has the same bits.
@@ -128,7 +126,7 @@ TEST(Collectives, ASumHasTheSameBitsFromRunToRun) { EXPECT_EQ(run_ranks("repeate
 TEST(Collectives, OneRankNeedsNoConnection) { ranks_every_collective(connect({})); });
 reductions(world);
 movements(world);
-exchange(world);
+exchanges(world);
 }
 
 }  // namespace

@@ -123,11 +123,7 @@ INSTANTIATE_TEST_SUITE_P(Collectives, Ranks, testing::Values(2, 3, 4, 8));
 
 TEST(Collectives, ASumHasTheSameBitsFromRunToRun) { EXPECT_EQ(run_ranks("repeated_sums", 3).line, ""); }
 
-TEST(Collectives, OneRankNeedsNoConnection) { ranks_every_collective(connect({})); });
-reductions(world);
-movements(world);
-exchanges(world);
-}
+TEST(Collectives, OneRankNeedsNoConnection) { ranks_every_collective(connect(RankEnvironment())); }
 
 }  // namespace
 }  // namespace moga::test

@@ -30,10 +30,13 @@ namespace {
 
 using Work = c10::intrusive_ptr<c10d::Work>;
 
+// Without the place in Gloo's sources that its messages begin with: "[…/pair.cc:538] Connection closed by peer".
 std::string first_line(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   const std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
-  return text.substr(0, text.find('\n'));
+  const std::string line = text.substr(0, text.find('\n'));
+  const size_t place = line.starts_with("[/") ? line.find("] ") : std::string::npos;
+  return place == std::string::npos ? line : line.substr(place + 2);
 }
 
 std::string place(const ProcessGroup::State& state, const char* what) {

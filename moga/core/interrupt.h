@@ -5,7 +5,8 @@
 
 namespace moga {
 
-// Installs the handlers. A second signal ends the process at once.
+// Installs the handlers. A second signal ends the process at once. A file that would exceed the process's size limit
+// becomes an error of its write, which removes the temporary file, in place of a signal that ends the process.
 void catch_interrupts();
 
 // True once a signal has arrived.

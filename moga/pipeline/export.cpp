@@ -5,11 +5,11 @@
 #include <map>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/registry.h"
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/wan/transformer.h"
-#include "moga/model/vae/vae.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -21,11 +21,11 @@ void export_part(const std::string& part, const fs::path& from, const fs::path& 
   const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
   log_info(part, ": ", from.string());
   if (part == "transformer")
-    save_transformer(to, load_transformer(from, at::kCPU, dtype), dtype, options.layout);
+    load_video_model(from, {.device = at::kCPU, .dtype = dtype})->save(to, dtype, options.layout);
   else if (part == "text_encoder")
     save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
   else
-    save_vae(to, load_vae(from, at::kCPU, dtype), dtype, options.layout);
+    load_codec(from, at::kCPU, dtype)->save(to, dtype, options.layout);
 }
 
 }  // namespace
@@ -42,14 +42,12 @@ at::ScalarType main_dtype(const fs::path& part) {
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
   if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
   check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");
-  check(!fs::exists(to), to.string(), ": exists already; export writes a new folder");
-  const fs::path temporary = to.string() + ".tmp";
-  fs::remove_all(temporary);
-  for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
-  for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
-    if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
-  fs::rename(temporary, to);
+  write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
+    for (const char* part : {"transformer", "text_encoder", "vae"})
+      if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
+    for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
+      if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
+  });
 }
 
 }  // namespace moga

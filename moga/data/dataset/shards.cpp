@@ -1,6 +1,6 @@
 // Latent shards: safetensors files with the tensors latent.0, latent.1, … and, in the file's metadata under "samples",
-// a JSON list of {"captions": […], "shot_frames": […]} in the same order. Checked when opened, so that a damaged or
-// foreign file is named before training begins.
+// a JSON list of {"captions": […], "shot_frames": […]} in the same order. Checked when opened, so that a damaged,
+// foreign or missing file is named before training starts.
 #include "moga/data/dataset/shards.h"
 
 #include <algorithm>
@@ -18,6 +18,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kDatasetFile = "dataset.json";
+
 std::string tensor_name(int64_t index) { return "latent." + std::to_string(index); }
 
 std::string shard_name(int64_t number) {
@@ -33,6 +35,23 @@ std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& fold
       paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   return paths;
+}
+
+// dataset.json: {"shards": 3, "samples": 700}. Data sets of earlier versions lack it.
+void check_complete(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& paths) {
+  int64_t shards = static_cast<int64_t>(paths.size());
+  if (const auto file = folder / kDatasetFile; std::filesystem::exists(file)) {
+    try {
+      shards = json::parse(read_text(file, kMostConfigBytes)).at("shards").get<int64_t>();
+    } catch (const json::exception& error) {
+      fail(file.string(), ": expected the numbers of shards and samples: ", reason(error));
+    }
+  }
+  for (int64_t i = 0; i < static_cast<int64_t>(paths.size()); ++i)
+    check(paths[i].filename() == shard_name(i), folder.string(), ": ", shard_name(i), " is missing, found ",
+          paths[i].filename().string());
+  check(static_cast<int64_t>(paths.size()) == shards, folder.string(), " has ", paths.size(), " shards, ", kDatasetFile,
+        " says ", shards);
 }
 
 void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, const std::vector<int64_t>& shot_frames,
@@ -85,12 +104,13 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
 struct ShardWriter::State {
   std::filesystem::path folder;
   int64_t samples_a_shard = 1;
-  int64_t shards = 0;
+  int64_t shards = 0, total = 0;
   TensorMap tensors;
   json samples = json::array();
 
   void flush() {
     if (tensors.empty()) return;
+    total += static_cast<int64_t>(tensors.size());
     save_safetensors(folder / shard_name(shards++), tensors, {{"samples", samples.dump()}});
     tensors.clear();
     samples = json::array();
@@ -116,7 +136,11 @@ void ShardWriter::add(const Sample& sample) {
   if (static_cast<int64_t>(state_->tensors.size()) == state_->samples_a_shard) state_->flush();
 }
 
-void ShardWriter::finish() { state_->flush(); }
+void ShardWriter::finish() {
+  state_->flush();
+  const json content = {{"shards", state_->shards}, {"samples", state_->total}};
+  write_text(state_->folder / kDatasetFile, content.dump() + "\n");
+}
 
 struct ShardDataset::State {
   struct Shard {
@@ -128,15 +152,19 @@ struct ShardDataset::State {
 };
 
 ShardDataset::ShardDataset(const std::filesystem::path& folder) : state_(new State) {
+  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder");
+  const std::vector<std::filesystem::path> paths = shard_paths(folder);
+  check(!paths.empty(), folder.string(),
+        ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
+  check_complete(folder, paths);
   int64_t total = 0;
-  for (const auto& path : shard_paths(folder)) {
+  for (const auto& path : paths) {
     Safetensors file(path);
     auto samples = read_descriptions(file, path.string());
     total += static_cast<int64_t>(samples.size());
     state_->shards.push_back({std::move(file), std::move(samples)});
     state_->ends.push_back(total);
   }
-  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder");
   check(total > 0, folder.string(), ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
 }
 

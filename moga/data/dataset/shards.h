@@ -1,5 +1,6 @@
-// Latent shards: stories or videos encoded once, read many times. A shard is a safetensors file with a number of
-// samples; a folder of shards is a dataset. Memory-mapped; sample i is found without reading the others.
+// Latent shards: videos encoded once and read many times. A shard is a safetensors file with a number of samples; a
+// folder of shards is a data set, and dataset.json in it says how many shards and samples it has. Files are
+// memory-mapped; sample i is read without reading the others.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +24,8 @@ class ShardWriter {
   ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard);
   ~ShardWriter();
   void add(const Sample& sample);
-  void finish();  // writes what has not yet filled a shard; without it that is lost
+  // Writes the last shard and dataset.json. Without it the samples of an unfinished shard are lost.
+  void finish();
 
  private:
   struct State;
@@ -32,7 +34,8 @@ class ShardWriter {
 
 class ShardDataset {
  public:
-  // Throws one line that names the file when a shard is damaged, foreign, or its metadata and tensors disagree.
+  // Throws one line that names the file when a shard is missing, damaged or foreign, or its metadata and tensors
+  // disagree.
   explicit ShardDataset(const std::filesystem::path& folder);
   ~ShardDataset();
   ShardDataset(ShardDataset&&) noexcept;

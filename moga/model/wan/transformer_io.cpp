@@ -10,20 +10,13 @@
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
 
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
-
-bool is_router(const std::string& name) { return name.find(".router.") != std::string::npos; }
-
-at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) {
-  const auto contains = [&](const char* part) { return name.find(part) != std::string::npos; };
-  const bool sensitive = contains("modulation") || contains("norm") || contains("time_embedding") || is_router(name);
-  return sensitive ? wide(dtype) : dtype;
-}
 
 // Wan2.1's own config.json under diffusers' keys.
 void rename_wan_keys(nlohmann::json& config) {
@@ -46,11 +39,26 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   LoadOptions options;
   const WeightLayout layout = detect_layout(file.names(), folder.string());
   options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
-  options.optional = {".router."};
+  options.optional = {kRouterPart};
   return options;
 }
 
+// config.json with the class name first, as diffusers writes it.
+std::string config_text(const TransformerConfig& config) {
+  nlohmann::ordered_json json = {{"_class_name", config.class_name()}};
+  json.update(nlohmann::ordered_json::parse(to_json(config)));
+  return json.dump(2) + "\n";
+}
+
 }  // namespace
+
+void TransformerConfig::apply(const std::vector<std::string>& settings, const std::string& source) {
+  apply_overrides(*this, settings, source);
+}
+
+at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
+  return moga::kept_dtype(name, dtype);
+}
 
 TransformerConfig load_transformer_config(const std::filesystem::path& path) {
   const std::string text = read_text(path);
@@ -73,7 +81,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
     const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
-    const auto storage = at::TensorOptions(place).dtype(kept_dtype(item.key(), dtype));
+    const auto storage = at::TensorOptions(place).dtype(moga::kept_dtype(item.key(), dtype));
     item.value().set_data(at::empty(item.value().sizes(), storage));
   }
   if (stream_blocks) model->keep_blocks_on_host(device);
@@ -81,7 +89,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
 
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
-    log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(),
+    log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
              " tensors); moga calibrate makes better ones");
   if (!report.unused.empty())
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
@@ -97,15 +105,19 @@ FileFit transformer_file_fit(const std::filesystem::path& folder) {
   return file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
-void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
-                      WeightLayout layout) {
+void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*model))
+  for (const auto& [name, tensor] : named_tensors(*this))
     tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
-  TransformerConfig config = model->config();
-  config.moga.backend = "auto";  // whatever it was trained with: another machine may not have it
-  write_text(folder / "config.json", to_json(config));
+  TransformerConfig config = config_;
+  config.moga.backend = AttentionBackend::kAuto;  // whatever it was trained with: another machine may not have it
+  write_text(folder / "config.json", config_text(config));
+}
+
+void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
+                      WeightLayout layout) {
+  model->save(folder, dtype, layout);
 }
 
 }  // namespace moga

@@ -31,7 +31,6 @@ void TrainConfig::validate() const {
   std::set<std::string> names;
   for (const StageConfig& one : stage) check(names.insert(one.name).second, "two stages are named '", one.name, "'");
   check(!tokenizer.empty(), "tokenizer is empty, expected a sentencepiece model");
-  check(cache == "device" || cache == "host", "cache is '", cache, "', expected device or host");
   check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
   check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
   check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");

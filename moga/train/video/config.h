@@ -1,5 +1,5 @@
-// Everything a training run is told, as TOML: models, data by stage, flow, optimiser, what is written when. The
-// complete result, defaults included, is printed and saved with every checkpoint.
+// The settings of training a video transformer, as TOML: models, data by stage, flow, optimiser, what is written when.
+// The complete result, defaults included, is printed and saved with every checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -9,9 +9,9 @@
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
 #include "moga/sampler/solver.h"
-#include "moga/train/video/flow_loss.h"
 #include "moga/train/loop/lr_schedule.h"
 #include "moga/train/loop/optimizer.h"
+#include "moga/train/video/flow_loss.h"
 
 namespace moga {
 
@@ -41,6 +41,13 @@ struct StageConfig {
   }
 };
 
+enum class LatentCache { kDevice, kHost };
+template <>
+inline constexpr auto kChoices<LatentCache> = std::array{
+    Choice{LatentCache::kDevice, "device", "all latents of a stage on the device"},
+    Choice{LatentCache::kHost, "host", "all latents of a stage in host memory"},
+};
+
 struct SampleGridConfig {
   int64_t every = 0;
   std::string data;
@@ -53,7 +60,7 @@ struct SampleGridConfig {
     field("every", every, "train steps between contact sheets; 0: none");
     field("data", data, "folder of held-out shards whose captions are drawn; empty: the stage's own");
     field("videos", videos, "videos drawn");
-    field("columns", columns, "pictures a shot");
+    field("columns", columns, "pictures per shot");
     field("sampler", sampler, "how they are drawn");
   }
 };
@@ -63,7 +70,7 @@ struct TrainConfig {
   std::string out = "runs/moga";
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string cache = "device";
+  LatentCache cache = LatentCache::kDevice;
   std::string tokenizer;
   std::string vae;
   std::string init;
@@ -92,7 +99,7 @@ struct TrainConfig {
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype,
           "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
-    field("cache", cache, "where a stage's latents stay: device or host");
+    field("cache", cache, "where the latents of a stage are kept");
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
     field("vae", vae, "VAE folder: decodes the contact sheets, goes into the finished model");
     field("init", init, "model folder to start from instead of random weights");

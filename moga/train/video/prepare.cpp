@@ -104,25 +104,23 @@ void PrepareConfig::validate() const {
   check(first_seed >= 0, "first_seed is ", first_seed, ", expected at least 0");
   check(batch > 0, "batch is ", batch, ", expected more than 0");
   check(samples_a_shard > 0, "samples_a_shard is ", samples_a_shard, ", expected more than 0");
-  check(mode == "auto" || mode == "clip" || mode == "stream", "mode is '", mode, "', expected auto, clip or stream");
 }
 
 int64_t prepare_stories(const PrepareConfig& config) {
   check(!config.vae.empty(), "vae is empty, expected a VAE folder");
   check(!config.out.empty(), "out is empty, expected a folder for the shards");
-  fs::path out = config.out;
-  if (!out.has_filename()) out = out.parent_path();  // written with a slash at its end
-  check(!fs::exists(out) || fs::is_empty(out), config.out, " is not empty: choose another folder, or remove it");
+  check(!fs::exists(config.out) || fs::is_empty(config.out), config.out,
+        " is not empty: choose another folder, or remove it");
   at::NoGradGuard no_grad;
   const at::Device device = parse_device(config.device);
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
-  const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
+  const bool whole_clip = config.mode == EncodeMode::kClip || (config.mode == EncodeMode::kAuto && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
-  fs::path partial = out;
-  partial += ".partial";  // so that a training that begins meanwhile does not take a part
-  fs::remove_all(partial);
-  write_text(partial / "prepare.toml", to_toml(config));
-  ShardWriter writer(partial, config.samples_a_shard);
+  check_story_codec(vae->config().strides());
+  remove_abandoned(config.out);
+  PendingFolder folder(config.out, Existing::kReplace);  // the folder is empty or new
+  write_text(folder.temporary() / "prepare.toml", to_toml(config));
+  ShardWriter writer(folder.temporary(), config.samples_a_shard);
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
   Encoder encoder(std::move(vae), dtype, whole_clip);
@@ -143,8 +141,12 @@ int64_t prepare_stories(const PrepareConfig& config) {
     }
   }
   writer.finish();
-  fs::remove(out);
-  fs::rename(partial, out);
+  if (written < config.count) {
+    if (written > 0)
+      log_info("interrupted after ", written, " of ", config.count, " stories: they are in ", folder.keep().string());
+    return written;
+  }
+  folder.commit();
   log_info("prepared ", written, " stories in ", format_duration(seconds), ": ", rounded(encoder.seconds()),
            " s waiting for encoding, ", rounded(ahead.seconds_waited()), " s for drawing");
   return written;

@@ -1,13 +1,22 @@
-// Data for training, made before it: stories rendered and encoded by the VAE into latent shards, and the sentencepiece
-// model of their captions. What is done once here is not done in every train step.
+// Training data, prepared once: stories are rendered and encoded by the VAE into latent shards, and a sentencepiece
+// model is trained on their captions.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
+#include "moga/core/choice.h"
 #include "moga/data/story/story.h"
 
 namespace moga {
+
+enum class EncodeMode { kAuto, kClip, kStream };
+template <>
+inline constexpr auto kChoices<EncodeMode> = std::array{
+    Choice{EncodeMode::kAuto, "auto", "clip on CUDA, else stream"},
+    Choice{EncodeMode::kClip, "clip", "whole clips, which is faster"},
+    Choice{EncodeMode::kStream, "stream", "chunks in constant memory"},
+};
 
 struct PrepareConfig {
   std::string vae;
@@ -18,7 +27,7 @@ struct PrepareConfig {
   int64_t samples_a_shard = 256;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string mode = "auto";
+  EncodeMode mode = EncodeMode::kAuto;
   StoryConfig story;
 
   void validate() const;
@@ -32,13 +41,14 @@ struct PrepareConfig {
     field("samples_a_shard", samples_a_shard, "stories a file");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the VAE; auto: bfloat16 on CUDA, float32 on the CPU");
-    field("mode", mode, "clip: a clip at once, faster; stream: in constant memory; auto: clip on CUDA");
+    field("mode", mode, "how the VAE encodes");
     field("story", story, "the stories");
   }
 };
 
-// Renders, encodes and writes config.count stories, and prepare.toml beside them. Latents are bfloat16. The folder appears
-// when all are written, until then it is "<out>.partial". Returns how many were written: fewer when interrupted.
+// Renders, encodes and writes config.count stories, and prepare.toml next to them. Latents are bfloat16. The folder
+// appears under its name when all stories are written; an interrupted run leaves it under its temporary name. Returns
+// how many were written: fewer when interrupted.
 int64_t prepare_stories(const PrepareConfig& config);
 
 // Trains a tokenizer on the captions of `count` stories.

@@ -11,9 +11,7 @@
 #include "moga/data/dataset/shards.h"
 
 namespace moga {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Sample first_frames(Sample sample, int64_t frames) {
   if (frames == 0 || frames >= sample.latent.size(1)) return sample;

@@ -9,7 +9,9 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
+#include "moga/core/safetensors.h"
+#include "moga/model/vae/names.h"
+#include "moga/train/loop/random_scope.h"
 
 namespace fs = std::filesystem;
 
@@ -33,12 +35,14 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
   }
 }
 
-// diffusers' keys, so that other programs find the shift, and SamplerConfig's, which say all.
+std::string scheduler_class(const SamplerConfig& sampler) {
+  return sampler.solver == SolverKind::kEuler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
+}
+
+// diffusers' keys, so that other programs find the shift, and the complete SamplerConfig.
 nlohmann::json scheduler_json(const SamplerConfig& sampler) {
-  const bool euler = sampler.solver == "euler";
-  nlohmann::json scheduler = {{"_class_name", euler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler"},
-                              {"num_train_timesteps", 1000}};
-  if (euler) {
+  nlohmann::json scheduler = {{"_class_name", scheduler_class(sampler)}, {"num_train_timesteps", 1000}};
+  if (sampler.solver == SolverKind::kEuler) {
     scheduler["shift"] = sampler.shift;
   } else {
     scheduler.update({{"prediction_type", "flow_prediction"},
@@ -51,13 +55,22 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-nlohmann::json index_json() {
+nlohmann::json index_json(const std::string& scheduler) {
   return {{"_class_name", "WanPipeline"},
           {"transformer", {"diffusers", "WanTransformer3DModel"}},
           {"text_encoder", {"transformers", "UMT5EncoderModel"}},
           {"tokenizer", {"transformers", "T5TokenizerFast"}},
           {"vae", {"diffusers", "AutoencoderKLWan"}},
-          {"scheduler", {"diffusers", "UniPCMultistepScheduler"}}};
+          {"scheduler", {"diffusers", scheduler}}};
+}
+
+// A VAE as it is, or renamed when it has the original repository's names.
+void copy_vae(const fs::path& from, const fs::path& to) {
+  const Safetensors file(from);
+  if (detect_vae_layout(file.names(), from.string()) == WeightLayout::kDiffusers)
+    return fs::copy(from, to, fs::copy_options::recursive);
+  const at::ScalarType dtype = file.dtype(file.names().front());
+  save_vae(to, load_vae(from, at::kCPU, dtype), dtype);
 }
 
 fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "spiece.model" : path; }
@@ -71,7 +84,7 @@ NamedTensors TrainModels::parameters() const {
 }
 
 TrainModels make_models(const TrainConfig& config, at::Device device) {
-  at::manual_seed(random_key(config.seed, "weights"));
+  const RandomScope random(config.seed, "weights");
   TrainModels models;
   models.transformer = Transformer(config.transformer);
   models.text_encoder = TextEncoder(config.text_encoder);
@@ -91,17 +104,17 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
 }
 
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
-  const fs::path temporary = folder.string() + ".tmp";
-  fs::remove_all(temporary);
-  make_folder(temporary / "tokenizer");
-  save_transformer(temporary / "transformer", models.transformer, at::kBFloat16);
-  save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16);
-  fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");
-  if (!config.vae.empty()) fs::copy(config.vae, temporary / "vae", fs::copy_options::recursive);
-  write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(config.samples.sampler).dump(2) + "\n");
-  write_text(temporary / "model_index.json", index_json().dump(2) + "\n");
-  fs::remove_all(folder);
-  fs::rename(temporary, folder);
+  constexpr WeightLayout layout = WeightLayout::kDiffusers;
+  write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
+    make_folder(temporary / "tokenizer");
+    save_transformer(temporary / "transformer", models.transformer, at::kBFloat16, layout);
+    save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
+    fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");
+    if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
+    const SamplerConfig& sampler = config.samples.sampler;
+    write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
+    write_text(temporary / "model_index.json", index_json(scheduler_class(sampler)).dump(2) + "\n");
+  });
 }
 
 }  // namespace moga

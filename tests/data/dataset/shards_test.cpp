@@ -39,6 +39,21 @@ TEST(Shards, GiveBackWhatWasPutIn) {
   }
 }
 
+TEST(Shards, AMissingShardIsNoticed) {
+  const auto error_without = [](const char* shard) {
+    const test::Folder folder;
+    ShardWriter writer(folder.path(), 2);
+    for (int64_t i = 0; i < 5; ++i) writer.add(sample_of(i, {2}));
+    writer.finish();
+    std::filesystem::remove(folder / shard);
+    return test::error_of([&] { ShardDataset{folder.path()}; });
+  };
+  EXPECT_NE(error_without("shard-00000.safetensors").find("shard-00000.safetensors is missing"), std::string::npos);
+  EXPECT_NE(error_without("shard-00001.safetensors").find("shard-00001.safetensors is missing"), std::string::npos);
+  EXPECT_NE(error_without("shard-00002.safetensors").find("has 2 shards, dataset.json says 3"), std::string::npos);
+  EXPECT_EQ(error_without("dataset.json"), "");  // made before there was one
+}
+
 TEST(Shards, WrongSamplesAreRefused) {
   test::Folder folder;
   ShardWriter writer(folder.path(), 2);
@@ -64,8 +79,9 @@ TEST(Shards, ForeignFilesAreNamed) {
             std::string::npos);
   save_safetensors(folder / "shard-00000.safetensors", {{"latent.0", at::zeros({2, 3, 1, 1})}},
                    {{"samples", R"([{"captions": ["a"], "shot_frames": [4]}])"}});
-  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; }).find("a shot has 4 latent frames, expected 1 to the 3"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([&] { ShardDataset{folder.path()}; }).find("a shot has 4 latent frames, expected 1 to the 3"),
+      std::string::npos);
   EXPECT_NE(test::error_of([&] { ShardDataset{folder / "none"}; }).find("none: no such folder"), std::string::npos);
 }
 

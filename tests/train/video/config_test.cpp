@@ -4,10 +4,10 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/train/video/prepare.h"
 #include "moga/train/text/config.h"
-#include "moga/train/video/trainer.h"
 #include "moga/train/vae/config.h"
+#include "moga/train/video/prepare.h"
+#include "moga/train/video/task.h"
 #include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
@@ -37,7 +37,7 @@ std::string config_error(const std::vector<std::string>& settings) {
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
   const TrainConfig config =
       with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
-  EXPECT_EQ(config.transformer.moga.kind, "full");
+  EXPECT_EQ(config.transformer.moga.kind, AttentionKind::kFull);
   EXPECT_EQ(config.stage[0].steps, 7);
   EXPECT_EQ(config.out, "runs/a b");
   EXPECT_EQ(config.ema, 0.9);
@@ -53,7 +53,7 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("stage.0.batch=0", "batch is 0");
   says("stage.0.accumulation=3", "expected a divisor of batch = 16");
   says("transformer.text_dim=32", "expected text_encoder.d_model = 16");
-  says("flow.timesteps=cosine", "expected logit_normal or uniform");
+  says("flow.timesteps=cosine", "flow.timesteps 'cosine' is not one of logit_normal, uniform");
   says("samples.every=10", "contact sheets need vae");
   says("train_text_encoder=false", "would stay random");
   says("stage.4.steps=1", "has 1 stages");
@@ -71,7 +71,8 @@ TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
   EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
   EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
-  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  EXPECT_FALSE(
+      load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -114,16 +114,15 @@ class Run {
 
   int finish(BlockedSignals& signals) {
     while (look()) {
-      if (const int signal = signals.wait()) send(signal);
+      if (const int signal = signals.wait()) send(stop_signal_ = signal);
       if (first_failure_) end_the_others();
     }
-    if (first_failure_) {
+    if (first_failure_ && !stopped_) {
       report(verdict());
       return 1;
     }
-    for (const auto& rank : ranks_)
-      if (rank->interrupted()) return kInterruptedExit;
-    return 0;
+    const bool any_interrupted = std::ranges::any_of(ranks_, [](const auto& rank) { return rank->interrupted(); });
+    return stopped_ || any_interrupted ? kInterruptedExit : 0;
   }
 
  private:
@@ -133,7 +132,9 @@ class Run {
     for (const auto& rank : ranks_) {
       const bool runs = rank->running();
       any = any || runs;
-      if (!runs && rank->failed() && !rank->interrupted() && !first_failure_) first_failure_ = Clock::now();
+      if (runs || !rank->failed() || rank->interrupted() || first_failure_) continue;
+      first_failure_ = Clock::now();
+      stopped_ = stop_signal_ != 0 && rank->signalled(stop_signal_);
     }
     return any;
   }
@@ -189,6 +190,8 @@ class Run {
   std::vector<std::unique_ptr<RankProcess>> ranks_;
   std::optional<Clock::time_point> first_failure_;
   std::optional<size_t> cause_;
+  int stop_signal_ = 0;   // the last that was forwarded
+  bool stopped_ = false;  // it ended a rank that did not handle it yet: no failure, but the others may wait for it
   bool killed_ = false;
   std::vector<size_t> hung_;
 };

@@ -110,16 +110,18 @@ MOGA_RANKS(spread_visual_attention) {
 MOGA_RANKS(recomputed) {
   const VisualAttentionConfig config = configs()[0];
   const SequenceAttention spread(world, kLayout, kHeads, sequence_slices(kLayout, world.size()), config, at::kCPU);
-  const Leaves of = leaves(spread.first_row(), spread.rows());
-  const SliceRouting routing = spread.route(router_of(of, config.gate)->score(of.x));
+  const Leaves wide = leaves(spread.first_row(), spread.rows());
+  const at::Tensor q = wide.q.to(at::kFloat), k = wide.k.to(at::kFloat), v = wide.v.to(at::kFloat);
+  const SliceRouting routing = spread.route(router_of(wide, config.gate)->score(wide.x));
   AttentionMemory memory;
   {
     torch::NoGradGuard no_grad;
-    spread.forward(of.q, of.k, of.v, &routing, config, &memory);
+    spread.forward(q, k, v, &routing, config, &memory);
   }
+  check(memory.bytes() > 0, "nothing was recorded");
   memory.replay();
-  const at::Tensor again = spread.forward(of.q, of.k, of.v, &routing, config, &memory);
-  check(at::equal(again, spread.forward(of.q, of.k, of.v, &routing, config)), "the output has other bits");
+  const at::Tensor again = spread.forward(q, k, v, &routing, config, &memory);
+  check(at::equal(again, spread.forward(q, k, v, &routing, config)), "the output has other bits");
   check(memory.empty(), "records are left");
 }
 

@@ -71,6 +71,16 @@ MOGA_RANKS(launcher_told) {
   steps_until_interrupted(world);
 }
 
+// The launcher is told to end while a rank does not handle signals yet and another waits for it.
+MOGA_RANKS(told_early) {
+  if (world.rank() == 1) {
+    signal(SIGTERM, SIG_DFL);
+    kill(getppid(), SIGTERM);
+    std::this_thread::sleep_for(std::chrono::seconds(60));
+  }
+  steps_until_interrupted(world);
+}
+
 // The rank that serves the store leaves after the others, which still use it: their files are there by then.
 MOGA_RANKS(leaves) {
   if (world.rank() != 0) {
@@ -111,6 +121,12 @@ TEST(Launcher, SigtermToARankEndsAllOfThemCleanly) {
 TEST(Launcher, SigtermToTheLauncherIsForwarded) {
   const RanksRun run = run_ranks("launcher_told", 3);
   EXPECT_EQ(run.status, kInterruptedExit) << run.line;
+}
+
+TEST(Launcher, SigtermBeforeARankHandlesItIsNoFailure) {
+  const RanksRun run = run_ranks("told_early", 2);
+  EXPECT_EQ(run.status, kInterruptedExit) << run.line;
+  EXPECT_LT(run.seconds, 20);
 }
 
 TEST(Launcher, TheStoreOutlivesTheOtherRanks) { EXPECT_EQ(run_ranks("leaves", 3).line, ""); }

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -210,18 +211,27 @@ int launch(const LaunchOptions& options) {
   return Run(options).finish(signals);
 }
 
-std::vector<std::string> rank_command(int argc, const char* const* argv, const std::vector<std::string>& without) {
-  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    bool dropped = false;
-    for (const std::string& option : without) {
-      if (argument == option) ++i;  // and its value
-      dropped = dropped || argument == option || argument.starts_with(option + "=");
-    }
-    if (!dropped) command.push_back(argument);
-  }
+std::vector<std::string> own_command() {
+  std::vector<std::string> command;
+  std::ifstream file("/proc/self/cmdline");
+  for (std::string argument; std::getline(file, argument, '\0');) command.push_back(argument);
+  check(!command.empty(), "/proc/self/cmdline cannot be read");
+  command[0] = std::filesystem::read_symlink("/proc/self/exe").string();
   return command;
+}
+
+std::vector<std::string> without_options(const std::vector<std::string>& command,
+                                         const std::vector<std::string>& options) {
+  std::vector<std::string> rest;
+  for (size_t i = 0; i < command.size(); ++i) {
+    const auto is = [&](const std::string& option) { return command[i] == option; };
+    const auto has_value = [&](const std::string& option) { return command[i].starts_with(option + "="); };
+    if (std::ranges::any_of(options, is))
+      ++i;  // its value too
+    else if (std::ranges::none_of(options, has_value))
+      rest.push_back(command[i]);
+  }
+  return rest;
 }
 
 bool tell_launcher(const std::string& line) {

@@ -34,8 +34,10 @@ struct LaunchOptions {
 // itself or the command cannot be started.
 int launch(const LaunchOptions& options);
 
-// This program's command line without the options named, each with its value: what its ranks run.
-std::vector<std::string> rank_command(int argc, const char* const* argv, const std::vector<std::string>& without);
+// This process's program and arguments; without some options, "--gpus 2" or "--gpus=2", it is what its ranks run.
+std::vector<std::string> own_command();
+std::vector<std::string> without_options(const std::vector<std::string>& command,
+                                         const std::vector<std::string>& options);
 
 // For the main of a rank: hands the line that says why it fails to the launcher, which prints it with rank and host.
 // False where no launcher listens and the program has to print it.

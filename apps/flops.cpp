@@ -55,7 +55,7 @@ Layout make_layout(const Options& options, const Strides& pixels_per_token) {
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
-  config.kind = "moga";  // even of a model that knows full attention only
+  config.kind = "moga";  // even for a model with full attention only
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");

@@ -1,4 +1,4 @@
-// moga info: what a file or folder holds.
+// moga info: the contents of a file or folder.
 #include <iostream>
 #include <memory>
 
@@ -9,7 +9,7 @@ namespace moga {
 
 void add_info(CLI::App& app) {
   const auto path = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("info", "Say what a model folder, safetensors file, video or script holds");
+  CLI::App* command = app.add_subcommand("info", "Describe a model folder, safetensors file, video or script");
   command->footer(R"(Reads headers only, so it is quick for files of any size.
 
 Example:

@@ -1,5 +1,5 @@
-// The options that all commands with a model share: its folder, device and dtypes, and sampler settings that override the
-// model's own.
+// The options that all commands with a model share: its folder, device and dtypes, and sampler settings that override
+// the model's own.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -80,9 +80,7 @@ struct ModelOptions {
   }
 
   at::Device place() const { return parse_device(device); }
-  at::ScalarType compute_dtype() const {
-    return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place());
-  }
+  at::ScalarType compute_dtype() const { return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place()); }
 
   at::ScalarType compute_vae_dtype() const {
     return vae_dtype.empty() ? default_vae_dtype(place(), compute_dtype()) : parse_dtype(vae_dtype);

@@ -62,8 +62,7 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   report.rates = measure_rates(meter, setup.dtype);
   ModelBenchConfig own = config;
   const ModelShape shape = own.model->shape();
-  const at::Tensor q =
-      at::empty({0, shape.heads, shape.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
+  const at::Tensor q = at::empty({0, shape.heads, shape.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
   own.model->attention().backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
   if (config.full) report.rows.push_back(measure_kind("full", own, setup, meter));
   report.rows.push_back(measure_kind("moga", own, setup, meter));

@@ -13,8 +13,8 @@ constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the sec
 
 VideoRequest make_request(const Script& script, const Strides& pixels_per_token, int64_t seed) {
   VideoRequest request;
-  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
-                              pixels_per_token);
+  request.shape =
+      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = script.captions();
   request.negative_prompt = script.negative_prompt;
   request.seed = seed;

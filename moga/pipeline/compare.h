@@ -1,5 +1,5 @@
 // How far two results are apart, for people who compare attentions, dtypes or programs: tensors of safetensors files
-// (latents, weights) by relative error, videos by PSNR. `expected` is what the error is relative to.
+// (latents, weights) by relative error, videos by PSNR. Errors are relative to `expected`.
 #pragma once
 
 #include <filesystem>

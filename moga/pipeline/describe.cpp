@@ -1,6 +1,6 @@
-// What a path holds, in a few lines: a model folder, latent shards, safetensors, a script or a video. Headers only: no
-// weight is loaded and no frame decoded. A damaged part of a model folder is named and the others are still described;
-// anything else that cannot be read throws one line. See describe.h.
+// See describe.h. The contents of a path in a few lines: a model folder, latent shards, safetensors, a script or a
+// video. Headers only: no weight is loaded and no frame decoded. A damaged part of a model folder is named and the
+// others are still described; anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
 #include <map>
@@ -104,8 +104,8 @@ std::string describe_transformer(const fs::path& folder) {
   const Cloned<VideoModelConfig> config = load_video_model_config(folder / "config.json");
   const ModelShape shape = config->shape();
   const VisualAttentionConfig& moga = std::as_const(*config).attention();
-  std::string text = count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " +
-                     moga.kind + " attention";
+  std::string text =
+      count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " + moga.kind + " attention";
   if (!moga.uses_router()) return text;
   text += " with " + count_of(moga.groups, "group") + ", combined by " + moga.combine;
   if (!moga.full_layers.empty()) text += ", full in " + count_of(moga.full_layers.size(), "block");
@@ -175,7 +175,8 @@ std::string describe(const fs::path& path) {
   const std::string extension = path.extension().string();
   if (extension == ".safetensors" || path.string().ends_with(".safetensors.index.json")) return describe_tensors(path);
   check(extension != ".pth" && extension != ".pt" && extension != ".ckpt", path.string(),
-        ": is a PyTorch pickle; only safetensors are read, tools/convert_wan.py makes a model folder of an original Wan2.1 "
+        ": is a PyTorch pickle; only safetensors are read, tools/convert_wan.py makes a model folder of an original "
+        "Wan2.1 "
         "repository");
   if (extension == ".toml") return describe_script(path);
   return describe_video(path);

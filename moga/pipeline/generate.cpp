@@ -17,8 +17,8 @@ namespace {
 
 VideoRequest make_request(const Script& script, const Strides& pixels_per_token, const GenerateOptions& options) {
   VideoRequest request;
-  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
-                              pixels_per_token);
+  request.shape =
+      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = script.captions();
   request.negative_prompt = script.negative_prompt;
   request.seed = script.seed;

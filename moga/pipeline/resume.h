@@ -1,5 +1,5 @@
-// The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last kept
-// step as if it had never stopped, bit for bit on the same kind of device.
+// The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last
+// kept step as if it had never stopped, bit for bit on the same kind of device.
 //
 // The file keeps the sampler's state and the identity of the run; text embeddings and all frames are computed again: a
 // half-written video cannot be continued.
@@ -21,7 +21,7 @@ struct KeepConfig {
   double seconds = 60;         // of denoising between two writes; shorter runs leave nothing
 };
 
-// Where the state of a video is kept: "film.mp4.resume".
+// The path of a video's kept state: "film.mp4.resume".
 std::filesystem::path state_path(const std::filesystem::path& video);
 
 // Throws when the file exists and is not to be resumed from: its contents may have taken hours.
@@ -33,7 +33,8 @@ class KeptState {
   KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
   // Valid while this object is.
   Continuation continuation();
-  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says so.
+  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says
+  // so.
   void keep_last();
 
  private:
@@ -51,7 +52,8 @@ class KeptState {
   std::optional<SampleState> last_;                // after the last whole step of this run
 };
 
-// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights.
+// Everything that the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
+// weights.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
 
 // After the video is complete.

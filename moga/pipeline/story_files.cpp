@@ -4,8 +4,8 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
-#include "moga/data/video/image.h"
 #include "moga/data/story/render.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/pipeline/generate.h"
 

@@ -1,4 +1,4 @@
-// Stories as files: what the procedural world draws, beside what a model makes of the same captions.
+// Stories as files: the procedural world's own pictures, to compare with a model's for the same captions.
 #pragma once
 
 #include <filesystem>

@@ -33,9 +33,9 @@ at::Tensor with_detail(const DrawnStory& drawn) {
 
 StoryClips::StoryClips(Source source, at::Device device)
     : source_(std::move(source)),
-      ahead_([source = source_](int64_t story) {
-        return plan_story(random_key(source.seed, source.purpose, story), source.story);
-      }, device, /*with_parts=*/true) {
+      ahead_([source = source_](
+                 int64_t story) { return plan_story(random_key(source.seed, source.purpose, story), source.story); },
+             device, /*with_parts=*/true) {
   check(source_.stories > 0, "a pool of ", source_.stories, " stories, expected at least 1");
   pool_.resize(source_.stories);
 }

@@ -1,7 +1,8 @@
 // Clips to train the VAE on: a pool of stories held on the training device, from which random clips and crops are cut.
 //
-// Drawing all of them again would hold a train step up, so the pool is renewed story by story while training goes on. Its
-// content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool again.
+// Drawing all of them again would hold a train step up, so the pool is renewed story by story while training goes on.
+// Its content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool
+// again.
 #pragma once
 
 #include <ATen/core/Generator.h>

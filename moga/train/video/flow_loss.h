@@ -1,5 +1,5 @@
 // The rectified-flow loss over a packed batch: x_t = (1 - t) x_0 + t ε, the model predicts ε - x_0, and the loss is the
-// squared error averaged over all elements of all videos, plus the balance loss of the routers. One t a video.
+// squared error averaged over all elements of all videos, plus the balance loss of the routers. One t per video.
 #pragma once
 
 #include <functional>

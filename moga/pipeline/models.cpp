@@ -92,7 +92,8 @@ void check_unipc(const nlohmann::json& json, const std::string& source) {
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
-  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model folder "
+  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
+         "folder "
          "of it";
 }
 
@@ -118,7 +119,7 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
         ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");
   if (euler && !json.contains("solver")) config.solver = SolverKind::kEuler;
   if (unipc) check_unipc(json, path.string());
-  // Written by diffusers: the model is told what diffusers tells it.
+  // Written by diffusers, which rounds the model's timesteps for UniPC.
   if (!json.contains("whole_timesteps")) config.whole_timesteps = unipc;
   return config;
 }

@@ -214,7 +214,8 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
   command.add_option("--boundary-frames", options.boundary_frames,
                      "latent frames of keys beyond a cut (default: the model's, 2)");
-  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())->capture_default_str();
+  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())
+      ->capture_default_str();
 }
 
 void add_common(CLI::App& command, Options& options) {

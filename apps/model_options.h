@@ -18,7 +18,7 @@ namespace moga {
 struct ModelOptions {
   std::string folder;
   std::string device = "auto";
-  std::string dtype;  // empty: bfloat16 on a GPU, float32 on a CPU
+  std::string dtype;      // empty: bfloat16 on a GPU, float32 on a CPU
   std::string vae_dtype;  // empty: default_vae_dtype
   std::string attention;
   std::optional<std::string> solver;
@@ -34,7 +34,8 @@ struct ModelOptions {
         ->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
     command.add_option("--vae-dtype", vae_dtype, "the VAE's (default: as --dtype on a GPU, else float32)");
-    command.add_option("--attention", attention, "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
+    command.add_option("--attention", attention,
+                       "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
     command.add_option("--solver", solver, "euler or unipc (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");
@@ -76,9 +77,7 @@ struct ModelOptions {
   }
 
   at::Device place() const { return parse_device(device); }
-  at::ScalarType compute_dtype() const {
-    return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place());
-  }
+  at::ScalarType compute_dtype() const { return moga::compute_dtype(dtype.empty() ? "auto" : dtype, place()); }
 
   at::ScalarType compute_vae_dtype() const {
     return vae_dtype.empty() ? default_vae_dtype(place(), compute_dtype()) : parse_dtype(vae_dtype);

@@ -54,7 +54,10 @@ void ProjectionsImpl::initialise() {
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
-    : ProjectionsImpl(config), layer_(config.layer), config_(config.moga), full_config_(config.moga.with_kind(AttentionKind::kFull)) {
+    : ProjectionsImpl(config),
+      layer_(config.layer),
+      config_(config.moga),
+      full_config_(config.moga.with_kind(AttentionKind::kFull)) {
   if (config_.uses_router()) router_ = register_module("router", Router(config.width(), config_.groups, config_.gate));
 }
 

@@ -4,10 +4,10 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/train/video/prepare.h"
 #include "moga/train/text/config.h"
-#include "moga/train/video/trainer.h"
 #include "moga/train/vae/config.h"
+#include "moga/train/video/prepare.h"
+#include "moga/train/video/trainer.h"
 #include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
@@ -71,7 +71,8 @@ TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
   EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
   EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
-  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  EXPECT_FALSE(
+      load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})

@@ -76,8 +76,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 }
 
 // One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
-Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device,
-                        c10::ScalarType dtype) {
+Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device, c10::ScalarType dtype) {
   VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
   moga.kind = kind;
   moga.full_layers.clear();

@@ -151,7 +151,7 @@ class Run {
       cause_ = find_cause();
       send(SIGTERM);
     }
-    if (passed >= options_.patience && !killed_) {
+    if (cause_ && passed >= options_.patience && !killed_) {
       killed_ = true;
       for (size_t rank = 0; rank < ranks_.size(); ++rank)
         if (ranks_[rank]->running()) hung_.push_back(rank);

@@ -133,7 +133,7 @@ class ToShares : public torch::autograd::Function<ToShares> {
   }
 
  private:
-  // The sum over all ranks' shares of what they say about this slice's gates.
+  // The gradients of this slice's gates, summed over the shares of all ranks.
   static at::Tensor gate_gradient(const Kept& kept, const Tensors& grads) {
     const ExchangeState& state = *kept.state;
     const at::Tensor all = at::zeros({state.plan.tokens()}, *kept.gate);

@@ -1,17 +1,17 @@
 // Attention over a sequence that is spread over ranks, each of which holds a slice of n tokens with all heads:
 //
 //   q, k, v [n, H, D]  →  all-to-all  →  this rank's shares: q [rows of the share, h, D], k, v [N, h, D]
-//                      →  attention of whole groups on each share (the caller's)
+//                      →  attention of whole groups on each share, by the caller
 //                      →  all-to-all  →  output [n, H, D]
 //
-// Which share is whose is exchange_plan.h's. The router scores local tokens; group numbers are gathered, so that every
+// exchange_plan.h assigns the shares. The router scores local tokens; group numbers are gathered, so that every
 // rank makes the groups of the whole sequence. The gate of a token is needed wherever its query is: it is gathered, and
 // its gradient summed. Both all-to-alls are one autograd function each, whose backward is the other; all collectives
 // are issued in one order on all ranks. Sizes are known on the host: nothing is synchronised with a GPU. Gradients of
 // keys that went to several ranks are summed in float32, in rank order: bit-identical from run to run.
 //
-// Everything of a block outside of this is local to the slice. Frames could run locally too where slices end at frames;
-// they run with the other branches, because that costs no further exchange and keeps the work even.
+// The rest of a block is local to the slice. Frames could run locally too where slices end at frames; they run with the
+// other branches, because that needs no further exchange and keeps the work even.
 #pragma once
 
 #include <functional>

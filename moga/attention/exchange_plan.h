@@ -1,7 +1,7 @@
 // Who computes which part of attention when a sequence of N tokens is spread over P ranks, for any number of heads H:
 //
 //   a unit of work is (head, query rows): all keys of the head, some of its queries
-//   every rank has ⌊H/P⌋ whole heads; the R = H mod P heads left are cut into P parts each, and rank s takes the parts
+//   every rank has ⌊H/P⌋ whole heads; the remaining R = H mod P heads have P parts each, and rank s has the parts
 //   [s·R, (s+1)·R): pieces of one or two heads.   12 heads on 8 ranks: one head and half a head on each
 //
 // The part of token n is ⌊P · frac(n · φ)⌋, φ = (√5 − 1)/2. Multiples of φ spread evenly over any run of tokens and any
@@ -10,7 +10,7 @@
 // synchronisation. The cost is that keys and values of a divided head go to each of its ranks; padding H to a multiple
 // of P instead would leave a quarter of the ranks' time unused with 12 heads on 8.
 //
-// Pure arithmetic; exchange.h moves the rows.
+// Host arithmetic only; exchange.h moves the rows.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,7 @@ namespace moga {
 // Queries go to one rank for each head, keys to every rank that has a part of the head.
 enum class Side { kQuery, kKey };
 
-// What this slice gives one rank in one round: these heads of these rows.
+// What this slice sends one rank in one round: some heads of some rows.
 struct Piece {
   Share share;          // heads = 0: the rank has no share in this round
   bool whole = true;    // all rows of the slice
@@ -38,7 +38,7 @@ std::shared_ptr<const ExchangeState> make_exchange_state(const ProcessGroup& gro
 // x [n, H, D] of this slice → [rows of this rank's share, h, D], in token order; no rows without a share.
 Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t round, Side side);
 
-// The reverse: y [rows of the share, h, D] → what every rank's share says of this slice's rows, flat.
+// The reverse: y [rows of the share, h, D] → every rank's results for this slice's rows, flat.
 Pending start_from_shares(const ExchangeState& state, const at::Tensor& y, int64_t round, Side side);
 
 // All rounds of start_from_shares → [n, H, D]. Keys of divided heads are summed over their ranks, in float32.

@@ -1,5 +1,5 @@
-// The beginning and the end of a run of several ranks: all ranks meet at the store that rank 0 serves, and rank 0
-// leaves last, because the others still need the store while they leave.
+// The start and the end of a run of several ranks: all ranks connect to the store that rank 0 serves, and rank 0 leaves
+// last, because the others need the store until they have left.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -15,7 +15,7 @@ struct ConnectOptions {
   double collective_seconds = 600;  // a rank that does not come to a collective within them has failed
 };
 
-// The group of all ranks. One process: a group of one, without a connection. Throws PeerFailure when ranks do not
+// The group of all ranks; for one process, a group of one without a connection. Throws PeerFailure when ranks do not
 // appear in time.
 ProcessGroup connect(const RankEnvironment& environment, const ConnectOptions& options = {});
 

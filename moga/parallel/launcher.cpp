@@ -118,12 +118,14 @@ class Run {
       if (const int signal = signals.wait()) send(stop_signal_ = signal);
       if (first_failure_) end_the_others();
     }
-    if (first_failure_ && !stopped_) {
-      report(verdict());
-      return 1;
-    }
-    const bool any_interrupted = std::ranges::any_of(ranks_, [](const auto& rank) { return rank->interrupted(); });
-    return stopped_ || any_interrupted ? kInterruptedExit : 0;
+    const bool interrupted = std::ranges::any_of(ranks_, [](const auto& rank) { return rank->interrupted(); });
+    if (!first_failure_) return interrupted ? kInterruptedExit : 0;
+    const size_t cause = cause_ ? *cause_ : find_cause();
+    // A rank that the forwarded signal ended, or that left by itself when it was told to, has not failed.
+    if (stop_signal_ != 0 && ranks_[cause]->signalled(stop_signal_)) return kInterruptedExit;
+    if (interrupted && ranks_[cause]->follows()) return kInterruptedExit;
+    report(verdict(cause));
+    return 1;
   }
 
  private:
@@ -133,9 +135,7 @@ class Run {
     for (const auto& rank : ranks_) {
       const bool runs = rank->running();
       any = any || runs;
-      if (runs || !rank->failed() || rank->interrupted() || first_failure_) continue;
-      first_failure_ = Clock::now();
-      stopped_ = stop_signal_ != 0 && rank->signalled(stop_signal_);
+      if (!runs && rank->failed() && !rank->interrupted() && !first_failure_) first_failure_ = Clock::now();
     }
     return any;
   }
@@ -151,7 +151,7 @@ class Run {
       cause_ = find_cause();
       send(SIGTERM);
     }
-    if (passed >= options_.patience && !killed_) {
+    if (cause_ && passed >= options_.patience && !killed_) {
       killed_ = true;
       for (size_t rank = 0; rank < ranks_.size(); ++rank)
         if (ranks_[rank]->running()) hung_.push_back(rank);
@@ -170,8 +170,7 @@ class Run {
     return follower.value_or(0);
   }
 
-  std::string verdict() {
-    const size_t cause = cause_ ? *cause_ : find_cause();
+  std::string verdict(size_t cause) const {
     const std::string ended = "; all " + std::to_string(ranks_.size()) + " ranks were ended";
     if (ranks_[cause]->follows() && !hung_.empty())
       return name(hung_[0]) + " did not answer and was killed (" + name(cause) + ranks_[cause]->cause() + ")" + ended;
@@ -191,8 +190,7 @@ class Run {
   std::vector<std::unique_ptr<RankProcess>> ranks_;
   std::optional<Clock::time_point> first_failure_;
   std::optional<size_t> cause_;
-  int stop_signal_ = 0;   // the last that was forwarded
-  bool stopped_ = false;  // it ended a rank that did not handle it yet: no failure, but the others may wait for it
+  int stop_signal_ = 0;  // the last that was forwarded
   bool killed_ = false;
   std::vector<size_t> hung_;
 };

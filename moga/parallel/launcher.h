@@ -1,12 +1,12 @@
 // Runs a command as N ranks of one machine, in torchrun's environment (rank_environment.h), and ends them together:
 //
-//   SIGTERM or SIGINT here     is forwarded to every rank: they save and end
+//   SIGTERM or SIGINT          is forwarded to every rank: they save and end
 //   a rank dies or fails       the others get SIGTERM at once, SIGKILL after `patience` seconds, and one line names the
 //                              rank, the host and the cause: its error, exit code or signal
 //   this process dies          the kernel sends the ranks SIGTERM
 //
-// Each rank is a process group of its own, so that Ctrl-C on a terminal reaches it once, through the launcher. Several
-// machines are torchrun's or srun's.
+// Each rank is a process group of its own, so that Ctrl-C on a terminal reaches it once, through the launcher. For
+// several machines use torchrun or srun.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 //   generation   guidance × sequence:  rank = guidance · S + sequence    with and without captions × slices of the film
 //
 // Sequence ranks are neighbours, because they exchange most. An axis of one rank has a group of one, which needs no
-// connection. What is done along an axis is the user's.
+// connection. The mesh only arranges ranks; it issues no collectives.
 #pragma once
 
 #include "moga/parallel/process_group.h"

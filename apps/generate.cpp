@@ -8,7 +8,9 @@
 #include "apps/plan_request.h"
 #include "apps/script_options.h"
 #include "moga/core/files.h"
+#include "moga/core/log.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
 
@@ -18,27 +20,33 @@ namespace {
 constexpr const char* kManual = R"(A script is a TOML file:
 
   title = "Mara by the lake"
-  size = [224, 128]         # width and height in pixels, multiples of 16
+  size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
   negative_prompt = "blurred, text"        # optional, what guidance leads away from
   global_caption = "A film in soft light." # optional, precedes each caption
-  set = ["transformer.moga.combine=lse"]   # optional, as --set, which goes over it
+  set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
   duration = 2.0            # seconds, or: frames = 32
   [[shot]]
   ...
 
-A shot's caption reaches only that shot.
-The contact sheet (a row a shot) is written beside the video as .png.
+Without size the video has the model's own size. A video has 1 + 4k frames and a cut falls on
+one of these steps: where the script asks for others, one line says what it gets.
+
+A shot's caption reaches only that shot. Captions beyond the model's text length are cut with a
+line that says where, the global caption first.
+The contact sheet (one row per shot) is written next to the video as .png. Both carry the script
+with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
-"latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
+"latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
-the same command with --resume goes on after the last kept step and gives the same video, bit for bit;
-what was decoded is decoded anew. The file is removed with the video complete.
+the same command with --resume continues after the last kept step and gives the same video, bit for bit;
+frames are decoded again. The file is removed when the video is complete. It is also kept when
+decoding gives NaN or infinity, so that --resume with another --vae-dtype can decode again.
 
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
@@ -53,15 +61,14 @@ struct Options {
   bool no_plan = false;
 };
 
-// Settings that are wrong, and on a GPU a run that cannot fit, are refused before a weight is read. The rehearsals take
-// seconds. Returns whether weights are to be streamed.
-bool plan(const Options& options, const Script& script) {
+// Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take seconds.
+// Returns whether weights are to be streamed.
+bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
-  if (!missing_parts(options.model.folder).empty()) return streamed;  // loading says so
+  if (!configs) return streamed;
   const GenerationPlanRequest request =
-      plan_request(load_model_configs(options.model.folder), options.model, options.streaming, script,
-                   options.script.file);
+      plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return streamed;
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
@@ -74,29 +81,52 @@ bool plan(const Options& options, const Script& script) {
 
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
 
+// The script with what the command line sets over it.
+Script complete_script(Script script, const Options& options) {
+  script.set = options.model.all_settings(script.set);
+  return script;
+}
+
+std::string model_name(const std::filesystem::path& folder) {
+  return std::filesystem::absolute(folder / "").parent_path().filename().string();
+}
+
+// All that will be written, before the work that takes long.
+void check_outputs(const Options& options, const std::filesystem::path& state) {
+  check_video_path(options.out);
+  const std::filesystem::path sheet = sheet_path(options.out);
+  for (const std::filesystem::path& path : {sheet, state}) check_writable(path);
+  if (!options.save_latents.empty()) check_writable(options.save_latents);
+  for (const std::filesystem::path& path : {std::filesystem::path(options.out), sheet})
+    if (std::filesystem::is_regular_file(path)) log_info(path.string(), ": exists, will be replaced");
+}
+
 void run(const Options& options) {
-  const Script script = options.script.load();
-  // What can be wrong is found before the models, which take long.
+  set_quiet(options.model.quiet);
+  const std::optional<ModelConfigs> configs = options.model.configs();
+  const Script script =
+      options.script.load(options.model.folder, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
+  // Errors are found before the models are loaded, which takes long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
-  check_video_path(options.out);
-  check_nothing_kept(generation.keep);
-  if (!options.save_latents.empty()) check_writable(options.save_latents);
+  generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
+  check_outputs(options, generation.keep.path);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  set_quiet(options.model.quiet);
-  const bool streamed = plan(options, script);
+  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken); !note.empty())
+    log_info(note);
+  const bool streamed = plan(options, configs, script);
+  check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
-  models.one_run = true;
   generation.sampler = models.sampler;
   const auto loaded = std::chrono::steady_clock::now();
-  const GeneratedFiles files = generate_files(script, models, generation, options.out);
+  const GeneratedFiles files = generate_files(script, std::move(models), generation, options.out);
   const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;
   std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
             << " shots)\n"
             << "contact sheet  " << files.sheet.string() << "\n"
             << "seconds        " << tenths(seconds) << ", after " << tenths(loading) << " of loading\n"
-            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(models.device))) << std::endl;
+            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(options.model.place()))) << std::endl;
 }
 
 }  // namespace
@@ -109,8 +139,8 @@ void add_generate(CLI::App& app) {
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
-  command->add_flag("--resume", options->keep.resume, "go on from the state that a killed run left beside the video");
-  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising from one kept state to the next")
+  command->add_flag("--resume", options->keep.resume, "continue from the state that a killed run left next to the video");
+  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising between two writes of the state")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");

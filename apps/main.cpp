@@ -9,7 +9,9 @@
 
 #include "apps/commands.h"
 #include "apps/misspelt.h"
+#include "apps/option_checks.h"
 #include "moga/core/interrupt.h"
+#include "moga/core/json_text.h"
 
 namespace {
 
@@ -22,7 +24,7 @@ constexpr const char* kKernels = "no CUDA kernels (built without MOGA_CUDA)";
 std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION "\n" + std::string(kKernels); }
 
 int report(const std::string& message, int status = 1) {
-  std::cerr << "moga: " << message.substr(0, message.find('\n')) << std::endl;
+  std::cerr << "moga: " << moga::printable(message.substr(0, message.find('\n'))) << std::endl;
   return status;
 }
 
@@ -46,6 +48,7 @@ int run(int argc, char** argv) {
   moga::add_plan(app);
   moga::add_prepare(app);
   moga::add_train(app);
+  moga::check_whole_numbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,16 +1,21 @@
-// `moga bench block`: one transformer block with random weights, MoGA beside full attention, forward and training step.
+// `moga bench block`: one transformer block of Wan2.1 with random weights, with MoGA and with full attention, forward
+// pass and training step.
 #pragma once
 
 #include "moga/bench/report.h"
+#include "moga/model/video_model.h"
 #include "moga/model/wan/block.h"
 
 namespace moga {
 
+// The block of a Wan transformer with its attention in all layers; throws for a model of another family.
+BlockConfig wan_block(const VideoModelConfig& model);
+
 struct BlockBenchConfig {
   BlockConfig block;  // its moga.kind is set by the bench
   VideoShape video;
-  int64_t text_tokens = 512;  // a shot
-  bool full = true;           // measure full attention beside it
+  int64_t text_tokens = 512;  // per shot
+  bool full = true;           // measure full attention as well
 
   void validate() const;
 };
@@ -24,9 +29,11 @@ BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup)
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};
-  BlockContext context;
+  BlockInput input;
+  LocalContext local;
+  GlobalContext global;
   std::vector<int64_t> text_lengths;
-  at::Tensor x, grad;  // [N, C]
+  at::Tensor grad;  // of the output, [N, C]
 
   void forward();           // without gradients
   void forward_backward();  // gradients of x and of all weights

@@ -29,23 +29,24 @@ struct Plan {
   bool fits() const { return peak_bytes() <= usable_bytes(); }
 };
 
-// Whether the transformer's blocks are streamed from host memory: where they do not fit otherwise, or as told.
+// Whether the transformer's blocks are streamed from host memory: where they do not fit otherwise, or always or never.
 enum class StreamWeights { automatic, always, never };
 
 struct GenerationPlanRequest {
-  TransformerConfig transformer;
+  Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
-  VaeConfig vae;
+  Cloned<CodecConfig> vae;
   c10::ScalarType vae_dtype = c10::kFloat;
   SamplerConfig sampler;
   VideoShape video;
   int64_t captions = 1;  // distinct ones, the negative prompt among them
   int64_t fps = 16;
-  StreamWeights stream_weights = StreamWeights::automatic;  // a GPU's
+  StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+
+  Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };
 
-// Without the time to read weights from disk. Text encoder and transformer are released when the run is past them, as
-// generate does.
+// Without the time to read weights from disk. Assumes that each model is released after its stage, as generate does.
 Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype);
 
 std::string to_table(const Plan& plan);

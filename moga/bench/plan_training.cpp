@@ -8,7 +8,6 @@
 #include <chrono>
 
 #include "moga/bench/scene.h"
-#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -26,8 +25,7 @@ constexpr int64_t kLargestVocabulary = 1024;  // rehearsed: drawing UMT5's 25638
 TrainBatch random_piece(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
   const TransformerConfig& model = rehearsal.config.transformer;
   const VideoShape& video = rehearsal.video;
-  const std::vector<int64_t> shape = {model.in_channels, video.frames, video.rows * model.patch_size[1],
-                                      video.columns * model.patch_size[2]};
+  const std::vector<int64_t> shape = model.latent_shape(video);
   TrainBatch piece;
   piece.latents.shapes.assign(rehearsal.videos, shape);
   piece.latents.values = at::randn({rehearsal.videos * c10::multiply_integers(shape)},
@@ -68,7 +66,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
     TransformerConfig one = model;
     one.num_layers = 1;
     const Layout layout{std::vector<VideoShape>(rehearsal.videos * rehearsal.pieces, resized(video, frame))};
-    return forward_cost(model_shape(one), layout, one.moga).with_backward();
+    return forward_cost(one.shape(), layout, one.moga).with_backward();
   };
   const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
   return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
@@ -82,7 +80,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 }
 
 // One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
-Rehearsed rehearse_kind(TrainingRehearsal rehearsal, const std::string& kind, c10::Device device,
+Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device,
                         c10::ScalarType dtype) {
   VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
   moga.kind = kind;
@@ -118,8 +116,8 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
   vocabulary = std::min(vocabulary, kLargestVocabulary);
   const VisualAttentionConfig& moga = config.transformer.moga;
   Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
-  if (moga.kind == "moga" && !moga.full_layers.empty()) {
-    const Rehearsed full = rehearse_kind(rehearsal, "full", device, dtype);
+  if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
+    const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
     const double share =
         static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
     step.work_bytes = std::max(step.work_bytes, full.work_bytes);

@@ -86,6 +86,19 @@ class PendingFolder {
   int lock_ = -1;  // held while the folder is being filled; see remove_abandoned
 };
 
+// Held while several files of one folder are renamed, so that those of two processes do not mix. Waits for the other
+// holder; a file system without locks is used without.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 // Removes the temporary folders of `path` whose process was killed: those with PendingFolder's name that no process
 // holds.
 void remove_abandoned(const std::filesystem::path& path);

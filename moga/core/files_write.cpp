@@ -211,6 +211,15 @@ fs::path PendingFolder::keep() {
   return std::exchange(temporary_, fs::path());
 }
 
+FolderLock::FolderLock(const fs::path& folder)
+    : descriptor_(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  while (descriptor_ >= 0 && flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) continue;
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
 void write_atomically(const fs::path& path, const std::function<void(const fs::path& temporary)>& write) {
   PendingFile file(path);
   write(file.temporary());

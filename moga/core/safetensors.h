@@ -22,8 +22,8 @@ using TensorMap = std::map<std::string, at::Tensor>;
 class Safetensors {
  public:
   // `path`: a .safetensors file, a *.index.json, or a folder that holds one of them. Throws one line naming file,
-  // tensor, expected and found when the header is malformed, offsets overlap or leave the file, or a shape does not
-  // match its bytes.
+  // tensor, expected and found when the header is malformed, a shape does not match its bytes, or the tensors do not
+  // cover the data exactly: holes, overlaps and trailing bytes are refused as by the format's own reader.
   explicit Safetensors(const std::filesystem::path& path);
 
   // The file or index that was opened, for messages.

@@ -1,8 +1,8 @@
-// The state of an unfinished generation, in a file beside its video, so that a killed run goes on after its last kept
-// step as if it had never stopped, bit for bit on the same kind of device.
+// The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last
+// kept step as if it had never stopped, bit for bit on the same kind of device.
 //
-// Kept are the sampler's state and what the run was made from; text embeddings are made anew, and so are all frames: a
-// half-written video cannot be continued.
+// Kept are the sampler's state and what the run was made from. Text embeddings are computed again, and so are all
+// frames: a half-written video cannot be continued. A file that was damaged or changed is refused.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -17,14 +17,14 @@ namespace moga {
 
 struct KeepConfig {
   std::filesystem::path path;  // a safetensors file; empty: nothing is kept
-  bool resume = false;         // go on from the file, where there is one
-  double seconds = 60;         // of denoising from one write to the next; shorter runs leave nothing
+  bool resume = false;         // continue from the file, if it exists
+  double seconds = 60;         // of denoising between two writes; shorter runs leave nothing
 };
 
 // Where the state of a video is kept: "film.mp4.resume".
 std::filesystem::path state_path(const std::filesystem::path& video);
 
-// Throws when a file is there and is not to be resumed from: what it holds may have taken hours.
+// Throws when the file exists and is not to be resumed from: its contents may have taken hours.
 void check_nothing_kept(const KeepConfig& config);
 
 class KeptState {
@@ -33,8 +33,11 @@ class KeptState {
   KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
   // Valid while this object is.
   Continuation continuation();
-  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says so.
+  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says
+  // so.
   void keep_last();
+  // Decoding failed: keeps the state after the last step however short the run was.
+  void keep_latents();
 
  private:
   bool due() const;
@@ -43,7 +46,7 @@ class KeptState {
 
   KeepConfig config_;
   int64_t steps_;
-  std::shared_ptr<const nlohmann::json> run_;  // what the run is made from
+  std::shared_ptr<const nlohmann::json> run_;  // its identity
   std::optional<SampleState> start_;
   std::chrono::steady_clock::time_point written_;  // or begun
   bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed
@@ -51,7 +54,8 @@ class KeptState {
   std::optional<SampleState> last_;                // after the last whole step of this run
 };
 
-// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights.
+// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights of
+// text encoder and transformer. The VAE is not part of it: all frames are decoded by the run that ends.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
 
 // After the video is complete.

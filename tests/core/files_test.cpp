@@ -10,6 +10,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -23,12 +24,8 @@ int64_t file_count(const fs::path& folder) {
 
 template <class Action>
 void expect_error(const Action& action, const std::string& expected) {
-  try {
-    action();
-    ADD_FAILURE() << "no error; expected: " << expected;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
-  }
+  const std::string error = test::error_of(action);
+  EXPECT_NE(error.find(expected), std::string::npos) << error;
 }
 
 TEST(Files, TextRoundTripsThroughNewFolders) {
@@ -95,7 +92,8 @@ TEST(Files, ASymbolicLinkStaysALink) {
 
 TEST(Files, ALongNameCanBeWritten) {
   const test::Folder folder;
-  const std::string name = std::string(240, 'n') + ".txt";
+  std::string name(240, 'n');
+  name += ".txt";
   write_text(folder / name, "text");
   EXPECT_EQ(read_text(folder / name), "text");
 }

@@ -12,6 +12,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/pipeline/generate.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 class Resume : public testing::Test {
  protected:
   Resume() {
-    request_.shape = video_shape(48, 32, {2, 2});
+    request_.shape = video_shape({48, 32}, {2, 2}, models_.pixels_per_token());
     request_.captions = {"Mara waves.", "Mara walks."};
     sampler_ = models_.sampler;
     sampler_.steps = 5;
@@ -42,7 +43,7 @@ class Resume : public testing::Test {
       return [](int64_t layer, auto&&...) { set_interrupted(layer == 0); };
     };
     try {
-      return denoise(models_, {request_}, sampler_, observe, continuation).front();
+      return test::denoised(models_, {request_}, {sampler_, observe, continuation}).front();
     } catch (const Interrupted&) {
       kept.keep_last();
       throw;
@@ -66,20 +67,20 @@ class Resume : public testing::Test {
 };
 
 TEST_F(Resume, GoesOnBitForBit) {
-  for (const char* solver : {"unipc", "euler"})
+  for (const SolverKind solver : {SolverKind::kUniPc, SolverKind::kEuler})
     for (const int64_t last : {1, 3, 5}) {
       sampler_.solver = solver;
-      const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+      const at::Tensor expected = test::denoised(models_, {request_}, {sampler_}).front();
       EXPECT_THROW(denoise_until(last, /*resume=*/false), Interrupted);
       set_interrupted(false);
-      EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected)) << solver << " after step " << last;
+      EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected)) << name_of(solver) << " after step " << last;
       EXPECT_EQ(first_step_, last + 1);
       remove_kept(keep(true));
     }
 }
 
 TEST_F(Resume, GoesOnFromTheLastWholeStepOfAnInterruptWithinOne) {
-  const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+  const at::Tensor expected = test::denoised(models_, {request_}, {sampler_}).front();
   EXPECT_THROW(denoise_until(2, /*resume=*/false, /*within=*/true), Interrupted);
   set_interrupted(false);
   EXPECT_THROW(denoise_until(2, /*resume=*/true, /*within=*/true), Interrupted);  // the first step that it takes
@@ -114,6 +115,29 @@ TEST_F(Resume, RefusesAnotherRunByWhatDiffers) {
   EXPECT_NE(refusal(true).find("weights was"), std::string::npos);
 }
 
+TEST_F(Resume, RefusesAStateThatWasDamaged) {
+  EXPECT_THROW(denoise_until(2, false), Interrupted);
+  std::string bytes = read_text(keep(true).path);
+  bytes[bytes.size() - 5] ^= 1;  // the lowest byte of a float but one
+  write_text(keep(true).path, bytes);
+  EXPECT_NE(refusal(true).find("film.mp4.resume: is damaged: its checksum is"), std::string::npos) << refusal(true);
+  EXPECT_NE(refusal(false).find("is damaged"), std::string::npos);
+}
+
+TEST_F(Resume, FramesThatAreNotFiniteEndTheRunAndKeepTheLatents) {
+  for (at::Tensor& weight : models_.vae->parameters()) weight.detach().fill_(std::numeric_limits<float>::quiet_NaN());
+  Script script;
+  script.size = {48, 32};
+  script.shot = {{"Mara waves.", std::nullopt, 9}};
+  const GenerateOptions options{.sampler = sampler_, .keep = {folder_ / "film.y4m.resume", false, 60}};
+  const std::string error = test::error_of([&] { generate_files(script, models_, options, folder_ / "film.y4m"); });
+  EXPECT_NE(error.find("decoding: frames 1 to 1 are NaN or infinite; are the weights of the VAE damaged?"),
+            std::string::npos)
+      << error;
+  EXPECT_TRUE(std::filesystem::exists(options.keep.path));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "film.y4m"));
+}
+
 TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
   EXPECT_THROW(denoise_until(2, false), Interrupted);
   EXPECT_NE(refusal(false).find("2 steps of a run that did not end; go on with --resume, or remove"),
@@ -126,7 +150,7 @@ TEST_F(Resume, ShortRunsLeaveNothing) {
   KeepConfig config = keep(true);  // nothing there: begins at the first step
   config.seconds = 60;
   KeptState kept(config, models_, request_, sampler_);
-  denoise(models_, {request_}, sampler_, {}, kept.continuation());
+  test::denoised(models_, {request_}, {.sampler = sampler_, .continuation = kept.continuation()});
   EXPECT_FALSE(std::filesystem::exists(config.path));
 }
 
@@ -135,7 +159,7 @@ TEST_F(Resume, NothingIsLeftOfAFinishedVideo) {
   script.size = {48, 32};
   script.shot = {{"Mara waves.", std::nullopt, 5}};
   const GenerateOptions options{.sampler = sampler_, .keep = keep(false)};
-  generate_files(script, models_, options, folder_ / "film.y4m");
+  generate_files(script, std::move(models_), options, folder_ / "film.y4m");
   EXPECT_TRUE(std::filesystem::exists(folder_ / "film.y4m"));
   EXPECT_FALSE(std::filesystem::exists(options.keep.path));
 }
@@ -144,7 +168,7 @@ TEST_F(Resume, LatentsThatAreNotFiniteEndTheRunByTheirStep) {
   request_.noise = at::randn({4, 4, 4, 6});
   request_.noise[0][0][0][0] = std::numeric_limits<float>::quiet_NaN();
   try {
-    denoise(models_, {request_}, sampler_);
+    test::denoised(models_, {request_}, {sampler_});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("step 1 of 5: the latents are NaN or infinite"), std::string::npos)

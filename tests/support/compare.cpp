@@ -28,7 +28,8 @@ testing::AssertionResult close(const at::Tensor& actual, const at::Tensor& expec
     return testing::AssertionFailure() << "NaNs differ";
   const Difference found = difference(actual, expected);
   if (found.relative <= tolerance) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "relative error " << found.relative << " > " << tolerance << "; " << found.worst;
+  return testing::AssertionFailure() << "relative error " << found.relative << " > " << tolerance << "; "
+                                     << found.worst;
 }
 
 testing::AssertionResult as_good_as(const at::Tensor& actual, const at::Tensor& plain, const at::Tensor& reference,

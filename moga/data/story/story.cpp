@@ -1,5 +1,5 @@
-// Planning a story: who is in which shot, for how long, where and doing what. The captions are in story_caption.cpp,
-// the pictures in story_render.cpp.
+// Plans a story: who is in which shot, for how long, where and doing what. caption.cpp writes the captions, render.cpp
+// draws the pictures.
 #include "moga/data/story/story.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace moga {
 namespace {
 
-// A shot of six latent frames is two runs at T = 4, so that static groups alone cannot carry a colour through it.
+// A shot of six latent frames has two runs at T = 4, so static groups alone cannot carry a colour through it.
 constexpr int64_t kLatentFramesWanted = 6;
 constexpr int64_t kLatentFramesLeast = 2;
 
@@ -27,7 +27,7 @@ constexpr Name kNames[] = {{"Mara", true}, {"Jon", false},   {"Lena", true},  {"
 
 using Presence = std::vector<std::vector<int64_t>>;  // persons of each shot
 
-int64_t latent_frames(const StoryConfig& config) { return 1 + (config.frames - 1) / kLatentStride; }
+int64_t latent_frames(const StoryConfig& config) { return kWanPixelsPerToken.latent_frames(config.frames); }
 
 std::vector<Person> draw_persons(Dice& dice, int64_t count) {
   std::vector<Person> persons;
@@ -48,7 +48,7 @@ std::vector<Person> draw_persons(Dice& dice, int64_t count) {
   return persons;
 }
 
-// Person 0 opens the story, leaves for shots [leave, back) and returns; the other one, if there is one, fills in.
+// Person 0 opens the story, is absent from shots [leave, back) and returns. The other person, if any, fills the gap.
 Presence presence_with_absence(Dice& dice, int64_t shots, int64_t persons) {
   const int64_t leave = 1 + dice.below(shots - 2);
   const int64_t back = leave + 1 + dice.below(shots - 1 - leave);
@@ -63,7 +63,7 @@ Presence presence_with_absence(Dice& dice, int64_t shots, int64_t persons) {
   return presence;
 }
 
-// Person 0 is in every shot, the other one in one stretch of shots.
+// Person 0 is in every shot, the other person in one contiguous range of shots.
 Presence presence_without_absence(Dice& dice, int64_t shots, int64_t persons) {
   Presence presence(static_cast<size_t>(shots), {0});
   if (persons < 2 || shots < 2) return presence;
@@ -72,7 +72,7 @@ Presence presence_without_absence(Dice& dice, int64_t shots, int64_t persons) {
   return presence;
 }
 
-// Latent frames of each shot: the least that fits, and the rest dealt out at random.
+// Latent frames of each shot: the minimum each, with the rest distributed at random.
 std::vector<int64_t> deal_latent_frames(Dice& dice, int64_t total, int64_t shots) {
   std::vector<int64_t> lengths(static_cast<size_t>(shots), std::min(kLatentFramesWanted, total / shots));
   int64_t rest = total - lengths[0] * shots;
@@ -86,7 +86,7 @@ std::vector<int64_t> deal_latent_frames(Dice& dice, int64_t total, int64_t shots
   return lengths;
 }
 
-// Another kind than the shot before, where there is a choice.
+// A kind that differs from the previous shot's, where there is a choice.
 ShotKind draw_kind(Dice& dice, size_t persons, ShotKind before) {
   using enum ShotKind;
   static const std::vector<ShotKind> empty = {wide, pan};
@@ -98,7 +98,7 @@ ShotKind draw_kind(Dice& dice, size_t persons, ShotKind before) {
   return kind;
 }
 
-// Two in a picture stay in place, or they would hide each other.
+// Two persons in one picture stay in place; otherwise they would hide each other.
 Action draw_action(Dice& dice, ShotKind kind, size_t persons) {
   using enum Action;
   static const std::vector<Action> any = {walk, wave, jump, turn, stand};
@@ -162,18 +162,24 @@ const std::vector<Palette::Entry>& Palette::skin() {
 }
 
 void StoryConfig::validate() const {
-  check(width >= 32 && height >= 32 && width <= kLargestSide && height <= kLargestSide && width % 16 == 0 &&
-            height % 16 == 0,
-        "story size ", width, "×", height, ": expected multiples of 16 from 32 to ", kLargestSide,
+  check(width >= 32 && height >= 32 && width <= kLargestSide && height <= kLargestSide &&
+            kWanPixelsPerToken.divide(width, height),
+        "story size ", width, "×", height, ": expected ", kWanPixelsPerToken.multiples(), " from 32 to ", kLargestSide,
         ", so that the story's script can be generated");
   check(width >= height, "story size ", width, "×", height, ": pictures are at least as wide as high");
-  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + 4k");
+  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + ",
+        kLatentStride, "k");
   check(min_shots >= 1 && min_shots <= max_shots, "min_shots = ", min_shots, ", max_shots = ", max_shots,
         ": expected 1 ≤ min_shots ≤ max_shots");
   check(max_persons >= 1 && max_persons <= 2, "max_persons = ", max_persons, ", expected 1 or 2");
   check(away >= 0 && away <= 1, "away = ", away, ", expected a probability");
   check(max_shots * kLatentFramesLeast <= latent_frames(*this), max_shots, " shots do not fit into ", frames,
         " frames: a shot takes at least ", kLatentFramesLeast, " of its ", latent_frames(*this), " latent frames");
+}
+
+void check_story_codec(const Strides& strides) {
+  check(strides.frames == kLatentStride, "stories cut at every ", kLatentStride,
+        "th pixel frame; a latent frame of this codec is ", strides.frames);
 }
 
 std::vector<std::string> Story::captions() const {
@@ -212,7 +218,7 @@ Story plan_story(uint64_t seed, const StoryConfig& config) {
   int64_t first = 0, latent = 0;
   for (int64_t length : deal_latent_frames(dice, latent_frames(config), shots)) {
     latent += length;
-    const int64_t end = kLatentStride * (latent - 1) + 1;
+    const int64_t end = kWanPixelsPerToken.pixel_frames(latent);
     StoryShot& shot = story.shots.emplace_back();
     shot.first_frame = first;
     shot.frames = end - first;

@@ -9,7 +9,7 @@ std::unique_ptr<VideoWriter> make_y4m_writer(const std::filesystem::path& path, 
                                              double fps);
 std::unique_ptr<VideoReader> open_y4m(const std::filesystem::path& path);
 std::unique_ptr<VideoWriter> make_mp4_writer(const std::filesystem::path& path, int64_t width, int64_t height,
-                                             double fps);
+                                             double fps, const MediaTags& tags);
 std::unique_ptr<VideoReader> open_with_ffmpeg(const std::filesystem::path& path);
 
 // uint8 [T, 3, Y, X] on the CPU; throws when type or size are others.

@@ -6,10 +6,20 @@
 #include <filesystem>
 #include <vector>
 
+#include "moga/data/video/tags.h"
+
 namespace moga {
 
-void save_png(const std::filesystem::path& path, const at::Tensor& image);  // uint8 [3, Y, X]
+void save_png(const std::filesystem::path& path, const at::Tensor& image,  // uint8 [3, Y, X]
+              const MediaTags& tags = {});
 at::Tensor load_png(const std::filesystem::path& path);
+
+// What a PNG says of itself, without reading its pixels.
+struct ImageInfo {
+  int64_t width = 0, height = 0;
+  MediaTags tags;
+};
+ImageInfo png_info(const std::filesystem::path& path);
 
 inline constexpr int64_t kImageMargin = 4;
 // Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.

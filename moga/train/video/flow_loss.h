@@ -6,7 +6,8 @@
 #include <functional>
 
 #include "moga/core/choice.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/packed_latents.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 
@@ -36,14 +37,6 @@ struct FlowConfig {
 // Times [videos] float32 in (0, 1), on the generator's device.
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator);
 
-// Videos of a batch as one flat tensor: the latents [C_z, F, Y', X'] of each, one after the other.
-struct PackedLatents {
-  at::Tensor values;                         // [E] float32
-  std::vector<std::vector<int64_t>> shapes;  // of each video
-
-  std::vector<at::Tensor> views() const;  // one per video, sharing memory with values
-};
-
 struct FlowInput {
   PackedLatents latents;  // x_0
   at::Tensor noise;       // ε [E] float32
@@ -58,8 +51,8 @@ struct FlowLoss {
   at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
 };
 
-// The transformer, or anything of its signature.
-using VelocityModel = std::function<TransformerOutput(const TransformerInput&)>;
+// VideoModel::forward, or anything of its signature.
+using VelocityModel = std::function<VideoModelOutput(const VideoModelInput&)>;
 
 FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input);
 

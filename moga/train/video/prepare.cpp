@@ -147,6 +147,7 @@ int64_t prepare_stories(const PrepareConfig& config) {
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
   const bool whole_clip = config.mode == EncodeMode::kClip || (config.mode == EncodeMode::kAuto && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
+  check_story_codec(vae->config().strides());
   remove_abandoned(config.out);
   PendingFolder folder(config.out, Existing::kReplace);  // the folder is empty or new
   write_text(folder.temporary() / "prepare.toml", to_toml(config));

@@ -36,13 +36,13 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
 }
 
 std::string scheduler_class(const SamplerConfig& sampler) {
-  return sampler.solver == "euler" ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
+  return sampler.solver == SolverKind::kEuler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
 }
 
 // diffusers' keys, so that other programs find the shift, and the complete SamplerConfig.
 nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   nlohmann::json scheduler = {{"_class_name", scheduler_class(sampler)}, {"num_train_timesteps", 1000}};
-  if (sampler.solver == "euler") {
+  if (sampler.solver == SolverKind::kEuler) {
     scheduler["shift"] = sampler.shift;
   } else {
     scheduler.update({{"prediction_type", "flow_prediction"},

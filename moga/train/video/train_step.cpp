@@ -60,7 +60,7 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
       sample_times(config_.flow, videos, random_stream(config_.seed, "times", input.step, device_));
 
   // 2. Forward and backward, piece by piece; each counts by its share of elements (flow) and of videos (balance).
-  const VelocityModel model = [&](const TransformerInput& x) { return models_.transformer->forward(x, dtype_); };
+  const VelocityModel model = [&](const VideoModelInput& x) { return models_.transformer->forward(x, dtype_); };
   StepResult result;
   result.videos = videos;
   result.tokens = tokens;

@@ -51,7 +51,7 @@ class Dice {
 at::Tensor fixture(const std::string& name) { return Safetensors(MOGA_FIXTURES "/wide.safetensors").load(name); }
 
 struct WideTransformer {
-  explicit WideTransformer(const std::string& backend) {
+  explicit WideTransformer(AttentionBackend backend) {
     TransformerConfig config;
     config.num_attention_heads = 2;
     config.attention_head_dim = 128;
@@ -59,7 +59,7 @@ struct WideTransformer {
     config.ffn_dim = 512;
     config.num_layers = 2;
     config.text_len = 16;
-    config.moga.kind = "full";
+    config.moga.kind = AttentionKind::kFull;
     config.moga.backend = backend;
     model = Transformer(config);
     std::map<std::string, at::Tensor> weights;
@@ -87,14 +87,14 @@ struct WideTransformer {
 };
 
 TEST(Wide, TransformerAgreesWithDiffusers) {
-  EXPECT_TRUE(close(WideTransformer("auto").velocity(at::kCPU, at::kFloat), fixture("velocity")[0], 1e-5));
+  EXPECT_TRUE(close(WideTransformer(AttentionBackend::kAuto).velocity(at::kCPU, at::kFloat), fixture("velocity")[0], 1e-5));
 }
 
 TEST(WideGpu, TransformerLosesAtMostTwiceWhatDiffusersLoses) {
   MOGA_NEEDS_GPU();
-  for (const char* backend : {"sm90", "flash"}) {
+  for (const AttentionBackend backend : {AttentionBackend::kSm90, AttentionBackend::kFlash}) {
     const at::Tensor velocity = WideTransformer(backend).velocity(at::kCUDA, at::kBFloat16);
-    EXPECT_TRUE(as_good_as(velocity, fixture("velocity_bfloat16")[0], fixture("velocity")[0])) << backend;
+    EXPECT_TRUE(as_good_as(velocity, fixture("velocity_bfloat16")[0], fixture("velocity")[0])) << name_of(backend);
   }
 }
 

@@ -37,7 +37,7 @@ std::string config_error(const std::vector<std::string>& settings) {
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
   const TrainConfig config =
       with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
-  EXPECT_EQ(config.transformer.moga.kind, "full");
+  EXPECT_EQ(config.transformer.moga.kind, AttentionKind::kFull);
   EXPECT_EQ(config.stage[0].steps, 7);
   EXPECT_EQ(config.out, "runs/a b");
   EXPECT_EQ(config.ema, 0.9);

@@ -23,8 +23,8 @@ TEST(FlowLoss, IsZeroForTheTrueVelocityAndTheErrorOtherwise) {
   const FlowInput input = two_videos();
   const PackedLatents truth = {input.noise - input.latents.values, input.latents.shapes};
   for (const double error : {0.0, 0.5}) {
-    const auto model = [&](const TransformerInput&) {
-      TransformerOutput output;
+    const auto model = [&](const VideoModelInput&) {
+      VideoModelOutput output;
       for (const at::Tensor& video : truth.views()) output.velocity.push_back(video + error);
       return output;
     };
@@ -36,11 +36,11 @@ TEST(FlowLoss, MixesDataAndNoiseByTheTimeOfEachVideo) {
   const FlowInput input = two_videos();
   const auto x0 = input.latents.views();
   const auto noise = PackedLatents{input.noise, input.latents.shapes}.views();
-  const auto model = [&](const TransformerInput& seen) {
+  const auto model = [&](const VideoModelInput& seen) {
     EXPECT_TRUE(test::close(seen.latents[0], 0.75 * x0[0] + 0.25 * noise[0], 1e-6));
     EXPECT_TRUE(test::close(seen.latents[1], 0.25 * x0[1] + 0.75 * noise[1], 1e-6));
     EXPECT_TRUE(test::close(seen.timestep, torch::tensor({250.f, 750.f}), 1e-6));
-    TransformerOutput output;
+    VideoModelOutput output;
     output.velocity = seen.latents;
     return output;
   };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
 #include "moga/sampler/solver.h"
@@ -95,6 +96,7 @@ struct TrainConfig {
   int64_t log_every = 20;
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
+  RecomputeConfig recompute;
   TransformerConfig transformer;
   TextEncoderConfig text_encoder;
   FlowConfig flow;
@@ -126,6 +128,7 @@ struct TrainConfig {
     field("log_every", log_every, "train steps between log lines");
     field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
+    field("recompute", recompute, "recomputation of transformer blocks: less memory, the same gradients");
     field("transformer", transformer, "the video transformer");
     field("text_encoder", text_encoder, "the text encoder");
     field("flow", flow, "rectified flow");

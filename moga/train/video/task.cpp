@@ -30,6 +30,8 @@ std::string advice(const TrainConfig& config) {
     else
       less.push_back("fewer latent frames (" + prefix + ".frames)");
   }
+  if (config.recompute.mode != Recompute::kFull) less.push_back("recompute.mode=full");
+  if (!config.recompute.offload_inputs) less.push_back("recompute.offload_inputs=true");
   if (config.cache == LatentCache::kDevice) less.push_back("cache=host");
   if (config.weights == Storage::kFloat32) less.push_back("weights=bfloat16");
   if (config.optimizer.moments == Storage::kFloat32) less.push_back("optimizer.moments=bfloat16");

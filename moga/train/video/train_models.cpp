@@ -112,6 +112,7 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
   const fs::path init = config.init;
   if (!config.init.empty())
     copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
+  models.transformer->set_recompute(config.recompute);
   models.transformer->to(device, at::kFloat);
   for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
   if (!models.text_encoder) return models;

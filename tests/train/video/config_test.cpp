@@ -104,7 +104,7 @@ TEST(TrainConfig, IsWrittenComplete) {
 }
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
-  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
+  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../../configs";
   EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
   EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
   EXPECT_FALSE(

@@ -153,6 +153,19 @@ TEST(VideoTask, WeightsInBfloat16GiveTheLossOfFloat32Masters) {
   EXPECT_EQ(narrow.parts().at("model")[0].second.scalar_type(), at::kFloat);
 }
 
+TEST(VideoTask, RecomputationChangesNoBit) {
+  const test::Folder plain_run, recomputed_run;
+  TrainConfig config = test::tiny_config(plain_run.path());
+  config.recompute.mode = Recompute::kNone;
+  VideoTask plain(config);
+  train_some(plain, config);
+  config.out = recomputed_run.path().string();
+  config.recompute = {.mode = Recompute::kFull, .offload_inputs = true};
+  VideoTask recomputed(config);
+  train_some(recomputed, config);
+  expect_same_state(plain, recomputed);
+}
+
 TEST(VideoTask, TheNextBatchFollowsFromThePosition) {
   const test::Folder run;
   const TrainConfig config = test::tiny_config(run.path());

@@ -1,4 +1,4 @@
-// moga bench: how fast attention, a block, a model and the VAE are on this machine, and what memory they need.
+// moga bench: speed and memory of attention, a block, a model and the VAE on this machine.
 #include <iostream>
 #include <memory>
 
@@ -80,7 +80,7 @@ struct VaeOptions {
   std::string size, only, convolution = "auto";
 };
 
-// What suits the device: half a minute of 480p on a GPU, seconds of work on a CPU.
+// Sizes that suit the device: half a minute of 480p on a GPU, seconds of work on a CPU.
 struct Defaults {
   int64_t frames, rows, columns, shots;
 };
@@ -163,8 +163,8 @@ void run_attention(const Options& options) {
 void run_block(const Options& options) {
   const BenchSetup setup = setup_of(options);
   const Cloned<VideoModelConfig> model = model_of(options, setup.device);
-  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device),
-                                model->conditioning().text_tokens, !options.no_full};
+  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device), model->conditioning().text_tokens,
+                                !options.no_full};
   write(bench_block(config, setup), options);
 }
 
@@ -243,8 +243,7 @@ void add_vae(CLI::App& bench) {
   command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
   command->add_option("--only", vae->only, "encode or decode (default: both)")
       ->check(CLI::IsMember({"encode", "decode"}));
-  command->add_option("--convolution", vae->convolution, choice_list<ConvolutionWay>())
-      ->capture_default_str();
+  command->add_option("--convolution", vae->convolution, choice_list<ConvolutionWay>())->capture_default_str();
   add_common(*command, *options);
   command->callback([options, vae] { run_vae(*options, *vae); });
 }

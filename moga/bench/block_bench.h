@@ -25,7 +25,7 @@ struct BlockBenchConfig {
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup);
 
 // A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them,
-// and what it is called with: one piece of work for `moga bench` and `moga plan`.
+// and its inputs: one piece of work for `moga bench` and its tests.
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};

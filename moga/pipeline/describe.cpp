@@ -1,6 +1,6 @@
-// What a path holds, in a few lines: a model folder, latent shards, safetensors, a script or a video. Headers only: no
-// weight is loaded and no frame decoded. A damaged part of a model folder is named and the others are still described;
-// anything else that cannot be read throws one line. See describe.h.
+// See describe.h. The contents of a path in a few lines: a model folder, latent shards, safetensors, a script or a
+// video. Headers only: no weight is loaded and no frame decoded. A damaged part of a model folder is named and the
+// others are still described; anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
 #include <map>

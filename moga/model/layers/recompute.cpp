@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "moga/attention/attention_memory.h"
 #include "moga/core/check.h"
 #include "moga/model/layers/input_offload.h"
 
@@ -26,7 +27,8 @@ struct BlockCall : torch::CustomClassHolder {
   std::vector<bool> wants_gradient;  // of the inputs
   std::vector<bool> defined;         // of the outputs
   std::shared_ptr<BlockWeights> weights;
-  std::shared_ptr<InputOffload> offload;
+  std::shared_ptr<InputOffload> offload;    // null unless the config asks for it
+  std::shared_ptr<AttentionMemory> memory;  // null unless selective
 };
 
 // Leaves of the block's own graph.
@@ -36,6 +38,9 @@ Tensors leaves_of(const Tensors& inputs, const BlockCall& call) {
     leaves.push_back(inputs[i].detach().set_requires_grad(call.wants_gradient[i]));
   return leaves;
 }
+
+// Whether the backward pass that runs now may be followed by another of the same graph.
+bool keeps_graph() { return torch::autograd::get_current_graph_task_keep_graph(); }
 
 class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
  public:
@@ -49,10 +54,11 @@ class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
     // With gradients, though the graph is dropped: some layers compute other bits without (layers/linear.h).
     const at::AutoGradMode as_in_training(true);
     variable_list results;
-    for (const at::Tensor& output : call->function(leaves_of(inputs, *call), {})) {
+    for (const at::Tensor& output : call->function(leaves_of(inputs, *call), {.memory = call->memory.get()})) {
       call->defined.push_back(output.defined());
       if (output.defined()) results.push_back(output.detach());
     }
+    if (call->memory) call->memory->replay();
     return results;
   }
 
@@ -98,14 +104,16 @@ class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
 
   static Tensors saved_inputs(AutogradContext* context, const BlockCall& call) {
     Tensors inputs = context->get_saved_variables();
-    if (call.offload) inputs[0] = call.offload->fetch(call.block, torch::autograd::get_current_graph_task_keep_graph());
+    if (call.offload) inputs[0] = call.offload->fetch(call.block, keeps_graph());
     return inputs;
   }
 
   // The block's outputs that a gradient reaches, with their graph, and the gradients.
   static Roots recompute(const BlockCall& call, const Tensors& leaves, const variable_list& gradients) {
+    AttentionMemory memory;  // calls take their records out of it
+    if (call.memory) memory = keeps_graph() ? *call.memory : std::move(*call.memory);
     const at::AutoGradMode with_gradients(true);
-    const Tensors outputs = call.function(leaves, {.again = true});
+    const Tensors outputs = call.function(leaves, {.memory = call.memory ? &memory : nullptr, .again = true});
     Roots roots;
     for (size_t i = 0, next = 0; i < outputs.size(); ++i) {
       if (!call.defined[i]) continue;
@@ -163,6 +171,7 @@ Tensors BlockRunner::run(int64_t block, const torch::nn::Module& module, const B
     call->parameters = parameters;
     call->weights = weights_;
     call->offload = offload_;
+    if (config_.mode == Recompute::kSelective) call->memory = std::make_shared<AttentionMemory>();
     outputs = recomputed_block(inputs, call);
   } else {
     outputs = function(inputs, {});

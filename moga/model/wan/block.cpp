@@ -54,7 +54,10 @@ void ProjectionsImpl::initialise() {
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
-    : ProjectionsImpl(config), layer_(config.layer), config_(config.moga), full_config_(config.moga.with_kind(AttentionKind::kFull)) {
+    : ProjectionsImpl(config),
+      layer_(config.layer),
+      config_(config.moga),
+      full_config_(config.moga.with_kind(AttentionKind::kFull)) {
   if (config_.uses_router()) router_ = register_module("router", Router(config.width(), config_.groups, config_.gate));
 }
 
@@ -71,7 +74,7 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& 
   const auto [q, k, v] = projected(routing ? routing->x : x, local.rotary);
   if (global.observer && !run.again) global.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
-                                     global.full_attention ? full_config_ : config_));
+                                     global.full_attention ? full_config_ : config_, run.memory));
   return result;
 }
 
@@ -84,6 +87,7 @@ void SelfAttentionImpl::initialise_router() {
 CrossAttentionImpl::CrossAttentionImpl(const BlockConfig& config)
     : ProjectionsImpl(config), backend_(config.moga.backend) {}
 
+// Without a memory: its output is as wide as x, and it is one percent of the block's forward pass.
 at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const at::Tensor& text, const Grouping& groups) {
   return output(attend(queries(x), keys(text), values(text), groups, backend_).output);
 }

@@ -1,4 +1,4 @@
-// Norms, gates and the q/k norm against plain operations, with gradients, for every kind of segments.
+// Norms and gates against plain operations, with gradients, for every kind of segments.
 #include "moga/model/layers/norm.h"
 
 #include <ATen/ATen.h>
@@ -6,7 +6,6 @@
 #include <torch/autograd.h>
 
 #include "moga/core/check.h"
-#include "moga/model/layers/qk_norm.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
 #include "tests/support/gradcheck.h"
@@ -133,7 +132,7 @@ TEST(AffineNorm, GivesAllSegmentsTheSameWeight) {
     norm->initialise();
     norm->to(at::kDouble);
     const at::Tensor x = variable({rows, 12});
-    norm({.x = x}, segments).y.sum().backward();
+    norm(Residual{.x = x}, segments).y.sum().backward();
     EXPECT_TRUE(close(norm->bias.grad(), at::full({12}, static_cast<double>(rows), at::kDouble), 1e-12));
   }
 }
@@ -144,13 +143,6 @@ TEST(GatedResidual, RowsThatDoNotFitTheSegmentsAreRefused) {
               gated_residual(x, x, at::ones({3, 12}), video_segments(kLayout));
             }),
             "gated_residual: 28 rows, the segments have 29");
-}
-
-TEST(QkNorm, DividesByTheRootMeanSquareOverAllHeads) {
-  QkNorm norm(12, kEps);
-  norm->initialise();
-  const at::Tensor x = at::randn({5, 12}) * 3;
-  EXPECT_TRUE(close(norm(x, at::Tensor(), 2).detach().flatten(1), x * (x.square().mean(1, true) + kEps).rsqrt(), 1e-6));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 
+#include "moga/attention/attention_memory.h"
 #include "moga/core/check.h"
 #include "moga/model/layers/linear.h"
 #include "tests/model/wan/transformer_cases.h"
@@ -179,6 +180,45 @@ TEST(BlockRunner, AsksForWeightsAroundEachPass) {
                                       "enter backward 0", "again 0", "gradients 0", "leave backward 0"}));
   EXPECT_TRUE(x.grad().defined());
   EXPECT_FALSE(layers[0]->weight.grad().defined());
+}
+
+// Whether an activation of a block lives on after its forward pass.
+bool keeps_activations(Recompute mode) {
+  Linear layer(4, 4);
+  layer->fill_xavier();
+  std::optional<c10::weak_intrusive_ptr<c10::StorageImpl>> activation;
+  BlockRunner runner({.mode = mode}, 1, std::make_shared<ResidentWeights>());
+  const auto block = [&](const Values& inputs, const BlockRun&) {
+    const at::Tensor hidden = at::sigmoid(layer(inputs[0]));
+    activation.emplace(hidden.storage().getWeakStorageImpl());
+    return Values{at::tanh(hidden)};
+  };
+  const Values outputs = runner.run(0, *layer, block, {at::randn({3, 4})});
+  EXPECT_TRUE(outputs[0].requires_grad());
+  return !activation->expired();
+}
+
+TEST(BlockRunner, KeepsNoActivationsThatItRecomputes) {
+  EXPECT_TRUE(keeps_activations(Recompute::kNone));
+  EXPECT_FALSE(keeps_activations(Recompute::kSelective));
+  EXPECT_FALSE(keeps_activations(Recompute::kFull));
+}
+
+TEST(BlockRunner, OnlySelectiveReplaysAttention) {
+  for (const Recompute mode : {Recompute::kFull, Recompute::kSelective}) {
+    std::vector<std::string> runs;
+    Linear layer(4, 4);
+    layer->fill_xavier();
+    BlockRunner runner({.mode = mode}, 1, std::make_shared<ResidentWeights>());
+    const auto block = [&](const Values& inputs, const BlockRun& run) {
+      runs.push_back(!run.memory ? "no memory" : run.memory->replaying() ? "replay" : "record");
+      return Values{layer(inputs[0])};
+    };
+    runner.run(0, *layer, block, {at::randn({3, 4})})[0].sum().backward();
+    const bool selective = mode == Recompute::kSelective;
+    EXPECT_EQ(runs, selective ? (std::vector<std::string>{"record", "replay"})
+                              : (std::vector<std::string>{"no memory", "no memory"}));
+  }
 }
 
 TEST(BlockRunner, WhatCannotBeDoneIsNamed) {

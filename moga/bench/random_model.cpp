@@ -9,6 +9,7 @@
 #include "moga/core/random.h"
 
 namespace moga {
+
 at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device device, c10::ScalarType dtype) {
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
 }

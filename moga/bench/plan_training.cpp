@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <chrono>
 
+#include "moga/bench/random_piece.h"
 #include "moga/bench/scene.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/train/video/train_step.h"
 
@@ -21,25 +21,6 @@ namespace {
 
 constexpr int64_t kSamplesLookedAt = 64;
 constexpr int64_t kLargestVocabulary = 1024;  // rehearsed: drawing UMT5's 256384 rows takes longer than all the rest
-
-TrainBatch random_piece(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
-  const TransformerConfig& model = rehearsal.config.transformer;
-  const VideoShape& video = rehearsal.video;
-  const std::vector<int64_t> shape = model.latent_shape(video);
-  TrainBatch piece;
-  piece.latents.shapes.assign(rehearsal.videos, shape);
-  piece.latents.values = at::randn({rehearsal.videos * c10::multiply_integers(shape)},
-                                   random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
-  piece.layout.videos.assign(rehearsal.videos, video);
-  const int64_t captions = piece.layout.shots();
-  if (rehearsal.config.text == TextSource::kStored) {
-    piece.text = at::zeros({captions, model.text_len, model.text_dim}, piece.latents.values.options().dtype(dtype));
-    return piece;
-  }
-  piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));
-  piece.lengths = at::full({captions}, model.text_len, piece.ids.options());
-  return piece;
-}
 
 // Layers of the transformer and of the text encoder.
 struct Layers {
@@ -172,7 +153,8 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   TrainState state(config, device, dtype);
   scene.begin();
   StepInput input{.step = 0, .lr = 1e-6, .pieces = {}};
-  for (int64_t i = 0; i < rehearsal.pieces; ++i) input.pieces.push_back(random_piece(rehearsal, device, dtype));
+  for (int64_t i = 0; i < rehearsal.pieces; ++i)
+    input.pieces.push_back(random_piece({config, rehearsal.video, rehearsal.videos}, device, dtype));
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {  // warm the second time
     const auto start = std::chrono::steady_clock::now();

@@ -1,12 +1,16 @@
 # Two commands: `make demo` turns a shot script into a video, `make test` runs every test. Both install what is missing.
-#   make setup   packages and .venv        make build   the program moga        make clean   removes build/ and out/
+#   make setup   packages and .venv        make build      the program moga     make clean   removes build/ and out/
+#   make format  clang-format              make tidy       clang-tidy           make sanitize   tests with sanitizers
 SHELL := /bin/bash
 PRESET ?= $(if $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null),cuda,cpu)
 BUILD := build/$(PRESET)
 SCRIPT ?= examples/mara_by_the_lake.toml
 OUT ?= out/$(basename $(notdir $(SCRIPT))).mp4
+JOBS ?= $(shell nproc)
+# The files that `make tidy` checks: TIDY=moga/core for one folder.
+TIDY ?= moga apps
 
-.PHONY: setup build demo test clean
+.PHONY: setup build demo test format tidy sanitize clean
 
 setup:
 	@tools/setup.sh
@@ -21,10 +25,26 @@ demo: build
 	@[ -f models/demo/model_index.json ] || { echo "moga: models/demo holds no weights yet; tools/make_demo_model.sh makes them on a GPU" >&2; exit 1; }
 	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --out $(OUT)
 
-test: setup $(BUILD)/build.ninja
+test: $(BUILD)/build.ninja
+	@tools/setup.sh clang-format
 	@cmake --build --preset $(PRESET)
 	@if [ $(PRESET) = cuda ]; then echo "CUDA kernels: compiled for sm_90a"; else echo "CUDA kernels: not compiled (no nvcc)"; fi
-	@ctest --test-dir $(BUILD) --output-on-failure -j2
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+
+format:
+	@tools/setup.sh clang-format
+	@python3 tests/architecture/formatting.py --repair
+
+tidy:
+	@tools/setup.sh clang-tidy
+	@cmake --preset tidy --log-level=WARNING
+	@run-clang-tidy -quiet -p build/tidy -j$(JOBS) $(foreach path,$(TIDY),'^$(CURDIR)/$(path)/')
+
+# Address and undefined-behaviour sanitizers over the folders that compile and run fast enough for every change.
+sanitize: setup
+	@cmake --preset sanitize --log-level=WARNING
+	@cmake --build --preset sanitize
+	@ctest --preset sanitize -j$(JOBS)
 
 clean:
 	rm -rf build out

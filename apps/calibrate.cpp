@@ -50,7 +50,7 @@ std::vector<Script> scripts_of(const Options& options, const Strides& pixels_per
 void run(const Options& options) {
   const std::optional<ModelConfigs> configs = options.model.configs();
   const std::vector<Script> scripts = scripts_of(options, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
-  check(!std::filesystem::exists(options.out), options.out, ": exists already; calibrate writes a new folder");
+  check_new_folder(options.out);
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
   CalibrationConfig config = options.calibration;
@@ -80,7 +80,11 @@ void add_calibrate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--tokens", config.tokens, "router inputs kept per layer")->capture_default_str();
   command->add_option("--routers", config.routers, "auto, tokens, attention or spread")->capture_default_str();
-  command->add_option("--metric", config.fit.metric, "k-means: spherical or euclidean")->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--metric", [&config](const std::string& name) { config.fit.metric = choice<FitMetric>("--metric", name); },
+          "how groups are found: " + choice_list<FitMetric>())
+      ->default_str(name_of(config.fit.metric));
   command->add_option("--confidence", config.fit.confidence, "mean of the gate over the tokens")->capture_default_str();
   command->add_option("--seed", config.fit.seed, "seed of the k-means")->capture_default_str();
   command->add_option("--json", options->json, "file to write as JSON");

@@ -1,26 +1,53 @@
-// moga compare: how far two results are apart.
+// moga compare: how far two results are apart, as a table, as JSON and as an exit status.
 #include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
+#include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/pipeline/compare.h"
 
 namespace moga {
+namespace {
 
-void add_compare(CLI::App& app) {
-  struct Options {
-    std::string actual, expected;
-  };
-  const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("compare", "Say how far two latents, weights or videos are apart");
-  command->footer(R"(Tensors of safetensors files by relative error, videos by PSNR.
+constexpr const char* kManual =
+    R"(Tensors of safetensors files and models by relative error, videos by PSNR. Printed are the
+tensors that differ most, and a summary. The exit status is 0 when no relative error is above
+--tolerance, else 1; without it only files that are equal bit for bit give 0.
 
 Example:
-  moga compare moga.safetensors full.safetensors
-  moga compare moga.mp4 full.mp4)");
-  command->add_option("ACTUAL", options->actual, ".safetensors or video")->required();
+  moga compare moga.safetensors full.safetensors --tolerance 1e-2
+  moga compare models/demo models/demo-bf16 --tolerance 0.01 --json differences.json
+  moga compare moga.mp4 full.mp4)";
+
+struct Options {
+  std::string actual, expected, json;
+  double tolerance = 0;
+  bool all = false;
+};
+
+void run(const Options& options) {
+  const std::vector<FileDifference> differences = compare_files(options.actual, options.expected);
+  if (!options.json.empty()) write_text(options.json, difference_json(differences));
+  const int64_t rows = options.all ? static_cast<int64_t>(differences.size()) : kMostDifferences;
+  std::cout << printable(difference_table(differences, rows)) << std::flush;
+  check_difference(differences, options.tolerance);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("compare", "Say how far two latents, weights, models or videos are apart");
+  command->footer(kManual);
+  command->add_option("ACTUAL", options->actual, ".safetensors, model folder or video")->required();
   command->add_option("EXPECTED", options->expected, "the same, what errors are relative to")->required();
-  command->callback([options] { std::cout << difference_table(compare_files(options->actual, options->expected)); });
+  command->add_option("--tolerance", options->tolerance, "largest relative error of a tensor that gives exit status 0")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--all", options->all, "print every tensor");
+  command->add_option("--json", options->json, "file to write as JSON");
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace moga

@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "moga/core/device.h"
+#include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/pipeline/describe.h"
 #include "moga/pipeline/export.h"
@@ -31,6 +32,7 @@ struct Options {
 
 void run(const Options& options) {
   set_quiet(options.quiet);
+  check_new_folder(options.to);
   ExportOptions chosen{.layout = choice<WeightLayout>("--layout", options.layout)};
   if (!options.dtype.empty()) chosen.dtype = parse_dtype(options.dtype);
   export_model_folder(options.from, options.to, chosen);

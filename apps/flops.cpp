@@ -3,12 +3,14 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/size_options.h"
 #include "moga/attention/cost.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/data/limits.h"
 #include "moga/pipeline/denoise.h"
 
@@ -28,7 +30,7 @@ Example:
 constexpr int64_t kMostFrames = 10'000'000;
 
 struct Options {
-  std::string model = "1.3B", size = "832x480", windows;
+  std::string model = "1.3B", size = "832x480", windows, json;
   std::optional<double> seconds;
   std::optional<int64_t> frames, groups, run_frames, boundary_frames;
   int64_t fps = 16, shots = 1;
@@ -55,7 +57,7 @@ Layout make_layout(const Options& options, const Strides& pixels_per_token) {
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
-  config.kind = "moga";  // even for a model with full attention only
+  config.kind = AttentionKind::kMoga;  // even of a model that knows full attention only
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -65,15 +67,45 @@ VisualAttentionConfig attention_config(const Options& options, VisualAttentionCo
   return config;
 }
 
-void print_row(const char* name, double full, double own) {
-  std::printf("%-20s %12.4f %12.4f\n", name, full / 1e15, own / 1e15);
+// The unit that leaves the largest number with one to four digits.
+struct Unit {
+  const char* name;
+  double flop;
+};
+
+Unit unit_for(double largest) {
+  for (const Unit unit : {Unit{"PFLOP", 1e15}, Unit{"TFLOP", 1e12}, Unit{"GFLOP", 1e9}})
+    if (largest >= unit.flop) return unit;
+  return {"MFLOP", 1e6};
 }
 
-void print_table(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own) {
+using Rows = std::vector<std::pair<const char*, double>>;
+
+Rows rows_of(const ForwardCost& cost) {
+  return {{"full attention", cost.full}, {"routed groups", cost.routed}, {"windows", cost.window},
+          {"frames", cost.frame},        {"text attention", cost.text},  {"products", cost.products},
+          {"total", cost.total()}};
+}
+
+struct Costs {
+  ForwardCost full, own;
+};
+
+Costs costs_of(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own) {
   VisualAttentionConfig dense = own;
-  dense.kind = "full";
-  const ForwardCost full = forward_cost(model, layout, dense);
-  const ForwardCost cost = forward_cost(model, layout, own);
+  dense.kind = AttentionKind::kFull;
+  return {forward_cost(model, layout, dense), forward_cost(model, layout, own)};
+}
+
+std::string to_json_text(const Costs& costs, const Layout& layout, const VisualAttentionConfig& own) {
+  nlohmann::json json = {{"tokens", layout.tokens()}, {"shots", layout.shots()}, {"sparsity", sparsity(layout, own)}};
+  for (const auto& [name, flop] : rows_of(costs.full)) json["flop"]["full"][name] = flop;
+  for (const auto& [name, flop] : rows_of(costs.own)) json["flop"][name_of(own.kind)][name] = flop;
+  return json.dump(2) + "\n";
+}
+
+void print_table(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own,
+                 const Costs& costs) {
   const VideoShape& video = layout.videos.front();
   std::printf("%lld latent frames of %lldx%lld tokens = %lld tokens in %lld shots; %lld blocks of width %lld\n",
               static_cast<long long>(video.frames), static_cast<long long>(video.rows),
@@ -84,21 +116,22 @@ void print_table(const ModelShape& model, const Layout& layout, const VisualAtte
               static_cast<long long>(own.groups), static_cast<long long>(own.windows.rows),
               static_cast<long long>(own.windows.columns), static_cast<long long>(own.windows.run_frames),
               100 * sparsity(layout, own));
-  std::printf("%-20s %12s %12s\n", "PFLOP a forward", "full", own.kind.c_str());
-  print_row("full attention", full.full, cost.full);
-  print_row("routed groups", full.routed, cost.routed);
-  print_row("windows", full.window, cost.window);
-  print_row("frames", full.frame, cost.frame);
-  print_row("text attention", full.text, cost.text);
-  print_row("products", full.products, cost.products);
-  print_row("total", full.total(), cost.total());
-  std::printf("\n%.2f times less than full attention\n", full.total() / cost.total());
+  const Unit unit = unit_for(costs.full.total());
+  std::printf("%-20s %12s %12s\n", (std::string(unit.name) + " a forward").c_str(), "full", name_of(own.kind));
+  const Rows full = rows_of(costs.full), moga = rows_of(costs.own);
+  for (size_t i = 0; i < full.size(); ++i)
+    std::printf("%-20s %12.4f %12.4f\n", full[i].first, full[i].second / unit.flop, moga[i].second / unit.flop);
+  std::printf("\n%.2f times less than full attention\n", costs.full.total() / costs.own.total());
 }
 
 void run(const Options& options) {
   const NamedModel named = named_model(options.model);
-  print_table(named.model->shape(), make_layout(options, named.pixels_per_token()),
-              attention_config(options, named.model->attention()));
+  const ModelShape model = named.model->shape();
+  const Layout layout = make_layout(options, named.pixels_per_token());
+  const VisualAttentionConfig own = attention_config(options, named.model->attention());
+  const Costs costs = costs_of(model, layout, own);
+  if (!options.json.empty()) write_text(options.json, to_json_text(costs, layout, own));
+  print_table(model, layout, own, costs);
 }
 
 }  // namespace
@@ -119,6 +152,7 @@ void add_flops(CLI::App& app) {
   command->add_option("--run-frames", options->run_frames, "latent frames of a run T (default: the model's, 10)");
   command->add_option("--boundary-frames", options->boundary_frames,
                       "latent frames of keys beyond a cut (default: the model's, 2)");
+  command->add_option("--json", options->json, "file to write as JSON, in FLOP");
   command->callback([options] { run(*options); });
 }
 

@@ -8,7 +8,9 @@
 #include "apps/plan_request.h"
 #include "apps/script_options.h"
 #include "moga/core/files.h"
+#include "moga/core/log.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
 
@@ -30,15 +32,21 @@ constexpr const char* kManual = R"(A script is a TOML file:
   [[shot]]
   ...
 
-A shot's caption reaches only that shot.
-The contact sheet (one row per shot) is written next to the video as .png.
+Without size the video has the model's own size. A video has 1 + 4k frames and a cut falls on
+one of these steps: where the script asks for others, one line says what it gets.
+
+A shot's caption reaches only that shot. Captions beyond the model's text length are cut with a
+line that says where, the global caption first.
+The contact sheet (one row per shot) is written next to the video as .png. Both carry the script
+with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
 "latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
 the same command with --resume continues after the last kept step and gives the same video, bit for bit;
-frames are decoded again. The file is removed when the video is complete.
+frames are decoded again. The file is removed when the video is complete. It is also kept when
+decoding gives NaN or infinity, so that --resume with another --vae-dtype can decode again.
 
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
@@ -73,18 +81,41 @@ bool plan(const Options& options, const std::optional<ModelConfigs>& configs, co
 
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
 
+// The script with what the command line sets over it.
+Script complete_script(Script script, const Options& options) {
+  script.set = options.model.all_settings(script.set);
+  return script;
+}
+
+std::string model_name(const std::filesystem::path& folder) {
+  return std::filesystem::absolute(folder / "").parent_path().filename().string();
+}
+
+// All that will be written, before the work that takes long.
+void check_outputs(const Options& options, const std::filesystem::path& state) {
+  check_video_path(options.out);
+  const std::filesystem::path sheet = sheet_path(options.out);
+  for (const std::filesystem::path& path : {sheet, state}) check_writable(path);
+  if (!options.save_latents.empty()) check_writable(options.save_latents);
+  for (const std::filesystem::path& path : {std::filesystem::path(options.out), sheet})
+    if (std::filesystem::is_regular_file(path)) log_info(path.string(), ": exists, will be replaced");
+}
+
 void run(const Options& options) {
+  set_quiet(options.model.quiet);
   const std::optional<ModelConfigs> configs = options.model.configs();
-  const Script script = options.script.load(configs ? configs->pixels_per_token() : kWanPixelsPerToken);
+  const Script script =
+      options.script.load(options.model.folder, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
   // Errors are found before the models are loaded, which takes long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
-  check_video_path(options.out);
-  check_nothing_kept(generation.keep);
-  if (!options.save_latents.empty()) check_writable(options.save_latents);
+  generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
+  check_outputs(options, generation.keep.path);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  set_quiet(options.model.quiet);
+  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken); !note.empty())
+    log_info(note);
   const bool streamed = plan(options, configs, script);
+  check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
   generation.sampler = models.sampler;

@@ -9,7 +9,11 @@
 
 #include "apps/commands.h"
 #include "apps/misspelt.h"
+#include "apps/option_checks.h"
 #include "moga/core/interrupt.h"
+#include "moga/core/json_text.h"
+#include "moga/parallel/launcher.h"
+#include "moga/parallel/process_group.h"
 
 namespace {
 
@@ -22,7 +26,7 @@ constexpr const char* kKernels = "no CUDA kernels (built without MOGA_CUDA)";
 std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION "\n" + std::string(kKernels); }
 
 int report(const std::string& message, int status = 1) {
-  std::cerr << "moga: " << message.substr(0, message.find('\n')) << std::endl;
+  std::cerr << "moga: " << moga::printable(message.substr(0, message.find('\n'))) << std::endl;
   return status;
 }
 
@@ -46,6 +50,7 @@ int run(int argc, char** argv) {
   moga::add_plan(app);
   moga::add_prepare(app);
   moga::add_train(app);
+  moga::check_whole_numbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -62,7 +67,9 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const moga::Interrupted& error) {
-    return report(error.what(), 130);
+    return report(error.what(), moga::kInterruptedExit);
+  } catch (const moga::PeerFailure& error) {
+    return report(error.what(), moga::kPeerFailureExit);
   } catch (const c10::Error& error) {
     return report(error.what_without_backtrace());
   } catch (const std::filesystem::filesystem_error& error) {

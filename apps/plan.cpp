@@ -64,7 +64,8 @@ void plan_train(const Options& options) {
 void plan_generate(const Options& options) {
   check(!options.model.folder.empty(), "--model is required with SCRIPT");
   const ModelConfigs configs = configs_of(options.model.folder);
-  const Script script = options.script.load(configs.pixels_per_token());
+  const Script script = options.script.load(options.model.folder, configs.pixels_per_token());
+  if (const std::string note = script.frame_note(configs.pixels_per_token()); !note.empty()) log_info(note);
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =

@@ -1,8 +1,11 @@
 // moga prepare stories, moga prepare tokenizer: what training reads, made from the story world.
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 
 #include "apps/commands.h"
+#include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
 #include "moga/train/video/prepare.h"
@@ -32,6 +35,8 @@ struct Options {
     if (first_seed) all.push_back("first_seed=" + std::to_string(*first_seed));
     PrepareConfig result = config.empty() ? PrepareConfig() : load_toml<PrepareConfig>(config);
     apply_overrides(result, all);
+    const int64_t last = std::numeric_limits<int64_t>::max() - std::max<int64_t>(result.count, 0);
+    check(result.first_seed <= last, "first_seed is ", result.first_seed, ", expected 0 to ", last);
     return result;
   }
 };

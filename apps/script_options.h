@@ -8,6 +8,7 @@
 
 #include "apps/size_options.h"
 #include "moga/data/script.h"
+#include "moga/pipeline/model_size.h"
 
 namespace moga {
 
@@ -18,15 +19,18 @@ struct ScriptOptions {
 
   CLI::Option* add(CLI::App& command) {
     CLI::Option* script = command.add_option("SCRIPT", file, "shot script, a TOML file");
-    command.add_option("--size", size, "width x height in pixels (default: the script's)");
+    command.add_option("--size", size, "width x height in pixels (default: the script's, else the model's)");
     command.add_option("--negative-prompt", negative_prompt, "what guidance leads away from (default: the script's)");
     command.add_option("--seed", seed, "seed of the noise (default: the script's)");
     return script;
   }
 
-  // `pixels_per_token`: of the model, which the size has to fit.
-  Script load(const Strides& pixels_per_token) const {
+  // `model`: its own size, if it says one, is used for a script that has none. `pixels_per_token`: of the model, which
+  // the size has to fit.
+  Script load(const std::string& model, const Strides& pixels_per_token) const {
     Script script = load_script(file, pixels_per_token);
+    if (!script.names_size)
+      if (const auto own = model_size(model)) script.size = *own;
     if (!size.empty()) {
       const auto [width, height] = parse_pair(size, "--size");
       script.size = {width, height};

@@ -1,5 +1,6 @@
 // moga stories: the procedural world as files.
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "apps/commands.h"
@@ -20,7 +21,8 @@ struct Options {
 void run(const Options& options) {
   options.story.validate();
   check(options.count >= 1, "--count is ", options.count, ", expected at least 1");
-  check(options.seed >= 0, "--seed is ", options.seed, ", expected at least 0");
+  const int64_t last = std::numeric_limits<int64_t>::max() - options.count;
+  check(options.seed >= 0 && options.seed <= last, "--seed is ", options.seed, ", expected 0 to ", last);
   Progress progress("stories", options.count, "story");
   for (int64_t i = 0; i < options.count; ++i) {
     stop_if_interrupted();

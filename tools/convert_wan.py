@@ -1,10 +1,10 @@
-"""Makes a model folder that moga reads out of an original Wan2.1 repository (Wan2.1-T2V-1.3B or -14B as published):
+"""Converts an original Wan2.1 repository (Wan2.1-T2V-1.3B or -14B as published) to a model folder for moga:
 
     python3 tools/convert_wan.py Wan2.1-T2V-1.3B models/wan-1.3b
 
-The pickles of VAE and text encoder (Wan2.1_VAE.pth, models_t5_*.pth) become safetensors with the same names, dtypes and
-values; they are read as weights only, no code in them runs. The transformer's safetensors are linked, the tokenizer is
-copied. Needs a Python with torch (pip install torch) and no other package. Nothing is left behind on an
+The pickles of the VAE and the text encoder (Wan2.1_VAE.pth, models_t5_*.pth) become safetensors with the same names,
+dtypes and values. They are loaded with weights_only, so no code in them runs. The transformer's safetensors are linked,
+the tokenizer is copied. Needs a Python with torch (pip install torch) and no other package. Leaves nothing behind on an
 error.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
-# AutoencoderKLWan's published statistics of the latents.
+# Latent statistics as published with AutoencoderKLWan.
 MEAN = [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
         0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921]  # fmt: skip
 DEVIATION = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
@@ -29,7 +29,7 @@ DEVIATION = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 def one_of(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        sys.exit(f"{folder}: holds {len(found)} files {pattern}, expected one; is this an original Wan2.1 repository?")
+        sys.exit(f"{folder}: found {len(found)} files matching {pattern}, expected one; is this an original Wan2.1 repository?")
     return found[0]
 
 
@@ -37,7 +37,7 @@ def read_pickle(path: Path) -> dict:
     tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     odd = [name for name, tensor in tensors.items() if not torch.is_tensor(tensor) or tensor.dtype not in DTYPES]
     if odd:
-        sys.exit(f"{path}: {odd[0]} is no tensor of float32, bfloat16 or float16")
+        sys.exit(f"{path}: {odd[0]} is not a tensor of float32, bfloat16 or float16")
     return tensors
 
 
@@ -78,7 +78,20 @@ def text_config(tensors: dict) -> dict:
             "d_ff": tensors["blocks.0.ffn.fc1.weight"].shape[0], "relative_attention_num_buckets": buckets}  # fmt: skip
 
 
+def transformer_config(source: Path) -> dict:
+    if not (source / "config.json").is_file() or not list(source.glob("*.safetensors")):
+        hint = " (Wan2.2 is not supported)" if (source / "high_noise_model").exists() else ""
+        sys.exit(
+            f"{source}: found no config.json with a transformer's .safetensors, expected an original Wan2.1 repository{hint}"
+        )
+    config = json.loads((source / "config.json").read_text())
+    if config.get("model_type", "t2v") != "t2v":
+        sys.exit(f"{source / 'config.json'}: model_type is {config['model_type']!r}, expected 't2v' (text to video)")
+    return config
+
+
 def convert(source: Path, out: Path) -> None:
+    config = transformer_config(source)
     for part in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler"):
         (out / part).mkdir(parents=True)
     for part, pattern, file, config in (("vae", "*VAE*.pth", "diffusion_pytorch_model.safetensors", vae_config),
@@ -87,7 +100,6 @@ def convert(source: Path, out: Path) -> None:
         write_safetensors(out / part / file, tensors)
         write_json(out / part / "config.json", config(tensors))
         print(f"{part}: {len(tensors)} tensors", flush=True)
-    config = json.loads((source / "config.json").read_text())
     text = json.loads((out / "text_encoder" / "config.json").read_text())
     write_json(out / "transformer" / "config.json", config | {"text_dim": text["d_model"]})
     for file in source.glob("*.safetensors*"):
@@ -105,7 +117,7 @@ def main():
     parser.add_argument("out", type=Path, help="folder to write, must not exist")
     arguments = parser.parse_args()
     if arguments.out.exists():
-        sys.exit(f"{arguments.out}: is there already")
+        sys.exit(f"{arguments.out}: exists already; name a new folder")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.out.parent, prefix=".convert-") as folder:
         convert(arguments.source, Path(folder) / "model")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes models/demo and its table: VAE (unless models/demo/vae is there), tokenizer, text encoder, latent shards, a base with
-# full attention, its routers, MoGA and three ablations that go on from it alike, their evaluation on held-out stories. A stage
-# whose result is there is skipped, so a run that was cut short goes on. About 20 minutes of one H100 (80 GB: two trainings
-# run side by side).
+# Makes the demo model and the README's table: VAE (unless models/demo/vae exists), tokenizer, text encoder, latent shards, a
+# base model with full attention, its routers, MoGA and three ablations that all start from the base, and their evaluation on
+# held-out stories. Stages whose result exists are skipped, so an interrupted run continues. Takes about 20 minutes on one
+# H100 (80 GB, because two trainings run side by side).
 #   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ begin=$(date +%s)
 say() { echo "[$(($(date +%s) - begin)) s] $*"; }
 mkdir -p runs data
 
-# stage RESULT COMMAND…: runs the command unless RESULT exists; its output goes to runs/<name>.log.
+# stage RESULT COMMAND…: runs COMMAND unless RESULT exists. Its output goes to runs/<name>.log.
 stage() {
   local result=$1; shift
   [ -e "$result" ] && return
@@ -19,7 +19,7 @@ stage() {
   "$@" > "runs/$(echo "$result" | tr / -).log" 2>&1 || { say "FAILED: $*"; tail -3 "runs/$(echo "$result" | tr / -).log"; return 1; }
 }
 
-# NAME KEY=VALUE…: one of the four, which differ in their attention only.
+# train NAME KEY=VALUE…: trains one of the four models, which differ only in their attention.
 train() {
   local name=$1; shift
   local command=("$moga" train configs/stories.toml --resume auto --set "out=runs/$name")
@@ -29,7 +29,7 @@ train() {
 
 evaluate() { stage "runs/evaluation/$1" "$moga" evaluate stories --model "runs/$1/model" --stories 64 --batch 16 --out "runs/evaluation/$1"; }
 
-if [ -d models/demo/vae ] && [ ! -e runs/vae/model ]; then  # without it the VAE is trained anew, which changes all latents
+if [ -d models/demo/vae ] && [ ! -e runs/vae/model ]; then  # otherwise the VAE is trained again, which changes all latents
   mkdir -p runs/vae
   cp -r models/demo/vae runs/vae/model
 fi
@@ -57,4 +57,4 @@ for name in stories full static routed; do
   say "$name"
   tail -11 "runs/runs-evaluation-$name.log"
 done
-say "the model is runs/stories/model; what is kept goes to models/demo"
+say "the model is runs/stories/model; copy it to models/demo to keep it"

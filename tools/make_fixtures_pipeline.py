@@ -1,10 +1,9 @@
-"""Writes tests/pipeline/fixtures/wan, a tiny random WanPipeline of diffusers as save_pretrained leaves it, and
-wan.safetensors, what diffusers makes of one prompt with it in float32.
+"""Writes tests/pipeline/fixtures/wan, a tiny random WanPipeline of diffusers as saved by save_pretrained, and
+wan.safetensors, the result that diffusers computes with it in float32 for one prompt.
 
-The folder holds bfloat16 weights, in shards where the official repositories have shards, and spiece.model beside
-tokenizer.json as they do. wan.safetensors holds `latents` (the noise), `final_latents`, `frames` (in [0, 1]), and the
-request as metadata. Made with torch==2.11.0 diffusers==0.42.1 transformers==5.23 sentencepiece ftfy; run from the
-repository's root:
+As in the official repositories, the folder has bfloat16 weights, sharded in the same places, and spiece.model next to
+tokenizer.json. wan.safetensors holds `latents` (the noise), `final_latents`, `frames` (in [0, 1]) and the request as
+metadata. Made with torch==2.11.0 diffusers==0.42.1 transformers==5.23 sentencepiece ftfy. Run from the repository root:
 
     python tools/make_fixtures_pipeline.py
 """

@@ -1,8 +1,8 @@
-"""Writes tests/sampler/fixtures/sampler.safetensors: what diffusers' flow schedulers do with given velocities.
+"""Writes tests/sampler/fixtures/sampler.safetensors: the steps of diffusers' flow schedulers for given velocities.
 
-For each solver, step count and shift: the sigmas, the timesteps that the model is given, the velocities (random, one a
-step) and the sample before the first and after every step. Under guided.<solver>: conditional and unconditional
-velocities of each step, what diffusers' classifier-free guidance makes of them, and the samples that these lead to.
+For each solver, step count and shift: the sigmas, the timesteps passed to the model, the velocities (random, one per
+step), and the sample before the first and after every step. Under guided.<solver>: conditional and unconditional
+velocities of each step, diffusers' classifier-free guidance of the two, and the resulting samples.
 
 Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0:
     python tools/make_fixtures_sampler.py

@@ -1,8 +1,8 @@
 """Writes tests/model/fixtures/umt5.safetensors: a tiny random UMT5EncoderModel of transformers, its input and output.
 
-Holds the weights under Hugging Face's names, `ids` and `lengths`, `output` (float32; rows beyond a length zeroed, as
-Wan2.1's pipeline does), `output_bfloat16` (the same model and input in bfloat16), and gradients of sum(output * weights)
-as `gradient.<name>`. Needs torch, transformers, safetensors:
+The file holds the weights under Hugging Face's names, `ids` and `lengths`, `output` (float32; rows beyond a length are
+zeroed, as in Wan2.1's pipeline), `output_bfloat16` (the same model and input in bfloat16), and the gradients of
+sum(output * weights) as `gradient.<name>`. Needs torch, transformers, safetensors:
 
     python tools/make_fixtures_text.py
 """

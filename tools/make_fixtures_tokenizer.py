@@ -1,9 +1,8 @@
-"""Writes tests/model/fixtures/spiece.model and tokenizer.json: a small tokenizer and what the references do with it.
+"""Writes tests/model/fixtures/spiece.model and tokenizer.json: a small tokenizer and the reference results.
 
-The model is unigram with T5's ids, without a normaliser (sentencepiece's default table alone is 240 KB).
-tokenizer.json holds `encode`: texts and their ids by Python's sentencepiece, and `clean`: texts before and after the
-reference's cleaning (ftfy, html.unescape twice, white space folded). Needs
-sentencepiece, ftfy:
+The model is a unigram model with T5's ids and no normaliser (sentencepiece's default table alone is 240 KB).
+tokenizer.json holds `encode`: texts and their ids from Python's sentencepiece; and `clean`: texts before and after the
+reference's cleaning (ftfy, html.unescape twice, white space collapsed). Needs sentencepiece, ftfy:
 
     python tools/make_fixtures_tokenizer.py
 """

@@ -1,7 +1,7 @@
 """Writes tests/model/fixtures/transformer.safetensors: a tiny random WanTransformer3DModel of diffusers, one input and
-its output, in float32. The C++ test loads the weights through the table of names and must agree.
+its output, in float32. The C++ test loads the weights through the table of names and must get the same output.
 
-Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0; run from the repository's root:
+Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0. Run from the repository root:
     python tools/make_fixtures_transformer.py
 """
 import json

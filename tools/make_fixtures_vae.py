@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/model/fixtures/vae: a tiny random AutoencoderKLWan of diffusers, a clip, and what diffusers makes of it.
+"""Writes tests/model/fixtures/vae: a tiny random AutoencoderKLWan of diffusers, a clip, and diffusers' results for it.
 
-Needs torch, diffusers and safetensors. Weights and clip are rounded to bfloat16 and stored so (small, and exact when read
-as float32); the results are computed in float64 and stored as float32, and once more in bfloat16.
+Needs torch, diffusers and safetensors. Weights and clip are rounded to bfloat16 and stored as such (small, and exact when
+read as float32). The results are computed in float64 and stored as float32, and computed again in bfloat16.
 
     python tools/make_fixtures_vae.py [folder]
 """

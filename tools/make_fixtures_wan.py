@@ -1,9 +1,9 @@
 """Writes tests/model/fixtures/wan.safetensors: a tiny random WanModel of the original Wan2.1 repository, its state_dict
-under its own names, one input of two videos of unequal size, and its output, in float32. The C++ test loads the weights
-as they are and must agree; what it writes must have these names and shapes.
+under its own names, one input of two videos of unequal size, and its output, in float32. The C++ test loads these weights
+unchanged and must get the same output; weights that it writes must have these names and shapes.
 
-The original draws attention with flash-attn, which needs a GPU; torch's scaled_dot_product_attention stands in for it.
-Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0 and github.com/Wan-Video/Wan2.1 at 9737cba9; run from the
+The original uses flash-attn, which needs a GPU; here torch's scaled_dot_product_attention replaces it.
+Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0 and github.com/Wan-Video/Wan2.1 at 9737cba9. Run from the
 root of this repository:
     python tools/make_fixtures_wan.py CHECKOUT_OF_WAN2.1
 """

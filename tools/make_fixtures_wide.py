@@ -1,10 +1,10 @@
-"""Writes tests/model/fixtures/wide.safetensors: what a random WanTransformer3DModel and AutoencoderKLWan of diffusers give,
-in float64 (stored as float32) and in bfloat16, at widths that the GPU kernels are made for (heads of 128, 32 channels).
+"""Writes tests/model/fixtures/wide.safetensors: outputs of a random WanTransformer3DModel and AutoencoderKLWan of diffusers,
+in float64 (stored as float32) and in bfloat16, at widths that the GPU kernels support (heads of 128, 32 channels).
 
-Weights and inputs are not stored: both sides draw them, name by name in order, from a generator of the same seed, as
-uniform numbers, which are the same bits from Python and C++ (tests/model/wan/wide_test.cpp says the rule again).
+Weights and inputs are not stored. Python and C++ both draw them, name by name in order, from a generator with the same
+seed, as uniform numbers, which have the same bits in both (tests/model/wan/wide_test.cpp repeats the rule).
 
-Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0; run from the repository's root:
+Made with torch==2.11.0 diffusers==0.42.1 safetensors==0.8.0. Run from the repository root:
     python tools/make_fixtures_wide.py
 """
 import copy

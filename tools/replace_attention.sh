@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What becomes of a model when its attention is replaced by MoGA, the branches combined by their mean or by lse, with its own
-# routers (random where it has none) and with calibrated ones, untrained and fine-tuned for some steps. Three measures: the
-# error of each layer's attention (moga calibrate), that of the latents of held-out stories from the same noise, against full
-# attention (moga compare), and the accuracy of colours (moga evaluate stories). A stage whose result is there is skipped.
+# Measures what happens when a model's full attention is replaced by MoGA: branches combined by their mean or by lse, with its
+# own routers (random if it has none) and with calibrated ones, untrained and fine-tuned for some steps. Three measures: the
+# error of each layer's attention (moga calibrate); the error of the latents of held-out stories from the same noise, compared
+# with full attention (moga compare); and the accuracy of colours (moga evaluate stories). Stages whose result exists are skipped.
 #   MOGA=build/cuda/bin/moga MODEL=runs/full/model OUT=runs/replaced tools/replace_attention.sh
-# STEPS: train steps of fine-tuning (0: none); STORIES: held-out stories; SAMPLER, SIZE: options of generation and of stories.
+# STEPS: train steps of fine-tuning (0 for none). STORIES: number of held-out stories. SAMPLER, SIZE: options of generation and
+# of stories.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}
@@ -16,7 +17,7 @@ read -ra sampler <<< "${SAMPLER:-}"
 read -ra size <<< "${SIZE:---width 224 --height 128 --frames 129}"
 mkdir -p "$out/log"
 
-# stage RESULT COMMAND…: runs the command unless RESULT exists; its output goes to $out/log.
+# stage RESULT COMMAND…: runs COMMAND unless RESULT exists. Its output goes to $out/log.
 stage() {
   local result=$1; shift
   [ -e "$result" ] && return
@@ -30,7 +31,7 @@ for script in "$out"/prompts/*.toml; do scripts+=(--script "$script"); done
 stage "$out/calibrated" "$moga" calibrate --model "$model" "${scripts[@]}" "${sampler[@]}" --json "$out/calibration.json" \
   --out "$out/calibrated"
 
-# measure NAME MODEL OPTION…: accuracy, and the latents of the films
+# measure NAME MODEL OPTION…: evaluates the accuracy, and generates the latents of the stories in $out/films
 measure() {
   local name=$1 folder=$2; shift 2
   stage "$out/accuracy-$name" "$moga" evaluate stories --model "$folder" --stories "$stories" --batch 16 "${size[@]}" \
@@ -43,7 +44,7 @@ measure() {
   done
 }
 
-# tune NAME COMBINE: goes on from the calibrated model
+# tune NAME COMBINE: fine-tunes the calibrated model
 tune() {
   stage "$out/$1/model" "$moga" train configs/stories.toml --set "init=$out/calibrated" --set "out=$out/$1" \
     --set "transformer.moga.combine=$2" --set "stage.0.steps=$steps" --set stage.0.lr=3e-4 --set samples.every=0
@@ -60,7 +61,7 @@ done
 
 sed -n '/^layer/,/^all/p' "$out/log/calibrated.log"
 tail -2 "$out/log/calibrated.log"
-printf '\n%-18s %10s   %s\n' attention accuracy "relative error of the latents of each film against full attention"
+printf '\n%-18s %10s   %s\n' attention accuracy "relative error of the latents of each video, compared with full attention"
 for accuracy in "$out"/accuracy-*; do
   name=${accuracy#"$out"/accuracy-}
   line=$(awk '$1 == "all" { print $(NF - 1) " %" }' "$out/log/accuracy-$name.log")

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs what a build needs and is missing: Debian packages, and LibTorch from the PyTorch wheel in .venv.
-# Does nothing when all is there. Needs root or sudo for the packages only; says which command to run otherwise.
-#   MOGA_TORCH=full | cpu   the wheel with or without the libraries of the CUDA backend; default: full where a GPU is
+# Installs what a build needs and is missing: Debian packages, and LibTorch from the PyTorch wheel in .venv. Does nothing
+# when all is there. Needs root or sudo for the packages only; otherwise it prints the command to run as root.
+#   tools/setup.sh [package…]   further Debian packages: clang-format for `make test`, clang-tidy for `make tidy`
+#   MOGA_TORCH=full | cpu       the wheel with or without the libraries of the CUDA backend; default: full where a GPU is
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch_version=2.11.0
 packages=(build-essential cmake ninja-build pkg-config python3-venv libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libsentencepiece-dev libutf8proc-dev libgtest-dev libpng-dev libavformat-dev libavcodec-dev libavutil-dev
-  libswscale-dev)
+  libswscale-dev libgloo-dev "$@")
 
 install_packages() {
   local missing=()

@@ -5,8 +5,12 @@
 #include "moga/bench/report.h"
 #include "moga/model/video_model.h"
 #include "moga/model/wan/block.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
+
+// The config of a Wan transformer; throws for a model of another family.
+const TransformerConfig& wan_config(const VideoModelConfig& model);
 
 // The block of a Wan transformer with its attention in all layers; throws for a model of another family.
 BlockConfig wan_block(const VideoModelConfig& model);
@@ -29,9 +33,11 @@ BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup)
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};
-  BlockContext context;
+  BlockInput input;
+  LocalContext local;
+  GlobalContext global;
   std::vector<int64_t> text_lengths;
-  at::Tensor x, grad;  // [N, C]
+  at::Tensor grad;  // of the output, [N, C]
 
   void forward();           // without gradients
   void forward_backward();  // gradients of x and of all weights

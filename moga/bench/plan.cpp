@@ -18,7 +18,7 @@ namespace {
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
 
 // With one kind of attention in all layers and steps.
-Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
+Rehearsed rehearse_kind(const GenerationPlanRequest& request, AttentionKind kind, c10::Device device,
                         c10::ScalarType dtype) {
   DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
                                request.sampler.solver};
@@ -56,8 +56,8 @@ Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device devic
   const double layers = static_cast<double>(request.transformer->shape().layers);
   const double full_layers = static_cast<double>(moga.full_layers.size());
   const double full_steps = static_cast<double>(std::min(request.sampler.full_steps, request.sampler.steps));
-  if (moga.kind == "full" || full_layers + full_steps == 0) return {step, steps * step.seconds};
-  const Rehearsed full = rehearse_kind(request, "full", device, dtype);
+  if (moga.kind == AttentionKind::kFull || full_layers + full_steps == 0) return {step, steps * step.seconds};
+  const Rehearsed full = rehearse_kind(request, AttentionKind::kFull, device, dtype);
   step.work_bytes = std::max(step.work_bytes, full.work_bytes);
   const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
   return {step, full_steps * full.seconds + (steps - full_steps) * mixed};

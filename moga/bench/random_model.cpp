@@ -7,6 +7,7 @@
 
 #include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 
 namespace moga {
 
@@ -32,12 +33,12 @@ void even_routers(VideoModel& model, const VideoShape& video, c10::Device device
   auto parameters = model.named_parameters();
   const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
                                      const at::Tensor&) {
-    const at::Tensor* weight = parameters.find(router_name(layer, "weight"));
+    const at::Tensor* weight = parameters.find(router_prefix(layer) + "weight");
     if (!weight) return;
     const at::Tensor rows = at::randint(x.size(0), {kSample}, random_stream(0, "sample", layer, x.device()),
                                         at::TensorOptions(at::kLong).device(x.device()));
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
-    parameters.find(router_name(layer, "bias"))->copy_(balance_offsets(logits));
+    parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
   // An observer runs after its layer has routed. So a short video first: with untrained routers nearly all tokens of a
   // long one would be one group.

@@ -8,8 +8,8 @@
 //   };
 //
 //   name_of(Gate::kNone)                        "none"
-//   choice<Gate>("gate", "nine")                throws "gate 'nine' is not one of probability, none; did you mean 'none'?"
-//   choice_help<Gate>()                         "probability: p(g(x)|x), as in the paper; none: no gate"
+//   choice<Gate>("gate", "nine")                throws "gate 'nine' is not one of probability, none; did you mean
+//   'none'?" choice_help<Gate>()                         "probability: p(g(x)|x), as in the paper; none: no gate"
 //
 // A field of such an enum in a config struct is read and written by its name (config.h).
 #pragma once
@@ -37,7 +37,7 @@ template <class Enum>
 inline constexpr std::array<Choice<Enum>, 0> kChoices{};
 
 template <class Enum>
-concept HasChoices = std::is_enum_v<Enum> && (kChoices<Enum>.size() > 0);
+concept HasChoices = std::is_enum_v<Enum> &&(kChoices<Enum>.size() > 0);
 
 template <HasChoices Enum>
 const char* name_of(Enum value) {

@@ -1,6 +1,7 @@
 // TOML, JSON and command-line text to a tree of nodes with lines and dotted paths.
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/config.h"
@@ -11,7 +12,47 @@ namespace moga::config_detail {
 namespace {
 
 using Kind = Node::Kind;
-constexpr int kDeepest = 64;  // of nested tables; bounds the recursion on hostile files
+
+// A dotted key or table name of many parts becomes as many nested tables, and toml++ and everything after it recurses
+// over them. So parts are counted before parsing, outside of strings and comments.
+class DottedKeys {
+ public:
+  DottedKeys(std::string_view text, const std::string& source) : text_(text), source_(source) {}
+
+  void check_depth() {
+    for (at_ = 0; at_ < text_.size(); ++at_) {
+      const char letter = text_[at_];
+      if (letter == '"' || letter == '\'') {
+        skip_string(letter);
+      } else if (letter == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size()) - 1;
+      } else if (letter == '.') {
+        if (++dots_ >= kDeepestNesting)
+          fail(source_, ":", 1 + std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at_), '\n'),
+               ": a key has more than ", kDeepestNesting, " parts");
+      } else if (std::string_view("=,[]{}\n").find(letter) != std::string_view::npos) {
+        dots_ = 0;
+      }
+    }
+  }
+
+ private:
+  // From the opening quote to the closing one; a string without one is left to the parser.
+  void skip_string(char quote) {
+    const std::string three(3, quote);
+    const bool long_one = text_.substr(at_, 3) == three;
+    const std::string_view end = long_one ? std::string_view(three) : std::string_view(three).substr(0, 1);
+    for (at_ += end.size(); at_ < text_.size() && text_.substr(at_, end.size()) != end; ++at_) {
+      if (!long_one && text_[at_] == '\n') return;
+      if (quote == '"' && text_[at_] == '\\') ++at_;
+    }
+    at_ += end.size() - 1;
+  }
+
+  std::string_view text_;
+  const std::string& source_;
+  size_t at_ = 0, dots_ = 0;
+};
 
 std::string path_of(const Node& parent, const std::string& key) {
   return parent.path.empty() ? key : parent.path + "." + key;
@@ -55,14 +96,13 @@ void fill(Node& node, const toml::node& value) {
   }
 }
 
-void fill(Node& node, const nlohmann::json& value, const std::string& source, int depth) {
-  check(depth < kDeepest, source, ": is nested too deeply");
+void fill(Node& node, const nlohmann::json& value) {
   if (value.is_object()) {
     node.kind = Kind::kTable;
     for (const auto& [key, member] : value.items()) {
       Node child;
       child.path = path_of(node, key);
-      fill(child, member, source, depth + 1);
+      fill(child, member);
       node.members.emplace_back(key, std::move(child));
     }
   } else if (value.is_array()) {
@@ -70,7 +110,7 @@ void fill(Node& node, const nlohmann::json& value, const std::string& source, in
     for (const nlohmann::json& item : value) {
       Node child;
       child.path = path_of(node, node.items.size());
-      fill(child, item, source, depth + 1);
+      fill(child, item);
       node.items.push_back(std::move(child));
     }
   } else if (value.is_boolean()) {
@@ -89,13 +129,16 @@ void fill(Node& node, const nlohmann::json& value, const std::string& source, in
 }
 
 // What follows "=" on the command line: a TOML value, or else plain text.
-Node value_as_typed(const std::string& text, const std::string& path) {
+Node value_as_typed(const std::string& text, const std::string& path, const std::string& source) {
   Node node;
   node.path = path;
   try {
+    DottedKeys(text, source).check_depth();
     const toml::table table = toml::parse("value = " + text);
     if (table.size() == 1) fill(node, *table.get("value"));
   } catch (const toml::parse_error&) {
+    node.kind = Kind::kString;
+  } catch (const Error&) {  // a text of many dots
     node.kind = Kind::kString;
   }
   if (node.kind != Kind::kString || node.text.empty()) node.text = text;
@@ -117,10 +160,11 @@ Node& child_table(Node& parent, const std::string& key) {
 
 }  // namespace
 
-std::string read_config_text(const std::filesystem::path& path) { return read_text(path); }
+std::string read_config_text(const std::filesystem::path& path) { return read_text(path, kMostConfigBytes); }
 
 Node toml_tree(const std::string& text, const std::string& source) {
   Node tree;
+  DottedKeys(text, source).check_depth();
   try {
     fill(tree, toml::parse(text));
   } catch (const toml::parse_error& error) {
@@ -132,7 +176,7 @@ Node toml_tree(const std::string& text, const std::string& source) {
 
 Node json_tree(const std::string& text, const std::string& source) {
   Node tree;
-  fill(tree, parse_json_object(text, source), source, 0);
+  fill(tree, parse_json_object(text, source));
   return tree;
 }
 
@@ -143,6 +187,8 @@ Node override_tree(const std::vector<std::string>& key_values, const std::string
     const size_t equals = key_value.find('=');
     check(equals != std::string::npos && equals > 0, source, ": '", key_value, "': expected key=value");
     const std::string path = key_value.substr(0, equals);
+    check(static_cast<size_t>(std::ranges::count(path, '.')) < kDeepestNesting, source, ": '", path.substr(0, 40),
+          "...': the key has more than ", kDeepestNesting, " parts");
     Node* node = &tree;
     for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
       end = path.find('.', begin);
@@ -150,7 +196,7 @@ Node override_tree(const std::vector<std::string>& key_values, const std::string
       check(!key.empty(), source, ": '", key_value, "': expected key=value with a dotted key");
       node = &child_table(*node, key);
     }
-    *node = value_as_typed(key_value.substr(equals + 1), path);
+    *node = value_as_typed(key_value.substr(equals + 1), path, source);
   }
   return tree;
 }

@@ -1,5 +1,6 @@
 // Taking values out of nodes, and every message about a config that does not fit.
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "moga/core/config.h"
@@ -61,9 +62,8 @@ Reader::Reader(const Node& table, const Source& source) : table_(table), source_
 
 const Node* Reader::find(const char* key) {
   keys_.emplace_back(key);
-  for (const auto& [name, node] : table_.members) {
-    if (name == key) return &node;
-  }
+  for (const auto& [name, node] : table_.members)
+    if (name == key) return node.kind == Kind::kNull ? nullptr : &node;  // null is the default
   return nullptr;
 }
 
@@ -94,6 +94,12 @@ void Reader::read(const Node& node, bool& value) const {
 }
 
 void Reader::read(const Node& node, int64_t& value) const {
+  constexpr double kMost = 9007199254740992.0;  // 2^53: beyond it a double is not exact
+  const bool whole = node.kind == Kind::kDouble && std::trunc(node.number) == node.number;
+  if (whole && std::abs(node.number) <= kMost) {  // 2.0
+    value = static_cast<int64_t>(node.number);
+    return;
+  }
   if (node.kind != Kind::kInteger) wrong_type(node, source_, "a whole number");
   value = node.integer;
 }

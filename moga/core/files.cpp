@@ -1,15 +1,13 @@
-// Whole-or-absent files on POSIX: the data is synced before the rename and the folder after it, so that after a power
-// cut the name holds either the old content or the new.
+// Reading whole files and checking names before long work. Writing is in files_write.cpp.
 #include "moga/core/files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "moga/core/check.h"
 
@@ -18,25 +16,82 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The extension stays last, because writers of video and images choose their format by it.
-fs::path temporary_beside(const fs::path& path) {
-  static std::atomic<int> number{0};
-  const std::string mark = ".partial-" + std::to_string(getpid()) + "-" + std::to_string(number++);
-  return path.parent_path() / ("." + path.stem().string() + mark + path.extension().string());
+class Descriptor {
+ public:
+  // O_NONBLOCK: opening a pipe would otherwise wait for a writer.
+  explicit Descriptor(const fs::path& path) : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    check(number_ >= 0, path.string(), ": cannot be opened: ", std::strerror(errno));
+  }
+  ~Descriptor() { close(number_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
 }
 
-void sync(const fs::path& path, int flags) {
-  const int descriptor = open(path.c_str(), flags | O_CLOEXEC);
-  check(descriptor >= 0, path.string(), ": cannot be opened to sync it: ", std::strerror(errno));
-  const int result = fsync(descriptor);
-  const int error = errno;
-  close(descriptor);
-  check(result == 0 || error == EINVAL, path.string(), ": cannot be written to disk: ", std::strerror(error));
+void check_regular(const struct stat& status, const fs::path& path) {
+  if (!S_ISREG(status.st_mode)) fail(path.string(), ": is ", kind_of(status.st_mode), ", expected a file");
 }
 
-fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+// The nearest folder above `path` that exists; the ones below it would be created.
+fs::path nearest_folder(const fs::path& path) {
+  std::error_code ignored;
+  fs::path folder = fs::absolute(path).parent_path();
+  while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
+  return folder;
+}
+
+void check_name(const fs::path& path, const fs::path& folder) {
+  check(!path.empty() && path.has_filename(), "'", path.string(), "' is not a file name");
+  const long limit = pathconf(folder.c_str(), _PC_NAME_MAX);
+  const auto length = static_cast<long>(path.filename().native().size());
+  check(limit < 0 || length <= limit, path.string(), ": cannot be written: the name has ", length,
+        " bytes, the file system allows ", limit);
+}
+
+void check_folder_writable(const fs::path& path, const fs::path& folder) {
+  std::error_code ignored;
+  check(fs::is_directory(folder, ignored), path.string(), ": cannot be written: ", folder.string(), " is not a folder");
+  check(access(folder.c_str(), W_OK | X_OK) == 0, path.string(), ": cannot be written: ", folder.string(), ": ",
+        std::strerror(errno));
+}
 
 }  // namespace
+
+void check_regular_file(const fs::path& path) {
+  struct stat status {};
+  check(stat(path.c_str(), &status) == 0, path.string(), ": cannot be opened: ", std::strerror(errno));
+  check_regular(status, path);
+}
+
+std::string read_text(const fs::path& path, uint64_t most_bytes) {
+  const Descriptor file(path);
+  struct stat status {};
+  check(fstat(file.number(), &status) == 0, path.string(), ": cannot be read: ", std::strerror(errno));
+  check_regular(status, path);
+  const auto size = static_cast<uint64_t>(status.st_size);
+  check(size <= most_bytes, path.string(), ": has ", size, " bytes, expected at most ", most_bytes);
+  std::string text(size, '\0');
+  size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t count = ::read(file.number(), text.data() + length, text.size() - length);
+    if (count < 0 && errno == EINTR) continue;
+    check(count >= 0, path.string(), ": cannot be read: ", std::strerror(errno));
+    if (count == 0) break;  // it was shortened meanwhile
+    length += static_cast<size_t>(count);
+  }
+  text.resize(length);
+  return text;
+}
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -46,53 +101,22 @@ void make_folder(const fs::path& folder) {
 
 void check_writable(const fs::path& path) {
   std::error_code ignored;
-  check(!path.empty() && path.has_filename(), "'", path.string(), "' is not a file name");
+  const fs::path folder = nearest_folder(path);
+  check_name(path, folder);
   check(!fs::is_directory(path, ignored), path.string(), ": is a folder, expected a file name");
-  fs::path folder = fs::absolute(folder_of(path));
-  while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();  // the rest is made
-  check(fs::is_directory(folder, ignored), path.string(), ": cannot be written: ", folder.string(), " is not a folder");
-  check(access(folder.c_str(), W_OK | X_OK) == 0, path.string(), ": cannot be written: ", folder.string(), ": ",
-        std::strerror(errno));
-}
-
-std::string read_text(const fs::path& path) {
-  std::error_code ignored;
-  check(!fs::is_directory(path, ignored), path.string(), ": is a folder, expected a file");
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), path.string(), ": cannot be opened: ", std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
-  check(!file.bad(), path.string(), ": cannot be read");
-  return std::move(text).str();
-}
-
-void write_atomically(const fs::path& path, const std::function<void(const fs::path& temporary)>& write) {
-  std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
-  check(!fs::is_directory(status), path.string(), ": is a folder, expected a file name");
-  if (fs::exists(status) && !fs::is_regular_file(status)) return write(path);  // /dev/stdout, a pipe
-
-  const fs::path target = fs::is_symlink(fs::symlink_status(path, ignored)) ? fs::weakly_canonical(path) : path;
-  make_folder(folder_of(target));
-  const fs::path temporary = temporary_beside(target);
-  try {
-    write(temporary);
-    sync(temporary, O_RDWR);
-    fs::rename(temporary, target);
-  } catch (...) {
-    fs::remove(temporary, ignored);
-    throw;
-  }
-  sync(folder_of(target), O_RDONLY | O_DIRECTORY);
+  if (fs::exists(status) && !fs::is_regular_file(status)) return;  // a pipe or device, which is opened, not replaced
+  if (!fs::is_symlink(fs::symlink_status(path, ignored))) return check_folder_writable(path, folder);
+  check_folder_writable(path, nearest_folder(fs::weakly_canonical(path, ignored)));
 }
 
-void write_text(const fs::path& path, std::string_view text) {
-  write_atomically(path, [&](const fs::path& temporary) {
-    std::ofstream file(temporary, std::ios::binary);
-    file.write(text.data(), static_cast<std::streamsize>(text.size()));
-    file.close();
-    check(file.good(), path.string(), ": cannot be written: ", std::strerror(errno));
-  });
+void check_new_folder(const fs::path& path) {
+  if (!path.has_filename() && path.has_relative_path()) return check_new_folder(path.parent_path());  // "models/mine/"
+  std::error_code ignored;
+  const fs::path folder = nearest_folder(path);
+  check_name(path, folder);
+  check(!fs::exists(fs::symlink_status(path, ignored)), path.string(), ": exists already, expected a new folder");
+  check_folder_writable(path, folder);
 }
 
 }  // namespace moga

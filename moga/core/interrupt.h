@@ -5,7 +5,8 @@
 
 namespace moga {
 
-// Installs the handlers. A second signal ends the process at once.
+// Installs the handlers. A second signal ends the process at once. A file that would exceed the process's size limit
+// becomes an error of its write, which removes the temporary file, in place of a signal that ends the process.
 void catch_interrupts();
 
 // True once a signal has arrived.
@@ -19,7 +20,7 @@ class Interrupted : public Error {
 void stop_if_interrupted();  // throws it
 
 // Inside the scope of one, long evaluations of a model look at the signal between two of their layers, loading between
-// two tensors, and end there. Elsewhere they go on to their end: a train step is taken whole or not at all. For the
+// two tensors, and end there. Elsewhere they run to their end: a train step is taken whole or not at all. For the
 // thread that holds it.
 class StopInside {
  public:

@@ -17,6 +17,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/format.h"
+#include "moga/core/json_text.h"
 
 namespace moga {
 namespace {
@@ -47,7 +48,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 void log_line(const std::string& text) {
   const std::lock_guard lock(output_mutex);
   if (quiet) return;
-  std::fprintf(stderr, "%s%s\n", line_open ? kClearLine : "", text.c_str());
+  std::fprintf(stderr, "%s%s\n", line_open ? kClearLine : "", printable(text).c_str());
   line_open = false;
 }
 

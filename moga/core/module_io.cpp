@@ -29,8 +29,8 @@ std::string problem_of(const at::Tensor& tensor, const Safetensors& file, const 
     text << "is missing, expected shape " << tensor.sizes();
   else if (const std::vector<int64_t> shape = file.shape(name); tensor.sizes() != at::IntArrayRef(shape))
     text << "has shape " << at::IntArrayRef(shape) << ", expected " << tensor.sizes();
-  else if (const c10::ScalarType dtype = file.dtype(name); c10::isFloatingType(tensor.scalar_type()) &&
-                                                           !c10::isFloatingType(dtype))
+  else if (const c10::ScalarType dtype = file.dtype(name);
+           c10::isFloatingType(tensor.scalar_type()) && !c10::isFloatingType(dtype))
     text << "holds " << dtype << ", expected float32, bfloat16 or float16";
   return text.str();
 }

@@ -31,8 +31,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors data is l
 class MappedFile {
  public:
   explicit MappedFile(const fs::path& path) {
-    std::error_code ignored;
-    check(!fs::is_directory(path, ignored), path.string(), ": is a folder, expected a safetensors file");
+    check_regular_file(path);
     const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     check(descriptor >= 0, path.string(), ": cannot be opened: ", std::strerror(errno));
     struct stat status {};
@@ -106,12 +105,13 @@ Entry parse_entry(const json& tensor, uint64_t data_bytes, const std::string& wh
   check(tensor.is_object(), where, ": expected a JSON object, found ", tensor.type_name());
   Entry entry;
   entry.dtype = dtype_of(tensor, where);
-  uint64_t bytes = c10::elementSize(entry.dtype);
+  uint64_t bytes = 1;
   bool overflow = false;
   for (const uint64_t length : naturals(tensor, "shape", where)) {
     overflow |= __builtin_mul_overflow(bytes, length, &bytes);
     entry.shape.push_back(static_cast<int64_t>(length));
   }
+  overflow |= __builtin_mul_overflow(bytes, c10::elementSize(entry.dtype), &bytes);
   const std::vector<uint64_t> offsets = naturals(tensor, "data_offsets", where);
   check(offsets.size() == 2, where, ": data_offsets must hold 2 numbers, found ", offsets.size());
   entry.begin = offsets[0];
@@ -125,19 +125,29 @@ Entry parse_entry(const json& tensor, uint64_t data_bytes, const std::string& wh
   return entry;
 }
 
-void refuse_overlap(const Entries& entries, const std::string& file) {
+// The tensors cover the data exactly, one after the other, as the format's own reader demands: what a header does not
+// describe would be lost, or is a sign of damage.
+void check_cover(const Entries& entries, uint64_t data_bytes, const std::string& file) {
   std::vector<Entries::const_iterator> order;
-  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
-    if (entry->second.begin < entry->second.end) order.push_back(entry);
+  for (auto entry = entries.begin(); entry != entries.end(); ++entry) order.push_back(entry);
+  std::ranges::sort(order, {}, [](const auto& entry) { return std::pair(entry->second.begin, entry->second.end); });
+  uint64_t end = 0;
+  std::string before = "the header";
+  for (const auto& entry : order) {
+    if (entry->second.begin < end)
+      fail(file, ": tensors ", before, " and ", quoted(entry->first), " overlap at byte ", entry->second.begin,
+           " of the data");
+    if (entry->second.begin > end)
+      fail(file, ": bytes ", end, " to ", entry->second.begin, " of the data, after ", before, ", belong to no tensor");
+    end = entry->second.end;
+    before = quoted(entry->first);
   }
-  std::ranges::sort(order, {}, [](const auto& entry) { return entry->second.begin; });
-  for (size_t i = 1; i < order.size(); ++i) {
-    check(order[i - 1]->second.end <= order[i]->second.begin, file, ": tensors ", quoted(order[i - 1]->first), " and ",
-          quoted(order[i]->first), " overlap at byte ", order[i]->second.begin, " of the data");
-  }
+  check(end == data_bytes, file, ": the last ", data_bytes - end, " of ", data_bytes,
+        " bytes of the data belong to no tensor");
 }
 
 Metadata parse_metadata(const json& object, const std::string& file) {
+  if (object.is_null()) return {};
   check(object.is_object(), file, ": __metadata__ must be a JSON object, found ", object.type_name());
   Metadata metadata;
   for (const auto& [key, value] : object.items()) {
@@ -147,7 +157,7 @@ Metadata parse_metadata(const json& object, const std::string& file) {
   return metadata;
 }
 
-// The header as text; says what the file is when it is something else that often lies under such a name.
+// The header as text; says what the file is when it is something else that often has such a name.
 std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
   check(!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02"), file,
@@ -183,12 +193,12 @@ void read_file(const fs::path& path, Entries& entries, Metadata& metadata) {
     entry.data = data + entry.begin;
     entries[name] = std::move(entry);
   }
-  refuse_overlap(entries, file);
+  check_cover(entries, data_bytes, file);
 }
 
 // The files of a sharded model, each with the tensors that the index says it holds.
 void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
-  const std::string text = read_text(path);
+  const std::string text = read_text(path, safetensors_format::kMostHeaderBytes);
   const json index = parse_json_object(text, path.string());
   const auto weight_map = index.find("weight_map");
   check(weight_map != index.end() && weight_map->is_object(), path.string(),
@@ -199,9 +209,9 @@ void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
     check(value.is_string(), where, ": expected a file name, found ", value.type_name());
     const std::string file = value.get<std::string>();
     check(!file.empty() && fs::path(file).filename() == file && file != "..", where,
-          ": expected a file beside the index, found ", quoted(file));
+          ": expected a file next to the index, found ", quoted(file));
     if (!files.contains(file)) {
-      check(fs::exists(path.parent_path() / file), where, " lies in ", quoted(file), ", which is missing");
+      check(fs::exists(path.parent_path() / file), where, " is in ", quoted(file), ", which is missing");
       Metadata of_file;
       read_file(path.parent_path() / file, files[file], of_file);
       metadata.merge(of_file);

@@ -1,5 +1,5 @@
 // safetensors: the only weight format that is read. Files are memory-mapped; a tensor is copied when it is asked for,
-// straight to its device, and leaves no page of its file behind in memory. Sharded models are read through their
+// straight to its device, and leaves no page of its file in memory. Sharded models are read through their
 // *.index.json.
 //
 // Layout: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, the data.
@@ -22,8 +22,8 @@ using TensorMap = std::map<std::string, at::Tensor>;
 class Safetensors {
  public:
   // `path`: a .safetensors file, a *.index.json, or a folder that holds one of them. Throws one line naming file,
-  // tensor, expected and found when the header is malformed, offsets overlap or leave the file, or a shape does not
-  // match its bytes.
+  // tensor, expected and found when the header is malformed, a shape does not match its bytes, or the tensors do not
+  // cover the data exactly: holes, overlaps and trailing bytes are refused as by the format's own reader.
   explicit Safetensors(const std::filesystem::path& path);
 
   // The file or index that was opened, for messages.

@@ -13,7 +13,7 @@ struct DtypeName {
   std::string_view name;
   c10::ScalarType dtype;
 };
-inline constexpr std::array<DtypeName, 15> kDtypes{{{"F64", c10::kDouble},
+inline constexpr std::array<DtypeName, 17> kDtypes{{{"F64", c10::kDouble},
                                                     {"F32", c10::kFloat},
                                                     {"F16", c10::kHalf},
                                                     {"BF16", c10::kBFloat16},
@@ -27,7 +27,9 @@ inline constexpr std::array<DtypeName, 15> kDtypes{{{"F64", c10::kDouble},
                                                     {"U32", c10::kUInt32},
                                                     {"U16", c10::kUInt16},
                                                     {"U8", c10::kByte},
-                                                    {"BOOL", c10::kBool}}};
+                                                    {"BOOL", c10::kBool},
+                                                    {"C64", c10::kComplexFloat},
+                                                    {"F8_E8M0", c10::kFloat8_e8m0fnu}}};
 
 inline constexpr uint64_t kLengthBytes = 8;                // the header's length, little-endian
 inline constexpr uint64_t kMostHeaderBytes = 100'000'000;  // the limit of the format's own library

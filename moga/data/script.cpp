@@ -9,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/files.h"
 
 namespace moga {
 namespace {
@@ -110,10 +111,31 @@ std::vector<int64_t> Script::latent_shot_frames(const Strides& strides) const {
   return result;
 }
 
+std::string Script::frame_note(const Strides& strides) const {
+  double asked = 0;
+  int64_t given = 0;
+  std::string shots;
+  for (size_t i = 0; const int64_t latent : latent_shot_frames(strides)) {
+    const Shot& one = shot[i];
+    const int64_t frames = strides.frames * latent - (i++ == 0 ? strides.frames - 1 : 0);
+    asked += one.frames ? static_cast<double>(*one.frames) : *one.duration * static_cast<double>(fps);
+    given += frames;
+    shots += (shots.empty() ? "" : " + ") + std::to_string(frames);
+  }
+  if (asked == static_cast<double>(given)) return "";
+  std::ostringstream text;
+  text << "the script asks for " << asked << " frames, the video has " << given
+       << (shot.size() > 1 ? " (" + shots + ")" : "") << ": frames come as 1 + " << strides.frames
+       << " k, cuts between two of these steps";
+  return text.str();
+}
+
 Script load_script(const std::filesystem::path& path, const Strides& pixels_per_token) {
-  const Script script = load_toml<UncheckedScript>(path);
+  const std::string text = read_text(path, kMostConfigBytes);
+  Script script = parse_toml<UncheckedScript>(text, path.string());
+  script.names_size = toml::parse(text).contains("size");
   if (const auto found = find_problem(script, pixels_per_token))
-    fail(path.string(), ":", line_of(toml::parse_file(path.string()), *found), ": ", found->text);
+    fail(path.string(), ":", line_of(toml::parse(text), *found), ": ", found->text);
   return script;
 }
 

@@ -37,6 +37,7 @@ struct Shot {
 struct Script {
   std::string title;
   std::vector<int64_t> size = {832, 480};  // width, height
+  bool names_size = true;                  // false: the file has no size, and the model's own may take its place
   int64_t fps = 16;
   int64_t seed = 0;
   std::string negative_prompt;
@@ -51,6 +52,8 @@ struct Script {
   // i latent frames are 1 + s (i - 1) pixel frames, s = strides.frames, so cut i is at 1 + round((pixel frames before
   // it - 1) / s). With s = 4, four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
   std::vector<int64_t> latent_shot_frames(const Strides& strides) const;
+  // "the script asks for 6 frames, the video has 5: …" where the two differ, else empty.
+  std::string frame_note(const Strides& strides) const;
   template <class Fields>
   void fields(Fields& field) {
     field("title", title, "name of the video");

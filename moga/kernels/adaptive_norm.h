@@ -1,11 +1,12 @@
-// LayerNorm with each video's own scale and shift, forward and backward, and the residual before it:
+// LayerNorm with a scale and shift per video, and the gated residual before it; forward and backward:
 //
-//   x = before + branch · gate_b                      where there is a branch; otherwise x is given
+//   x = before + branch · gate_b                      if there is a branch; otherwise x is given
 //   y = x̂ · weight_b + bias_b,  x̂ = (x − mean) · rstd
 //   dx = dx_others + rstd · (g − mean(g) − x̂ · mean(g · x̂)),  g = dy · weight_b;  dbefore = dx
-//   dbranch = dx · gate_b   dweight_b = Σ dy · x̂   dbias_b = Σ dy   dgate_b = Σ dx · branch   over the rows of video b
+//   dbranch = dx · gate_b   dweight_b = Σ dy · x̂   dbias_b = Σ dy   dgate_b = Σ dx · branch   (sums over video b's
+//   rows)
 //
-// Each row is read and written once; float32 inside, x rounded as it is stored. No torch.
+// Each row is read and written once. Arithmetic is float32, with x rounded to bfloat16 as it is stored. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -14,9 +15,9 @@
 namespace moga::kernels {
 
 struct AdaptiveNorm {
-  const Bfloat16* before = nullptr;  // [videos · tokens, C]; x itself without a branch
+  const Bfloat16* before = nullptr;  // [videos · tokens, C]; without a branch: x
   const Bfloat16* branch = nullptr;  // [videos · tokens, C], or null
-  const float* gate = nullptr;       // [videos, C], or null: 1
+  const float* gate = nullptr;       // [videos, C], or null for 1
   Bfloat16* x = nullptr;             // [videos · tokens, C]; null without a branch
   const float* weight = nullptr;     // [videos, C]
   const float* bias = nullptr;       // [videos, C]
@@ -35,15 +36,15 @@ struct AdaptiveNormBackward {
   const float* weight = nullptr;
   const float* mean = nullptr;
   const float* rstd = nullptr;
-  const Bfloat16* dx_others = nullptr;  // what other readers of x say about it, or null: 0
-  const Bfloat16* branch = nullptr;     // null without a gate: then dbranch is dx
+  const Bfloat16* dx_others = nullptr;  // gradients that reach x elsewhere, or null for 0
+  const Bfloat16* branch = nullptr;     // null without a gate; dbranch is then dx
   const float* gate = nullptr;
   Bfloat16* dx = nullptr;
   Bfloat16* dbranch = nullptr;
   float* dweight = nullptr;  // [videos, C], or null together with dbias
   float* dbias = nullptr;
   float* dgate = nullptr;    // [videos, C]; null without a gate
-  float* partial = nullptr;  // scratch: partial_sums(shape) for each of the three
+  float* partial = nullptr;  // scratch: partial_sums(shape) floats for each of the three sums
   RowShape shape;
   CUstream_st* stream = nullptr;
 };

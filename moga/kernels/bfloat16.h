@@ -1,4 +1,4 @@
-// The element type of the kernels' tensors, as the host sees it: 16 bits that only device code takes apart.
+// The element type of the kernels' tensors as the host sees it: 16 bits that only device code interprets.
 #pragma once
 
 #include <cstdint>

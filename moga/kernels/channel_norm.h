@@ -1,9 +1,9 @@
-// The VAE's norm over the channels of each pixel and the SiLU behind it, in one pass:
+// The VAE's norm over the channels of each pixel, and the SiLU after it, in one pass:
 //
 //   y = act(x · √C / max(‖x‖, 1e-12) · γ)      act: SiLU or nothing
 //
-// Pixels stored channels-last are rows [tokens, C]. The last rows can be written to a second place as well, where the
-// next chunk of a clip finds them. Forward only: nothing is kept for a backward. No torch.
+// Channels-last pixels are rows [tokens, C]. The last rows can also be written to a second buffer for the next chunk of
+// the clip. Forward only: nothing is saved for a backward pass. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -17,7 +17,7 @@ struct ChannelNorm {
   const Bfloat16* x = nullptr;      // [tokens, C]
   const Bfloat16* gamma = nullptr;  // [C]
   Bfloat16* y = nullptr;            // [tokens, C]; may be x
-  Bfloat16* kept = nullptr;         // [tokens − kept_from, C], the last rows of y again; or null
+  Bfloat16* kept = nullptr;         // [tokens − kept_from, C], copy of the last rows of y, or null
   int64_t kept_from = 0;
   bool silu = false;
   int64_t tokens = 0;

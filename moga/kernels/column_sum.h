@@ -1,4 +1,4 @@
-// out [C] = Σ over the rows of x [tokens, C], in float32: the gradient of a product's bias. No torch.
+// out [C] = sum over the rows of x [tokens, C], in float32: the gradient of a linear layer's bias. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"

@@ -1,6 +1,6 @@
-// x + branch · gate, each video with its own gate, forward and backward:
+// x + branch · gate, with a gate per video; forward and backward:
 //
-//   y = x + branch · gate_b          dbranch = dy · gate_b    dgate_b = Σ dy · branch over the rows of video b    dx = dy
+//   y = x + branch · gate_b    dbranch = dy · gate_b    dgate_b = Σ dy · branch (sum over video b's rows)    dx = dy
 //
 // No torch.
 #pragma once

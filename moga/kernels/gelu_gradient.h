@@ -1,9 +1,9 @@
-// The gradient of GELU (its tanh form) and of the bias before it, in one pass:
+// The gradients of GELU (tanh form) and of the bias before it, in one pass:
 //
-//   dpre = dy ∘ gelu'(pre)    dbias = Σ over rows of dpre, in float32 before it is rounded
+//   dpre = dy ∘ gelu'(pre)    dbias = sum over the rows of dpre, in float32 before dpre is rounded
 //
-// Between the backward products of an Mlp, whose product before GELU is gelu_product.h's. Reads both tensors once and
-// writes one; the sums are the same in every run. No torch.
+// It runs between the two backward products of an MLP; the forward counterpart is gelu_product.h. Reads both tensors
+// once and writes one; the sums are deterministic. No torch.
 #pragma once
 
 #include <cstddef>

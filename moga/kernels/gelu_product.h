@@ -1,9 +1,9 @@
-// A product with GELU (its tanh form) at its end, by cuBLASLt's epilogue:
+// A matrix product followed by GELU (tanh form), through cuBLASLt's epilogue:
 //
-//   pre = x Wᵀ + b    y = gelu(pre)      both written by the product: the hidden layer of an Mlp
+//   pre = x Wᵀ + b    y = gelu(pre)      both written by the product; the hidden layer of an MLP
 //
-// Its gradient is gelu_gradient.h's: cuBLASLt's own is no part of the product, but a pass behind it that takes four
-// times as long as the bytes. The library comes with PyTorch and is looked up in the running program. No torch.
+// gelu_gradient.h has the gradient: cuBLASLt's own is not fused but a separate pass, four times slower than memory
+// bandwidth allows. The library comes with PyTorch and is found in the running process. No torch.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ struct CUstream_st;
 
 namespace moga::kernels {
 
-inline constexpr size_t kProductWorkspace = size_t{32} << 20;  // bytes; what PyTorch gives cuBLASLt on Hopper
+inline constexpr size_t kProductWorkspace = size_t{32} << 20;  // bytes, as PyTorch uses for cuBLASLt on Hopper
 
 // Sizes are multiples of 8, pointers 16-byte aligned.
 struct GeluProduct {

@@ -1,8 +1,8 @@
-// Stable counting sort of tokens by group: the row order and offsets of routed groups, on the device, without a host
+// Stable counting sort of tokens by group: row order and offsets of routed groups, on the device, without host
 // synchronisation.
 //
 //   group [N] in [0, G)  →  order [N]: rows of group 0, of group 1, …, each in ascending order; offsets [G + 1];
-//   place [N]: where a token went, order[place[n]] = n
+//   place [N]: the position of each token, order[place[n]] = n
 //
 // No torch here: plain pointers to device memory and a stream.
 #pragma once

@@ -1,8 +1,9 @@
-// Every pixel twice in both directions, and, where a pixel holds the channels of several frames, each to its own frame:
+// Nearest-neighbour upsampling by 2 in both directions. Where a pixel holds the channels of several frames, each goes
+// to its own frame:
 //
 //   y[t · parts + p, 2r + i, 2c + j, :] = x[t, r, c, p, :]      i, j ∈ {0, 1}
 //
-// One pass over the VAE decoder's growing frames: x is read once and y written once, 16 bytes at a time. No torch.
+// The VAE decoder's upsampling in one pass: x is read once and y written once, 16 bytes at a time. No torch.
 #pragma once
 
 #include <cstdint>

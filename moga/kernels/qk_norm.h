@@ -1,9 +1,9 @@
-// RMSNorm over all heads and, with a table, the rotary embedding after it, in one pass; forward and backward:
+// RMSNorm over all heads, followed by the rotary embedding if a table is given, in one pass; forward and backward:
 //
-//   y = turn(x · rstd · weight),  rstd = 1/√(mean x² + eps)     dx = rstd · (g·weight − x̂ · mean(g·weight·x̂))
-//   g = turn back(dy),  x̂ = x · rstd                            dweight = Σ g · x̂ over all rows
+//   y = rotate(x · rstd · weight),  rstd = 1/√(mean x² + eps)     dx = rstd · (g·weight − x̂ · mean(g·weight·x̂))
+//   g = rotate⁻¹(dy),  x̂ = x · rstd                               dweight = Σ g · x̂ over all rows
 //
-// The channel pairs (2i, 2i + 1) of a head are turned by table[row, i] = (cos, sin). No torch.
+// The channel pair (2i, 2i + 1) of a head is rotated by table[row, i] = (cos, sin). No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -14,7 +14,7 @@ namespace moga::kernels {
 struct QkNorm {
   const Bfloat16* x = nullptr;    // [tokens, C]; one video: the weight is the same for all rows
   const float* weight = nullptr;  // [C]
-  const float* table = nullptr;   // [tokens, D/2, 2], or null: no turn
+  const float* table = nullptr;   // [tokens, D/2, 2], or null for no rotation
   Bfloat16* y = nullptr;          // [tokens, C]
   int32_t head_dim = 0;           // D, a multiple of 8
   float eps = 0;

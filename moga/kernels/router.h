@@ -1,9 +1,9 @@
-// The router's pass over the tokens, forward and backward, in float32:
+// The router, forward and backward, in float32:
 //
-//   r = W x + b    p = softmax(r)    g = min { i : p_i = max p }    top = p_g; a row of NaN goes to the last group
-//   dr = p ∘ (d − p·d), d = dp + dtop · 1_g    dx = dx_others + drᵀ W    dW = Σ dr x    db = Σ dr is the caller's
+//   r = W x + b    p = softmax(r)    g = min { i : p_i = max p }    top = p_g    (a row of NaN goes to the last group)
+//   dr = p ∘ (d − p·d), d = dp + dtop · 1_g    dx = dx_others + drᵀ W    dW = Σ dr x    (the caller computes db = Σ dr)
 //
-// x is read once each way, and its gradient is added to what its other readers have found. No torch.
+// x is read once in each direction, and the gradients that reach x elsewhere are added in the same pass. No torch.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -31,9 +31,9 @@ struct RouterBackward {
   const float* weight = nullptr;
   const float* probabilities = nullptr;
   const int64_t* group = nullptr;
-  const float* dprobabilities = nullptr;  // [tokens, M], or null: 0
-  const float* dtop = nullptr;            // [tokens], or null: 0
-  const Bfloat16* dx_others = nullptr;    // [tokens, C], or null: 0
+  const float* dprobabilities = nullptr;  // [tokens, M], or null for 0
+  const float* dtop = nullptr;            // [tokens], or null for 0
+  const Bfloat16* dx_others = nullptr;    // [tokens, C], or null for 0
   Bfloat16* dx = nullptr;                 // [tokens, C], or null
   float* dlogits = nullptr;               // dr [tokens, M]
   float* dweight = nullptr;               // [M, C]

@@ -1,9 +1,9 @@
-// Rows into group order and out of it:
+// Moves rows into group order and back:
 //
 //   gather_rows    out[i] = x[index[i]]
 //   scatter_rows   out[index[i]] = x[i]
-//   sum_rows       out[r] = Σ over the parts of x[source[j]], j from begin[r] to begin[r + 1], in float32: the gradient
-//                  of several gathers from the same rows, each taking a row as often as it likes, without atomics
+//   sum_rows       out[r] = sum over the parts of Σ x[source[j]], j from begin[r] to begin[r + 1], in float32: the
+//                  gradient of several gathers from the same rows, in which a row may occur repeatedly; no atomics
 //
 // No torch.
 #pragma once
@@ -25,7 +25,7 @@ void gather_rows(const GatherRows& work);
 struct ScatterRows {
   const Bfloat16* x = nullptr;     // [tokens, C]
   const int64_t* index = nullptr;  // [tokens], each row once
-  Bfloat16* out = nullptr;         // rows that no index names are left as they are
+  Bfloat16* out = nullptr;         // rows not in `index` are left unchanged
   RowShape shape;                  // of x; one video
   CUstream_st* stream = nullptr;
 };
@@ -36,9 +36,9 @@ inline constexpr int kMaxParts = 3;
 struct SumRows {
   struct Part {
     const Bfloat16* x = nullptr;
-    const int32_t* source = nullptr;  // [begin[listed]]; or null: row r is x[r]
+    const int32_t* source = nullptr;  // [begin[listed]]; or null: row r is x[r] only
     const int32_t* begin = nullptr;   // [listed + 1]; or null: row r is x[source[r]]
-    int64_t listed = 0;               // rows of out that the part holds; it adds nothing to those beyond
+    int64_t listed = 0;               // the part contributes to rows [0, listed) of out
   };
   Part part[kMaxParts] = {};
   int32_t parts = 0;

@@ -2,8 +2,8 @@
 //
 //   y = exp(s·x − max(s·x)) / Σ exp(s·x − max(s·x))
 //
-// For attention whose heads are wider than fused kernels take (the VAE's middle block): the scale is applied to what
-// the product added up in float32, and the next product's operand is all that is written. No torch.
+// For attention whose head is too wide for fused kernels (the VAE's middle block). The scale is applied to the float32
+// scores, and only the operand of the next product is written. No torch.
 #pragma once
 
 #include <cstdint>

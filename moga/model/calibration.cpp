@@ -9,6 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 
 namespace moga {
 namespace {
@@ -19,7 +20,7 @@ at::Tensor squared_distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kFloat) - b).square().sum(at::kDouble);
 }
 
-Router make_router(const RouterWeights& weights, const std::string& gate, at::Device device) {
+Router make_router(const RouterWeights& weights, Gate gate, at::Device device) {
   Router router(weights.weight.size(1), weights.weight.size(0), gate);
   router->weight = weights.weight.to(device);
   router->bias = weights.bias.to(device);
@@ -42,7 +43,7 @@ at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device
 
 RouterWeights fit_candidate(const std::string& method, const at::Tensor& rows, int64_t sets, int64_t groups,
                             RouterFitConfig config, const TensorMap& model, int64_t layer) {
-  if (method == "spread") config.metric = "spread";
+  if (method == "spread") config.metric = FitMetric::kSpread;
   if (method != "attention") return fit_router(rows, sets, groups, config);
   return fit_router(rows, sets, groups, config, attention_embedding(model, layer, rows.device()));
 }
@@ -57,7 +58,7 @@ std::vector<std::string> router_methods(const std::string& method) {
 }
 
 VisualAttentionConfig calibrated_attention(const VideoModelConfig& model) {
-  const VisualAttentionConfig config = model.attention().with_kind("moga");
+  const VisualAttentionConfig config = model.attention().with_kind(AttentionKind::kMoga);
   config.validate();
   check(config.routed, "calibration: routed = false in the model's config, so it has no routers to calibrate");
   return config;
@@ -97,14 +98,12 @@ std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const s
   return fitted;
 }
 
-RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers, int64_t seed,
-                                     at::Device device)
-    : combine_(model.config().attention().combine),
-      mean_(calibrated_attention(model.config())),
-      lse_(mean_),
-      device_(device) {
-  mean_.combine = "mean";
-  lse_.combine = "lse";
+RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers,
+                                     int64_t seed, at::Device device)
+    : combine_(model.config().attention().combine), 
+      mean_(calibrated_attention(model.config())), lse_(mean_), device_(device) {
+  mean_.combine = Combine::kMean;
+  lse_.combine = Combine::kLse;
   const TensorMap tensors = named_tensors(model);
   for (const LayerCalibration& layer : layers) {
     auto& routers = routers_[layer.layer];
@@ -115,10 +114,9 @@ RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<
         0.02 * at::randn(fitted.weight.sizes(), random_stream(seed, "random router", layer.layer)),
         at::zeros(fitted.bias.sizes())};
     routers.emplace("random", make_router(fresh, mean_.gate, device));
-    if (const auto weight = tensors.find(router_name(layer.layer, "weight")); weight != tensors.end()) {
-      const at::Tensor& bias = tensors.at(router_name(layer.layer, "bias"));
-      routers.emplace("trained", make_router({weight->second, bias}, mean_.gate, device));
-    }
+    const std::string prefix = router_prefix(layer.layer);
+    if (const auto weight = tensors.find(prefix + "weight"); weight != tensors.end())
+      routers.emplace("trained", make_router({weight->second, tensors.at(prefix + "bias")}, mean_.gate, device));
   }
 }
 
@@ -133,7 +131,7 @@ AttentionObserver RouterMeasurement::observer(const Layout& layout) {
 void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
                                 const at::Tensor& v, const StaticGroupings& groupings) {
   const at::Tensor full =
-      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind("full")).to(at::kFloat);  // [N, H, D]
+      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind(AttentionKind::kFull)).to(at::kFloat);  // [N, H, D]
   for (auto& [name, router] : routers_.at(layer)) {
     const Routing routing = router->forward(x, groupings.layout);
     Sums& sums = sums_[layer][name];
@@ -145,7 +143,9 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
 }
 
 void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
-  const auto error = [&](const RouterScore& score) { return combine_ == "lse" ? score.error_lse : score.error_mean; };
+  const auto error = [&](const RouterScore& score) {
+    return combine_ == Combine::kLse ? score.error_lse : score.error_mean;
+  };
   for (LayerCalibration& layer : layers) {
     for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
     for (const auto& [name, weights] : layer.candidates)

@@ -19,7 +19,7 @@ struct RouterScore {
   double smallest = 0, largest = 0;      // group of any video at any observed step, as a fraction of its tokens
   double balance = 0;                    // balance loss without α: 1 when balanced
   double gate = 0;                       // mean of p(g(x)|x)
-  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
+  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine mean and lse
 };
 
 // The candidates: "tokens", k-means of x; "attention", k-means where x_i and x_j are similar when q_i·k_j is large;
@@ -77,7 +77,7 @@ class RouterMeasurement {
   void measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                const StaticGroupings& groupings);
 
-  std::string combine_;
+  Combine combine_;
   VisualAttentionConfig mean_, lse_;
   at::Device device_;
   std::map<int64_t, std::map<std::string, Router>> routers_;  // [layer][name]

@@ -17,6 +17,7 @@
 #include "moga/attention/visual_attention.h"
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/weight_layout.h"
 
 namespace moga {
@@ -104,11 +105,5 @@ class VideoModel : public torch::nn::Module {
 };
 
 using VideoModelPtr = std::shared_ptr<VideoModel>;
-
-// "blocks.3.self_attn.router.weight" is router_name(3, "weight").
-inline std::string router_name(int64_t layer, const std::string& parameter) {
-  return "blocks." + std::to_string(layer) + ".self_attn.router." + parameter;
-}
-inline bool is_router(const std::string& name) { return name.find(".router.") != std::string::npos; }
 
 }  // namespace moga

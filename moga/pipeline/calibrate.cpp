@@ -5,17 +5,19 @@
 
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/pipeline/shot_captions.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the second run
 
-VideoRequest make_request(const Script& script, const Strides& pixels_per_token, int64_t seed) {
+VideoRequest make_request(const Script& script, const Models& models, int64_t seed) {
+  const Strides pixels_per_token = models.pixels_per_token();
   VideoRequest request;
-  request.shape =
-      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
-  request.captions = script.captions();
+  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
+                              pixels_per_token);
+  request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = seed;
   return request;
@@ -45,7 +47,7 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
   };
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
   for (const Script& script : scripts)
-    run(models, make_request(script, models.pixels_per_token(), script.seed), config, observer);
+    run(models, make_request(script, models, script.seed), config, observer);
   Progress progress("k-means", models.transformer->config().shape().layers, "layer");
   return inputs.fit(*models.transformer, config.routers, config.fit, models.device, [&] {
     progress.advance();
@@ -59,7 +61,7 @@ void measure_layers(Models& models, const std::vector<Script>& scripts, const Ca
   RouterMeasurement measurement(*models.transformer, layers, config.fit.seed, models.device);
   log_info("calibrate: measuring, from other noise");
   for (const Script& script : scripts) {
-    const VideoRequest request = make_request(script, models.pixels_per_token(), script.seed + kHeldOut);
+    const VideoRequest request = make_request(script, models, script.seed + kHeldOut);
     const Layout layout{std::vector<VideoShape>(config.sampler.guidance != 1.0 ? 2 : 1, request.shape)};
     const AttentionObserver observer = measurement.observer(layout);
     run(models, request, config, [&](int64_t step) { return steps.contains(step) ? observer : AttentionObserver(); });

@@ -7,8 +7,10 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/registry.h"
 #include "moga/pipeline/calibrate.h"
 #include "moga/pipeline/export.h"
@@ -51,8 +53,9 @@ void write_transformer(const fs::path& from, const fs::path& to, const std::vect
       load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
-    tensors.at(router_name(layer.layer, "weight")).detach().copy_(layer.router().weight);
-    tensors.at(router_name(layer.layer, "bias")).detach().copy_(layer.router().bias);
+    const std::string prefix = router_prefix(layer.layer);
+    tensors.at(prefix + "weight").detach().copy_(layer.router().weight);
+    tensors.at(prefix + "bias").detach().copy_(layer.router().bias);
   }
   model->save(to, dtype, video_model_layout(from));
 }
@@ -101,15 +104,12 @@ std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const St
 
 void write_calibrated(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
                       const Calibration& calibration) {
-  check(!fs::exists(to), to.string(), ": exists already; calibrate writes a new folder");
-  const fs::path temporary = to.string() + ".tmp";
-  fs::remove_all(temporary);
-  fs::create_directories(temporary);
-  for (const auto& entry : fs::directory_iterator(from))
-    if (entry.path().filename() != "transformer")
-      fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
-  write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
-  fs::rename(temporary, to);
+  write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
+    for (const auto& entry : fs::directory_iterator(from))
+      if (entry.path().filename() != "transformer")
+        fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
+    write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
+  });
 }
 
 std::string calibration_table(const Calibration& calibration) {

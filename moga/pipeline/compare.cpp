@@ -3,11 +3,15 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
+#include "moga/core/format.h"
 #include "moga/core/interrupt.h"
+#include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/video/video.h"
 
@@ -37,10 +41,10 @@ struct Sums {
 std::vector<FileDifference> compare_tensors(const fs::path& actual, const fs::path& expected) {
   const Safetensors a(actual), b(expected);
   for (const std::string& name : a.names())
-    check(b.contains(name), actual.string(), " has a tensor ", name, ", ", expected.string(), " has none");
+    check(b.contains(name), actual.string(), " has a tensor ", quoted(name), ", ", expected.string(), " has none");
   std::vector<FileDifference> differences;
   for (const std::string& name : b.names()) {
-    check(a.contains(name), actual.string(), " has no tensor ", name, ", ", expected.string(), " has one");
+    check(a.contains(name), actual.string(), " has no tensor ", quoted(name), ", ", expected.string(), " has one");
     check(a.shape(name) == b.shape(name), name, " is ", at::IntArrayRef(a.shape(name)), " in ", actual.string(),
           " and ", at::IntArrayRef(b.shape(name)), " in ", expected.string());
     Sums sums;
@@ -71,10 +75,50 @@ std::vector<FileDifference> compare_videos(const fs::path& actual, const fs::pat
   return {{.name = "frames", .relative = sums.relative(), .largest = sums.largest, .psnr = psnr, .same = sums.same}};
 }
 
+bool is_model(const fs::path& path) { return fs::is_directory(path / "transformer"); }
+
+std::vector<FileDifference> compare_models(const fs::path& actual, const fs::path& expected) {
+  std::vector<FileDifference> all;
+  for (const char* part : {"transformer", "transformer_2", "text_encoder", "vae"}) {
+    const bool here = fs::is_directory(actual / part), there = fs::is_directory(expected / part);
+    check(here == there, (here ? expected : actual).string(), " has no ", part, ", ",
+          (here ? actual : expected).string(), " has one");
+    if (!here) continue;
+    for (FileDifference& row : compare_tensors(actual / part, expected / part)) {
+      row.name = std::string(part) + "/" + row.name;
+      all.push_back(std::move(row));
+    }
+  }
+  return all;
+}
+
+// The largest relative error first; one that is no number before all others.
+std::vector<FileDifference> by_error(std::vector<FileDifference> differences) {
+  const auto key = [](const FileDifference& row) {
+    if (std::isnan(row.relative)) return std::numeric_limits<double>::infinity();
+    return row.same ? -1.0 : row.relative;
+  };
+  std::ranges::stable_sort(differences, std::ranges::greater(), key);
+  return differences;
+}
+
+std::string row_text(const FileDifference& row) {
+  std::string text = row.name + formatted("  relative error %.3e, largest %.3e", row.relative, row.largest);
+  if (row.psnr != 0 && !row.same) text += formatted(", PSNR %.2f dB", row.psnr);
+  return text + "\n";
+}
+
 }  // namespace
 
 std::vector<FileDifference> compare_files(const fs::path& actual, const fs::path& expected) {
-  for (const fs::path& path : {actual, expected}) check(fs::exists(path), path.string(), ": no such file");
+  for (const fs::path& path : {actual, expected}) {
+    std::error_code error;
+    const bool there = fs::exists(path, error);
+    check(there, path.string(), ": ", error ? error.message() : "no such file or folder");
+  }
+  check(is_model(actual) == is_model(expected), actual.string(), " and ", expected.string(),
+        ": expected two model folders");
+  if (is_model(actual)) return compare_models(actual, expected);
   const auto tensors = [](const fs::path& path) {
     return path.extension() == ".safetensors" || fs::is_directory(path);
   };
@@ -83,17 +127,34 @@ std::vector<FileDifference> compare_files(const fs::path& actual, const fs::path
   return tensors(actual) ? compare_tensors(actual, expected) : compare_videos(actual, expected);
 }
 
-std::string difference_table(const std::vector<FileDifference>& differences) {
+std::string difference_table(const std::vector<FileDifference>& differences, int64_t rows) {
+  const std::vector<FileDifference> order = by_error(differences);
+  const auto equal = std::ranges::count_if(order, [](const FileDifference& row) { return row.same; });
+  const int64_t different = static_cast<int64_t>(order.size()) - equal;
   std::string table;
+  for (int64_t i = 0; i < std::min(rows, different); ++i) table += row_text(order[i]);
+  if (different > rows) table += "... and " + std::to_string(different - rows) + " that differ less\n";
+  table += std::to_string(order.size()) + " compared, " + std::to_string(equal) + " equal bit for bit";
+  if (different > 0)
+    table += formatted("; largest relative error %.3e in ", order.front().relative) + order.front().name;
+  return table + "\n";
+}
+
+std::string difference_json(const std::vector<FileDifference>& differences) {
+  nlohmann::json rows = nlohmann::json::array();
   for (const FileDifference& row : differences) {
-    char text[160];
-    std::snprintf(text, sizeof text, "  relative error %.3e, largest %.3e", row.relative, row.largest);
-    table += row.name + text;
-    std::snprintf(text, sizeof text, ", PSNR %.2f dB", row.psnr);
-    if (row.psnr != 0 && !row.same) table += text;
-    table += row.same ? ", equal bit for bit\n" : "\n";
+    nlohmann::json json = {
+        {"name", row.name}, {"relative_error", row.relative}, {"largest_error", row.largest}, {"equal", row.same}};
+    if (row.psnr != 0) json["psnr"] = row.psnr;  // infinity is null in JSON
+    rows.push_back(std::move(json));
   }
-  return table;
+  return nlohmann::json{{"differences", rows}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void check_difference(const std::vector<FileDifference>& differences, double tolerance) {
+  const FileDifference& worst = by_error(differences).front();
+  if (worst.same || worst.relative <= tolerance) return;
+  fail(worst.name, " differs: relative error ", worst.relative, ", tolerance ", tolerance);
 }
 
 }  // namespace moga

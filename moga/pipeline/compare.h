@@ -1,5 +1,6 @@
 // How far two results are apart, for people who compare attentions, dtypes or programs: tensors of safetensors files
-// (latents, weights) by relative error, videos by PSNR. Errors are relative to `expected`.
+// (latents, weights) and of model folders by relative error, videos by PSNR. `expected` is what the error is relative
+// to.
 #pragma once
 
 #include <filesystem>
@@ -16,10 +17,17 @@ struct FileDifference {
   bool same = false;  // bit for bit
 };
 
-// Both safetensors with the same names and shapes, or both videos of one size and length. Throws one line naming what
-// does not match. Memory: one tensor, or a few frames.
+// Both safetensors or model folders with the same names and shapes, or both videos of one size and length. Throws one
+// line naming what does not match. Memory: one tensor, or a few frames.
 std::vector<FileDifference> compare_files(const std::filesystem::path& actual, const std::filesystem::path& expected);
 
-std::string difference_table(const std::vector<FileDifference>& differences);
+inline constexpr int64_t kMostDifferences = 20;
+
+// Up to `rows` of those that differ, the largest relative error first, and one line of summary.
+std::string difference_table(const std::vector<FileDifference>& differences, int64_t rows = kMostDifferences);
+std::string difference_json(const std::vector<FileDifference>& differences);
+
+// Throws one line when a relative error is above the tolerance, or is no number.
+void check_difference(const std::vector<FileDifference>& differences, double tolerance);
 
 }  // namespace moga

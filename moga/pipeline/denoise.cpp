@@ -89,17 +89,18 @@ std::string batch_text(const std::vector<VideoRequest>& requests, bool guided) {
 void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
   const VideoModelConfig& config = models.transformer->config();
   const VisualAttentionConfig& moga = config.attention();
-  std::string attention = moga.kind;
+  const bool sparse = moga.kind == AttentionKind::kMoga;
+  std::string attention = name_of(moga.kind);
   if (moga.uses_router()) attention += " + " + std::to_string(moga.groups) + " groups";
-  if (moga.kind == "moga" && moga.window) attention += " + windows";
-  if (moga.kind == "moga" && moga.frame) attention += " + frames";
-  if (moga.kind == "moga") attention += " (" + moga.combine + ")";
-  if (moga.kind == "moga" && !moga.full_layers.empty())
+  if (sparse && moga.window) attention += " + windows";
+  if (sparse && moga.frame) attention += " + frames";
+  if (sparse) attention += " (" + std::string(name_of(moga.combine)) + ")";
+  if (sparse && !moga.full_layers.empty())
     attention += ", full in " + std::to_string(moga.full_layers.size()) + " blocks";
-  if (moga.kind == "moga" && sampler.full_steps > 0)
+  if (sparse && sampler.full_steps > 0)
     attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
-  log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention,
-           ", backend ", moga.backend, ", ", dtype_name(models.dtype), " on ", device_name(models.device));
+  log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention, ", backend ",
+           name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
 }

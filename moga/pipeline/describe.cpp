@@ -7,13 +7,17 @@
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
+#include "moga/core/json_text.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/data/script.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/model/registry.h"
 #include "moga/pipeline/describe_fit.h"
+#include "moga/pipeline/film_tags.h"
+#include "moga/pipeline/model_size.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -27,9 +31,9 @@ std::string join(const std::vector<int64_t>& numbers, const char* between) {
   return text;
 }
 
-// The beginning of a text as one line of up to 80 bytes: no control characters, no half of a UTF-8 character.
+// The beginning of a text as one line of about 80 bytes: control characters as codes, no half of a UTF-8 character.
 std::string excerpt(std::string text) {
-  constexpr size_t kLongest = 80;
+  constexpr size_t kLongest = 120;
   const bool cut = text.size() > kLongest;
   if (cut) {
     size_t end = kLongest - 3;
@@ -37,8 +41,8 @@ std::string excerpt(std::string text) {
     text = text.substr(0, end) + "...";
   }
   for (char& letter : text)
-    if (static_cast<unsigned char>(letter) < ' ') letter = ' ';
-  return text;
+    if (letter == '\n' || letter == '\t') letter = ' ';
+  return printable(text);
 }
 
 // "1,234,567"
@@ -82,9 +86,9 @@ std::string summary(const Weights& weights) {
 std::string describe_tensors(const fs::path& path) {
   const Safetensors file(path);
   std::string text = path.string() + ": " + summary(count_weights(file)) + "\n";
-  for (const auto& [key, value] : file.metadata()) text += "  " + key + " = " + excerpt(value) + "\n";
+  for (const auto& [key, value] : file.metadata()) text += "  " + excerpt(key) + " = " + excerpt(value) + "\n";
   for (const std::string& name : file.names())
-    text += "  " + name + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
+    text += "  " + excerpt(name) + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
   return text;
 }
 
@@ -104,10 +108,10 @@ std::string describe_transformer(const fs::path& folder) {
   const Cloned<VideoModelConfig> config = load_video_model_config(folder / "config.json");
   const ModelShape shape = config->shape();
   const VisualAttentionConfig& moga = std::as_const(*config).attention();
-  std::string text =
-      count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " + moga.kind + " attention";
+  std::string text = count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " +
+                     name_of(moga.kind) + " attention";
   if (!moga.uses_router()) return text;
-  text += " with " + count_of(moga.groups, "group") + ", combined by " + moga.combine;
+  text += " with " + count_of(moga.groups, "group") + ", combined by " + name_of(moga.combine);
   if (!moga.full_layers.empty()) text += ", full in " + count_of(moga.full_layers.size(), "block");
   return text;
 }
@@ -127,6 +131,22 @@ std::string describe_part(const fs::path& folder, const std::string& part) {
   return "  " + part + ": " + text + "\n";
 }
 
+// "  sampler: unipc, 20 steps, shift 5, guidance 3", and the size that the model was trained on.
+std::string describe_sampler(const fs::path& folder) {
+  std::ostringstream text;
+  try {
+    if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file)) {
+      const SamplerConfig config = load_sampler_config(file);
+      text << "  sampler: " << name_of(config.solver) << ", " << count_of(config.steps, "step") << ", shift "
+           << config.shift << ", guidance " << config.guidance << "\n";
+    }
+    if (const auto size = model_size(folder)) text << "  size: " << join(*size, "x") << "\n";
+  } catch (const Error& error) {
+    text << "  cannot be read: " << error.what() << "\n";
+  }
+  return text.str();
+}
+
 std::string describe_folder(const fs::path& folder) {
   std::string parts;
   for (const char* part : {"transformer", "text_encoder", "vae"})
@@ -135,6 +155,7 @@ std::string describe_folder(const fs::path& folder) {
     parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
              "\n";
   if (!parts.empty()) {
+    parts += describe_sampler(folder);
     for (const std::string& part : missing_parts(folder)) parts += "  missing: " + part + "\n";
     return folder.string() + ": a model folder\n" + parts;
   }
@@ -158,19 +179,42 @@ std::string describe_script(const fs::path& path) {
   return text.str();
 }
 
+// What a file says of itself, and of the script that it carries.
+std::string describe_tags(const MediaTags& tags) {
+  std::string text;
+  if (!tags.title.empty()) text += "  title = " + excerpt(tags.title) + "\n";
+  if (!tags.tool.empty()) text += "  made by " + excerpt(tags.tool) + "\n";
+  const auto script = script_in(tags);
+  if (!script && !tags.comment.empty()) text += "  comment = " + excerpt(tags.comment) + "\n";
+  if (!script) return text;
+  const size_t model = tags.comment.find(", model "), end = tags.comment.find('\n');
+  if (model < end) text += "  model = " + excerpt(tags.comment.substr(model + 8, end - model - 8)) + "\n";
+  return text + "  seed = " + std::to_string(script->seed) + ", " +
+         count_of(static_cast<int64_t>(script->shot.size()), "shot") + "; moga info --reproduce writes the script\n";
+}
+
 std::string describe_video(const fs::path& path) {
   const VideoInfo info = open_video(path)->info();
   std::ostringstream text;
   text << path.string() << ": video, " << info.width << "x" << info.height << ", " << info.fps << " frames a second";
   if (info.frames > 0) text << ", " << count_of(info.frames, "frame");
-  text << "\n";
+  text << "\n" << describe_tags(info.tags);
+  return text.str();
+}
+
+std::string describe_image(const fs::path& path) {
+  const ImageInfo info = png_info(path);
+  std::ostringstream text;
+  text << path.string() << ": PNG picture, " << info.width << "x" << info.height << "\n" << describe_tags(info.tags);
   return text.str();
 }
 
 }  // namespace
 
 std::string describe(const fs::path& path) {
-  check(fs::exists(path), path.string(), ": no such file or folder");
+  std::error_code error;
+  const bool there = fs::exists(path, error);
+  check(there, path.string(), ": ", error ? error.message() : "no such file or folder");
   if (fs::is_directory(path)) return describe_folder(path);
   const std::string extension = path.extension().string();
   if (extension == ".safetensors" || path.string().ends_with(".safetensors.index.json")) return describe_tensors(path);
@@ -179,6 +223,7 @@ std::string describe(const fs::path& path) {
         "Wan2.1 "
         "repository");
   if (extension == ".toml") return describe_script(path);
+  if (extension == ".png") return describe_image(path);
   return describe_video(path);
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
 #include "moga/model/registry.h"
@@ -40,15 +41,13 @@ at::ScalarType main_dtype(const fs::path& part) {
 
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
   if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
-  check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");
-  check(!fs::exists(to), to.string(), ": exists already; export writes a new folder");
-  const fs::path temporary = to.string() + ".tmp";
-  fs::remove_all(temporary);
-  for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
-  for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
-    if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
-  fs::rename(temporary, to);
+  check(fs::is_directory(from / "transformer"), from.string(), ": not a model folder, it has no transformer/");
+  write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
+    for (const char* part : {"transformer", "text_encoder", "vae"})
+      if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
+    for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
+      if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
+  });
 }
 
 }  // namespace moga

@@ -5,25 +5,28 @@
 #pragma once
 
 #include "moga/data/script.h"
+#include "moga/data/video/tags.h"
+#include "moga/pipeline/frames_to_host.h"
 #include "moga/pipeline/resume.h"
 
 namespace moga {
-
-// Receives the next frames, uint8 [T, 3, Y, X] on the CPU, in order, as they are decoded.
-using FrameSink = std::function<void(const at::Tensor& frames)>;
 
 struct GenerateOptions {
   SamplerConfig sampler = {};
   at::Tensor noise = {};                    // [z, F, Y', X'] to start from; undefined: drawn from the script's seed
   std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
   KeepConfig keep = {};                     // the state of denoising, for a run that is killed
+  MediaTags tags = {};                      // written into video and contact sheet
 };
 
 // The video has Strides::pixel_frames(F) frames, F latent frames in all shots (Script::latent_shot_frames).
 void generate(const Script& script, Models&& models, const GenerateOptions& options, const FrameSink& sink);
 
-// A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame.
+// A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame. Throws FramesNotFinite on NaN or infinity.
 void decode_frames(Codec& codec, const at::Tensor& latent, const FrameSink& sink);
+
+// Where the contact sheet of a video is written: "film.png".
+std::filesystem::path sheet_path(const std::filesystem::path& video);
 
 struct GeneratedFiles {
   std::filesystem::path video;

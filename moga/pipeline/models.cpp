@@ -9,6 +9,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/model/registry.h"
+#include "moga/core/json_text.h"
 
 namespace moga {
 namespace {
@@ -108,9 +109,11 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
 
 SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   SamplerConfig config = load_json<SamplerConfig>(path, /*ignore_unknown=*/true);
-  const auto json = nlohmann::json::parse(read_text(path));
-  if (json.contains("flow_shift")) config.shift = json["flow_shift"].get<double>();
-  const std::string scheduler = json.value("_class_name", "");
+  const std::string source = path.string();
+  const auto json = parse_json_object(read_text(path, kMostConfigBytes), source);
+  if (json.contains("flow_shift") && !json["flow_shift"].is_null())
+    config.shift = number_member(json, "flow_shift", source);
+  const std::string scheduler = json.contains("_class_name") ? text_member(json, "_class_name", source) : "";
   const bool unipc = scheduler == "UniPCMultistepScheduler", euler = scheduler == "FlowMatchEulerDiscreteScheduler";
   check(unipc || euler || scheduler.empty(), path.string(), ": _class_name = ", scheduler,
         ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");

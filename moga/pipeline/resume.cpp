@@ -1,65 +1,48 @@
-// See resume.h. The file's metadata holds the number of steps taken and the run's identity as JSON.
+// See resume.h. The file is sealed by a checksum over everything (core/checksum.h); its metadata holds the number of
+// steps taken and the run's identity as JSON.
 #include "moga/pipeline/resume.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log.h"
-#include "moga/core/safetensors.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kSamplesOfAWeight = 32;
 
-// FNV-1a.
-class Fingerprint {
- public:
-  void add(const void* data, size_t size) {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    for (size_t i = 0; i < size; ++i) hash_ = (hash_ ^ bytes[i]) * 0x100000001b3;
+// Names, shapes and evenly spaced values: another training run changes all of them, and 28 GB need not be read.
+void add_weights(Checksum& checksum, const torch::nn::Module& module) {
+  for (const auto& item : module.named_parameters()) {
+    checksum.add(item.key());
+    checksum.add(item.value().sizes().data(), item.value().dim() * sizeof(int64_t));
+    const at::Tensor flat = item.value().detach().flatten();
+    const int64_t stride = std::max<int64_t>(1, flat.numel() / kSamplesOfAWeight);
+    checksum.add(flat.slice(0, 0, flat.numel(), stride).to(at::kCPU, at::kDouble));
   }
-  void add(const at::Tensor& values) {
-    const at::Tensor host = values.to(at::kCPU, at::kDouble).contiguous();
-    add(host.const_data_ptr(), host.nbytes());
-  }
-  // Names, shapes and evenly spaced values: another training run changes all of them, and 28 GB need not be read.
-  void add(const torch::nn::Module& module) {
-    for (const auto& item : module.named_parameters()) {
-      add(item.key().data(), item.key().size());
-      add(item.value().sizes().data(), item.value().dim() * sizeof(int64_t));
-      const at::Tensor flat = item.value().detach().flatten();
-      add(flat.slice(0, 0, flat.numel(), std::max<int64_t>(1, flat.numel() / kSamplesOfAWeight)));
-    }
-  }
-  std::string text() const {
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016lx", static_cast<unsigned long>(hash_));
-    return digits;
-  }
-
- private:
-  uint64_t hash_ = 0xcbf29ce484222325;
-};
+}
 
 template <class Config>
 nlohmann::json as_json(const Config& config) {
   return nlohmann::json::parse(to_json(config));
 }
 
-int64_t steps_in(const Safetensors& file) {
-  const auto metadata = file.metadata();
-  const auto found = metadata.find("steps");
+int64_t steps_in(const Sealed& file, const std::string& source) {
+  const auto found = file.metadata.find("steps");
   int64_t steps = -1;
-  if (found != metadata.end())
+  if (found != file.metadata.end())
     std::from_chars(found->second.data(), found->second.data() + found->second.size(), steps);
-  check(steps >= 0 && metadata.contains("run") && file.contains("x"), file.source(), ": not the state of a generation");
+  check(steps >= 0 && file.metadata.contains("run") && file.tensors.contains("x"), source,
+        ": not the state of a generation");
   return steps;
 }
 
@@ -79,10 +62,10 @@ void check_same_run(const nlohmann::json& kept, const nlohmann::json& run, const
     }
 }
 
-SampleState load_state(const Safetensors& file) {
-  SampleState state{steps_in(file), file.load("x"), {}};
-  for (size_t i = 0; file.contains("solver." + std::to_string(i)); ++i)
-    state.solver.push_back(file.load("solver." + std::to_string(i)));
+SampleState load_state(const Sealed& file, const std::string& source) {
+  SampleState state{steps_in(file, source), file.tensors.at("x"), {}};
+  for (size_t i = 0; file.tensors.contains("solver." + std::to_string(i)); ++i)
+    state.solver.push_back(file.tensors.at("solver." + std::to_string(i)));
   return state;
 }
 
@@ -92,17 +75,16 @@ std::filesystem::path state_path(const std::filesystem::path& video) { return vi
 
 void check_nothing_kept(const KeepConfig& config) {
   if (config.resume || config.path.empty() || !std::filesystem::exists(config.path)) return;
-  const int64_t steps = steps_in(Safetensors(config.path));
+  const int64_t steps = steps_in(load_sealed(config.path), config.path.string());
   fail(config.path.string(), ": ", steps, steps == 1 ? " step" : " steps",
-       " of a run that did not end; go on with --resume, or remove the file");
+       " of an unfinished run; continue with --resume, or remove the file");
 }
 
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler) {
   const VideoShape& shape = request.shape;
-  Fingerprint weights, noise;
-  weights.add(*models.text_encoder);
-  weights.add(*models.transformer);
-  weights.add(*models.vae);
+  Checksum weights, noise;
+  add_weights(weights, *models.text_encoder);
+  add_weights(weights, *models.transformer);
   if (request.noise.defined()) noise.add(request.noise);
   nlohmann::json script = {{"captions", request.captions}, {"negative_prompt", request.negative_prompt},
                            {"seed", request.seed},         {"latent_frames", shape.frames},
@@ -124,12 +106,12 @@ KeptState::KeptState(const KeepConfig& config, const Models& models, const Video
   run_ = std::make_shared<nlohmann::json>(generation_identity(models, request, sampler));
   if (!config.resume) return;
   if (!std::filesystem::exists(config.path)) {
-    log_info(config.path.string(), ": nothing kept; beginning at the first step");
+    log_info(config.path.string(), ": nothing kept; starting at the first step");
     return;
   }
-  const Safetensors file(config.path);
-  start_ = load_state(file);
-  check_same_run(parse_json_object(file.metadata().at("run"), file.source()), *run_, file.source());
+  const Sealed file = load_sealed(config.path);
+  start_ = load_state(file, config.path.string());
+  check_same_run(parse_json_object(file.metadata.at("run"), config.path.string()), *run_, config.path.string());
   worth_keeping_ = true;
   kept_steps_ = start_->steps;
   log_info(config.path.string(), ": continuing after step ", start_->steps, " of ", steps_);
@@ -158,13 +140,19 @@ void KeptState::keep_last() {
   if (worth_keeping_ && last_ && last_->steps > kept_steps_) write(*last_);
   if (kept_steps_ > 0)
     log_info("kept ", kept_steps_, " of ", steps_, " steps in ", config_.path.string(),
-             "; --resume goes on from there");
+             "; --resume continues from there");
+}
+
+void KeptState::keep_latents() {
+  if (config_.path.empty() || !last_) return;
+  write(*last_);
+  log_info("kept the latents in ", config_.path.string(), "; --resume decodes them again");
 }
 
 void KeptState::write(const SampleState& state) {
   TensorMap tensors = {{"x", state.x}};
   for (size_t i = 0; i < state.solver.size(); ++i) tensors["solver." + std::to_string(i)] = state.solver[i];
-  save_safetensors(config_.path, tensors, {{"steps", std::to_string(state.steps)}, {"run", run_->dump()}});
+  save_sealed(config_.path, tensors, {{"steps", std::to_string(state.steps)}, {"run", run_->dump()}});
   written_ = std::chrono::steady_clock::now();
   kept_steps_ = state.steps;
 }

@@ -1,8 +1,8 @@
 // The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last
 // kept step as if it had never stopped, bit for bit on the same kind of device.
 //
-// The file keeps the sampler's state and the identity of the run; text embeddings and all frames are computed again: a
-// half-written video cannot be continued.
+// Kept are the sampler's state and what the run was made from. Text embeddings are computed again, and so are all
+// frames: a half-written video cannot be continued. A file that was damaged or changed is refused.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -36,6 +36,8 @@ class KeptState {
   // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says
   // so.
   void keep_last();
+  // Decoding failed: keeps the state after the last step however short the run was.
+  void keep_latents();
 
  private:
   bool due() const;
@@ -52,8 +54,8 @@ class KeptState {
   std::optional<SampleState> last_;                // after the last whole step of this run
 };
 
-// Everything that the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
-// weights.
+// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights of
+// text encoder and transformer. The VAE is not part of it: all frames are decoded by the run that ends.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
 
 // After the video is complete.

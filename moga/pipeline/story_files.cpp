@@ -45,6 +45,7 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
     writer->write(frames);
     sheet.add(frames);
   }
+  const FolderLock lock(folder);  // so that the three files are of one run
   writer->finish();
   save_png(files.sheet, sheet.image());
   write_text(files.script, to_toml(story_script(story)));

@@ -1,4 +1,4 @@
-// Stories as files: the procedural world's own pictures, to compare with a model's for the same captions.
+// Stories as files: what the procedural world draws, to compare with what a model makes of the same captions.
 #pragma once
 
 #include <filesystem>

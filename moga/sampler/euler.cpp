@@ -1,4 +1,4 @@
-// Euler: x(t') = x(t) + (t' - t) · v(x, t). First order, no history.
+// Euler's method, x(t') = x(t) + (t' - t) · v(x, t): first order, without history.
 #include "moga/sampler/euler.h"
 
 #include <ATen/ATen.h>

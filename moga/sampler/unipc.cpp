@@ -2,9 +2,10 @@
 //
 // With λ = log((1-t)/t) and the predicted data m = x - t·v(x, t), the flow from time s to t, h = λ_t - λ_s, is
 //   x_t = (t/s)·x_s - (1-t)·E·(m_s + Σ_k ρ_k·D_k),   E = e^-h - 1,
-// where the D_k are differences of m divided by their distance in λ (in units of h). The predictor knows m_s and the m
-// before it; once the model has been evaluated at its result, the corrector repeats the step with that m as well, at no
-// further evaluation. The first step and the last are of order 1. The last result is not corrected.
+// where D_k are differences of m divided by their distance in λ (in units of h). The predictor uses m_s and the m of
+// the step before. Once the model has been evaluated at the predicted sample, the corrector repeats the step with the
+// new m, which takes no further evaluation. The first and the last step are of order 1, and the last result is not
+// corrected.
 #include "moga/sampler/unipc.h"
 
 #include <ATen/ATen.h>
@@ -18,7 +19,8 @@ namespace {
 
 constexpr size_t kOrder = 2;
 
-// Weights of the differences in a corrector step of order 2: `before` for m one step earlier, `after` for the new m.
+// Weights of the differences in a corrector step of order 2: `before` for the m of one step earlier, `after` for the
+// new m.
 struct CorrectorWeights {
   double before;
   double after;
@@ -65,13 +67,13 @@ class UniPc : public Solver {
  private:
   double lambda(size_t i) const { return std::log1p(-times_[i]) - std::log(times_[i]); }
 
-  // (t/s)·x_s - (1-t)·E·m_s, the part that predictor and corrector share, for the step from i to i + 1.
+  // (t/s)·x_s - (1-t)·E·m_s for the step from i to i + 1: the part that predictor and corrector share.
   at::Tensor first_order(size_t i, double e) const {
     const at::Tensor scaled = at::mul(sample_, times_[i + 1] / times_[i]);
     return at::sub(scaled, data_.back(), (1.0 - times_[i + 1]) * e);
   }
 
-  // In the last step λ is infinite and E = -1: of order 1, it returns m itself.
+  // In the last step λ is infinite and E = -1, so a step of order 1 returns m itself.
   at::Tensor predict(size_t i) const {
     const double h = lambda(i + 1) - lambda(i);
     const double e = std::expm1(-h);
@@ -81,7 +83,7 @@ class UniPc : public Solver {
     return at::sub(x, data_.front() - data_.back(), (1.0 - times_[i + 1]) * e * 0.5 / r);
   }
 
-  // The step from i - 1 to i once more, knowing the data predicted at i; of the order its predictor had.
+  // Repeats the step from i - 1 to i with the data predicted at i, at the order of its predictor.
   at::Tensor correct(const at::Tensor& data, size_t i) const {
     const double h = lambda(i) - lambda(i - 1);
     const double e = std::expm1(-h);

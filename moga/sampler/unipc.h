@@ -1,4 +1,4 @@
-// UniPC of order 2 for a rectified flow. Private to the folder: make_solver is the way in.
+// UniPC of order 2 for a rectified flow. Private to this folder; callers use make_solver.
 #pragma once
 
 #include "moga/sampler/solver.h"

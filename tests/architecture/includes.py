@@ -2,35 +2,43 @@
 
     python tests/architecture/includes.py [root]
 
-A folder listed as "model/wan" is a row of its own; files directly in moga/model belong to the row "model". A row may
+A new folder needs a row here; docs/design.md gives the reasons. A folder listed as "model/wan" is a row of its own; files directly in moga/model belong to the row "model". A row may
 always include itself. A target "model" admits every folder below moga/model, "model/layers" only that one.
 """
 import pathlib
 import re
 import sys
 
-MODEL = {"attention", "kernels", "parallel", "core"}
-TRAIN = {"data", "parallel", "sampler", "core"}
+MODEL = {"attention", "kernels", "parallel", "core"}  # what every model folder may include
+TRAIN = {"data", "parallel", "sampler", "core"}  # what every training task may include
 MAY_INCLUDE = {
+    # Device code: plain structs of pointers, strides and a stream. FRAMEWORK below keeps torch out.
     "kernels": set(),
     "core": set(),
+    # Ranks and collectives; they know no model.
     "parallel": {"core"},
     "attention": {"kernels", "parallel", "core"},
+    # Files directly in model/: the interfaces and the registry, the only files that know every family.
     "model": MODEL | {"model"},
     "model/layers": MODEL,
+    # A family: layers and the interfaces, never another family.
     "model/wan": MODEL | {"model/layers", "model"},
     "model/vae": MODEL | {"model/layers", "model"},
     "model/text": MODEL | {"model/layers"},
+    # The sampler evaluates a velocity function and the data knows no model either.
     "sampler": {"core"},
     "data": {"core", "data"},
     "data/video": {"core"},
     "data/story": {"data", "core"},
     "data/dataset": {"core"},
+    # The loop runs any task: no model, no data.
     "train/loop": {"parallel", "core"},
     "train/video": TRAIN | {"train/loop", "model"},
     "train/vae": TRAIN | {"train/loop", "model"},
     "train/text": TRAIN | {"train/loop", "model"},
+    # Generation and training never include each other.
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
+    # Measures all of the above except the pipeline.
     "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }
 FRAMEWORK = re.compile(r'#include *[<"](torch|ATen|c10)/')

@@ -145,10 +145,22 @@ TEST(Config, WrongTypesAreRefused) {
   EXPECT_EQ(toml_error("quick = 1"), "run.toml:1: quick: expected true or false, found the whole number 1");
   EXPECT_EQ(toml_error("title = 1979-05-27"), "run.toml:1: title: expected a string, found a date or time");
   EXPECT_EQ(toml_error("sampler = 1"), "run.toml:1: sampler: expected a table, found the whole number 1");
-  EXPECT_EQ(json_error(R"({"shot": [{"caption": null}]})"), "run.json: shot[0].caption: expected a string, found null");
+  EXPECT_EQ(json_error(R"({"size": [null, 2]})"), "run.json: size[0]: expected a whole number, found null");
   EXPECT_EQ(
       json_error(R"({"sampler": {"steps": 18446744073709551615}})").find("run.json: sampler.steps: expected a whole"),
       0u);
+}
+
+TEST(Config, NullIsTheDefault) {
+  const RunConfig run =
+      parse_json<RunConfig>(R"({"sampler": {"steps": null}, "title": null, "note": null})", "run.json");
+  EXPECT_EQ(to_json(run), to_json(RunConfig()));
+}
+
+TEST(Config, AWholeNumberMayHaveAPoint) {
+  EXPECT_EQ(parse_json<RunConfig>(R"({"sampler": {"steps": 20.0}})", "run.json").sampler.steps, 20);
+  EXPECT_EQ(parse_toml<RunConfig>("size = [8.0, 1e2]", "run.toml").size, (std::vector<int64_t>{8, 100}));
+  EXPECT_NE(json_error(R"({"sampler": {"steps": 1e300}})"), "");
 }
 
 TEST(Config, RulesOfAStructAreCheckedWithItsPlace) {
@@ -162,7 +174,34 @@ TEST(Config, MalformedFilesSayWhere) {
   EXPECT_EQ(toml_error("title = ''\ntitle = ''").find("run.toml:2: "), 0u);
   EXPECT_EQ(json_error("{").find("run.json: malformed JSON: parse error at line 1, column 2: "), 0u);
   EXPECT_EQ(json_error(R"({"title": "", "title": ""})"), "run.json: \"title\" occurs twice");
-  EXPECT_NE(json_error("{\"size\":" + std::string(100000, '[') + std::string(100000, ']') + "}"), "");
+}
+
+TEST(Config, DepthIsBounded) {
+  std::string key = "a";
+  for (int i = 0; i < 30000; ++i) key += i % 2 ? ".a" : " . \"b\"";
+  EXPECT_EQ(json_error("{\"size\":" + std::string(1000000, '[')), "run.json: is nested more than 127 deep");
+  for (const std::string& text : {"[" + key + "]", "[[" + key + "]]", key + " = 1", "x = {" + key + " = 1}"})
+    EXPECT_EQ(toml_error("# a.b\n" + text), "run.toml:2: a key has more than 127 parts") << text.substr(0, 9);
+  RunConfig run;
+  EXPECT_NE(test::error_of([&] { apply_override(run, key + "=1"); }).find("more than 127 parts"), std::string::npos);
+  EXPECT_NE(toml_error("size = " + std::string(1000, '[')), "");
+}
+
+TEST(Config, DotsOutsideOfKeysAreNotCounted) {
+  const std::string dots(500, '.');
+  EXPECT_EQ(
+      parse_toml<RunConfig>("title = \"\\\"" + dots + "\" # " + dots + "\nnote = '''" + dots + "'''", "run.toml").title,
+      "\"" + dots);
+  RunConfig run;
+  apply_override(run, "title=" + dots);
+  EXPECT_EQ(run.title, dots);
+}
+
+TEST(Config, AFileBeyondTheLimitIsRefused) {
+  const test::Folder folder;
+  write_text(folder / "run.toml", std::string(kMostConfigBytes + 1, '\n'));
+  const std::string error = test::error_of([&] { load_toml<RunConfig>(folder / "run.toml"); });
+  EXPECT_NE(error.find("has 16777217 bytes, expected at most 16777216"), std::string::npos) << error;
 }
 
 TEST(ConfigOverride, FieldsAreSetByDottedPath) {

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <random>
@@ -91,7 +92,7 @@ TEST(Safetensors, ALoadedTensorLeavesNoPagesOfItsFile) {
     EXPECT_EQ(file.load(name).sum().item<float>(), 4 << 20);
     EXPECT_LT(resident_file_bytes() - before, 8 << 20) << name;
   }
-  EXPECT_EQ(file.load("a").sum().item<float>(), 4 << 20);  // what was let go is read again
+  EXPECT_EQ(file.load("a").sum().item<float>(), 4 << 20);  // released pages are read again
 }
 
 TEST(Safetensors, WhatTheHeaderClaimsIsChecked) {
@@ -120,6 +121,34 @@ TEST(Safetensors, OverlapsAndDuplicatesAreRefused) {
                             R"("a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                             8),
                  "\"a\" occurs twice");
+}
+
+TEST(Safetensors, WhatTheFormatsOwnReaderRefusesIsRefused) {
+  const std::string a = R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)", b = R"(,"b":{"dtype":"U8","shape":[0],)";
+  EXPECT_REFUSED(file_bytes(a + "[2,6]}}", 6), "bytes 0 to 2 of the data, after the header, belong to no tensor");
+  EXPECT_REFUSED(file_bytes(a + "[0,4]}}", 6), "the last 2 of 6 bytes of the data belong to no tensor");
+  EXPECT_REFUSED(file_bytes(a + "[0,4]}" + b + R"("data_offsets":[2,2]}})", 4), "overlap at byte 2");
+  EXPECT_REFUSED(file_bytes(a + "[0,4]}}" + std::string("\0x", 2), 4), "holds a zero byte");
+  EXPECT_REFUSED(file_bytes("\xEF\xBB\xBF" + a + "[0,4]}}", 4), "byte order mark");
+  EXPECT_REFUSED(file_bytes(a + "[0,4]}} x", 4), "malformed JSON");
+}
+
+TEST(Safetensors, WhatTheFormatsOwnReaderOpensIsOpened) {
+  EXPECT_EQ(error_in(file_bytes("{}", 0)), "");
+  EXPECT_EQ(error_in(file_bytes(R"(  {"__metadata__":null}  )", 0)), "");
+  EXPECT_EQ(error_in(file_bytes(R"({"a":{"dtype":"F64","shape":[4611686018427387904,0],"data_offsets":[0,0]}})", 0)),
+            "");
+  EXPECT_EQ(error_in(file_bytes(R"({"c":{"dtype":"C64","shape":[1],"data_offsets":[0,8]},)"
+                                R"("e":{"dtype":"F8_E8M0","shape":[1],"data_offsets":[8,9]}})",
+                                9)),
+            "");
+}
+
+TEST(Safetensors, OnlyRegularFilesAreRead) {
+  const test::Folder folder;
+  mkfifo((folder / "model.safetensors").c_str(), 0600);
+  EXPECT_NE(test::error_of([&] { Safetensors{folder.path()}; }).find("is a pipe, expected a file"), std::string::npos);
+  EXPECT_EQ(test::error_of([] { Safetensors{"/dev/zero"}; }), "/dev/zero: is a device, expected a file");
 }
 
 TEST(Safetensors, WhatIsNoSafetensorsFileIsNamed) {
@@ -171,7 +200,7 @@ TEST(SafetensorsIndex, MissingFilesAndTensorsAreNamed) {
   EXPECT_NE(error(R"({"a":"model-2.safetensors"})").find("\"model-2.safetensors\", which is missing"),
             std::string::npos);
   EXPECT_NE(error(R"({"z":"model-1.safetensors"})").find("\"z\" is not in \"model-1.safetensors\""), std::string::npos);
-  EXPECT_NE(error(R"({"a":"../model-1.safetensors"})").find("expected a file beside the index"), std::string::npos);
+  EXPECT_NE(error(R"({"a":"../model-1.safetensors"})").find("expected a file next to the index"), std::string::npos);
   EXPECT_NE(error("3").find("weight_map is missing or not an object"), std::string::npos);
 }
 
@@ -194,7 +223,7 @@ TEST(SafetensorsFolder, AmbiguousOrEmptyFoldersAreRefused) {
 
 TEST(SafetensorsSave, WhatTheFormatCannotHoldIsRefusedByName) {
   const test::Folder folder;
-  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::zeros({2}, at::kComplexFloat)}}), Error);
+  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::zeros({2}, at::kComplexDouble)}}), Error);
   EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::Tensor()}}), Error);
   EXPECT_THROW(save_safetensors(folder / "m", {{"__metadata__", at::zeros({2})}}), Error);
   EXPECT_THROW(save_safetensors(folder / "m", {{"\xff", at::zeros({2})}}), Error);

@@ -66,6 +66,20 @@ TEST(Script, IsCheckedAgainstTheModelsStrides) {
   EXPECT_EQ(script.latent_shot_frames({.frames = 8, .rows = 8, .columns = 8}), (std::vector<int64_t>{5, 4}));
 }
 
+TEST(Script, SaysWhenTheVideoHasOtherFramesThanAskedFor) {
+  Script script;
+  const auto note = [&](const std::vector<int64_t>& frames) {
+    script.shot.clear();
+    for (const int64_t count : frames) script.shot.push_back({"x", std::nullopt, count});
+    return script.frame_note();
+  };
+  EXPECT_EQ(note({33, 32}), "");
+  EXPECT_EQ(note({6}).find("the script asks for 6 frames, the video has 5: "), 0u) << note({6});
+  EXPECT_EQ(note({7}).find("the script asks for 7 frames, the video has 9: "), 0u);
+  EXPECT_EQ(note({2, 2, 2, 2, 2, 2}).find("the script asks for 12 frames, the video has 21 (1 + 4 + 4 + 4 + 4 + 4): "),
+            0u);
+}
+
 TEST(Script, WrongValuesAreAnsweredWithLineAndRemedy) {
   const std::pair<std::pair<const char*, const char*>, const char*> cases[] = {
       {{"[224, 128]", "[224, 120]"},

@@ -64,7 +64,7 @@ TEST(Calibration, ScoresEachRouter) {
 TEST(Calibration, OneGroupAloneHasNoError) {
   TransformerConfig config = small_config();
   config.moga.groups = 1;
-  config.moga.gate = "none";
+  config.moga.gate = Gate::kNone;
   config.moga.window = config.moga.frame = false;
   const RouterScore score = scores_of(config, 0).at("calibrated");
   EXPECT_EQ(score.smallest, 1);
@@ -76,7 +76,7 @@ TEST(Calibration, NeedsAModelThatCanRoute) {
   TransformerConfig config = small_config();
   config.moga.routed = false;
   EXPECT_THROW(calibrated_attention(config), Error);
-  EXPECT_EQ(calibrated_attention(test::full_attention(small_config())).kind, "moga");
+  EXPECT_EQ(calibrated_attention(test::full_attention(small_config())).kind, AttentionKind::kMoga);
 }
 
 }  // namespace

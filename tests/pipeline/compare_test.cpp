@@ -7,6 +7,7 @@
 #include "moga/core/check.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/video/video.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -30,7 +31,38 @@ TEST(Compare, TensorsByRelativeError) {
   EXPECT_TRUE(differences[1].same);
   EXPECT_EQ(difference_table(differences),
             "x  relative error 1.000e-01, largest 5.000e-01\n"
-            "y  relative error 0.000e+00, largest 0.000e+00, equal bit for bit\n");
+            "2 compared, 1 equal bit for bit; largest relative error 1.000e-01 in x\n");
+}
+
+TEST(Compare, AnErrorAboveTheToleranceIsOne) {
+  const std::vector<FileDifference> differences{{.name = "x", .relative = 0, .largest = 0, .same = true},
+                                                {.name = "y", .relative = 0.1, .largest = 1}};
+  EXPECT_EQ(test::error_of([&] { check_difference(differences, 0.2); }), "");
+  EXPECT_EQ(test::error_of([&] { check_difference(differences, 0); }), "y differs: relative error 0.1, tolerance 0");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_NE(test::error_of([&] { check_difference({{.name = "z", .relative = nan, .largest = nan}}, 9); }), "");
+}
+
+TEST(Compare, TheTableIsShortAndTheLargestComesFirst) {
+  std::vector<FileDifference> differences;
+  for (int i = 1; i <= 30; ++i)
+    differences.push_back({.name = "t" + std::to_string(i), .relative = 0.1 * i, .largest = 1});
+  const std::string table = difference_table(differences);
+  EXPECT_EQ(table.find("t30  relative error"), 0u);
+  EXPECT_NE(table.find("... and 10 that differ less\n30 compared, 0 equal bit for bit; largest"), std::string::npos);
+  EXPECT_NE(difference_json(differences).find("\"relative_error\": 3.0"), std::string::npos);
+}
+
+TEST(Compare, ModelsPartByPart) {
+  const test::Folder folder;
+  for (const char* model : {"a", "b"})
+    for (const char* part : {"transformer", "vae"})
+      save_safetensors(folder / model / part / "w.safetensors", {{"x", at::ones({2})}});
+  const auto differences = compare_files(folder / "a", folder / "b");
+  ASSERT_EQ(differences.size(), 2u);
+  EXPECT_EQ(differences[1].name, "vae/x");
+  std::filesystem::remove_all(folder / "b" / "vae");
+  EXPECT_NE(test::error_of([&] { compare_files(folder / "a", folder / "b"); }).find("b has no vae"), std::string::npos);
 }
 
 TEST(Compare, VideosByPsnr) {

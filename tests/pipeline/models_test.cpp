@@ -33,7 +33,7 @@ TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
     return load_models(test::tiny_folder(), at::kCPU, at::kFloat, settings);
   };
   const Models models = load({"transformer.moga.backend=reference", "sampler.full_steps=1"});
-  EXPECT_EQ(models.transformer->config().attention().backend, "reference");
+  EXPECT_EQ(models.transformer->config().attention().backend, AttentionBackend::kReference);
   EXPECT_EQ(models.sampler.full_steps, 1);
   EXPECT_THROW(load({"moga.kind=full"}), Error);  // of which part?
   EXPECT_THROW(load({"transformer.moga.kinds=full"}), Error);

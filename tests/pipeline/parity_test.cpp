@@ -40,7 +40,7 @@ struct Case {
 
 TEST(WanPipeline, LoadsAsDiffusersWritesIt) {
   const Case wan;
-  EXPECT_EQ(wan.models.transformer->config().attention().kind, "full");
+  EXPECT_EQ(wan.models.transformer->config().attention().kind, AttentionKind::kFull);
   EXPECT_EQ(wan.models.sampler.solver, SolverKind::kUniPc);
   EXPECT_EQ(wan.models.sampler.shift, 3.0);
   EXPECT_TRUE(wan.models.sampler.whole_timesteps);

@@ -12,6 +12,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/pipeline/generate.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -114,9 +115,32 @@ TEST_F(Resume, RefusesAnotherRunByWhatDiffers) {
   EXPECT_NE(refusal(true).find("weights was"), std::string::npos);
 }
 
+TEST_F(Resume, RefusesAStateThatWasDamaged) {
+  EXPECT_THROW(denoise_until(2, false), Interrupted);
+  std::string bytes = read_text(keep(true).path);
+  bytes[bytes.size() - 5] ^= 1;  // the lowest byte of a float but one
+  write_text(keep(true).path, bytes);
+  EXPECT_NE(refusal(true).find("film.mp4.resume: is damaged: its checksum is"), std::string::npos) << refusal(true);
+  EXPECT_NE(refusal(false).find("is damaged"), std::string::npos);
+}
+
+TEST_F(Resume, FramesThatAreNotFiniteEndTheRunAndKeepTheLatents) {
+  for (at::Tensor& weight : models_.vae->parameters()) weight.detach().fill_(std::numeric_limits<float>::quiet_NaN());
+  Script script;
+  script.size = {48, 32};
+  script.shot = {{"Mara waves.", std::nullopt, 9}};
+  const GenerateOptions options{.sampler = sampler_, .keep = {folder_ / "film.y4m.resume", false, 60}};
+  const std::string error = test::error_of([&] { generate_files(script, models_, options, folder_ / "film.y4m"); });
+  EXPECT_NE(error.find("decoding: frames 1 to 1 are NaN or infinite; are the weights of the VAE damaged?"),
+            std::string::npos)
+      << error;
+  EXPECT_TRUE(std::filesystem::exists(options.keep.path));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "film.y4m"));
+}
+
 TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
   EXPECT_THROW(denoise_until(2, false), Interrupted);
-  EXPECT_NE(refusal(false).find("2 steps of a run that did not end; go on with --resume, or remove"),
+  EXPECT_NE(refusal(false).find("2 steps of an unfinished run; continue with --resume, or remove"),
             std::string::npos);
   write_text(keep(true).path, "not a state");
   EXPECT_NE(refusal(true), "");

@@ -48,22 +48,24 @@ TEST(Sample, CallsTheModelOnceAStepAndReportsEachStep) {
 
 TEST(Sample, EndsWhenTheCallbackThrows) {
   const auto stop = [](int64_t step, const at::Tensor&) { check(step < 1, "stop"); };
-  EXPECT_THROW(sample(towards_zero, at::randn({4}), {.steps = 5}, stop), Error);
+  EXPECT_EQ(test::error_of([&] { sample(towards_zero, at::randn({4}), {.steps = 5}, stop); }), "stop");
 }
 
 TEST(Sample, RefusesAVelocityOfAnotherShape) {
   const Velocity wrong = [](const at::Tensor& x, const SamplerStep&) { return x.unsqueeze(0); };
-  EXPECT_THROW(sample(wrong, at::randn({4}), {.steps = 2}), Error);
+  EXPECT_EQ(test::error_of([&] { sample(wrong, at::randn({4}), {.steps = 2}); }),
+            "sampler step 0: velocity [1, 4], sample [4]");
 }
 
 TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
   EXPECT_EQ(test::error_of([] { parse_json<SamplerConfig>(R"({"solver": "heun"})", "a.json"); }),
             "a.json: solver 'heun' is not one of euler, unipc");
-  EXPECT_THROW(flow_schedule({.steps = 0}), Error);
-  EXPECT_THROW(flow_schedule({.steps = 1'000'000'000'000}), Error);
-  EXPECT_THROW(flow_schedule({.shift = 0.0}), Error);
-  EXPECT_THROW(flow_schedule({.guidance = std::nan("")}), Error);
   const auto refusal = [](const SamplerConfig& config) { return test::error_of([&] { config.validate(); }); };
+  EXPECT_EQ(refusal({.steps = 0}).find("steps = 0: expected 1 to "), 0u);
+  EXPECT_EQ(refusal({.steps = 1'000'000'000'000}).find("steps = 1000000000000: expected 1 to "), 0u);
+  EXPECT_EQ(refusal({.shift = 0.0}), "shift = 0: expected a number above 0");
+  EXPECT_EQ(refusal({.guidance = std::nan("")}), "guidance = nan: expected 0 or more (1: off, above 1: stronger)");
+  EXPECT_EQ(test::error_of([] { flow_schedule({.steps = 0}); }), refusal({.steps = 0}));
   EXPECT_EQ(refusal({.guidance = -1}), "guidance = -1: expected 0 or more (1: off, above 1: stronger)");
   EXPECT_EQ(refusal({.steps = 4, .full_steps = 5}), "full_steps = 5: expected 0 to 4, the number of steps");
   EXPECT_EQ(refusal({.steps = 4, .full_steps = -1}), "full_steps = -1: expected 0 to 4, the number of steps");

@@ -11,6 +11,7 @@
 #include "moga/core/check.h"
 #include "moga/core/safetensors.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -129,7 +130,7 @@ TEST(Solver, ContinuesFromItsStateBitForBit) {
 TEST(Solver, RefusesAStepOutsideTheSchedule) {
   const SamplerConfig config{.solver = SolverKind::kUniPc, .steps = 2};
   const auto solver = make_solver(config, flow_schedule(config));
-  EXPECT_THROW(solver->step(noise(), noise(), 2), Error);
+  EXPECT_EQ(test::error_of([&] { solver->step(noise(), noise(), 2); }), "UniPC: step 2 of a schedule of 2");
 }
 
 }  // namespace

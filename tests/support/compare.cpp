@@ -1,4 +1,4 @@
-// Comparing tensors, with the worst element printed. See compare.h.
+// Differences of tensors in float64 on the CPU; a failure prints the worst element. See compare.h.
 #include "tests/support/compare.h"
 
 #include <sstream>
@@ -28,7 +28,8 @@ testing::AssertionResult close(const at::Tensor& actual, const at::Tensor& expec
     return testing::AssertionFailure() << "NaNs differ";
   const Difference found = difference(actual, expected);
   if (found.relative <= tolerance) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "relative error " << found.relative << " > " << tolerance << "; " << found.worst;
+  return testing::AssertionFailure() << "relative error " << found.relative << " > " << tolerance << "; "
+                                     << found.worst;
 }
 
 testing::AssertionResult as_good_as(const at::Tensor& actual, const at::Tensor& plain, const at::Tensor& reference,

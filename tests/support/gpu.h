@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "moga/core/device.h"
+#include "tests/support/exit_status.h"
 
-#define MOGA_NEEDS_GPU()                                                              \
-  if (!moga::cuda_available()) {                                                      \
-    if (std::getenv("MOGA_REQUIRE_GPU")) FAIL() << "MOGA_REQUIRE_GPU is set: no GPU"; \
-    GTEST_SKIP() << "no GPU";                                                         \
-  }                                                                                   \
+#define MOGA_NEEDS_GPU()                                                             \
+  if (!moga::cuda_available()) {                                                     \
+    if (moga::test::gpu_required()) FAIL() << "no GPU, but MOGA_REQUIRE_GPU is set"; \
+    GTEST_SKIP() << "no GPU";                                                        \
+  }                                                                                  \
   static_assert(true)

@@ -7,8 +7,8 @@
 #include "moga/core/files.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
-#include "moga/model/wan/transformer.h"
 #include "moga/model/vae/vae.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga::test {
 namespace {

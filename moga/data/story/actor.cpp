@@ -1,4 +1,4 @@
-// Persons as shapes, drawn from back to front: shadow, far arm, long hair, legs, body, near arm, head, face, hat.
+// Persons as shapes, from back to front: shadow, far arm, long hair, legs, body, near arm, head, face, hat.
 #include "moga/data/story/actor.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ constexpr float kHeadY = 0.80f;
 
 Rgb scaled(const Rgb& colour, float by) { return {colour[0] * by, colour[1] * by, colour[2] * by}; }
 
-// Draws in the person's own measures: x to the right, y up from the feet, a height of 1.
+// Draws in the person's own coordinates: x to the right, y up from the feet, height 1.
 class Figure {
  public:
   Figure(std::vector<Shape>& shapes, int64_t person, const Pose& pose, const Tint& tint)
@@ -36,7 +36,7 @@ class Figure {
                 .round = round * s()},
                part, colour);
   }
-  // From (x, y) by `length` in the direction `angle` from straight down, to the right; returns the end.
+  // Draws from (x, y) over `length` at `angle` from straight down towards the right; returns the end point.
   std::pair<float, float> limb(Part part, float x, float y, float length, float angle, float from, float to,
                                const Rgb& colour) {
     add({.form = Form::capsule,
@@ -49,7 +49,7 @@ class Figure {
         part, colour);
     return {x + length * std::sin(angle), y - length * std::cos(angle)};
   }
-  // Keeps what lies above the shape's own axis, `below` further down, and shades anew.
+  // Keeps the part above the shape's own axis shifted down by `below`, and shades it again.
   static void keep_top(Shape& shape, float below = 0) {
     shape.cut = below;
     shade_across(shape, 0.55f, 0.5f, 0.25f);
@@ -144,7 +144,7 @@ void draw_eye(Figure& figure, float x, float y, bool blinks) {
 
 void draw_head(Figure& figure, const Person& person, const Pose& pose, float y, const Colours& colours) {
   const float look = 0.058f * pose.facing, tilt = pose.lean;
-  const float apart = 1 - 0.38f * std::abs(pose.facing);  // a turned face is narrower
+  const float apart = 1 - 0.38f * std::abs(pose.facing);  // a face turned sideways is narrower
   for (const float side : {-1.0f, 1.0f})
     figure.ellipse(Part::face, side * 0.113f - 0.4f * look, y - 0.012f, 0.026f, 0.032f, scaled(colours.skin, 0.92f));
   figure.ellipse(Part::face, 0, y, 0.115f, 0.123f, colours.skin, tilt);

@@ -1,4 +1,4 @@
-// Stories drawn ahead of their use. See story_ahead.h.
+// Stories drawn ahead of their use. See ahead.h.
 #include "moga/data/story/ahead.h"
 
 #include <ATen/ATen.h>
@@ -43,7 +43,7 @@ DrawnStory StoryAhead::get(int64_t index) {
     if (!drawing_.count(next)) start(next);
   DrawnStory drawn = drawing_.extract(index).mapped().get();
   note_wait();
-  // From pinned memory: a copy from any other would first wait for what the device is doing.
+  // From pinned memory; a copy from pageable memory would first wait for the device's pending work.
   drawn.frames = drawn.frames.to(device_, /*non_blocking=*/true);
   if (drawn.parts.defined()) drawn.parts = drawn.parts.to(device_, /*non_blocking=*/true);
   return drawn;
@@ -67,7 +67,7 @@ void StoryAhead::start(int64_t index) {
 }
 
 void StoryAhead::work(const std::stop_token& stop) {
-  at::set_num_threads(1);  // the other cores have stories of their own
+  at::set_num_threads(1);  // the other cores draw their own stories
   while (true) {
     std::packaged_task<DrawnStory()> task;
     {

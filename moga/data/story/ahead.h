@@ -1,6 +1,6 @@
-// Stories drawn ahead of their use: while a GPU works on one story, threads of the CPU draw the next ones, a thread a
-// story. The threads last, for a new one draws its first story into memory that it has to ask for: 1.7 times as slow at
-// 33 frames. For a CPU device nothing runs ahead: the story is drawn when it is asked for.
+// Stories drawn ahead of their use: while a GPU works on one story, CPU threads draw the next ones, one thread per
+// story. The threads are kept, because a new thread first has to obtain memory and draws its first story 1.7 times
+// slower (33 frames). With a CPU device nothing runs ahead: a story is drawn when it is requested.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,12 +26,12 @@ struct DrawnStory {
 
 class StoryAhead {
  public:
-  // `plan` gives the story of an index, for any index; it is called by several threads.
+  // `plan` returns the story of any index; several threads call it.
   StoryAhead(std::function<Story(int64_t index)> plan, c10::Device device, bool with_parts);
 
-  // Meant to be called with ascending indices. On a GPU the frames are still on their way there when it returns.
+  // Call it with ascending indices. On a GPU the copy of the frames may still be in progress when it returns.
   DrawnStory get(int64_t index);
-  double seconds_waited() const { return seconds_waited_; }  // in get, for stories that were not drawn yet
+  double seconds_waited() const { return seconds_waited_; }  // in get(), for stories that were not drawn yet
 
  private:
   void start(int64_t index);
@@ -43,10 +43,10 @@ class StoryAhead {
   int64_t ahead_;
   double seconds_waited_ = 0;
   std::map<int64_t, std::future<DrawnStory>> drawing_;
-  std::mutex mutex_;  // of tasks_
+  std::mutex mutex_;  // guards tasks_
   std::condition_variable_any asked_;
   std::deque<std::packaged_task<DrawnStory()>> tasks_;
-  std::vector<std::jthread> threads_;  // last, so that they end before what they use
+  std::vector<std::jthread> threads_;  // last member, so that threads end before what they use is destroyed
 };
 
 }  // namespace moga

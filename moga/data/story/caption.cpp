@@ -1,6 +1,7 @@
 // Captions: "A wide shot of the lake at dusk: Mara, with fair skin and long blond hair, in a red top hat, …, waves on
-// the left." Place, light, kind, side and action are told in every caption, a person's looks only in the first.
-// Wording varies; what is told does not. No place is described with a word of a palette.
+// the left." Every caption mentions place, light, kind of shot, side and action; only a person's first caption
+// describes the person's looks. The wording varies, the content does not. No place is described with a colour word of a
+// palette.
 #include "moga/data/story/caption.h"
 
 #include <array>

@@ -1,11 +1,11 @@
-// The words of a story: a caption for each shot (story_caption.cpp).
+// The words of a story: a caption for each shot.
 #pragma once
 
 #include "moga/data/story/story.h"
 
 namespace moga {
 
-// Fills in the captions of all shots.
+// Writes the captions of all shots.
 void tell(Story& story);
 
 const char* hat_name(HatKind kind);

@@ -1,4 +1,4 @@
-// The random choices of a story: a counter under a name, so that a new choice in one place changes no other.
+// The random choices of a story, from one counter per purpose, so that adding a choice in one place changes no other.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// See story_facts.h.
+// See facts.h.
 #include "moga/data/story/facts.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ constexpr int64_t count_of() {
 
 int64_t size_of(const std::vector<Palette::Entry>& palette) { return static_cast<int64_t>(palette.size()); }
 
-// Name, action and side are told of everyone; the looks only of a person who is introduced.
+// Name, action and side are mentioned for every person; looks only for a person who is being introduced.
 std::vector<FactKind> person_kinds(const std::string& who) {
   return {{who + " name", static_cast<int64_t>(person_names().size())},
           {who + " action", count_of<Action>()},
@@ -34,7 +34,7 @@ std::vector<int64_t> facts_of(const Story& story, size_t index, size_t slot) {
   const StoryShot& shot = story.shots[index];
   const Person& person = story.persons[static_cast<size_t>(shot.persons[slot])];
   const auto name = std::ranges::find(person_names(), person.name) - person_names().begin();
-  const bool pan = shot.kind == ShotKind::pan;  // its caption tells a direction instead of an action
+  const bool pan = shot.kind == ShotKind::pan;  // its caption mentions a direction instead of an action
   std::vector<int64_t> facts = {name, pan ? kNotTold : static_cast<int64_t>(shot.actions[slot]),
                                 static_cast<int64_t>(shot.sides[slot])};
   if (story.first_shot(shot.persons[slot]) != static_cast<int64_t>(index)) {
@@ -51,7 +51,8 @@ std::vector<int64_t> facts_of(const Story& story, size_t index, size_t slot) {
 
 const std::vector<FactKind>& fact_kinds() {
   static const std::vector<FactKind> kinds = [] {
-    std::vector<FactKind> all = {{"place", count_of<Place>()}, {"light", count_of<Light>()}, {"shot", count_of<ShotKind>()}};
+    std::vector<FactKind> all = {
+        {"place", count_of<Place>()}, {"light", count_of<Light>()}, {"shot", count_of<ShotKind>()}};
     for (const char* who : {"first", "second", "left", "middle", "right"})
       for (FactKind& kind : person_kinds(who)) all.push_back(std::move(kind));
     return all;
@@ -64,7 +65,7 @@ std::vector<int64_t> told_facts(const Story& story, size_t index) {
   std::vector<int64_t> facts(fact_kinds().size(), kNotTold);
   facts[0] = static_cast<int64_t>(story.place);
   facts[1] = static_cast<int64_t>(story.light);
-  if (!shot.persons.empty()) facts[2] = static_cast<int64_t>(shot.kind);  // an empty shot is a wide one in words
+  if (!shot.persons.empty()) facts[2] = static_cast<int64_t>(shot.kind);  // captions call an empty shot a wide shot
   for (size_t slot = 0; slot < shot.persons.size(); ++slot) {
     const std::vector<int64_t> told = facts_of(story, index, slot);
     const auto side = static_cast<int64_t>(shot.sides[slot]);

@@ -1,6 +1,6 @@
-// What the caption of a shot tells, as numbers: place, light, kind of shot, and of each person name, looks, action and
-// side. A person is found in two ways: by place in the caption (first, second) and by side. What a text encoder must be
-// able to keep apart ("a red hat and a blue shirt") is measured and taught with these (train/text_trainer.h).
+// The content of a shot's caption as numbers: place, light, kind of shot, and for each person name, looks, action and
+// side. Persons are identified in two ways: by position in the caption (first, second) and by side. Training the text
+// encoder uses these facts to teach and measure which words belong together ("a red hat and a blue shirt").
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@
 namespace moga {
 
 struct FactKind {
-  std::string name;     // "first hat colour", "left shirt colour", "place"
+  std::string name;  // "first hat colour", "left shirt colour", "place"
   int64_t classes = 0;
 };
 const std::vector<FactKind>& fact_kinds();
 
 inline constexpr int64_t kNotTold = -1;
 
-// One class a kind, in the order of fact_kinds(); kNotTold where the caption of this shot does not say.
+// One class per kind, in the order of fact_kinds(); kNotTold where the caption of this shot does not mention it.
 std::vector<int64_t> told_facts(const Story& story, size_t shot);
 
 }  // namespace moga

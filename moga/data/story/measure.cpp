@@ -1,5 +1,5 @@
-// Reading colours: a pixel votes for the palette colour whose line from shadow to light, as the renderer shades it
-// under the story's light, is nearest in sRGB. Host and device synchronise here; nothing of a model runs through it.
+// Reads colours: a pixel votes for the palette colour whose line from shadow to light, as rendered under the story's
+// light, is nearest in sRGB. Synchronises host and device; no model is involved.
 #include "moga/data/story/measure.h"
 
 #include <ATen/ATen.h>
@@ -21,7 +21,7 @@ struct Vote {
   double share = 0;
 };
 
-// The frames of a shot that count: a latent frame or two away from its ends, where a cut may bleed.
+// The frames of a shot that are measured. A latent frame or two at each end are left out, where a cut may bleed.
 std::pair<int64_t, int64_t> steady_frames(const StoryShot& shot) {
   const int64_t latent = (shot.frames + kLatentStride - 1) / kLatentStride;
   const int64_t margin = std::min(latent >= 8   ? 2 * kLatentStride
@@ -31,7 +31,7 @@ std::pair<int64_t, int64_t> steady_frames(const StoryShot& shot) {
   return {shot.first_frame + margin, shot.first_frame + shot.frames - margin};
 }
 
-// The mask without its border of `radius` pixels; the whole mask when hardly anything would be left.
+// The mask without a border of `radius` pixels, or the whole mask if almost nothing would be left.
 Tensor eroded(const Tensor& mask, int64_t radius) {
   const Tensor outside = at::logical_not(mask).to(at::kFloat).unsqueeze(1);
   const Tensor grown = at::max_pool2d(outside, {2 * radius + 1, 2 * radius + 1}, {1, 1}, {radius, radius}).squeeze(1);
@@ -39,7 +39,7 @@ Tensor eroded(const Tensor& mask, int64_t radius) {
   return inner.sum().item<int64_t>() * 10 >= mask.sum().item<int64_t>() ? inner : mask;
 }
 
-// Squared distance of pixels [N, 3] to the line between the shades of each palette colour: [N, 8].
+// Squared distances [N, 8] of pixels [N, 3] to the line between the shades of each palette colour.
 Tensor distance_to_shades(const Tensor& pixels, const Tint& tint) {
   const auto& palette = Palette::clothes();
   const Tensor light = at::empty({static_cast<int64_t>(palette.size()), 3}, at::kFloat), dark = at::empty_like(light);

@@ -1,4 +1,4 @@
-// The loops over pixels behind story_picture.h. All are separable: rows are sampled once a shot, columns once a frame.
+// The pixel loops of picture.h. All are separable: rows are sampled once per shot, columns once per frame.
 #include "moga/data/story/picture.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 namespace moga {
 namespace {
 
-// Weights of a Gaussian, summing to 1; a single 1 without blur.
+// Weights of a Gaussian that sum to 1; a single 1 without blur.
 std::vector<float> gaussian(float sigma) {
   const int64_t radius = blur_reach(sigma);
   std::vector<float> weights;
@@ -26,7 +26,7 @@ MOGA_WIDE_VECTORS void add_scaled(float* __restrict to, const float* __restrict 
   for (int64_t x = 0; x < count; ++x) to[x] += weight * from[x];
 }
 
-// Where every column of an output row is sampled: between two neighbours.
+// Where each column of an output row is sampled, between two neighbouring columns.
 struct Taps {
   std::vector<int32_t> left;
   std::vector<float> fraction;
@@ -70,7 +70,7 @@ Picture::Picture(int64_t channels, int64_t height, int64_t width)
       height(height),
       width(width),
       stride((width + kPixelsAtOnce - 1) / kPixelsAtOnce * kPixelsAtOnce),
-      values(channels * height * stride + kPixelsAtOnce) {}  // sampling reads one pixel further
+      values(channels * height * stride + kPixelsAtOnce) {}  // sampling reads one pixel beyond the end
 
 int64_t blur_reach(float sigma) { return static_cast<int64_t>(std::ceil(2.5f * sigma)); }
 
@@ -116,7 +116,7 @@ void put_over(Picture& picture, const Sheet& sheet, const Positions& columns) {
   const Taps taps(columns, picture.width);
   for (int64_t y = 0; y < picture.height; ++y) {
     const Sheet::Span span = sheet.spans[y];
-    // An output column is touched if either of its neighbours is.
+    // An output column is covered if either of its two source columns is.
     const int64_t begin = std::lower_bound(taps.left.begin(), taps.left.end(), span.begin - 1) - taps.left.begin();
     const int64_t end = std::lower_bound(taps.left.begin(), taps.left.end(), span.end) - taps.left.begin();
     if (begin >= end) continue;

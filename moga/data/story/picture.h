@@ -1,14 +1,15 @@
-// Pictures of a story while it is drawn, and the loops over their pixels: a layer as the camera sees it, one layer over
-// another, bytes. Plain loops that the compiler turns into vector instructions; knows nothing of shapes and places.
+// Pictures used while drawing a story, and the loops over their pixels: sampling a layer as the camera sees it, putting
+// one layer over another, converting to bytes. Plain loops that the compiler vectorises. Knows nothing about shapes and
+// places.
 //
-// A picture is float [C, Y, X], values in [0, 1]: 3 channels (opaque) or 4 (colour times coverage, coverage).
+// A picture is float [C, Y, X] with values in [0, 1]: 3 channels (opaque) or 4 (colour times coverage, coverage).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-// Compiled twice, the processor chooses: vectors of 8 take 16 ms a story where the 4 that every x86-64 has take 23.
-// The same operations in the same order: the same pixels to the bit.
+// Compiled twice and selected at run time: vectors of 8 floats take 16 ms per story, the 4 that every x86-64 has
+// take 23. Both perform the same operations in the same order, so the pixels are bit-identical.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
 #define MOGA_WIDE_VECTORS __attribute__((target_clones("avx2", "default")))
 #else
@@ -17,10 +18,10 @@
 
 namespace moga {
 
-constexpr int64_t kPixelsAtOnce = 8;  // rows are padded to a multiple of these
+constexpr int64_t kPixelsAtOnce = 8;  // rows are padded to a multiple of this
 
 struct Picture {
-  int64_t channels = 0, height = 0, width = 0, stride = 0;  // stride: of a row
+  int64_t channels = 0, height = 0, width = 0, stride = 0;  // stride: elements from one row to the next
   std::vector<float> values;
 
   Picture() = default;
@@ -29,19 +30,19 @@ struct Picture {
   const float* row(int64_t channel, int64_t y) const { return values.data() + (channel * height + y) * stride; }
 };
 
-// Positions along one axis of a picture: output pixel i lies at start + step · i, in pixels of the picture.
+// Positions along one axis of a picture: output pixel i is at start + step · i, in pixels of the picture.
 struct Positions {
   double start = 0, step = 1;
 };
 
-// How many pixels a blur by a Gaussian of `sigma` pixels takes in on either side.
+// The number of pixels on either side that a Gaussian blur of `sigma` pixels covers.
 int64_t blur_reach(float sigma);
 
-// The columns [first, last) of a picture with 4 channels, its rows sampled bilinearly at `rows` and blurred both ways
-// by a Gaussian of `sigma` pixels: [4, Y, last − first]. Beyond its edges a picture is as at its edges.
+// Columns [first, last) of a picture with 4 channels, with its rows sampled bilinearly at `rows`, blurred in both
+// directions by a Gaussian of `sigma` pixels: [4, Y, last − first]. Edge pixels are repeated beyond the edges.
 Picture sampled_rows(const Picture& picture, const Positions& rows, int64_t first, int64_t last, float sigma);
 
-// A picture with 4 channels that knows where it is not empty.
+// A picture with 4 channels, and which of its columns are not empty.
 struct Sheet {
   struct Span {
     int64_t begin, end;  // columns with coverage
@@ -53,10 +54,11 @@ struct Sheet {
   explicit Sheet(Picture picture);
 };
 
-// Puts a sheet over a picture with as many rows, its columns sampled bilinearly at `columns`, which lie within it.
+// Draws a sheet over a picture with the same number of rows, sampling its columns bilinearly at `columns`, which must
+// be within it.
 void put_over(Picture& picture, const Sheet& sheet, const Positions& columns);
 
-// An opaque picture → uint8 [3, Y, X], rounded.
+// Converts an opaque picture to uint8 [3, Y, X], rounded.
 void to_bytes(const Picture& picture, uint8_t* bytes);
 
 }  // namespace moga

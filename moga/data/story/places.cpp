@@ -7,7 +7,7 @@
 namespace moga {
 namespace {
 
-// One place under one light, while it is built.
+// One place under one light, while it is being built.
 struct Site {
   Scene scene;
   Dice dice;
@@ -20,7 +20,7 @@ struct Site {
     return Brush(scene.layers.back().shapes, ambient);
   }
   const Rgb& pick(const Rgb& day, const Rgb& evening) const { return dusk ? evening : day; }
-  // Positions over the whole panorama, `gap` apart, each displaced by up to `spread` of the gap.
+  // Positions across the whole panorama, `gap` apart, each displaced by up to `spread` times the gap.
   std::vector<float> along(float gap, float spread) {
     std::vector<float> positions;
     for (float u = -half_width + gap * dice.between(0, 0.8); u < half_width; u += gap)

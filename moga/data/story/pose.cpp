@@ -1,4 +1,4 @@
-// Poses: where a person is and how the limbs are, as a function of kind, action, side and frame.
+// Poses: a person's position and limb angles, as a function of shot kind, action, side and frame.
 #include <algorithm>
 #include <cmath>
 
@@ -9,8 +9,8 @@ namespace {
 
 constexpr float kTurn = 6.2831853f;
 
-// How a kind of shot frames a person: height of the person, of the head's middle (0.8 of the person) in the picture,
-// sideways offset in half widths, jump in frame heights.
+// How a kind of shot frames a person: the person's height, the height of the head's centre (0.8 of the person) in the
+// picture, the sideways offset in half widths, and the height of a jump in frame heights.
 struct Framing {
   float scale, head, offset, jump;
 };
@@ -36,7 +36,7 @@ void stride(Pose& pose, float phase, float direction) {
   pose.swings = true;
   for (int side = 0; side < 2; ++side) {
     const float swing = std::sin(phase + (side == 0 ? 0.0f : kTurn / 2));
-    const float forward = std::cos(phase + (side == 0 ? 0.0f : kTurn / 2));  // the leg is in the air when positive
+    const float forward = std::cos(phase + (side == 0 ? 0.0f : kTurn / 2));  // positive while the leg is in the air
     pose.thigh[side] = direction * 0.48f * swing;
     pose.shin[side] = direction * (0.48f * swing - 0.15f - 0.75f * std::max(0.0f, forward));
     pose.arm[side] = direction * -0.55f * swing;
@@ -45,7 +45,7 @@ void stride(Pose& pose, float phase, float direction) {
   pose.bob = 0.012f * std::cos(2 * phase) - 0.012f;
 }
 
-// One pass over the picture, or several when the shot is long. `reach` is the part of the path walked, 0 … passes.
+// One walk across the picture, or several if the shot is long. `reach` is the distance covered, from 0 to `passes`.
 void walk(Pose& pose, const StoryShot& shot, Side side, int64_t frame, float half_width, bool legs) {
   constexpr int64_t kFramesAPass = 64;
   const auto passes = std::max<int64_t>(1, (shot.frames + kFramesAPass / 2) / kFramesAPass);
@@ -64,7 +64,7 @@ void walk(Pose& pose, const StoryShot& shot, Side side, int64_t frame, float hal
 }
 
 void wave(Pose& pose, Side side, int64_t frame) {
-  const int arm = side == Side::left ? 0 : 1;  // the outer one
+  const int arm = side == Side::left ? 0 : 1;  // the outer arm
   pose.arm[arm] = 2.05f;
   pose.elbow[arm] = 0.85f + 0.42f * std::sin(kTurn * static_cast<float>(frame) / 20);
   pose.lean = 0.03f * std::sin(kTurn * static_cast<float>(frame) / 40);

@@ -1,6 +1,6 @@
-// From story to frames: the layers of the place are drawn once as panoramas, as wide as the shots look; a shot sees
-// them through its camera (enlargement, blur), puts one over the other, moved by parallax and drift, and paints the
-// persons on top. Layers that do not move in a shot are put together once a shot.
+// From story to frames. The layers of a place are drawn once as panoramas, as wide as the shots need. A shot samples
+// them through its camera (magnification, blur), composes them with parallax and drift, and paints the persons on top.
+// Layers that do not move during a shot are composed once per shot.
 #include "moga/data/story/render.h"
 
 #include <ATen/ATen.h>
@@ -20,9 +20,9 @@ namespace moga {
 namespace {
 
 constexpr float kPanoramaMargin = 1.3f;  // frame heights beyond the picture on either side
-constexpr int64_t kFramesAThread = 4;    // fewer are not worth a thread
+constexpr int64_t kFramesAThread = 4;    // fewer frames are not worth a thread
 
-// How a kind of shot sees the place: sideways shift, enlargement, height of the horizon in the picture, blur in frame
+// The camera of a kind of shot: sideways shift, magnification, height of the horizon in the picture, and blur in frame
 // heights (the camera focuses on the person).
 struct View {
   float centre, zoom, horizon, blur;
@@ -40,7 +40,7 @@ View view_of(ShotKind kind) {
   }
 }
 
-// What all shots of a story share.
+// State shared by all shots of a story.
 struct Stage {
   const Story& story;
   float half_width;        // of the picture, in frame heights
@@ -49,7 +49,7 @@ struct Stage {
   Scene scene;
 };
 
-// Frames [begin, end) of a shot, counted from its first.
+// Frames [begin, end) of a shot, counted from its first frame.
 struct Take {
   const StoryShot& shot;
   int64_t begin, end;
@@ -77,14 +77,14 @@ double enlargement(const Layer& layer, const StoryShot& shot) {
   return 1 + (view_of(shot.kind).zoom - 1) * (0.3f + 0.7f * layer.nearness);
 }
 
-// Where the columns of a frame lie in the layer's whole panorama.
+// The positions of a frame's columns in the layer's panorama.
 Positions columns_of(const Stage& stage, const Layer& layer, const StoryShot& shot, int64_t frame) {
   float centre = view_of(shot.kind).centre;
   if (shot.kind == ShotKind::pan) {
     const float direction = !shot.sides.empty() && shot.sides[0] == Side::right ? -1.0f : 1.0f;
     centre += direction * (pan_travel(shot, frame) - 0.5f);
   }
-  // Back and forth, so that a long story does not run out of sky.
+  // Clouds drift back and forth, so that a long story does not run out of sky.
   const float drift = 0.25f * std::sin(layer.drift / 0.25f * static_cast<float>(shot.first_frame + frame));
   const double zoom = enlargement(layer, shot), width = static_cast<double>(stage.story.config.width);
   const double middle = (centre * layer.nearness - drift) * static_cast<double>(stage.story.config.height);
@@ -117,11 +117,11 @@ Reach reach_of(const Stage& stage, const Layer& layer, const Take& take) {
   return {static_cast<int64_t>(std::floor(first)), static_cast<int64_t>(std::floor(last)) + 2};
 }
 
-// A layer, or several together that do not move in a take.
+// One layer, or several composed layers that do not move in a take.
 struct Backdrop {
-  const Layer* layer;  // none: several, with the columns of the picture
+  const Layer* layer;  // null for several composed layers, whose columns are those of the picture
   std::shared_ptr<const Sheet> sheet;
-  int64_t first = 0;  // the column of the whole panorama that is the sheet's first
+  int64_t first = 0;  // the panorama column of the sheet's first column
 
   Positions columns(const Stage& stage, const StoryShot& shot, int64_t frame) const {
     if (!layer) return {};
@@ -130,7 +130,7 @@ struct Backdrop {
   }
 };
 
-// The layer as a panorama, as wide as the takes see it.
+// The layer as a panorama, as wide as the takes need it.
 Backdrop paint_panorama(const Stage& stage, const Layer& layer, const std::vector<Take>& takes) {
   Reach reach{stage.panorama_width, 0};
   for (const Take& take : takes) {
@@ -145,7 +145,7 @@ Backdrop paint_panorama(const Stage& stage, const Layer& layer, const std::vecto
   return {.layer = &layer, .sheet = std::make_shared<Sheet>(std::move(picture)), .first = reach.first};
 }
 
-// The panorama as the camera of a take sees it: its rows are those of the picture.
+// The panorama as the camera of a take sees it, with the rows of the picture.
 Backdrop look_at(const Stage& stage, const Backdrop& panorama, const Take& take) {
   const Positions rows = rows_of(stage, *panorama.layer, take.shot);
   if (rows.step == 1) return panorama;
@@ -155,10 +155,10 @@ Backdrop look_at(const Stage& stage, const Backdrop& panorama, const Take& take)
   return {.layer = panorama.layer, .sheet = std::make_shared<Sheet>(std::move(seen)), .first = reach.first};
 }
 
-// What is behind the persons, from back to front.
+// Everything behind the persons, from back to front.
 std::vector<Backdrop> look_around(const Stage& stage, const std::vector<Backdrop>& panoramas, const Take& take) {
   std::vector<Backdrop> result;
-  Picture still;  // layers since the last that moves
+  Picture still;  // composed layers since the last moving one
   const auto end_still = [&] {
     if (still.channels > 0) result.push_back({.layer = nullptr, .sheet = std::make_shared<Sheet>(std::move(still))});
     still = {};
@@ -186,7 +186,7 @@ std::vector<Shape> persons_of(const Stage& stage, const StoryShot& shot, int64_t
   return shapes;
 }
 
-// Draws a take; frame 0 of `frames` [T, 3, Y, X] and `parts` [persons, T, Y, X] (if defined) is its first.
+// Draws a take. Its first frame is frame 0 of `frames` [T, 3, Y, X] and of `parts` [persons, T, Y, X] (if defined).
 void draw_take(const Stage& stage, const std::vector<Backdrop>& panoramas, const Take& take, const at::Tensor& frames,
                const at::Tensor& parts) {
   const std::vector<Backdrop> behind = look_around(stage, panoramas, take);

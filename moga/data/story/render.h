@@ -1,6 +1,6 @@
-// Drawing a story: signed-distance shapes with shading and antialiasing, on the CPU's threads (at::get_num_threads).
-// The shapes are too many and too small for a GPU: as tensor operations a story of 129 frames at 224×128 took an H100
-// 120 ms; a core takes 16. The same story is the same to the bit, whole and in pieces.
+// Draws a story with signed-distance shapes, shading and antialiasing, on at::get_num_threads() CPU threads. The shapes
+// are too many and too small for a GPU: as tensor operations, a story of 129 frames at 224×128 took an H100 120 ms; one
+// CPU core takes 16 ms. Drawing is bit-identical, whole or in pieces.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,16 +9,16 @@
 
 namespace moga {
 
-// The parts whose exact masks come with every frame. Face: skin of head and neck; arms: sleeves and hands; trousers:
-// with belt and shoes.
+// The parts that have an exact mask in every frame. Face: skin of head and neck. Arms: sleeves and hands. Trousers:
+// including belt and shoes.
 enum class Part : int64_t { hat, hair, face, shirt, trousers, arms, count };
 
 struct RenderedStory {
   at::Tensor frames;  // uint8 [T, 3, Y, X]
-  at::Tensor parts;  // uint8 [persons, T, Y, X]: 1 + Part of the visible part of this person at this pixel, 0 elsewhere
+  at::Tensor parts;   // uint8 [persons, T, Y, X]: 1 + Part where a part of this person is visible, 0 elsewhere
 };
 
-// Frames [begin, end) of the story, on `device`; end = -1: to the end.
+// Frames [begin, end) of the story, on `device`. end = -1 means up to the last frame.
 RenderedStory render_story(const Story& story, c10::Device device, bool with_parts = false, int64_t begin = 0,
                            int64_t end = -1);
 

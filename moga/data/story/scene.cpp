@@ -1,4 +1,4 @@
-// Trees, clouds, ground: what places are made of. The places themselves are in story_places.cpp.
+// Trees, clouds and ground, which places are made of. The places themselves are in places.cpp.
 #include "moga/data/story/scene.h"
 
 #include <algorithm>

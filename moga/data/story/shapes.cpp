@@ -1,5 +1,5 @@
-// Painting shapes: a row of pixels at a time, its distances first, then shade, coverage and colour. Everything affine
-// in (u, v) is prepared once a shape.
+// Paints shapes one row of pixels at a time: first distances, then shade, coverage and colour. Everything affine in
+// (u, v) is computed once per shape.
 #include "moga/data/story/shapes.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ struct Box {
   }
 };
 
-// The extent in the shape's own axes.
+// The extent of the shape in its own axes.
 Box own_extent(const Shape& shape) {
   switch (shape.form) {
     case Form::ellipse:
@@ -47,15 +47,15 @@ Box extent(const Shape& shape) {
   return box;
 }
 
-// u · x + v · y + one at (x, y).
+// The value u · x + v · y + one at (x, y).
 struct Affine {
   float u = 0, v = 0, one = 0;
   Affine operator*(float by) const { return {u * by, v * by, one * by}; }
   Affine operator+(float more) const { return {u, v, one + more}; }
-  float at(float v_of_row) const { return v * v_of_row + one; }  // what is the same in the whole row
+  float at(float v_of_row) const { return v * v_of_row + one; }  // the part that is constant along a row
 };
 
-// What painting a shape needs of it.
+// A shape's constants for painting.
 struct Numbers {
   Affine below_cut, m;
   Affine form[4] = {};
@@ -109,7 +109,7 @@ Numbers numbers_of(const Shape& shape, float pixel) {
   return to;
 }
 
-// The loops below run over the pixels of a row: `u` holds their positions, `d` takes their distances.
+// The loops below run over the pixels of a row: `u` holds their positions, `d` receives their distances.
 
 [[gnu::always_inline]] inline float length(float x, float y) { return std::sqrt(x * x + y * y); }
 
@@ -118,7 +118,7 @@ MOGA_WIDE_VECTORS void ellipse_distances(const Numbers& by, float v, const float
   const Affine* f = by.form;
   const float f0 = f[0].at(v), f1 = f[1].at(v), f2 = f[2].at(v), f3 = f[3].at(v);
   for (int64_t x = 0; x < count; ++x) {
-    // The bounds keep the middle, where both vanish, far inside.
+    // The bounds keep the centre, where both vanish, far inside.
     const float reach = std::max(length(f[0].u * u[x] + f0, f[1].u * u[x] + f1), 1e-3f);
     const float slope = std::max(length(f[2].u * u[x] + f2, f[3].u * u[x] + f3), 1e-5f);
     d[x] = (reach - 1) * reach / slope;
@@ -146,7 +146,7 @@ MOGA_WIDE_VECTORS void box_distances(const Numbers& by, float v, const float* __
   }
 }
 
-// The heights of a ridge, which is level: the same in all rows.
+// The heights of a ridge. A ridge is level, so they are the same in all rows.
 std::vector<float> wave_of(const Numbers& by, int wave, const float* u, int64_t count) {
   constexpr float kTurn = 6.2831853f;
   std::vector<float> heights(count);
@@ -165,7 +165,7 @@ MOGA_WIDE_VECTORS void ridge_distances(const Numbers& by, float v, const float* 
   for (int64_t x = 0; x < count; ++x) d[x] = -(y + heights[x] * by.size[0]);
 }
 
-// Distances → coverage in `d`, and shade in `m`.
+// Turns distances into coverage in `d` and shade in `m`.
 MOGA_WIDE_VECTORS void shade_row(const Numbers& by, float v, const float* __restrict u, float* __restrict d,
                                  float* __restrict m, int64_t count) {
   const float below_cut = by.below_cut.at(v), shade = by.m.at(v);
@@ -182,7 +182,8 @@ MOGA_WIDE_VECTORS void blend_row(float* __restrict to, const float* __restrict c
   for (int64_t x = 0; x < count; ++x) to[x] += coverage[x] * (dark + m[x] * span - to[x]);
 }
 
-// A shape on its canvas: rows [y0, y1), columns [x0, x1), and [from, to): these widened to whole vectors.
+// The area of a shape on its canvas: rows [y0, y1), columns [x0, x1), and [from, to), the columns widened to whole
+// vectors.
 struct Area {
   int64_t x0, x1, y0, y1, from = 0, to = 0;
 };
@@ -212,7 +213,7 @@ void mark_parts(const Canvas& canvas, const Shape& shape, const float* coverage,
   }
 }
 
-// Space for the rows of one shape after another.
+// Row buffers, reused for one shape after another.
 struct Rows {
   std::vector<float> u, d, m;
 };
@@ -243,7 +244,7 @@ void paint_shape(const Canvas& canvas, const Shape& shape, Rows& rows) {
         ridge_distances(by, v, wave.data(), d, count);
     }
     shade_row(by, v, u, d, m, count);
-    std::fill(d, d + (area.x0 - area.from), 0.0f);  // a distance is only good near its shape
+    std::fill(d, d + (area.x0 - area.from), 0.0f);  // a distance is valid only near its shape
     std::fill(d + (area.x1 - area.from), d + count, 0.0f);
     for (int64_t channel = 0; channel < canvas.picture.channels; ++channel)
       blend_row(canvas.picture.row(channel, y) + area.from, d, m, by.dark[channel], by.span[channel], count);

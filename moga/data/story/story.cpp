@@ -1,5 +1,5 @@
-// Planning a story: who is in which shot, for how long, where and doing what. The captions are in story_caption.cpp,
-// the pictures in story_render.cpp.
+// Plans a story: who is in which shot, for how long, where and doing what. caption.cpp writes the captions, render.cpp
+// draws the pictures.
 #include "moga/data/story/story.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace moga {
 namespace {
 
-// A shot of six latent frames is two runs at T = 4, so that static groups alone cannot carry a colour through it.
+// A shot of six latent frames has two runs at T = 4, so static groups alone cannot carry a colour through it.
 constexpr int64_t kLatentFramesWanted = 6;
 constexpr int64_t kLatentFramesLeast = 2;
 
@@ -48,7 +48,7 @@ std::vector<Person> draw_persons(Dice& dice, int64_t count) {
   return persons;
 }
 
-// Person 0 opens the story, leaves for shots [leave, back) and returns; the other one, if there is one, fills in.
+// Person 0 opens the story, is absent from shots [leave, back) and returns. The other person, if any, fills the gap.
 Presence presence_with_absence(Dice& dice, int64_t shots, int64_t persons) {
   const int64_t leave = 1 + dice.below(shots - 2);
   const int64_t back = leave + 1 + dice.below(shots - 1 - leave);
@@ -63,7 +63,7 @@ Presence presence_with_absence(Dice& dice, int64_t shots, int64_t persons) {
   return presence;
 }
 
-// Person 0 is in every shot, the other one in one stretch of shots.
+// Person 0 is in every shot, the other person in one contiguous range of shots.
 Presence presence_without_absence(Dice& dice, int64_t shots, int64_t persons) {
   Presence presence(static_cast<size_t>(shots), {0});
   if (persons < 2 || shots < 2) return presence;
@@ -72,7 +72,7 @@ Presence presence_without_absence(Dice& dice, int64_t shots, int64_t persons) {
   return presence;
 }
 
-// Latent frames of each shot: the least that fits, and the rest dealt out at random.
+// Latent frames of each shot: the minimum each, with the rest distributed at random.
 std::vector<int64_t> deal_latent_frames(Dice& dice, int64_t total, int64_t shots) {
   std::vector<int64_t> lengths(static_cast<size_t>(shots), std::min(kLatentFramesWanted, total / shots));
   int64_t rest = total - lengths[0] * shots;
@@ -86,7 +86,7 @@ std::vector<int64_t> deal_latent_frames(Dice& dice, int64_t total, int64_t shots
   return lengths;
 }
 
-// Another kind than the shot before, where there is a choice.
+// A kind that differs from the previous shot's, where there is a choice.
 ShotKind draw_kind(Dice& dice, size_t persons, ShotKind before) {
   using enum ShotKind;
   static const std::vector<ShotKind> empty = {wide, pan};
@@ -98,7 +98,7 @@ ShotKind draw_kind(Dice& dice, size_t persons, ShotKind before) {
   return kind;
 }
 
-// Two in a picture stay in place, or they would hide each other.
+// Two persons in one picture stay in place; otherwise they would hide each other.
 Action draw_action(Dice& dice, ShotKind kind, size_t persons) {
   using enum Action;
   static const std::vector<Action> any = {walk, wave, jump, turn, stand};

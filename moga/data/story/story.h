@@ -1,10 +1,10 @@
-// Stories: a seeded procedural world of persons, places and shots. A story is planned and told here, on the host, and
-// drawn by ATen operations on any device (story_render.h).
+// Stories: a seeded procedural world of persons, places and shots. A story is planned and captioned here and drawn by
+// render.h, both on the host.
 //
-// A person's attributes are told only in the caption of the shot in which that person first appears; later captions
-// use the name. The geometry of a shot (kind, action, side) is told in every caption and, with the shot's length,
-// determines where a person's parts are, so that the colour of a hat can be measured in generated frames
-// (story_measure.h). Only the background has detail that no caption tells.
+// A person's attributes are mentioned only in the caption of the shot in which that person first appears; later
+// captions use the name. Every caption gives the geometry of its shot (kind, action, side). Together with the shot's
+// length it determines where a person's parts are, so that the colour of a hat can be measured in generated frames
+// (measure.h). Only the background has detail that no caption mentions.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ struct StoryConfig {
   int64_t frames = 129;  // pixel frames, 1 + 4k
   int64_t min_shots = 4, max_shots = 4;
   int64_t max_persons = 2;
-  double away = 0.5;  // probability that a story has a person who is away for a shot and comes back
+  double away = 0.5;  // probability that a person is absent from a shot and comes back
 
   void validate() const;
   template <class Fields>
@@ -58,20 +58,20 @@ enum class Light : int64_t { day, dusk, count };
 
 struct Person {
   std::string name;
-  bool long_hair;  // a property of the name
+  bool long_hair;  // depends on the name
   HatKind hat_kind;
   int64_t hat_colour, hair_colour, skin_colour, shirt_colour, trouser_colour;  // indices into the palettes
 };
 
-// The names that persons have, in a fixed order.
+// The names of persons, in a fixed order.
 const std::vector<std::string>& person_names();
 
 struct StoryShot {
   ShotKind kind = ShotKind::wide;
   int64_t first_frame = 0, frames = 0;  // pixel frames
   std::vector<int64_t> persons;         // indices into Story::persons, at most 2
-  std::vector<Action> actions;          // one a person
-  std::vector<Side> sides;              // one a person
+  std::vector<Action> actions;          // one per person
+  std::vector<Side> sides;              // one per person
   std::string caption;
 };
 

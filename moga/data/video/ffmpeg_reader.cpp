@@ -1,5 +1,6 @@
 // Any video that FFmpeg can read → RGB, with the stream's own matrix and range (where it names none: BT.709 from 720
-// lines on, else BT.601; limited). Reads to the last frame; a truncated or damaged file is an error, not a short video.
+// lines on, else BT.601; limited), turned as the container asks. Reads to the last frame; a truncated or damaged file
+// is an error, not a short video. Only containers that hold the video themselves: a playlist would lead to other files.
 #include <ATen/ATen.h>
 
 #include <cstring>
@@ -46,6 +47,27 @@ int matrix_of(const AVFrame& frame) {
   }
 }
 
+// Demuxers that read the one file that they are given, by FFmpeg's names.
+constexpr const char* kContainers =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,yuv4mpegpipe,mxf,nut,ivf,"
+    "h264,hevc,obu,m4v,mjpeg,dv,wtv";
+
+// How stored pixels are turned for display: transposed first, then flipped.
+struct Turn {
+  bool transposed = false, flip_x = false, flip_y = false;
+};
+
+// The display matrix maps stored (x, y) to (a x + c y, b x + d y); a turn by 90 degrees has a = d = 0.
+Turn turn_of(AVStream* stream, const std::string& source) {
+  const auto* matrix =
+      reinterpret_cast<const int32_t*>(av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
+  if (!matrix) return {};
+  const int64_t a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
+  const bool straight = a != 0 && d != 0 && b == 0 && c == 0, transposed = a == 0 && d == 0 && b != 0 && c != 0;
+  check(straight || transposed, source, ": asks for a rotation that is not a multiple of 90 degrees");
+  return straight ? Turn{false, a < 0, d < 0} : Turn{true, c < 0, b < 0};
+}
+
 class FfmpegReader : public VideoReader {
  public:
   explicit FfmpegReader(const std::filesystem::path& path) : source_(path.string()) {
@@ -54,8 +76,16 @@ class FfmpegReader : public VideoReader {
     open_decoder();
     packet_.reset(av_packet_alloc());
     frame_.reset(av_frame_alloc());
+    turn_ = turn_of(stream_, source_);
+    width_ = decoder_->width;
+    height_ = decoder_->height;
     const AVRational rate = av_guess_frame_rate(container_.get(), stream_, nullptr);
-    info_ = {decoder_->width, decoder_->height, rate.den > 0 ? av_q2d(rate) : 0, stream_->nb_frames};
+    info_ = {width_,
+             height_,
+             rate.den > 0 ? av_q2d(rate) : 0,
+             stream_->nb_frames,
+             {tag("title"), tag("comment"), tag("encoder")}};
+    if (turn_.transposed) std::swap(info_.width, info_.height);
     // The index of an MP4 lists every packet, so a file that was cut off is noticed by what is missing.
     if (std::strstr(container_->iformat->name, "mp4")) packets_listed_ = avformat_index_get_entries_count(stream_);
   }
@@ -76,8 +106,13 @@ class FfmpegReader : public VideoReader {
 
   void open_container() {
     AVFormatContext* container = nullptr;
-    checked(avformat_open_input(&container, ("file:" + source_).c_str(), nullptr, nullptr), source_,
-            "not a video that FFmpeg can read, or truncated");
+    AVDictionary* options = nullptr;
+    av_dict_set(&options, "format_whitelist", kContainers, 0);
+    av_dict_set(&options, "protocol_whitelist", "file", 0);
+    const int code = avformat_open_input(&container, ("file:" + source_).c_str(), nullptr, &options);
+    av_dict_free(&options);
+    check(code != AVERROR(EINVAL), source_, ": not a video file; playlists and lists of files are not followed");
+    checked(code, source_, "not a video that FFmpeg can read, or truncated");
     container_.reset(container);
     checked(avformat_find_stream_info(container, nullptr), source_, "cannot read the streams");
   }
@@ -95,6 +130,11 @@ class FfmpegReader : public VideoReader {
     check(decoder_->width > 0 && decoder_->height > 0, source_, ": the video stream has no size, or is truncated");
   }
 
+  std::string tag(const char* key) const {
+    const AVDictionaryEntry* entry = av_dict_get(container_->metadata, key, nullptr, 0);
+    return entry ? entry->value : "";
+  }
+
   // Decodes into frame_; false at the end.
   bool next_frame() {
     for (;;) {
@@ -102,8 +142,8 @@ class FfmpegReader : public VideoReader {
       if (code == AVERROR_EOF) return false;
       if (code != AVERROR(EAGAIN)) {
         checked(code, source_, "damaged: decoding failed");
-        check(frame_->width == info_.width && frame_->height == info_.height, source_, ": frame ", frames_,
-              " changes size from ", info_.width, "x", info_.height, " to ", frame_->width, "x", frame_->height);
+        check(frame_->width == width_ && frame_->height == height_, source_, ": frame ", frames_, " changes size from ",
+              width_, "x", height_, " to ", frame_->width, "x", frame_->height);
         if (frames_ == 0) format_ = frame_->format;
         check(frame_->format == format_, source_, ": frame ", frames_, " changes its pixel format");
         ++frames_;
@@ -132,17 +172,19 @@ class FfmpegReader : public VideoReader {
     checked(code, source_, "damaged: decoding failed");
   }
 
-  at::Tensor convert() {  // frame_ → uint8 [Y, X, 3]
+  at::Tensor convert() {  // frame_ → uint8 [Y, X, 3], turned
     if (!converter_) {
       bool full_range = frame_->color_range == AVCOL_RANGE_JPEG;
       const AVPixelFormat format = without_range(static_cast<AVPixelFormat>(frame_->format), full_range);
-      converter_ =
-          ffmpeg::make_converter(info_.width, info_.height, format, AV_PIX_FMT_RGB24, matrix_of(*frame_), full_range);
+      converter_ = ffmpeg::make_converter(width_, height_, format, AV_PIX_FMT_RGB24, matrix_of(*frame_), full_range);
     }
-    const at::Tensor pixels = at::empty({info_.height, info_.width, 3}, at::kByte);
+    at::Tensor pixels = at::empty({height_, width_, 3}, at::kByte);
     uint8_t* rows[] = {pixels.data_ptr<uint8_t>()};
-    const int stride[] = {static_cast<int>(3 * info_.width)};
+    const int stride[] = {static_cast<int>(3 * width_)};
     sws_scale(converter_.get(), frame_->data, frame_->linesize, 0, frame_->height, rows, stride);
+    if (turn_.transposed) pixels = pixels.transpose(0, 1);
+    if (turn_.flip_x) pixels = pixels.flip(1);
+    if (turn_.flip_y) pixels = pixels.flip(0);
     return pixels;
   }
 
@@ -153,7 +195,9 @@ class FfmpegReader : public VideoReader {
   Owner<SwsContext> converter_;
   Owner<AVPacket> packet_;
   Owner<AVFrame> frame_;
-  VideoInfo info_;
+  VideoInfo info_;                  // as displayed
+  int64_t width_ = 0, height_ = 0;  // as stored
+  Turn turn_;
   int format_ = AV_PIX_FMT_NONE;  // of the frames; the converter is made for it
   int64_t packets_listed_ = 0, packets_ = 0, frames_ = 0;
 };

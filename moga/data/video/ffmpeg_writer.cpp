@@ -2,6 +2,7 @@
 // container, index in front (faststart). Frame by frame; the encoder's look-ahead is the only memory that is held.
 #include <ATen/ATen.h>
 
+#include "moga/core/files.h"
 #include "moga/data/video/ffmpeg.h"
 #include "moga/data/video/formats.h"
 
@@ -13,13 +14,13 @@ using ffmpeg::Owner;
 
 class Mp4Writer : public VideoWriter {
  public:
-  Mp4Writer(const std::filesystem::path& path, int64_t width, int64_t height, double fps)
+  Mp4Writer(const std::filesystem::path& path, int64_t width, int64_t height, double fps, const MediaTags& tags)
       : file_(path), source_(path.string()), width_(width), height_(height) {
     check(width % 2 == 0 && height % 2 == 0, source_, ": size is ", width, "x", height,
           ", expected even numbers (yuv420p)");
     av_log_set_level(AV_LOG_FATAL);
     open_encoder(fps);
-    open_container();
+    open_container(tags);
     converter_ = ffmpeg::make_converter(width, height, AV_PIX_FMT_RGB24, AV_PIX_FMT_YUV420P, SWS_CS_ITU709, false);
     packet_.reset(av_packet_alloc());
     frame_.reset(av_frame_alloc());
@@ -79,7 +80,7 @@ class Mp4Writer : public VideoWriter {
     checked(avcodec_open2(encoder_.get(), codec, nullptr), source_, "cannot open the H.264 encoder");
   }
 
-  void open_container() {
+  void open_container(const MediaTags& tags) {
     const std::string url = "file:" + file_.temporary().string();
     AVFormatContext* container = nullptr;
     checked(avformat_alloc_output_context2(&container, nullptr, "mp4", url.c_str()), source_, "cannot write MP4");
@@ -89,6 +90,9 @@ class Mp4Writer : public VideoWriter {
     stream_->avg_frame_rate = encoder_->framerate;
     checked(avcodec_parameters_from_context(stream_->codecpar, encoder_.get()), source_, "cannot describe the stream");
     checked(avio_open(&container->pb, url.c_str(), AVIO_FLAG_WRITE), source_, "cannot be written");
+    for (const auto& [key, value] :
+         {std::pair{"title", &tags.title}, {"comment", &tags.comment}, {"encoding_tool", &tags.tool}})
+      if (!value->empty()) av_dict_set(&container->metadata, key, value->c_str(), 0);
     AVDictionary* options = nullptr;
     av_dict_set(&options, "movflags", "+faststart", 0);
     const int code = avformat_write_header(container, &options);
@@ -110,7 +114,7 @@ class Mp4Writer : public VideoWriter {
     }
   }
 
-  PartialFile file_;
+  PendingFile file_;
   std::string source_;
   int64_t width_, height_;
   int64_t next_ = 0;
@@ -125,8 +129,8 @@ class Mp4Writer : public VideoWriter {
 }  // namespace
 
 std::unique_ptr<VideoWriter> make_mp4_writer(const std::filesystem::path& path, int64_t width, int64_t height,
-                                             double fps) {
-  return std::make_unique<Mp4Writer>(path, width, height, fps);
+                                             double fps, const MediaTags& tags) {
+  return std::make_unique<Mp4Writer>(path, width, height, fps, tags);
 }
 
 }  // namespace moga

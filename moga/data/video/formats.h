@@ -1,4 +1,4 @@
-// Private to moga/data: the video formats behind video.h, and what their writers and readers share.
+// Private to moga/data: the video formats of video.h, and what their writers and readers share.
 #pragma once
 
 #include "moga/data/video/video.h"
@@ -9,7 +9,7 @@ std::unique_ptr<VideoWriter> make_y4m_writer(const std::filesystem::path& path, 
                                              double fps);
 std::unique_ptr<VideoReader> open_y4m(const std::filesystem::path& path);
 std::unique_ptr<VideoWriter> make_mp4_writer(const std::filesystem::path& path, int64_t width, int64_t height,
-                                             double fps);
+                                             double fps, const MediaTags& tags);
 std::unique_ptr<VideoReader> open_with_ffmpeg(const std::filesystem::path& path);
 
 // uint8 [T, 3, Y, X] on the CPU; throws when type or size are others.
@@ -21,20 +21,5 @@ inline bool is_video_side(int64_t pixels) { return pixels >= 1 && pixels <= kLar
 
 // Files that do not name their colour matrix: BT.709 from 720 lines on, BT.601 below.
 inline bool is_bt709_by_height(int64_t height) { return height >= 720; }
-
-// A file that grows beside its final name. commit() renames it; without commit() it is removed.
-class PartialFile {
- public:
-  explicit PartialFile(const std::filesystem::path& path);
-  ~PartialFile();
-  PartialFile(const PartialFile&) = delete;
-  PartialFile& operator=(const PartialFile&) = delete;
-  void commit();
-  const std::filesystem::path& path() const { return path_; }
-  const std::filesystem::path& temporary() const { return temporary_; }
-
- private:
-  std::filesystem::path path_, temporary_;
-};
 
 }  // namespace moga

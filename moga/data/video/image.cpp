@@ -1,13 +1,11 @@
-// PNG files through libpng, and the tiling of pictures into contact sheets. Nothing here knows of videos or models.
+// Tiling of pictures into contact sheets. PNG files are read and written in png.cpp.
 #include "moga/data/video/image.h"
 
 #include <ATen/ATen.h>
-#include <png.h>
 
 #include <algorithm>
 
 #include "moga/core/check.h"
-#include "moga/core/files.h"
 
 namespace moga {
 namespace {
@@ -28,33 +26,6 @@ at::Tensor shrunk(const at::Tensor& picture, int64_t widest) {
 }
 
 }  // namespace
-
-void save_png(const std::filesystem::path& path, const at::Tensor& image) {
-  check_image(image, "save_png");
-  const at::Tensor pixels = image.cpu().permute({1, 2, 0}).contiguous();  // [Y, X, 3]
-  png_image png{};
-  png.version = PNG_IMAGE_VERSION;
-  png.width = static_cast<png_uint_32>(pixels.size(1));
-  png.height = static_cast<png_uint_32>(pixels.size(0));
-  png.format = PNG_FORMAT_RGB;
-  png.flags = PNG_IMAGE_FLAG_FAST;
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    if (!png_image_write_to_file(&png, temporary.c_str(), 0, pixels.data_ptr(), 0, nullptr))
-      fail(path.string(), ": cannot write PNG: ", png.message);
-  });
-}
-
-at::Tensor load_png(const std::filesystem::path& path) {
-  png_image png{};
-  png.version = PNG_IMAGE_VERSION;
-  if (!png_image_begin_read_from_file(&png, path.c_str())) fail(path.string(), ": cannot read PNG: ", png.message);
-  png.format = PNG_FORMAT_RGB;
-  const at::Tensor pixels = at::empty({png.height, png.width, 3}, at::kByte);
-  const png_color white{255, 255, 255};
-  if (!png_image_finish_read(&png, &white, pixels.data_ptr(), 0, nullptr))
-    fail(path.string(), ": cannot read PNG: ", png.message);
-  return pixels.permute({2, 0, 1}).contiguous();
-}
 
 at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin) {
   const at::Tensor* first = nullptr;

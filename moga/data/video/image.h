@@ -6,16 +6,26 @@
 #include <filesystem>
 #include <vector>
 
+#include "moga/data/video/tags.h"
+
 namespace moga {
 
-void save_png(const std::filesystem::path& path, const at::Tensor& image);  // uint8 [3, Y, X]
+void save_png(const std::filesystem::path& path, const at::Tensor& image,  // uint8 [3, Y, X]
+              const MediaTags& tags = {});
 at::Tensor load_png(const std::filesystem::path& path);
+
+// What a PNG says of itself, without reading its pixels.
+struct ImageInfo {
+  int64_t width = 0, height = 0;
+  MediaTags tags;
+};
+ImageInfo png_info(const std::filesystem::path& path);
 
 inline constexpr int64_t kImageMargin = 4;
 // Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.
 at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin = kImageMargin);
 
-// Collects a contact sheet while a video is written: a row a shot, `columns` evenly spaced frames of each shot, made
+// Collects a contact sheet while a video is written: one row per shot, `columns` evenly spaced frames of each shot, made
 // smaller where the sheet would be wider than kWidest pixels. A minute of large frames stays a file to look at.
 class ContactSheet {
  public:

@@ -1,5 +1,5 @@
 // Which writer and reader serve a file, and the conversion between a model's floats and a file's bytes. The formats
-// themselves are in video_y4m.cpp and video_ffmpeg_*.cpp.
+// themselves are in y4m.cpp and ffmpeg_*.cpp.
 #include "moga/data/video/video.h"
 
 #include <ATen/ATen.h>
@@ -18,22 +18,26 @@ void check_video_path(const std::filesystem::path& path) {
   check(extension == ".y4m", path.string(), ": this build has no FFmpeg (MOGA_FFMPEG=OFF); write .y4m");
 #endif
   check_writable(path);
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  check(extension == ".y4m" || !std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
+        path.string(), ": is a pipe or device, to which no MP4 can be written; write .y4m");
 }
 
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
-                                               double fps) {
+                                               double fps, [[maybe_unused]] const MediaTags& tags) {
   check(is_video_side(width) && is_video_side(height), path.string(), ": size is ", width, "x", height,
         ", expected 1 to ", kLargestSide, " pixels a side");
   check(fps > 0 && fps <= 1000, path.string(), ": fps is ", fps, ", expected above 0 and up to 1000");
   check_video_path(path);
 #ifdef MOGA_FFMPEG
-  if (path.extension() == ".mp4") return make_mp4_writer(path, width, height, fps);
+  if (path.extension() == ".mp4") return make_mp4_writer(path, width, height, fps, tags);
 #endif
   return make_y4m_writer(path, width, height, fps);
 }
 
 std::unique_ptr<VideoReader> open_video(const std::filesystem::path& path) {
-  check(std::filesystem::is_regular_file(path), path.string(), ": no such file");
+  check_regular_file(path);
   if (path.extension() == ".y4m") return open_y4m(path);
 #ifdef MOGA_FFMPEG
   return open_with_ffmpeg(path);
@@ -59,22 +63,6 @@ at::Tensor checked_frames(const at::Tensor& frames, int64_t width, int64_t heigh
         path.string(), ": frames are ", frames.scalar_type(), " ", frames.sizes(), ", expected uint8 [T, 3, ", height,
         ", ", width, "]");
   return batch.cpu();
-}
-
-PartialFile::PartialFile(const std::filesystem::path& path) : path_(path), temporary_(path.string() + ".partial") {
-  check(!std::filesystem::is_directory(path), path.string(), ": is a folder, expected a file name");
-  if (path.has_parent_path()) make_folder(path.parent_path());
-}
-
-PartialFile::~PartialFile() {
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
-}
-
-void PartialFile::commit() {
-  std::error_code error;
-  std::filesystem::rename(temporary_, path_, error);
-  check(!error, path_.string(), ": cannot rename ", temporary_.string(), ": ", error.message());
 }
 
 }  // namespace moga

@@ -1,5 +1,6 @@
 // Video files ↔ uint8 frames [T, 3, Y, X] (RGB). Written frame by frame while they are made, so memory does not grow
 // with duration. MP4 (H.264, yuv420p, BT.709 limited range, tagged) through FFmpeg's libraries; .y4m without them.
+// A reader applies the rotation that a file asks for, and opens no other file than the one it was given.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,12 +8,15 @@
 #include <filesystem>
 #include <memory>
 
+#include "moga/data/video/tags.h"
+
 namespace moga {
 
 struct VideoInfo {
   int64_t width = 0, height = 0;
   double fps = 0;
   int64_t frames = 0;  // 0 when the container does not say
+  MediaTags tags = {};
 };
 
 class VideoWriter {
@@ -24,9 +28,9 @@ class VideoWriter {
 };
 // Throws when no writer serves the name's extension or the file could not be written: before work that takes long.
 void check_video_path(const std::filesystem::path& path);
-// By extension: .mp4 or .y4m.
+// By extension: .mp4 or .y4m, which has no place for tags.
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
-                                               double fps);
+                                               double fps, const MediaTags& tags = {});
 
 class VideoReader {
  public:

@@ -2,15 +2,20 @@
 //
 //   Y = Kr R + Kg G + Kb B,  Cb = (B - Y) / (2 - 2 Kb),  Cr = (R - Y) / (2 - 2 Kr)     (ITU-R BT.709, BT.601)
 //
-// Written as C420jpeg (chroma in the middle of four pixels), BT.709, limited range. The format has no field for the
-// matrix: ours says XMATRIX=BT709; files without it are taken by height. Read: 8-bit C420*, C444, limited or full.
+// Written as C420jpeg (chroma in the middle of four pixels), limited range. The format has no field for the matrix, so
+// the one is written that other readers assume: BT.709 from 720 lines on, BT.601 below. Ours also says XMATRIX=…, which
+// is read first. Read: 8-bit C420*, C444, limited or full range.
 #include <ATen/ATen.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "moga/data/video/formats.h"
 
 namespace moga {
@@ -78,14 +83,16 @@ class Y4mWriter : public VideoWriter {
  public:
   Y4mWriter(const std::filesystem::path& path, int64_t width, int64_t height, double fps)
       : file_(path), out_(file_.temporary(), std::ios::binary) {
-    check(out_.good(), path.string(), ": cannot be written");
+    check(out_.good(), path.string(), ": cannot be written: ", std::strerror(errno));
     format_.width = width;
     format_.height = height;
+    format_.matrix = is_bt709_by_height(height) ? kBt709 : kBt601;
     const bool whole = fps == std::floor(fps);
     format_.scale = whole ? 1 : 1001;
     format_.rate = std::llround(fps * static_cast<double>(format_.scale));
     out_ << "YUV4MPEG2 W" << width << " H" << height << " F" << format_.rate << ":" << format_.scale
-         << " Ip A1:1 C420jpeg XCOLORRANGE=LIMITED XMATRIX=BT709\n";
+         << " Ip A1:1 C420jpeg XCOLORRANGE=LIMITED XMATRIX=" << (is_bt709_by_height(height) ? "BT709" : "BT601")
+         << "\n";
   }
 
   void write(const at::Tensor& frames) override {
@@ -105,7 +112,7 @@ class Y4mWriter : public VideoWriter {
   }
 
  private:
-  PartialFile file_;
+  PendingFile file_;
   std::ofstream out_;
   Format format_;
 };
@@ -122,7 +129,7 @@ Format read_header(std::istream& in, const std::string& source) {
   std::getline(in, line);
   check(in.good() && line.starts_with("YUV4MPEG2 "), source, ": not a y4m file: it does not begin with YUV4MPEG2");
   Format format;
-  bool named_matrix = false;
+  std::optional<Matrix> matrix;
   char colon = 0;
   std::istringstream fields(line.substr(10));
   while (fields >> field) {
@@ -132,11 +139,12 @@ Format read_header(std::istream& in, const std::string& source) {
     if (field[0] == 'F') value >> format.rate >> colon >> format.scale;
     if (field[0] == 'C') read_colour_space(field.substr(1), format, source);
     if (field == "XCOLORRANGE=FULL") format.range = kFull;
-    if (field == "XMATRIX=BT709") named_matrix = true;
+    if (field == "XMATRIX=BT709") matrix = kBt709;
+    if (field == "XMATRIX=BT601") matrix = kBt601;
   }
   check(is_video_side(format.width) && is_video_side(format.height) && format.rate > 0 && format.scale > 0, source,
         ": the y4m header needs width and height from 1 to ", kLargestSide, " and a frame rate: ", line.substr(0, 80));
-  if (!named_matrix && !is_bt709_by_height(format.height)) format.matrix = kBt601;
+  format.matrix = matrix.value_or(is_bt709_by_height(format.height) ? kBt709 : kBt601);
   return format;
 }
 

@@ -1,4 +1,4 @@
-// See adaptive_norm.h; rows and sums: device/row_team.cuh.
+// See adaptive_norm.h. Rows and sums: device/row_team.cuh.
 #include "moga/kernels/adaptive_norm.h"
 
 #include "moga/kernels/device/row_team.cuh"
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(512) forward(AdaptiveNorm work) {
   });
 }
 
-// Weight and gate come from the cache for each row: with three gradients of vectors in registers there is no room.
+// Weight and gate are read from the cache for each row: three vector gradients leave no registers for them.
 template <bool kGated>
 __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
   const RowTeam team(work.shape.columns);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(512) backward(AdaptiveNormBackward work) {
     return PackedPair{team.fetch(work.x + row * team.columns), team.fetch(work.dy + row * team.columns)};
   };
   const auto visit = [&](const PackedPair& own, int64_t row, bool valid) {
-    PackedPair after;  // on their way while the team waits for its sums
+    PackedPair after;  // loads in flight while the team waits for its sums
     if (work.dx_others) after.first = team.fetch(work.dx_others + row * team.columns);
     if (kGated) after.second = team.fetch(work.branch + row * team.columns);
     Fragment x = own.first.unpacked();  // becomes x̂

@@ -1,4 +1,4 @@
-// See branch_mean.h; rows and sums: device/row_team.cuh.
+// See branch_mean.h. Rows and sums: device/row_team.cuh.
 #include "moga/kernels/branch_mean.h"
 
 #include "moga/kernels/device/row_team.cuh"

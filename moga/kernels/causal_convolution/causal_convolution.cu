@@ -1,4 +1,4 @@
-// Choice of the tile, and launches. See moga/kernels/causal_convolution.h.
+// Chooses the tile size and launches the kernel. See moga/kernels/causal_convolution.h.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -11,7 +11,7 @@
 namespace moga::kernels {
 namespace {
 
-// Rings as long as 227 KiB allow.
+// Rings as long as 227 KiB of shared memory allow.
 using Tall = ConvolutionConfig<96, 3, 3, 3, 6>;
 using Square = ConvolutionConfig<96, 2, 3, 4, 6>;
 using Point = ConvolutionConfig<96, 3, 1, 6, 8>;
@@ -64,7 +64,7 @@ void launch(const CausalConvolution& call) {
                     box_map<C>(call), work);
 }
 
-// Time of all rounds of tiles, in products of 64 pixels by N.
+// Estimated time of all rounds of tiles, in products of 64 pixels by N.
 template <class C>
 int64_t rounds(const CausalConvolution& call, int multiprocessors) {
   return int64_t{C::kTiles} * ceil_div(work_of<C>(call).items, multiprocessors);

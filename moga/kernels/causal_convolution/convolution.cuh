@@ -1,14 +1,14 @@
-// The convolution as a product of matrices: rows are pixels of y, columns its channels, and what is summed over is
-// (frame of the kernel, 32 channels of x, row and column of the kernel). A persistent CTA takes tiles of 16 × 16 or
-// 16 × 24 pixels by N channels.
+// The convolution as a matrix product: rows are pixels of y, columns are its channels, and the sum runs over (frame of
+// the kernel, 32 channels of x, row and column of the kernel). A persistent CTA processes tiles of 16 × 16 or 16 × 24
+// pixels by N channels.
 //
-//   producer   one thread copies, for each frame of the kernel and 32 channels, a box: the tile's pixels and a rim of
-//              one pixel around them, once for all 9 taps; and the weights of a row of taps at a time
-//   consumers  two warpgroups, 8 columns of the tile each: 2 or 3 products of 64 pixels (8 × 8) by N for each tap and
-//              16 channels
+//   producer   for each frame of the kernel and 32 channels, one thread copies a box: the tile's pixels with a border
+//              of one pixel, once for all 9 taps; and the weights, one row of taps at a time
+//   consumers  two warpgroups with 8 columns of the tile each: 2 or 3 products of 64 pixels (8 × 8) by N for each tap
+//              and 16 channels
 //
-// A tap is the same box read from another pixel on. The copy engine fills in zeros beyond the edges of frames. Bias and
-// residual join the float32 sums, which are rounded once.
+// A tap is the same box read from another start pixel. The copy engine writes zeros outside a frame. Bias and residual
+// are part of the float32 sums, which are rounded once.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -22,11 +22,11 @@
 
 namespace moga::kernels {
 
-// A box lies in shared memory as [y][x][32 channels] under the 64-byte swizzle, which is a function of address bits alone
-// (bits 4-5 with bits 7-8): any pixel may be the first of a product's 8.
+// In shared memory a box is [y][x][32 channels] with the 64-byte swizzle, which depends on address bits only (bits 4-5
+// with bits 7-8), so any pixel may be the first of a product's 8.
 inline constexpr int kPixelBytes = 2 * kConvolutionChunk;
 
-// N channels of y; kTiles products of 64 pixels a consumer; kernels of kSide × kSide pixels.
+// N channels of y; kTiles products of 64 pixels per consumer; kernels of kSide × kSide pixels.
 template <int kN_, int kTiles_, int kSide_, int kBoxes_, int kSlices_>
 struct ConvolutionConfig {
   static constexpr int kN = kN_, kTiles = kTiles_, kSide = kSide_;
@@ -42,7 +42,7 @@ struct ConvolutionConfig {
   static constexpr int kConsumerWarps = 4 * kConsumers;
   static constexpr int kProducerRegisters = 40;
   static constexpr int kConsumerRegisters = 232;
-  static_assert(kSlices > kSide);  // a consumer may be a box ahead of the other
+  static_assert(kSlices > kSide);  // one consumer may be a box ahead of the other
 };
 
 template <class C>
@@ -61,13 +61,13 @@ struct ConvolutionWork {
   const float* bias;
   const Bfloat16* residual;
   Bfloat16* y;
-  int32_t frames_in, frames_out;  // of a video
+  int32_t frames_in, frames_out;  // per video
   int32_t rows, columns, channels_out;
   int32_t kernel_frames, chunks, time_stride;
   int32_t channel_tiles, column_tiles, all_frames_out, items;
 };
 
-// Where an item lies. Channels and frames of the same pixels are neighbours in time, so that they find x in L2.
+// Position of a work item. Channels and frames of the same pixels are processed close in time, so x is found in L2.
 struct ConvolutionTile {
   int channel_tile, frame, first_frame_in, row, column;
 };
@@ -135,7 +135,7 @@ class ConvolutionConsumer {
       : shared_(shared), work_(work), consumer_(uniform(threadIdx.x / kWarpgroup - 1)) {}
 
   __device__ __forceinline__ void run() {
-    // The second consumer begins a box later: then one's stores lie under the other's products.
+    // The second consumer starts one box later, so that stores of one overlap products of the other.
     bool first = true;
     for (int item = blockIdx.x; item < work_.items; item += gridDim.x) {
       const ConvolutionTile tile = tile_of<C>(work_, item);
@@ -150,7 +150,7 @@ class ConvolutionConsumer {
  private:
   using Sums = float[C::kTiles][C::kN / 2];
 
-  // Sums begin with the bias of their channels, from `channel` on.
+  // Initialises the sums with the bias of the channels from `channel` on.
   __device__ __forceinline__ void begin(Sums& sums, int channel) {
 #pragma unroll
     for (int j = 0; j < C::kN / 8; ++j) {
@@ -174,7 +174,7 @@ class ConvolutionConsumer {
         barrier_wait(&shared_.slice_full[slice_.stage], slice_.parity, 4);
         issue(sums, row);
         slice_.advance();
-        product_wait<1>();  // the row of taps before this one is done
+        product_wait<1>();  // the previous row of taps is done
         if (row > 0 || box > 0) release_slice();
         if (row == 0 && box > 0) release_box();
       }
@@ -188,7 +188,7 @@ class ConvolutionConsumer {
     release_box();
   }
 
-  // sums += a row of taps of the box.
+  // Adds one row of taps of the box to the sums.
   __device__ __forceinline__ void issue(Sums& sums, int row) {
     const uint32_t first_pixel = operand_address(shared_.boxes[box_.stage].bytes) + 8 * consumer_ * kPixelBytes;
     constexpr uint32_t kImageRow = C::kBoxColumns * kPixelBytes;
@@ -210,7 +210,7 @@ class ConvolutionConsumer {
     product_commit();
   }
 
-  // Row 8i + j of a product is pixel (i, j) of its 8 × 8. The thread's rows have i = 2 · warp + r, j = lane / 4.
+  // Row 8i + j of a product is pixel (i, j) of its 8 × 8 square. A thread's rows have i = 2 · warp + r, j = lane / 4.
   __device__ __forceinline__ void store(const Sums& sums, const ConvolutionTile& tile) {
     const int thread = threadIdx.x % kWarpgroup;
     const int column = tile.column + 8 * consumer_ + thread % kWarp / 4;
@@ -230,10 +230,10 @@ class ConvolutionConsumer {
     }
   }
 
-  // 16 bytes a lane, 64 neighbouring bytes a pixel: the four lanes of a pixel exchange what they hold.
+  // 16 bytes per lane, 64 adjacent bytes per pixel: the four lanes of a pixel exchange their values.
   __device__ __forceinline__ void store_many(const float (&sums)[C::kN / 2], int r, bool inside, int64_t pixel,
                                              int channel) {
-    constexpr int kBatch = 3;  // groups of 32 channels whose residual is under way: registers
+    constexpr int kBatch = 3;  // groups of 32 channels with residual loads in flight; limited by registers
     static_assert(C::kN % (32 * kBatch) == 0);
 #pragma unroll
     for (int first = 0; first < C::kN / 32; first += kBatch) {
@@ -258,7 +258,7 @@ class ConvolutionConsumer {
     }
   }
 
-  // Eight channels: 4 bytes a lane.
+  // Eight channels: 4 bytes per lane.
   __device__ __forceinline__ void store_few(const float (&sums)[C::kN / 2], int r, bool inside, int64_t pixel,
                                             int channel) {
     if (!inside) return;
@@ -268,7 +268,7 @@ class ConvolutionConsumer {
     *reinterpret_cast<uint32_t*>(work_.y + place) = sum_pair(sums + 2 * r, added);
   }
 
-  // Two sums and a pair of bf16.
+  // Adds two sums and a pair of bf16 values.
   static __device__ __forceinline__ uint32_t sum_pair(const float* sums, uint32_t added) {
     return bf16_pair(sums[0] + __uint_as_float(added << 16), sums[1] + __uint_as_float(added & 0xffff0000u));
   }

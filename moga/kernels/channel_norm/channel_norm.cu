@@ -1,6 +1,6 @@
-// See channel_norm.h. Rows are short, and a row belongs to so few lanes that each has three vectors of 16 bytes of it: at
-// the VAE's 96, 192 and 384 channels four, eight and sixteen lanes hold a row exactly, none is idle, and three loads of
-// each are under way at once. γ stays in registers. Rows follow one another, so a warp's loads do.
+// See channel_norm.h. Rows are short. Each is held by few lanes, with three vectors of 16 bytes per lane: the VAE's 96,
+// 192 and 384 channels fill four, eight and sixteen lanes exactly, no lane is idle, and each has three loads in flight.
+// γ stays in registers. Consecutive rows are contiguous, and so are a warp's loads.
 #include "moga/kernels/channel_norm.h"
 
 #include "moga/kernels/device/launch.h"
@@ -12,15 +12,15 @@ namespace {
 constexpr int kThreads = 256;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// An exact division would cost more than all else here; that of __fdividef errs by 2 units in float32's last place.
+// An exact division would cost more than everything else here; __fdividef has an error of 2 ulp.
 __device__ __forceinline__ float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
-// kLanes lanes a row, kVectors vectors of 8 channels a lane.
+// kLanes lanes per row, kVectors vectors of 8 channels per lane.
 template <int kLanes, int kVectors>
 struct Row {
   int lane, channels;
 
-  // f(v, first channel) for the lane's vectors that are of the row.
+  // Calls f(v, first channel) for those of the lane's vectors that lie within the row.
   template <class F>
   __device__ __forceinline__ void for_vectors(F f) const {
 #pragma unroll
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kThreads) normalise(ChannelNorm work) {
   row_of.for_vectors([&](int v, int channel) { unpack(load(work.gamma + channel), gamma[v]); });
   const int64_t stride = static_cast<int64_t>(gridDim.x) * (kThreads / kLanes);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * (kThreads / kLanes) + threadIdx.x / kLanes;
-  // Every lane makes the same number of rounds: the sums below are taken by whole warps.
+  // All lanes run the same number of iterations, because whole warps take part in the sums below.
   for (int64_t base = 0; base < work.tokens; base += stride) {
     const int64_t row = base + first, place = row * work.channels;
     const bool valid = row < work.tokens;
@@ -76,20 +76,28 @@ template <int kLanes, int kVectors>
 void launch(const ChannelNorm& work) {
   constexpr int kRows = kThreads / kLanes, kMostCtas = 132 * 16;
   const int64_t ctas = (work.tokens + kRows - 1) / kRows;
-  normalise<kLanes, kVectors><<<static_cast<int>(ctas < kMostCtas ? ctas : kMostCtas), kThreads, 0, work.stream>>>(work);
+  normalise<kLanes, kVectors>
+      <<<static_cast<int>(ctas < kMostCtas ? ctas : kMostCtas), kThreads, 0, work.stream>>>(work);
 }
 
 }  // namespace
 
 void channel_norm(const ChannelNorm& work) {
   const int vectors = work.channels / kElements;
-  if (vectors <= 4) launch<4, 1>(work);
-  else if (vectors <= 8) launch<4, 2>(work);
-  else if (vectors <= 12) launch<4, 3>(work);
-  else if (vectors <= 24) launch<8, 3>(work);
-  else if (vectors <= 48) launch<16, 3>(work);
-  else if (vectors <= 96) launch<32, 3>(work);
-  else launch<32, 4>(work);
+  if (vectors <= 4)
+    launch<4, 1>(work);
+  else if (vectors <= 8)
+    launch<4, 2>(work);
+  else if (vectors <= 12)
+    launch<4, 3>(work);
+  else if (vectors <= 24)
+    launch<8, 3>(work);
+  else if (vectors <= 48)
+    launch<16, 3>(work);
+  else if (vectors <= 96)
+    launch<32, 3>(work);
+  else
+    launch<32, 4>(work);
   check_launch("channel_norm");
 }
 

@@ -1,4 +1,4 @@
-// See column_sum.h; rows and sums: device/row_team.cuh.
+// See column_sum.h. Rows and sums: device/row_team.cuh.
 #include "moga/kernels/column_sum.h"
 
 #include "moga/kernels/device/row_team.cuh"

@@ -1,11 +1,12 @@
-// Barriers in shared memory (mbarrier) and named barriers: how producer and consumer warps of a CTA hand tiles over.
+// Barriers in shared memory (mbarrier) and named barriers, with which producer and consumer warps of a CTA exchange
+// tiles.
 //
-//   full  one arrival, which also announces the bytes the copy engine will deliver; the phase ends when both are in
-//   empty one arrival a consumer warp
+//   full  one arrival, which also announces how many bytes the copy engine will deliver; the phase ends after both
+//   empty one arrival per consumer warp
 //
 // A wait names the parity of the phase whose end it waits for. Waiting for parity 1 on a new barrier returns at once,
-// so a producer begins with the opposite parity of a consumer. With MOGA_SPIN_LIMIT (tests) a wait gives up after that
-// many tries and counts itself in barrier_timeouts, so that a wrong phase fails instead of hanging.
+// so a producer starts with the opposite parity of a consumer. With MOGA_SPIN_LIMIT (tests) a wait gives up after that
+// many tries and increments barrier_timeouts, so that a wrong phase fails instead of hanging.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ __device__ __forceinline__ void barrier_arrive(Barrier* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-// One arrival for a warp whose lanes all call it, made by lane 0 without a branch.
+// One arrival for the whole warp. All lanes call it; lane 0 arrives, without a branch.
 __device__ __forceinline__ void barrier_arrive_of_warp(Barrier* barrier, uint32_t lane) {
   asm volatile(
       "{\n.reg .pred p;\n"
@@ -62,7 +63,7 @@ __device__ __forceinline__ bool barrier_try_wait(Barrier* barrier, uint32_t pari
   return done != 0;
 }
 
-// `tag` names the barrier to a test that times out.
+// `tag` identifies the barrier when a test times out.
 __device__ __forceinline__ void barrier_wait(Barrier* barrier, uint32_t parity, [[maybe_unused]] int tag = 0) {
 #ifdef MOGA_SPIN_LIMIT
   for (unsigned tries = 0; !barrier_try_wait(barrier, parity); ++tries)
@@ -86,7 +87,8 @@ __device__ __forceinline__ void named_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-// Position in a ring of kStages buffers: the buffer, and the parity that tells one turn of the ring from the next.
+// Position in a ring of kStages buffers: the buffer, and the parity that distinguishes one pass of the ring from the
+// next.
 template <int kStages>
 struct Ring {
   int stage = 0;

@@ -1,4 +1,4 @@
-// Launching: the one place where a CUDA error becomes an exception, which devices run what, and persistent grids.
+// Launching kernels: turns CUDA errors into exceptions, says what a device can run, and launches persistent grids.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,7 +15,7 @@ inline void check_cuda(cudaError_t error, const char* what) {
 
 inline void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), kernel); }
 
-// Compute capability 9.0: the products of warpgroups of device/wgmma.cuh are there.
+// Compute capability 9.0, which has the warpgroup products of device/wgmma.cuh.
 inline bool is_hopper(int device) {
   int major = 0, minor = 0;
   return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
@@ -23,7 +23,7 @@ inline bool is_hopper(int device) {
          minor == 0;
 }
 
-// Launches one CTA a multiprocessor, each with `shared_bytes` of dynamic shared memory.
+// Launches one CTA per multiprocessor, each with `shared_bytes` of dynamic shared memory.
 template <class... Parameters>
 void launch_persistent(void (*kernel)(Parameters...), int threads, size_t shared_bytes, cudaStream_t stream,
                        const Parameters&... parameters) {

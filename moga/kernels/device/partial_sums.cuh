@@ -1,4 +1,4 @@
-// The second pass of column sums: adds the chunks that a first pass has left.
+// The second pass of column sums: adds the chunks that the first pass wrote.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
-// A row of C bfloat16 lies in the registers of a team of warps: two vectors of 8 elements (16 bytes) a lane, so a warp
-// for C ≤ 512, three for C = 1536, ten for C = 5120. A CTA has several teams; each takes a row at a time, all in step,
-// and adds up columns in registers from row to row. Layout and sums for every elementwise kernel of a block.
+// Layout and sums for all elementwise kernels of a block. A team of warps holds a row of C bfloat16 values in
+// registers: two vectors of 8 elements (16 bytes) per lane, so one warp for C ≤ 512, three for C = 1536, ten for C =
+// 5120. A CTA has several teams that process one row each in lockstep and accumulate column sums in registers from row
+// to row.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -20,12 +21,12 @@ __host__ __device__ inline int row_warps(int columns) {
   return (columns + kWarpHolds - 1) / kWarpHolds;
 }
 
-// The part of a row that one lane holds. Elements beyond C are zero.
+// The part of a row held by one lane. Elements beyond C are zero.
 struct Fragment {
   float value[kVectors][kElements] = {};
 };
 
-// The same as it was read: half the registers, for a row that is on its way.
+// The same, as it was loaded: half the registers, for a row whose load is in flight.
 struct PackedFragment {
   uint4 vector[kVectors] = {};
 
@@ -37,7 +38,7 @@ struct PackedFragment {
   }
 };
 
-// Rows of two tensors on their way.
+// Rows of two tensors, with loads in flight.
 struct PackedPair {
   PackedFragment first, second;
 };
@@ -94,8 +95,8 @@ struct RowTeam {
     }
   }
 
-  // The sums over the team, in every lane. All teams of the CTA call it together; `phase` flips from call to call, so
-  // that one barrier a call is enough.
+  // Sums over the team, in every lane. All teams of the CTA call it together. `phase` alternates from call to call, so
+  // one barrier per call is enough.
   template <int kSums>
   __device__ void sum(float (&sums)[kSums], int& phase) const {
 #pragma unroll
@@ -121,14 +122,13 @@ struct RowTeam {
 // The rows of one CTA: chunk blockIdx.x of video blockIdx.y.
 struct RowChunk {
   int64_t video, begin, end, tokens;
-  __device__ explicit RowChunk(const RowShape& shape)
-      : video(blockIdx.y), tokens(shape.tokens) {
+  __device__ explicit RowChunk(const RowShape& shape) : video(blockIdx.y), tokens(shape.tokens) {
     const int64_t rows = (shape.tokens + gridDim.x - 1) / gridDim.x;
     begin = min(rows * blockIdx.x, shape.tokens);
     end = min(begin + rows, shape.tokens);
   }
 
-  // visit(row of all videos, whether it is one of this chunk), in step for all teams.
+  // Calls visit(row over all videos, whether it belongs to this chunk), in lockstep for all teams.
   template <class Visit>
   __device__ void for_rows(const RowTeam& team, Visit visit) const {
     for (int64_t base = begin; base < end; base += team.teams) {
@@ -137,8 +137,8 @@ struct RowChunk {
     }
   }
 
-  // The same for a team that waits for its sums at every row: fetch(row) reads what visit(that, row, valid) needs while
-  // the row before it is worked on.
+  // The same for kernels that wait for sums at every row: fetch(row) loads the input of visit(input, row, valid) while
+  // the previous row is being processed.
   template <class Fetch, class Visit>
   __device__ void for_rows(const RowTeam& team, Fetch fetch, Visit visit) const {
     if (begin >= end) return;
@@ -152,7 +152,7 @@ struct RowChunk {
   }
 };
 
-// Adds the teams' column sums of this CTA and writes them to its row of `partial` [videos, chunks, C].
+// Adds the column sums of this CTA's teams and writes them to its row of `partial` [videos, chunks, C].
 __device__ inline void write_partial(const RowTeam& team, const Fragment& sums, float* partial) {
   extern __shared__ float team_sums[];  // [teams, C]
   __syncthreads();
@@ -169,13 +169,13 @@ __device__ inline void write_partial(const RowTeam& team, const Fragment& sums, 
 }
 
 struct RowLaunch {
-  int chunks = 1;  // CTAs a video
+  int chunks = 1;  // CTAs per video
   int threads = 0;
   size_t shared_bytes = 0;  // for write_partial
 };
 RowLaunch row_launch(const RowShape& shape);
 
-// Launches a kernel over the rows of work.shape; `sums`: it ends in write_partial.
+// Launches a kernel over the rows of work.shape; `sums` says whether it ends with write_partial.
 template <class Work>
 void launch_rows(const char* name, void (*kernel)(Work), const Work& work, bool sums = false) {
   const RowLaunch launch = row_launch(work.shape);

@@ -1,5 +1,5 @@
-// Maps of tensors for the copy engine (device/tma.cuh). The driver's encoder is looked up at run time, so that nothing
-// links libcuda.
+// Tensor maps for the copy engine (device/tma.cuh). The driver's encoder is looked up at run time, so nothing links
+// libcuda.
 #pragma once
 
 #include <cuda.h>
@@ -9,12 +9,12 @@
 
 namespace moga::kernels {
 
-// A tensor of up to five dimensions, the innermost first and contiguous, and the box that one copy takes. Elements
-// beyond the tensor's edges come as zeros.
+// A tensor of up to five dimensions, innermost first and contiguous, and the box that one copy transfers. Elements
+// outside the tensor are read as zeros.
 struct TensorBoxes {
   const void* data = nullptr;    // 16-byte aligned
   std::vector<int64_t> sizes;    // elements, at least 1 each
-  std::vector<int64_t> strides;  // elements, of all but the innermost; multiples of 16 bytes
+  std::vector<int64_t> strides;  // elements, all dimensions but the innermost; multiples of 16 bytes
   std::vector<int64_t> box;      // elements, at most 256 each
   CUtensorMapSwizzle swizzle = CU_TENSOR_MAP_SWIZZLE_NONE;
   CUtensorMapDataType type = CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;  // or FLOAT32

@@ -1,6 +1,6 @@
-// The bulk tensor copy engine: a rectangle of a tensor, described by a CUtensorMap, into shared memory.
+// The bulk tensor copy engine: copies a box of a tensor, described by a CUtensorMap, into shared memory.
 //
-// Rows beyond the tensor's end arrive as zeros and count as delivered bytes.
+// Elements outside the tensor arrive as zeros and count as delivered bytes.
 #pragma once
 
 #include <cuda.h>
@@ -15,8 +15,8 @@ __device__ __forceinline__ void prefetch_map(const CUtensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
 
-// Box at coordinates (c0, …, c3), the innermost first → shared memory; completes on `full`. Elements beyond the tensor's
-// edges, before its beginning too, come as zeros.
+// Copies the box at coordinates (c0, …, c3), innermost first, to shared memory; completes on `full`. Elements outside
+// the tensor, including at negative coordinates, are zeros.
 __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int c0, int c1, int c2,
                                          int c3) {
   asm volatile(
@@ -26,7 +26,7 @@ __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barri
       : "memory");
 }
 
-// The same of a tensor of two dimensions.
+// The same for a tensor of two dimensions.
 __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barrier* full, int column, int row) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "
@@ -35,7 +35,7 @@ __device__ __forceinline__ void load_box(void* to, const CUtensorMap& map, Barri
       : "memory");
 }
 
-// `bytes` contiguous bytes, both ends 16-byte aligned → shared memory; completes on `full`.
+// Copies `bytes` contiguous bytes, 16-byte aligned at both ends, to shared memory; completes on `full`.
 __device__ __forceinline__ void load_bytes(void* to, const void* from, uint32_t bytes, Barrier* full) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                    shared_address(to)),
@@ -43,8 +43,8 @@ __device__ __forceinline__ void load_bytes(void* to, const void* from, uint32_t 
                : "memory");
 }
 
-// Adds `bytes` of floats in shared memory to floats in global memory, and returns when they have been read. The adds
-// of several CTAs happen in any order.
+// Adds `bytes` of floats in shared memory to floats in global memory, and returns once they have been read. The
+// additions of several CTAs happen in any order.
 __device__ __forceinline__ void add_floats(float* to, const void* from, uint32_t bytes) {
   asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to),
                "r"(shared_address(from)), "r"(bytes)
@@ -53,11 +53,11 @@ __device__ __forceinline__ void add_floats(float* to, const void* from, uint32_t
   asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 
-// Waits until this thread's additions have arrived.
+// Waits until this thread's additions are complete.
 __device__ __forceinline__ void finish_adds() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
 
-// Turns of several CTAs at the same sums: waits until `turn` is `mine`; passes it on when this thread's additions have
-// arrived.
+// Lets several CTAs add to the same sums in a fixed order: waits until `turn` is `mine`, and passes it on when this
+// thread's additions are complete.
 __device__ __forceinline__ void wait_turn(const int32_t* turn, int32_t mine) {
   int32_t now;
   do asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(now) : "l"(turn) : "memory");

@@ -1,4 +1,4 @@
-// Eight bfloat16 in 16 bytes, the widest access of a thread, as float32 and back.
+// Eight bfloat16 values in 16 bytes, the widest access of a thread: to float32 and back.
 #pragma once
 
 #include <cuda_bf16.h>

@@ -4,9 +4,9 @@
 //   A in registers, one k-step: a[2h + r] holds columns 8h + 2·(lane % 4) + {0, 1} of row 16·warp + lane/4 + 8r,
 //   so that accumulators packed pairwise to bf16 are, in order, the A operand of the next product
 //
-// Operands in shared memory are slabs of 64 columns: rows of 128 bytes under the 128-byte swizzle, as the copy engine
-// writes them; slabs begin at multiples of 1,024 bytes. Products are asynchronous: registers they read or write may not
-// be touched between product_fence … product_commit and the product_wait that covers them.
+// Operands in shared memory are slabs of 64 columns: rows of 128 bytes with the 128-byte swizzle, as the copy engine
+// writes them. Slabs start at multiples of 1,024 bytes. Products are asynchronous: the registers they read or write
+// must not be touched between product_fence … product_commit and the product_wait that covers them.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ __device__ __forceinline__ void product_fence() { asm volatile("wgmma.fence.sync
 
 __device__ __forceinline__ void product_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
-// Waits until at most kPending committed batches are under way.
+// Waits until at most kPending committed batches are in flight.
 template <int kPending>
 __device__ __forceinline__ void product_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
 }
 
-// Keeps the compiler from moving arithmetic on registers of a product across the wait before it.
+// Keeps the compiler from moving arithmetic on a product's registers above the preceding wait.
 template <int kCount>
 __device__ __forceinline__ void pin(float (&values)[kCount]) {
 #pragma unroll
@@ -39,39 +39,39 @@ using Operand = uint64_t;
 inline constexpr Operand kSwizzle128 = Operand{1} << 62;
 inline constexpr Operand kStrideOf8Rows = Operand{kRowsOf8 / 16} << 32;
 
-// A shared address cut to the 18 bits that descriptors have: the compiler then knows that k-steps added to it do not
-// carry, and adds them as constants.
+// A shared-memory address truncated to the 18 bits of a descriptor. The compiler then knows that adding k-steps does
+// not carry, and adds them as constants.
 __device__ __forceinline__ uint32_t operand_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer)) & 0x3ffff;
 }
 
-// Operand whose contiguous dimension is the summed one: k-step s of a slab is at + 2s.
+// Operand whose contiguous dimension is the summed one: k-step s of a slab is at offset 2s.
 __device__ __forceinline__ Operand summed_contiguous(uint32_t address) {
   return kSwizzle128 | kStrideOf8Rows | (1u << 16 | address / 16);
 }
 
-// Operand whose summed dimension is the slab's rows ("transposed"): k-step s is at + 128s; more than 64 columns go on
-// in the next slab, `slab_bytes` further.
+// Operand whose summed dimension is the slab's rows ("transposed"): k-step s is at offset 128s. Columns beyond 64
+// continue in the next slab, `slab_bytes` further on.
 __device__ __forceinline__ Operand summed_strided(uint32_t address, uint32_t slab_bytes) {
   return kSwizzle128 | kStrideOf8Rows | (slab_bytes / 16 << 16 | address / 16);
 }
 
-// Operand of core matrices (8 rows × 16 bytes, contiguous) that lie anywhere at multiples of 16 bytes, not swizzled:
-// `lead` bytes from one to its neighbour in the summed dimension, `stride` to the next 8 rows. (Of swizzled operands
-// `lead` has no such meaning.)
+// Operand of core matrices (8 rows × 16 bytes, contiguous) at any multiples of 16 bytes, without swizzle: `lead` bytes
+// from one to its neighbour in the summed dimension, `stride` bytes to the next 8 rows. (For swizzled operands `lead`
+// has another meaning.)
 __device__ __forceinline__ Operand core_matrices(uint32_t address, uint32_t lead, uint32_t stride) {
   return Operand{stride / 16} << 32 | (lead / 16 << 16 | address / 16);
 }
 
-// Operand of rows of 64 bytes (32 columns) under the 64-byte swizzle, whose contiguous dimension is the summed one: 8
-// rows in a row, `stride` bytes to the next 8; k-step s is at + 2s.
+// Operand of rows of 64 bytes (32 columns) with the 64-byte swizzle, whose contiguous dimension is the summed one: 8
+// consecutive rows, `stride` bytes to the next 8; k-step s is at offset 2s.
 inline constexpr Operand kSwizzle64 = Operand{2} << 62;
 __device__ __forceinline__ Operand narrow_rows(uint32_t address, uint32_t stride) {
   return kSwizzle64 | Operand{stride / 16} << 32 | (1u << 16 | address / 16);
 }
 
-// A k-step of a product. ss: A and B in shared memory, rs: A in registers; kStridedA, kStridedB: summed_strided
-// operands; accumulate = 0 overwrites d.
+// One k-step of a product. ss: A and B in shared memory; rs: A in registers. kStridedA, kStridedB: the operand is a
+// summed_strided one. accumulate = 0 overwrites d.
 template <int kN>
 struct Product;
 
@@ -100,7 +100,7 @@ struct Product;
 #define MOGA_88_FLOATS \
   MOGA_80_FLOATS, MOGA_2_FLOATS(80, 81), MOGA_2_FLOATS(82, 83), MOGA_2_FLOATS(84, 85), MOGA_2_FLOATS(86, 87)
 
-// p0 … p6: the operands behind the accumulators.
+// p0 … p6: the asm operands after the accumulators.
 #define MOGA_PRODUCT(n, count, p0, p1, p2, p3, p4, p5, p6)                                                       \
   template <>                                                                                                    \
   struct Product<n> {                                                                                            \

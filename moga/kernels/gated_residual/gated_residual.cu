@@ -1,4 +1,4 @@
-// See gated_residual.h; rows and sums: device/row_team.cuh.
+// See gated_residual.h. Rows and sums: device/row_team.cuh.
 #include "moga/kernels/gated_residual.h"
 
 #include "moga/kernels/device/row_team.cuh"
@@ -38,9 +38,7 @@ __global__ void __launch_bounds__(512) backward(GatedResidualBackward work) {
 
 }  // namespace
 
-void gated_residual(const GatedResidual& work) {
-  launch_rows("gated_residual", forward, work);
-}
+void gated_residual(const GatedResidual& work) { launch_rows("gated_residual", forward, work); }
 
 void gated_residual_backward(const GatedResidualBackward& work) {
   launch_rows("gated_residual_backward", backward, work, /*sums=*/true);

@@ -3,7 +3,8 @@
 //   s = 1 / (1 + e), e = exp(−2 √(2/π) (x + 0.044715 x³))    gelu' = s · (1 + x (1 − s) · d)
 //   1 − s = e s                                               d = 2 √(2/π) (1 + 3 · 0.044715 x²)
 //
-// So nothing cancels where s is near 0, as 1 + tanh does. For the device and, as its oracle's peer, for the host.
+// Nothing cancels where s is near 0, as it does in 1 + tanh. Compiled for the device, and for the host so that tests
+// can check it.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -20,7 +21,7 @@ __host__ __device__ inline float gelu_derivative(float input) {
   constexpr float kSlope = 1.5957691216057308f;  // 2 √(2/π)
   constexpr float kCubic = 0.044715f * kSlope;
   constexpr float kLog2E = 1.4426950408889634f;
-  constexpr float kFar = 9;  // beyond it the derivative is 0 or 1, and before it e is below 2^96. NaN passes.
+  constexpr float kFar = 9;  // beyond it the derivative is 0 or 1; within it e < 2^96. NaN propagates.
   const float x = input < -kFar ? -kFar : input > kFar ? kFar : input;
   const float square = x * x, exponent = x * fmaf(square, -kCubic * kLog2E, -kSlope * kLog2E);
 #ifdef __CUDA_ARCH__

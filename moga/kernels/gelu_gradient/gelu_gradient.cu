@@ -1,6 +1,6 @@
-// See gelu_gradient.h. A CTA takes 256 columns, 8 a lane (16 bytes), and a chunk of rows; its warps take rows in turn
-// and keep the sums of their columns in registers until the chunk ends. So a row may be of any width, unlike those of
-// device/row_team.cuh, and nothing is exchanged between lanes.
+// See gelu_gradient.h. A CTA processes 256 columns, 8 per lane (16 bytes), of a chunk of rows. Its warps take rows in
+// turn and keep column sums in registers until the chunk ends. Unlike in device/row_team.cuh, rows may have any width,
+// and lanes exchange nothing.
 #include "moga/kernels/gelu_gradient.h"
 
 #include "moga/kernels/device/launch.h"
@@ -14,9 +14,9 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kCtaColumns = kWarp * kElements;
-constexpr int kRowsAtOnce = 2;      // that a lane has on their way
-constexpr int kCtas = 132 * 64;     // so many that the last ones to end leave a large card idle for little of the time
-constexpr int64_t kLeastRows = 64;  // of a chunk: its sums are 1 part in 100 of the bytes then
+constexpr int kRowsAtOnce = 2;      // per lane with loads in flight
+constexpr int kCtas = 132 * 64;     // many, so that the last ones to finish idle a large GPU only briefly
+constexpr int64_t kLeastRows = 64;  // per chunk; its sums are then 1 % of the bytes
 
 int column_tiles(int32_t hidden) { return (hidden + kCtaColumns - 1) / kCtaColumns; }
 
@@ -25,7 +25,7 @@ int32_t chunks_of(int64_t rows, int32_t hidden) {
   return static_cast<int32_t>(most < wanted ? most : wanted);
 }
 
-// One row's eight columns: dy → dpre, added to sums.
+// Eight columns of one row: computes dpre from dy and adds it to the sums.
 __device__ __forceinline__ uint4 differentiate(const uint4& dy, const uint4& pre, float (&sums)[kElements]) {
   float gradient[kElements], x[kElements];
   unpack(dy, gradient);
@@ -38,7 +38,7 @@ __device__ __forceinline__ uint4 differentiate(const uint4& dy, const uint4& pre
   return pack(gradient);
 }
 
-// The sums of the CTA's warps, added in their order, to its row of partial [chunks, hidden].
+// Adds the sums of the CTA's warps in a fixed order and writes them to its row of partial [chunks, hidden].
 __device__ __forceinline__ void write_sums(const float (&sums)[kElements], float* partial, int first, int hidden) {
   __shared__ float of_warp[kWarps][kCtaColumns];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;

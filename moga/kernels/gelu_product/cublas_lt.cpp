@@ -44,7 +44,7 @@ const CublasLt& cublas_lt() {
 
 cublasLtHandle_t cublas_lt_handle() {
   static std::mutex mutex;
-  static std::map<int, cublasLtHandle_t> handles;  // live as long as the program, as PyTorch's do
+  static std::map<int, cublasLtHandle_t> handles;  // never destroyed, like PyTorch's
   int device = 0;
   if (cudaGetDevice(&device) != cudaSuccess) throw std::runtime_error("cuBLASLt: no current device");
   const std::lock_guard lock(mutex);

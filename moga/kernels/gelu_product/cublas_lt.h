@@ -1,5 +1,5 @@
-// What we use of cuBLASLt: functions looked up in the library that the program has already loaded with PyTorch, so that
-// it needs none to start; a handle a device; and owners of its descriptions.
+// The part of cuBLASLt that we use: functions looked up in the library that the program has already loaded with
+// PyTorch, so that it starts without it; one handle per device; and owners of its descriptors.
 #pragma once
 
 #include <cublasLt.h>
@@ -24,15 +24,15 @@ struct CublasLt {
   decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set;
 };
 
-const CublasLt& cublas_lt();          // throws when the library is not there
-cublasLtHandle_t cublas_lt_handle();  // of the current device
+const CublasLt& cublas_lt();          // throws if the library is missing
+cublasLtHandle_t cublas_lt_handle();  // for the current device
 
 inline void check_cublas(cublasStatus_t status, const char* what) {
   if (status != CUBLAS_STATUS_SUCCESS)
     throw std::runtime_error(std::string("cuBLASLt, ") + what + ": status " + std::to_string(status));
 }
 
-// A description that is destroyed with its owner.
+// A descriptor that is destroyed with its owner.
 template <class T>
 class LtOwner {
  public:

@@ -1,5 +1,5 @@
-// See gelu_product.h. To cuBLASLt, whose matrices lie in columns, a row-major matrix is its transpose: y = x Wᵀ is
-// yᵀ [hidden, rows] = W · xᵀ, and the bias runs along its columns.
+// See gelu_product.h. cuBLASLt's matrices are column-major, so a row-major matrix appears transposed: y = x Wᵀ becomes
+// yᵀ [hidden, rows] = W · xᵀ, with the bias along the columns.
 #include "moga/kernels/gelu_product.h"
 
 #include "moga/kernels/gelu_product/cublas_lt.h"
@@ -7,7 +7,7 @@
 namespace moga::kernels {
 namespace {
 
-// A bfloat16 matrix in columns: `rows` elements adjacent, `columns` of them.
+// A column-major bfloat16 matrix: `columns` columns of `rows` adjacent elements.
 LtOwner<cublasLtMatrixLayout_t> layout_of(int64_t rows, int64_t columns) {
   const CublasLt& lt = cublas_lt();
   cublasLtMatrixLayout_t layout = nullptr;
@@ -22,6 +22,7 @@ LtOwner<cublasLtMatmulDesc_t> product_of(const GeluProduct& work) {
   cublasLtMatmulDesc_t desc = nullptr;
   check_cublas(lt.desc_create(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): some attributes are pointers
     check_cublas(lt.desc_set(desc, attribute, &value, sizeof(value)), "attribute of a product");
   };
   set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);

@@ -1,7 +1,7 @@
-// Counting sort whose unit is the warp: each warp owns a slice of consecutive tokens and one column of the count
-// table [G, slices]. Three launches: count each slice, scan the table in (group, slice) order, write each slice's rows
-// from its own cursors. Ranks inside 32 tokens come from __match_any_sync, so the order is stable and no two warps
-// meet.
+// Counting sort by warps: each warp owns a slice of consecutive tokens and one column of the count table [G, slices].
+// Three launches: count each slice, scan the table in (group, slice) order, write each slice's rows from its own
+// cursors. Positions within 32 tokens come from __match_any_sync, so the sort is stable and no two warps write to the
+// same place.
 #include "moga/kernels/group_sort.h"
 
 #include "moga/kernels/device/launch.h"
@@ -11,12 +11,12 @@ namespace {
 
 constexpr int kWarp = 32;
 constexpr int kWarpsPerCta = 8;
-constexpr int kSlice = 512;  // tokens a warp
+constexpr int kSlice = 512;  // tokens per warp
 constexpr int kScanThreads = 1024;
 
 __host__ __device__ int slices_of(int64_t tokens) { return static_cast<int>((tokens + kSlice - 1) / kSlice); }
 
-// Runs visit(active lanes of the same group, token, group) for each token of this warp's slice, 32 at a time.
+// Calls visit(active lanes of the same group, token, group) for each token of this warp's slice, 32 at a time.
 template <class Visit>
 __device__ void for_slice(const GroupSort& work, int slice, Visit visit) {
   const int lane = threadIdx.x % kWarp;
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kWarpsPerCta* kWarp) count_slices(GroupSort wo
   for (int g = lane; g < work.groups; g += kWarp) work.counts[static_cast<int64_t>(g) * slices + slice] = count[g];
 }
 
-// Exclusive scan of the whole table by one CTA; row starts are the groups' offsets.
+// Exclusive scan of the whole table by one CTA; the row starts are the group offsets.
 __global__ void __launch_bounds__(kScanThreads) scan_counts(GroupSort work, int slices) {
   __shared__ int32_t warp_sums[kScanThreads / kWarp];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;

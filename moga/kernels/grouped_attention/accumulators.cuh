@@ -1,5 +1,5 @@
-// What happens to product accumulators outside of products: masking, packing to bf16, rows to global memory. Layout of
-// accumulators: device/wgmma.cuh.
+// Operations on product accumulators: masking, packing to bf16, writing rows to global memory. device/wgmma.cuh
+// describes their layout.
 #pragma once
 
 #include "moga/kernels/bfloat16.h"
@@ -7,16 +7,16 @@
 
 namespace moga::kernels {
 
-// Row of the 64 that element 2r, 2r + 1 of a thread's accumulators are in; r = 0, 1.
+// The row (of 64) that contains elements 2r and 2r + 1 of a thread's accumulators; r = 0, 1.
 __device__ __forceinline__ int accumulator_row(int r) {
   const int thread = threadIdx.x % kWarpgroup;
   return thread / kWarp * 16 + thread % kWarp / 4 + 8 * r;
 }
 
-// First of the two neighbouring columns a thread has in each eight.
+// The first of the two adjacent columns that a thread has in each group of eight.
 __device__ __forceinline__ int accumulator_column() { return threadIdx.x % 4 * 2; }
 
-// Columns from `valid` on become `value`.
+// Sets columns from `valid` on to `value`.
 template <int kCount>
 __device__ __forceinline__ void mask_columns(float (&values)[kCount], int valid, float value) {
 #pragma unroll
@@ -24,7 +24,7 @@ __device__ __forceinline__ void mask_columns(float (&values)[kCount], int valid,
     if (8 * (i / 4) + i % 2 + accumulator_column() >= valid) values[i] = value;
 }
 
-// Rows from `valid` on become `value`.
+// Sets rows from `valid` on to `value`.
 template <int kCount>
 __device__ __forceinline__ void mask_rows(float (&values)[kCount], int valid, float value) {
 #pragma unroll
@@ -32,14 +32,15 @@ __device__ __forceinline__ void mask_rows(float (&values)[kCount], int valid, fl
     if (accumulator_row(i / 2 % 2) >= valid) values[i] = value;
 }
 
-// As the bf16 operand of the next product.
+// Packs accumulators into the bf16 operand of the next product.
 template <int kCount>
 __device__ __forceinline__ void pack(const float (&values)[kCount], uint32_t (&packed)[kCount / 2]) {
 #pragma unroll
   for (int i = 0; i < kCount / 2; ++i) packed[i] = bf16_pair(values[2 * i], values[2 * i + 1]);
 }
 
-// factor · (the thread's share of row r) → bf16 [kCount · 2] at `to`, 16 bytes a lane; all lanes of the warp call it.
+// Writes factor · (the thread's part of row r) as bf16 [kCount · 2] to `to`, 16 bytes per lane. All lanes of the warp
+// call it.
 template <int kCount>
 __device__ __forceinline__ void store_row(const float (&values)[kCount], int r, float factor, bool valid,
                                           Bfloat16* to) {

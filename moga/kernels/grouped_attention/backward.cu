@@ -1,4 +1,4 @@
-// Launches the backward: work list over keys, the pass over queries before, the kernel, the pass after.
+// Launches the backward pass: the work list over keys, the pass over queries before, the kernel, the pass after.
 #include "moga/kernels/grouped_attention/backward.cuh"
 
 #include "moga/kernels/device/launch.h"
@@ -54,7 +54,7 @@ void launch_backward(const GroupedAttentionBackward& call) {
   }
   if (shape.keys > 0) {
     list_work(list, C::kTileK, shape.stream);
-    const bool queries = shape.queries > 0;  // without queries no tile of them is loaded, but a map wants an address
+    const bool queries = shape.queries > 0;  // without queries no tile is loaded, but a map needs an address
     const BackwardMaps maps{head_rows_map(queries ? call.q : call.k, shape.queries, shape, C::kTileQ, kSlabs),
                             head_rows_map(queries ? call.grad : call.k, shape.queries, shape, C::kTileQ, kSlabs),
                             head_rows_map(call.k, shape.keys, shape, C::kTileK, kSlabs),

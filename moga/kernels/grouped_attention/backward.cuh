@@ -1,15 +1,14 @@
-// The backward kernel: a persistent CTA takes tiles of 128 keys, walks the queries of their group, and writes dK and dV
-// once; its share of dQ is added to float32 sums in global memory, which a last kernel turns into bf16.
+// The backward kernel. A persistent CTA takes a tile of 128 keys, iterates over the queries of its group, and writes dK
+// and dV once. Its contribution to dQ is added to float32 sums in global memory, which a last kernel converts to bf16.
 //
 //   Pᵀ = exp(scale · K Qᵀ − lse)   dV = Pᵀ dO   dPᵀ = V dOᵀ   dSᵀ = Pᵀ ∘ (dPᵀ − delta)   dK = dSᵀ Q   dQᵀ += Kᵀ dSᵀ
 //
-//   producer warpgroup  warp 0 copies tiles in, warp 1 takes work items, warps 2 and 3 send the consumers' dQ out
-//   consumer warpgroups 64 keys each: scores lie transposed in registers, so that Pᵀ and dSᵀ are operands of dV and dK
-//   as
-//                       they are; dSᵀ goes to shared memory for dQ, where each consumer needs the other's keys
+//   producer warpgroup   warp 0 loads tiles, warp 1 takes work items, warps 2 and 3 send out the consumers' dQ
+//   consumer warpgroups  64 keys each. Scores are transposed in registers, so that Pᵀ and dSᵀ can be used directly as
+//                        operands of dV and dK. dSᵀ also goes to shared memory, because dQ needs the keys of both.
 //
-// Products run under the arithmetic of their neighbours: the dQ of a tile of queries under the exponentials of the
-// next, whose scores are issued behind dV and dK. Queries beyond the group have lse = +inf, so their weights are 0.
+// Products overlap arithmetic: dQ of one tile of queries runs during the exponentials of the next, whose scores are
+// issued after dV and dK. Queries beyond the group have lse = +inf, so their weights are 0.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"
@@ -26,8 +25,8 @@ namespace moga::kernels {
 template <int kHeadSize_, int kTileQ_>
 struct BackwardConfig {
   static constexpr int kHeadSize = kHeadSize_;
-  static constexpr int kTileQ = kTileQ_;  // queries of a step
-  static constexpr int kTileK = 128;      // keys of a CTA, 64 a consumer
+  static constexpr int kTileQ = kTileQ_;  // queries per step
+  static constexpr int kTileK = 128;      // keys per CTA, 64 per consumer
   static constexpr int kConsumers = 2;
   static constexpr int kStages = 2;
   static constexpr int kThreads = kWarpgroup * (kConsumers + 1);
@@ -38,11 +37,10 @@ struct BackwardConfig {
   static constexpr int kTileBytesK = kTileK * kHeadSize * 2;
   static constexpr int kSlabBytesQ = kTileQ * kRowBytes;
   static constexpr int kSlabBytesK = kTileK * kRowBytes;
-  // dQᵀ of a step is two blocks of 64 rows, one a consumer: the halves of the head if D = 128, of the queries if D
-  // = 64.
+  // dQᵀ of a step is two tiles of 64 rows, one per consumer: halves of the head if D = 128, of the queries if D = 64.
   static constexpr int kDqColumns = kTileQ * kHeadSize / 128;
   static constexpr int kDqBytes = 64 * kDqColumns * 4;
-  static constexpr int kStatistics = 2 * kTileQ;  // floats of a tile: lse and delta
+  static constexpr int kStatistics = 2 * kTileQ;  // floats per tile: lse and delta
   using Padded = PaddedQueries<kTileQ, kHeadSize>;
 };
 
@@ -51,8 +49,8 @@ struct alignas(1024) BackwardShared {
   uint8_t k[C::kTileBytesK], v[C::kTileBytesK];  // [D / 64][128][64] bf16, swizzled, as all bf16 tiles here
   uint8_t q[C::kStages][C::kTileBytesQ];
   uint8_t grad[C::kStages][C::kTileBytesQ];
-  uint8_t ds[2][C::kConsumers][C::kSlabBytesQ];  // [queries][64 keys of a consumer]
-  uint8_t dq[C::kConsumers][C::kDqBytes];        // float32, in the order of padded_queries.cuh
+  uint8_t ds[2][C::kConsumers][C::kSlabBytesQ];               // [queries][64 keys of a consumer]
+  uint8_t dq[C::kConsumers][C::kDqBytes];                     // float32, in the order of padded_queries.cuh
   alignas(128) float statistics[C::kStages][C::kStatistics];  // lse · log2 e, then delta
   Barrier kv_full, kv_empty;
   Barrier q_full[C::kStages], grad_full[C::kStages], step_empty[C::kStages];
@@ -101,8 +99,7 @@ __device__ __forceinline__ void load_tiles(BackwardShared<C>& shared, const Back
     const WorkItem item = items.next(shared.items);
     if (item.head == kNoHead) return;
     const int steps = (item.other_rows + C::kTileQ - 1) / C::kTileQ;
-    const int32_t tile =
-        static_cast<int32_t>(padded.place(item.head, padded.first_tile(item.group, item.other_row)));
+    const int32_t tile = static_cast<int32_t>(padded.place(item.head, padded.first_tile(item.group, item.other_row)));
     for (int step = 0; step < steps; ++step) {
       const int row = item.other_row + step * C::kTileQ;
       barrier_wait(&shared.step_empty[ring.stage], ring.parity ^ 1, 3);
@@ -123,9 +120,9 @@ __device__ __forceinline__ void load_tiles(BackwardShared<C>& shared, const Back
   }
 }
 
-// Called by one thread a consumer: adds each step's dQ to the sums in global memory; by turns, the group's first tile
-// of keys first, if the sums are to be the same in every run. Items are taken in that order, so the tile waited for is
-// under way.
+// Called by one thread per consumer: adds the dQ of each step to the sums in global memory. In deterministic mode CTAs
+// take turns, in the order of the group's tiles of keys. Items are taken in that order, so the CTA being waited for has
+// already started.
 template <class C>
 __device__ __forceinline__ void send_dq(BackwardShared<C>& shared, int consumer, const typename C::Padded& padded) {
   ItemReader items;
@@ -148,8 +145,9 @@ __device__ __forceinline__ void send_dq(BackwardShared<C>& shared, int consumer,
   finish_adds();
 }
 
-// One consumer warpgroup: registers and operands that last for the whole kernel, and the parts of a step. Which consumer
-// it is is a constant, because operands computed from it would cost registers that are not there.
+// One consumer warpgroup: registers and operands that live for the whole kernel, and the parts of a step. The
+// consumer's number is a template constant, because operands computed from it at run time would need registers that are
+// not left.
 template <class C, int kConsumer>
 class BackwardConsumer {
  public:
@@ -165,7 +163,7 @@ class BackwardConsumer {
   }
 
  private:
-  static constexpr int kScores = C::kTileQ / 2, kHead = C::kHeadSize / 2;  // accumulators a thread
+  static constexpr int kScores = C::kTileQ / 2, kHead = C::kHeadSize / 2;  // accumulators per thread
   using Scores = float[kScores];
   using Packed = uint32_t[kScores / 2];
   using Dq = float[C::kDqColumns / 2];
@@ -174,7 +172,7 @@ class BackwardConsumer {
     if (threadIdx.x % kWarp == 0) barrier_arrive(barrier);
   }
 
-  // Buffers and parities of a step, counted through all items.
+  // Buffers and parities of a step; steps are counted across items.
   static __device__ __forceinline__ int stage(uint32_t step) { return step % 2; }
   static __device__ __forceinline__ uint32_t parity(uint32_t step) { return step / 2 % 2; }
 
@@ -190,7 +188,7 @@ class BackwardConsumer {
       issue_scores_of_step(scores);
       product_wait<0>();
       pin(scores);
-      const int valid = item.rows - 64 * kConsumer;  // rows beyond it are keys of the next group
+      const int valid = item.rows - 64 * kConsumer;  // rows from here on are keys of the next group
 #pragma unroll 1
       for (int left = steps - 1; left > 0; --left) {
         step_until_dk_dv(scores, p, ds, dq, dk, dv, valid, left < steps - 1);
@@ -216,7 +214,8 @@ class BackwardConsumer {
     store(item, dk, dv);
   }
 
-  // Scores of this step → dSᵀ in shared memory, dK and dV under way. The step before left its dQ under way.
+  // From the scores of this step to dSᵀ in shared memory, with dK and dV in flight. dQ of the previous step is in
+  // flight on entry.
   __device__ __forceinline__ void step_until_dk_dv(Scores& scores, Packed& p, Packed& ds, Dq& dq, float (&dk)[kHead],
                                                    float (&dv)[kHead], int valid, bool dq_pending) {
     const float* lse = shared_.statistics[stage(step_)] + accumulator_column();
@@ -283,7 +282,7 @@ class BackwardConsumer {
       Product<C::kHeadSize>::template rs<1>(sum, weights + 4 * step, right + step * 2 * kRowsOf8 / 16, 1);
   }
 
-  // This consumer's block of dQᵀ = Kᵀ dSᵀ over all 128 keys, once both consumers' dSᵀ is there.
+  // This consumer's tile of dQᵀ = Kᵀ dSᵀ over all 128 keys, once both consumers have stored dSᵀ.
   __device__ __forceinline__ void issue_dq(Dq& dq, uint32_t step) {
     barrier_wait(&shared_.ds_full[stage(step)], parity(step), 11);
     const bool split_head = C::kHeadSize == 128;
@@ -301,7 +300,7 @@ class BackwardConsumer {
     product_commit();
   }
 
-  // dSᵀ as [queries][keys]: the operand of dQ whose summed dimension, the keys, is contiguous.
+  // Stores dSᵀ as [queries][keys], an operand of dQ whose summed dimension, the keys, is contiguous.
   __device__ __forceinline__ void write_ds(const Packed& ds) {
     barrier_wait(&shared_.ds_empty[stage(step_)], parity(step_) ^ 1, 12);
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x % kWarpgroup / kWarp;
@@ -316,7 +315,7 @@ class BackwardConsumer {
     release(&shared_.ds_full[stage(step_)]);
   }
 
-  // dQ of a finished product → shared memory, for send_dq.
+  // Writes dQ of a finished product to shared memory for send_dq.
   __device__ __forceinline__ void hand_over(Dq& dq, uint32_t step) {
     pin(dq);
     release(&shared_.ds_empty[stage(step)]);

@@ -1,6 +1,6 @@
 // The passes over queries before and after the backward kernel.
 //
-//   prepare_queries  delta = Σ_d dO ∘ O, lse to powers of two, dQ sums to zero
+//   prepare_queries  computes delta = Σ_d dO ∘ O, converts lse to base 2, zeroes the dQ sums
 //   finish_queries   dq = scale · sums, in bf16
 #pragma once
 
@@ -19,7 +19,7 @@ struct QueryPasses {
   int32_t groups;
   HeadRows output, grad;  // [nq, H, D]
   const float* lse;       // [nq, H]
-  float* row_sums;        // [nq, H] or null: where the caller wants delta
+  float* row_sums;        // [nq, H], receives delta, or null
   Bfloat16* dq;           // [nq, H, D]
   float scale;
 };
@@ -27,7 +27,7 @@ struct QueryPasses {
 inline constexpr int kPrepareThreads = 128;
 inline constexpr int kFinishThreads = 256;
 
-// Σ of the products of eight bf16 pairs
+// Sum of the products of eight bf16 pairs.
 __device__ __forceinline__ float dot8(const uint4& a, const uint4& b) {
   const auto* x = reinterpret_cast<const __nv_bfloat162*>(&a);
   const auto* y = reinterpret_cast<const __nv_bfloat162*>(&b);
@@ -43,7 +43,7 @@ __device__ __forceinline__ float dot8(const uint4& a, const uint4& b) {
 // Grid (tiles, H).
 template <class C>
 __global__ void __launch_bounds__(kPrepareThreads) prepare_queries(const __grid_constant__ QueryPasses<C> pass) {
-  constexpr int kLanes = C::kHeadSize / 8;  // lanes a row, 16 bytes each
+  constexpr int kLanes = C::kHeadSize / 8;  // lanes per row, 16 bytes each
   const typename C::Padded& padded = pass.padded;
   const int tile = blockIdx.x, head = blockIdx.y;
   const TileRows valid = rows_of_tile(padded, pass.q_offsets, pass.groups, tile);

@@ -1,4 +1,4 @@
-// Launches the forward: work list, tensor maps, and the kernel whose tiles suit the head size.
+// Launches the forward pass: the work list, tensor maps, and the kernel with the tile sizes for the head size.
 #include "moga/kernels/grouped_attention/forward.cuh"
 
 #include "moga/kernels/device/launch.h"
@@ -16,7 +16,7 @@ void launch_forward(const GroupedAttentionForward& call) {
   const WorkList list =
       work_list(shape.q_offsets, shape.k_offsets, shape.groups, shape.heads, static_cast<int32_t*>(call.scratch));
   list_work(list, C::kTileM, shape.stream);
-  const bool keys = shape.keys > 0;  // without keys no tile is loaded, but a map wants an address
+  const bool keys = shape.keys > 0;  // without keys no tile is loaded, but a map needs an address
   const ForwardMaps maps{
       head_rows_map(call.q, shape.queries, shape, C::kTileM, C::kHeadSize / kSlabColumns),
       head_rows_map(keys ? call.k : call.q, shape.keys, shape, C::kTileN, C::kHeadSize / kSlabColumns),

@@ -1,12 +1,12 @@
-// The forward kernel: a persistent CTA takes tiles of query rows, walks the keys of their group from the last tile to
-// the first, and writes output and lse once.
+// The forward kernel. A persistent CTA takes a tile of query rows, iterates over the keys of its group from the last
+// tile to the first, and writes output and lse once.
 //
-//   producer warpgroup  warp 0 copies Q, K and V tiles to shared memory, warp 1 takes work items one ahead
-//   consumer warpgroups 64 query rows each; scores of tile n, then, while those are made into weights, nothing of their
-//                       own: the product of tile n + 1's weights with V and the other consumers' products run meanwhile
+//   producer warpgroup   warp 0 copies Q, K and V tiles to shared memory, warp 1 takes work items one ahead
+//   consumer warpgroups  64 query rows each. While a consumer turns the scores of tile n into weights, the product of
+//                        tile n + 1's weights with V and the other consumers' products run.
 //
-// Consumers take turns to issue products (named barriers), so that one's softmax lies under the others' products.
-// Rows of the next group that a tile of keys reaches into are masked; rows of queries there are not stored.
+// Consumers take turns issuing products (named barriers), so that the softmax of one overlaps the products of the
+// others. Where a tile extends into the next group, key rows are masked and query rows are not stored.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"
@@ -23,21 +23,21 @@ template <int kHeadSize_, int kTileN_, int kStages_>
 struct ForwardConfig {
   static constexpr int kHeadSize = kHeadSize_;
   static constexpr int kConsumers = 3;
-  static constexpr int kTileM = 64 * kConsumers;  // query rows of a CTA
-  static constexpr int kTileN = kTileN_;          // keys of a tile
+  static constexpr int kTileM = 64 * kConsumers;  // query rows per CTA
+  static constexpr int kTileN = kTileN_;          // keys per tile
   static constexpr int kStages = kStages_;        // tiles of K, and of V, in shared memory
   static constexpr int kThreads = kWarpgroup * (kConsumers + 1);
   static constexpr int kConsumerWarps = 4 * kConsumers;
   static constexpr int kProducerRegisters = 32;
   static constexpr int kConsumerRegisters = 160;
-  // A consumer whose rows all lie beyond the group leaves its products out: 5 % of the time at 740 rows a group. Not
-  // measured for D = 128.
+  // A consumer whose rows are all beyond the group skips its products, which saves 5 % of the time at 740 rows per
+  // group. Not measured for D = 128.
   static constexpr bool kStandsBy = kHeadSize == 64;
   static constexpr int kTileBytesQ = kTileM * kHeadSize * 2;
   static constexpr int kTileBytesKV = kTileN * kHeadSize * 2;
 };
 
-// Of the item's keys; they are walked down from it.
+// The last tile of the item's keys; tiles are processed in descending order.
 template <class C>
 __device__ __forceinline__ int last_tile(const WorkItem& item) {
   return (item.other_rows - 1) / C::kTileN;
@@ -144,7 +144,7 @@ class ForwardConsumer {
   using Weights = uint32_t[C::kTileN / 4];
   using Output = float[C::kHeadSize / 2];
 
-  // Goes with the others through last + 1 tiles without a product of its own.
+  // Passes the barriers of last + 1 tiles together with the others, without products of its own.
   __device__ __forceinline__ void stand_by(int last) {
     wait_q();
     wait_k();
@@ -184,7 +184,8 @@ class ForwardConsumer {
     release_v();
   }
 
-  // Tiles last - 1 … 0. On entry the weights of tile `last` have yet to meet its V, on return those of tile 0.
+  // Tiles last - 1 … 0. On entry the weights of tile `last` are not yet multiplied by V; on return those of tile 0 are
+  // not.
   __device__ __forceinline__ void attend_tiles_below(int last, Scores& scores, Weights& weights, Output& output,
                                                      RowSoftmax& softmax) {
     float rescale[2];
@@ -237,7 +238,7 @@ class ForwardConsumer {
     product_commit();
   }
 
-  // Writes this thread's rows that lie inside the group.
+  // Writes those of this thread's rows that are inside the group.
   __device__ __forceinline__ void store(const WorkItem& item, const Output& output, const RowSoftmax& softmax) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
@@ -270,7 +271,7 @@ class ForwardConsumer {
     v_ring_.advance();
   }
 
-  // Named barriers 1, 2, …, one a consumer.
+  // Named barriers 1, 2, …, one per consumer.
   __device__ __forceinline__ void begin_turn() { named_sync(1 + consumer_, 2 * kWarpgroup); }
   __device__ __forceinline__ void end_turn() {
     named_arrive(consumer_ + 1 < C::kConsumers ? consumer_ + 2 : 1, 2 * kWarpgroup);

@@ -1,7 +1,7 @@
-// How work items reach the warps of a CTA: two slots in shared memory, the item at work and the next.
+// Passes work items to the warps of a CTA through two slots in shared memory: the current item and the next.
 //
-// One warp takes items from the list and fills the slots; every thread that works on items reads each one and frees its
-// slot for itself: one arrival a warp would do, but compute-sanitizer's racecheck does not see whom it speaks for.
+// One warp takes items from the list and fills the slots. Every thread that uses items reads each one and arrives for
+// itself to free the slot. One arrival per warp would be enough, but compute-sanitizer's racecheck cannot follow it.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"
@@ -11,13 +11,13 @@ namespace moga::kernels {
 
 inline constexpr int kItemSlots = 2;
 
-// Item: WorkItem or AlignedWorkItem.
+// Item is WorkItem or AlignedWorkItem.
 template <class Item>
 struct ItemSlots {
   Item items[kItemSlots];
   Barrier full[kItemSlots], empty[kItemSlots];
 
-  // readers: threads
+  // readers: number of threads
   __device__ void init(uint32_t readers) {
     for (int s = 0; s < kItemSlots; ++s) {
       barrier_init(&full[s], 1);
@@ -26,7 +26,7 @@ struct ItemSlots {
   }
 };
 
-// One whole warp: takes items until the list ends, and hands the end on too.
+// Called by one whole warp: takes items until the list ends, and passes on the end as well.
 template <class Item>
 __device__ __forceinline__ void fill_slots(ItemSlots<Item>& slots, const WorkList& list, int tile_rows) {
   WorkTaker taker(list, tile_rows);
@@ -45,7 +45,7 @@ __device__ __forceinline__ void fill_slots(ItemSlots<Item>& slots, const WorkLis
 
 class ItemReader {
  public:
-  // For a reader that is one thread.
+  // For a reader that is a single thread.
   template <class Item>
   __device__ __forceinline__ Item next(ItemSlots<Item>& slots) {
     barrier_wait(&slots.full[slot_.stage], slot_.parity, 2);
@@ -55,8 +55,8 @@ class ItemReader {
     return item;
   }
 
-  // For a reader that is a warp. Lane 0 is apart for the compiler alone: with one arrival of all lanes it puts the
-  // backward's products into another order, without __syncwarp it spills registers as well.
+  // For a reader that is a warp. Lane 0 is treated separately only for the compiler's sake: with one arrival of all
+  // lanes it reorders the products of the backward pass, and without __syncwarp it also spills registers.
   template <class Item>
   __device__ __forceinline__ Item next_of_warp(ItemSlots<Item>& slots) {
     barrier_wait(&slots.full[slot_.stage], slot_.parity, 2);

@@ -1,5 +1,5 @@
-// Tensor maps of rows of heads for the copy engine: boxes of `tile_rows` rows by 64 columns by `slabs` slabs of one
-// head, under the 128-byte swizzle. In shared memory a box is [slabs][tile_rows][64]. And of plain rows.
+// Tensor maps for the copy engine. Rows of heads: boxes of `tile_rows` rows by 64 columns by `slabs` slabs of one head,
+// with the 128-byte swizzle; in shared memory a box is [slabs][tile_rows][64]. Plain rows: see below.
 #pragma once
 
 #include <cuda.h>
@@ -11,7 +11,7 @@ namespace moga::kernels {
 CUtensorMap head_rows_map(const HeadRows& rows, int64_t count, const GroupedAttentionShape& shape, int tile_rows,
                           int slabs);
 
-// Rows [count, columns] of floats, a row a box; at most 256 columns, a multiple of 4.
+// Rows [count, columns] of floats, one row per box; at most 256 columns, a multiple of 4.
 CUtensorMap float_rows_map(const float* data, int64_t count, int columns);
 
 }  // namespace moga::kernels

@@ -1,9 +1,10 @@
-// Online softmax over tiles of scores held in product accumulators, in powers of two.
+// Online softmax in base 2 over tiles of scores in product accumulators.
 //
 //   after each tile:  sum = Σ 2^(c·(score − max)),  c = scale · log2 e
 //
-// A thread holds parts of two rows; sum is its share of them until `total`. max is the whole row's maximum, or less, so
-// that weights are at most 2^8: it moves, and what came before is rescaled, only when a row of the warp exceeds that.
+// A thread holds parts of two rows; sum covers its own part until `total`. max may lag behind the row's true maximum as
+// long as weights stay at most 2^8. It is updated, and earlier results are rescaled, only when a row of the warp
+// exceeds that.
 #pragma once
 
 #include "moga/kernels/device/warp.cuh"
@@ -19,7 +20,7 @@ struct RowSoftmax {
   float max[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0, 0};
 
-  // The first tile's scores become their weights.
+  // Turns the scores of the first tile into weights.
   template <int kCount>
   __device__ __forceinline__ void begin(float (&scores)[kCount], float c) {
     float larger[2], rescale[2];
@@ -28,7 +29,8 @@ struct RowSoftmax {
     weigh(scores, c);
   }
 
-  // Scores become their weights. True if the maximum moved: what earlier outputs are worth now is then `rescale`.
+  // Turns scores into weights. Returns true if the maximum was updated; earlier outputs must then be scaled by
+  // `rescale`.
   template <int kCount>
   __device__ __forceinline__ bool add(float (&scores)[kCount], float (&rescale)[2], float c) {
     float larger[2];
@@ -47,7 +49,7 @@ struct RowSoftmax {
   __device__ __forceinline__ void maxima(const float (&scores)[kCount], float (&larger)[2]) const {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      float even = max[r], odd = scores[2 * r + 1];  // two chains: a single one waits for its own latency
+      float even = max[r], odd = scores[2 * r + 1];  // two chains, because a single one is bound by latency
 #pragma unroll
       for (int i = 2 * r; i < kCount; i += 4) {
         even = fmaxf(even, scores[i]);

@@ -1,5 +1,5 @@
-// Builds the work list with one CTA: a counting sort of the groups by length class, eight classes an octave, then a
-// scan of their numbers of items.
+// Builds the work list with one CTA: a counting sort of the groups by length class (eight classes per power of two),
+// then a scan of their item counts.
 #include "moga/kernels/grouped_attention/work_list.cuh"
 
 #include "moga/kernels/device/launch.h"
@@ -10,7 +10,7 @@ namespace {
 constexpr int kThreads = 1024;
 constexpr int kClasses = 256;
 
-// 0 for the longest; exponent and three bits of mantissa of the length.
+// Class of a length, from its exponent and three bits of its mantissa; 0 is the longest.
 __device__ int length_class(int length) {
   constexpr int kExponentOfOne = 127 << 3;
   const int octave = length > 0 ? (__float_as_int(static_cast<float>(length)) >> 20) - kExponentOfOne + 1 : 0;

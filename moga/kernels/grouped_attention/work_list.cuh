@@ -1,9 +1,9 @@
-// The work list of a persistent grid: items (group, head, tile), found on the device from the offsets.
+// The work list of a persistent grid: items (group, head, tile), computed on the device from the offsets.
 //
-// One side of the attention is cut into tiles (queries in the forward, keys in the backward: "own" rows), the other is
-// walked whole by each tile ("other" rows). list_work orders the groups by falling length of the other side, so that
-// the long items begin first, and numbers the items group by group, head by head: neighbours in the list read the same
-// rows of the other side, which then come from L2. CTAs take items from a counter.
+// One side of the attention is divided into tiles ("own" rows: queries in the forward pass, keys in the backward pass);
+// each tile iterates over all rows of the other side ("other" rows). list_work sorts the groups by descending length of
+// the other side, so that long items start first, and numbers the items by group, then head. Adjacent items read the
+// same other rows, which then come from L2. CTAs take items from a counter.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +15,18 @@ namespace moga::kernels {
 struct WorkList {
   const int32_t* own_offsets;    // [G + 1]
   const int32_t* other_offsets;  // [G + 1]
-  int32_t* next;                 // [1] the first item not yet taken
+  int32_t* next;                 // [1] number of the next item to take
   int32_t* order;                // [G] groups, longest other side first
   int32_t* begin;                // [G + 1] first item of the p-th group of `order`
   int32_t groups, heads;
 };
 
-// Tile of own rows [row, row + rows) of one head against other rows [other_row, other_row + other_rows).
+// A tile of own rows [row, row + rows) of one head, with other rows [other_row, other_row + other_rows).
 struct WorkItem {
   int32_t row, rows;
   int32_t other_row, other_rows;
   int32_t group;
-  int32_t head;  // kNoHead: the list is at its end
+  int32_t head;  // kNoHead marks the end of the list
   int32_t tile;  // of own rows, within the group
 };
 
@@ -46,7 +46,8 @@ inline WorkList work_list(const int32_t* own_offsets, const int32_t* other_offse
 // Fills next, order and begin.
 void list_work(const WorkList& list, int tile_rows, cudaStream_t stream);
 
-// Takes items for a CTA; used by one whole warp. Items come in rising order, so the search goes on where it was.
+// Takes items for a CTA; used by one whole warp. Item numbers ascend, so each search continues where the last one
+// ended.
 class WorkTaker {
  public:
   __device__ WorkTaker(const WorkList& list, int tile_rows) : list_(list), tile_rows_(tile_rows) {}

@@ -1,5 +1,5 @@
-// See nearest_upsample.h. A CTA works on a piece of one row of x, so that a row's place is found once; a thread reads 16
-// bytes and writes them to four pixels, neighbours in a warp to neighbouring bytes.
+// See nearest_upsample.h. A CTA processes a piece of one row of x, so the row's position is computed once. A thread
+// reads 16 bytes and writes them to four pixels; adjacent lanes write adjacent bytes.
 #include "moga/kernels/nearest_upsample.h"
 
 #include "moga/kernels/device/launch.h"
@@ -9,10 +9,10 @@ namespace moga::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kVectorsEach = 4;  // of a thread, about: enough CTAs for all multiprocessors even at 60 rows
+constexpr int kVectorsEach = 4;  // per thread, approximately: enough CTAs for all multiprocessors even with 60 rows
 
 __global__ void __launch_bounds__(kThreads) enlarge(NearestUpsample work) {
-  const int vectors = work.channels / kElements;  // a pixel of y
+  const int vectors = work.channels / kElements;  // per pixel of y
   const int row_vectors = work.columns * work.parts * vectors;
   const int64_t row = blockIdx.x, frame = row / work.rows;
   const int64_t line = int64_t{2} * work.columns * vectors;  // of y

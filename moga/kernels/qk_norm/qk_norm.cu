@@ -1,5 +1,5 @@
-// See qk_norm.h; rows and sums: device/row_team.cuh. A lane's vector of 8 channels lies within one head, so its four
-// pairs take 32 adjacent bytes of the row's table, which all heads of the row find in the cache.
+// See qk_norm.h. Rows and sums: device/row_team.cuh. A lane's vector of 8 channels is within one head, so its four
+// pairs read 32 adjacent bytes of the row's table, which is cached for all heads of the row.
 #include "moga/kernels/qk_norm.h"
 
 #include "moga/kernels/device/row_team.cuh"
@@ -7,7 +7,7 @@
 namespace moga::kernels {
 namespace {
 
-// Turns the pairs of x by the angles of the row; direction −1 turns back.
+// Rotates the pairs of x by the angles of the row; direction −1 is the inverse rotation.
 __device__ void turn(const RowTeam& team, Fragment& x, const float* table, int64_t row, int head_dim, float direction) {
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {

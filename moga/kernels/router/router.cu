@@ -1,6 +1,6 @@
-// Forward: a warp takes four tokens at a time and eight groups at a time, lanes along the channels; so a weight, which
-// comes from the cache, serves four tokens. Backward: a thread keeps two channels of all weights and of their gradient
-// in registers and walks down the tokens of its chunk. See router.h.
+// See router.h. Forward: a warp processes four tokens and eight groups at a time, with lanes along the channels, so
+// each weight read from the cache serves four tokens. Backward: a thread keeps two channels of all weights and of their
+// gradient in registers and iterates over the tokens of its chunk.
 #include "moga/kernels/router.h"
 
 #include "moga/kernels/device/row_team.cuh"
@@ -8,10 +8,10 @@
 namespace moga::kernels {
 namespace {
 
-constexpr int kRows = 4, kTile = 8;  // tokens and groups of a warp's step: as many sums as lanes
+constexpr int kRows = 4, kTile = 8;  // tokens and groups per iteration of a warp: as many sums as lanes
 constexpr int kRouteWarps = 8;
 constexpr int kThreads = 256;
-constexpr int kBatch = 4;  // tokens whose loads are under way together
+constexpr int kBatch = 4;  // tokens whose loads are in flight together
 static_assert(kRows * kTile == kWarp);
 
 // Lane l returns the sum over all lanes of their sums[l].
@@ -61,8 +61,8 @@ __device__ float over_row(float value, Combine combine) {  // the kTile lanes of
   return value;
 }
 
-// Turns a token's logits into probabilities; the kTile lanes of the token take every kTile-th group each. Returns the
-// group, in every lane.
+// Turns a token's logits into probabilities; each of the token's kTile lanes handles every kTile-th group. Returns the
+// token's group in every lane.
 __device__ int choose(float* row, int groups, int part) {
   float most = -INFINITY, sum = 0, best = -1;
   for (int m = part; m < groups; m += kTile) most = fmaxf(most, row[m]);
@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kThreads) backward_tokens(RouterBackward work,
     if (m < count) *reinterpret_cast<float2*>(partial + static_cast<int64_t>(m) * columns) = dweight[m];
 }
 
-// The weight's gradient as one row for the sums of row_team.cuh.
+// Treats the weight gradient as one row for the sums of row_team.cuh.
 RowShape flat(const RowShape& shape, int32_t groups) { return {1, shape.tokens, groups * shape.columns}; }
 
 template <int kGroups>

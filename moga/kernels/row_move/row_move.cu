@@ -1,4 +1,4 @@
-// See row_move.h; rows: device/row_team.cuh.
+// See row_move.h. Rows: device/row_team.cuh.
 #include "moga/kernels/row_move.h"
 
 #include "moga/kernels/device/row_team.cuh"

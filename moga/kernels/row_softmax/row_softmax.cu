@@ -1,5 +1,5 @@
-// See row_softmax.h. A CTA a row: the first pass finds maximum and sum together, the second reads the row again, which is
-// then in the caches (25 KB at 480p), and writes. Exponentials are of base two.
+// See row_softmax.h. One CTA per row. The first pass finds maximum and sum together; the second reads the row again,
+// now from the caches (25 KB at 480p), and writes. Exponentials use base 2.
 #include "moga/kernels/row_softmax.h"
 
 #include <cuda_bf16.h>
@@ -13,7 +13,7 @@ namespace {
 constexpr int kThreads = 256, kWarps = kThreads / kWarp;
 constexpr float kLog2E = 1.44269504f, kLowest = -3.0e38f;
 
-// Σ 2^(x − maximum), whose maximum is known only at the end.
+// Running Σ 2^(x − maximum), where the maximum is known only at the end.
 struct Sum {
   float maximum, sum;
 

@@ -1,22 +1,23 @@
-// Launch sizes and the second pass of column sums, for all kernels over rows.
+// Launch sizes and the second pass of column sums for all kernels over rows.
 #include "moga/kernels/device/partial_sums.cuh"
 #include "moga/kernels/device/row_team.cuh"
 
 namespace moga::kernels {
 namespace {
 
-constexpr int kCtas = 132 * 8;  // several for each multiprocessor of a large card: chunks stay even
+constexpr int kCtas = 132 * 8;  // several per multiprocessor of a large GPU, which keeps chunks even
 constexpr int kCtaWarps = 8;
 constexpr int kSumColumns = 32, kSumLanes = 8;
 
-__global__ void __launch_bounds__(kSumColumns* kSumLanes) sum_chunks(const float* partial, float* out, int chunks,
-                                                                     int columns) {
+__global__ void __launch_bounds__(kSumColumns* kSumLanes)
+    sum_chunks(const float* partial, float* out, int chunks, int columns) {
   __shared__ float lanes[kSumLanes][kSumColumns];
   const int column = blockIdx.x * kSumColumns + threadIdx.x;
   const float* rows = partial + static_cast<int64_t>(blockIdx.y) * chunks * columns;
   float sum = 0;
   if (column < columns)
-    for (int chunk = threadIdx.y; chunk < chunks; chunk += kSumLanes) sum += rows[static_cast<int64_t>(chunk) * columns + column];
+    for (int chunk = threadIdx.y; chunk < chunks; chunk += kSumLanes)
+      sum += rows[static_cast<int64_t>(chunk) * columns + column];
   lanes[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.y > 0 || column >= columns) return;
@@ -29,7 +30,7 @@ __global__ void __launch_bounds__(kSumColumns* kSumLanes) sum_chunks(const float
 RowLaunch row_launch(const RowShape& shape) {
   const int warps = row_warps(shape.columns);
   const int teams = warps < kCtaWarps ? kCtaWarps / warps : 1;
-  const int64_t most = (shape.tokens + teams - 1) / teams;  // a row a team at least
+  const int64_t most = (shape.tokens + teams - 1) / teams;  // at least one row per team
   const int64_t wanted = (kCtas + shape.videos - 1) / shape.videos;
   RowLaunch launch;
   launch.chunks = static_cast<int>(wanted < most ? wanted : (most > 0 ? most : 1));

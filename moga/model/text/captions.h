@@ -11,6 +11,17 @@
 
 namespace moga {
 
+struct FittedCaption {
+  std::string text;
+  std::string note;  // "734 text tokens, the model reads 512: …"; empty when nothing is cut
+};
+
+// A shot's caption with the global caption in front (joined by a space), in at most text_len text tokens with </s>.
+// Where they do not fit, the global caption is cut after a word; a shot's own text is cut only when it is too long by
+// itself.
+FittedCaption fit_caption(const Tokenizer& tokenizer, const std::string& global, const std::string& own,
+                          int64_t text_len);
+
 // S captions → [S, text_len, d_model] in `dtype` on the encoder's device; longer captions are cut, rows beyond a
 // caption's own text tokens are zero. Keeps gradients when they are enabled, for training the encoder jointly.
 at::Tensor encode_captions(TextEncoder& encoder, const Tokenizer& tokenizer, const std::vector<std::string>& captions,

@@ -25,6 +25,22 @@ BlockConfig block_config(const TransformerConfig& config, int64_t layer) {
           .moga = config.moga.of_layer(layer)};
 }
 
+struct BlockContexts {
+  LocalContext local;
+  GlobalContext global;
+};
+
+BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<torch::nn::Module>& module,
+                      const BlockInput& input, const std::shared_ptr<const BlockContexts>& contexts) {
+  const auto function = [module, contexts](const std::vector<at::Tensor>& inputs, const BlockRun& run) {
+    const BlockOutput output = module->as<BlockImpl>()->forward(
+        {.x = inputs[0], .modulation = inputs[1], .text = inputs[2]}, contexts->local, contexts->global, run);
+    return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram};
+  };
+  const auto outputs = runner.run(layer, *module, function, {input.x, input.modulation, input.text});
+  return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]};
+}
+
 }  // namespace
 
 void TransformerConfig::validate() const {
@@ -97,9 +113,15 @@ void TransformerImpl::fill_head() {
 
 void TransformerImpl::keep_blocks_on_host(at::Device device) {
   weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
+  block_weights_ = weight_stream_;
 }
 
 void TransformerImpl::stream_blocks() { weight_stream_->start(); }
+
+void TransformerImpl::set_recompute(const RecomputeConfig& config) {
+  config.validate();
+  recompute_ = config;
+}
 
 void TransformerImpl::check_input(const VideoModelInput& input) const {
   const Layout& layout = input.layout;
@@ -144,22 +166,19 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
 
   const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
   const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
-  const BlockContext context = {.modulation = time_projection_(embedding),
-                                .text = text_embedding_(input.text.to(dtype)).flatten(0, 1),
-                                .rotary = shared.rotary,
-                                .spans = input.layout.equal_videos(),
-                                .text_groups = shared.text_groups,
-                                .groupings = shared.groupings,
-                                .full_attention = input.full_attention,
-                                .observer = input.observer};
+  const auto contexts = std::make_shared<const BlockContexts>(BlockContexts{
+      .local = {.segments = video_segments(input.layout), .rotary = shared.rotary, .text_groups = shared.text_groups},
+      .global = {.groupings = shared.groupings, .full_attention = input.full_attention, .observer = input.observer}});
+  BlockInput block_input = {.x = patch_embedding_(patchify(input.latents, patch, dtype)),
+                            .modulation = time_projection_(embedding),
+                            .text = text_embedding_(input.text.to(dtype)).flatten(0, 1)};
 
-  at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
+  BlockRunner runner(recompute_, config_.num_layers, block_weights_);
   std::vector<at::Tensor> balance, histogram;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();
-    if (weight_stream_) weight_stream_->enter(layer);
-    const BlockOutput output = blocks_[layer]->as<BlockImpl>()->forward(x, context);
-    x = output.x;
+    const BlockOutput output = run_block(runner, layer, blocks_[layer], block_input, contexts);
+    block_input.x = output.x;
     if (output.balance_loss.defined()) {
       balance.push_back(output.balance_loss);
       histogram.push_back(output.group_histogram.sum(0));
@@ -167,7 +186,8 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   }
 
   VideoModelOutput result;
-  result.velocity = unpatchify(head_(x, embedding, context.spans).to(wide(dtype)), input.layout, patch);
+  result.velocity =
+      unpatchify(head_(block_input.x, embedding, contexts->local.segments).to(wide(dtype)), input.layout, patch);
   if (!balance.empty()) {
     result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
     result.group_histogram = at::stack(histogram);

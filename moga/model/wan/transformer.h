@@ -89,6 +89,8 @@ class TransformerImpl : public VideoModel {
 
   void keep_blocks_on_host(at::Device device) override;
   void stream_blocks() override;
+  // What blocks keep for their backward pass; everything unless set.
+  void set_recompute(const RecomputeConfig& config);
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:
@@ -110,7 +112,9 @@ class TransformerImpl : public VideoModel {
   Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
-  std::shared_ptr<WeightStream> weight_stream_;
+  std::shared_ptr<WeightStream> weight_stream_;  // null unless blocks are kept on the host
+  std::shared_ptr<BlockWeights> block_weights_ = std::make_shared<ResidentWeights>();
+  RecomputeConfig recompute_;
   Head head_{nullptr};
 };
 TORCH_MODULE(Transformer);

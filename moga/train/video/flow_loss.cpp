@@ -25,15 +25,13 @@ at::Tensor times_of_elements(const at::Tensor& times, const std::vector<int64_t>
 }  // namespace
 
 void FlowConfig::validate() const {
-  check(timesteps == "logit_normal" || timesteps == "uniform", "timesteps is '", timesteps,
-        "', expected logit_normal or uniform");
   check(deviation > 0, "deviation is ", deviation, ", expected more than 0");
   check(shift > 0, "shift is ", shift, ", expected more than 0");
 }
 
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator) {
   const auto options = at::TensorOptions(at::kFloat).device(generator.device());
-  const at::Tensor u = config.timesteps == "uniform"
+  const at::Tensor u = config.timesteps == Timesteps::kUniform
                            ? at::rand({videos}, generator, options)
                            : (at::randn({videos}, generator, options) * config.deviation + config.mean).sigmoid();
   return u * config.shift / (u * (config.shift - 1) + 1);

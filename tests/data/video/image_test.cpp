@@ -20,6 +20,16 @@ TEST(Image, PngIsLossless) {
   EXPECT_TRUE(at::equal(load_png(folder / "a.png"), image));
 }
 
+TEST(Image, PngSaysWhatItWasMadeFrom) {
+  test::Folder folder;
+  save_png(folder / "a.png", at::zeros({3, 4, 6}, at::kByte), {"Mara é", "[[shot]]\n", "moga 1"});
+  const ImageInfo info = png_info(folder / "a.png");
+  EXPECT_EQ(std::pair(info.width, info.height), (std::pair<int64_t, int64_t>(6, 4)));
+  EXPECT_EQ(info.tags.title + "|" + info.tags.comment + "|" + info.tags.tool, "Mara é|[[shot]]\n|moga 1");
+  write_text(folder / "b.png", "not a picture");
+  EXPECT_NE(test::error_of([&] { png_info(folder / "b.png"); }).find("b.png: cannot read PNG"), std::string::npos);
+}
+
 TEST(Image, AFileThatIsNoPngIsNamed) {
   test::Folder folder;
   write_text(folder / "a.png", "not a picture");

@@ -69,6 +69,20 @@ TEST(Video, ComesBackWithColoursAndEveryFrame) {
   }
 }
 
+// Readers that know no matrix tag take BT.709 from 720 lines on and BT.601 below.
+TEST(Video, Y4mHoldsTheMatrixThatOtherReadersAssume) {
+  for (const int64_t height : {64, 720}) {
+    test::Folder folder;
+    at::Tensor red = at::zeros({1, 3, height, 32}, at::kByte);
+    red.select(1, 0).fill_(255);
+    write_video(folder / "a.y4m", red);
+    const std::string bytes = read_text(folder / "a.y4m");
+    const auto luma = static_cast<unsigned char>(bytes[bytes.find("FRAME\n") + 6]);
+    EXPECT_EQ(luma, height == 64 ? 81 : 63);  // 16 + 219 Kr
+    EXPECT_NE(bytes.find(height == 64 ? "XMATRIX=BT601" : "XMATRIX=BT709"), std::string::npos);
+  }
+}
+
 TEST(Video, PrimariesSurviveY4mOfOddSize) {
   test::Folder folder;
   at::Tensor frame = at::zeros({1, 3, 31, 35}, at::kByte);
@@ -90,7 +104,7 @@ TEST(Video, WrongFilesAreNamedInOneLine) {
   for (const std::string& name : names()) {
     test::Folder folder;
     const auto path = folder / name;
-    EXPECT_NE(test::error_of([&] { open_video(path); }).find("no such file"), std::string::npos);
+    EXPECT_NE(test::error_of([&] { open_video(path); }).find("No such file"), std::string::npos);
     write_text(path, "this is no video\n");
     const std::string message = test::error_of([&] { open_video(path); });
     EXPECT_NE(message.find(name + ": not a"), std::string::npos) << message;

@@ -24,6 +24,25 @@ TEST(Captions, AreEncodedEachForItselfAndPaddedWithZeros) {
   EXPECT_EQ(text[1].narrow(0, 2, 10).abs().max().item<float>(), 0.0f);  // "night" and </s>
 }
 
+TEST(Captions, TheGlobalOneGivesWayToTheShotsOwn) {
+  const Tokenizer tokenizer(MOGA_FIXTURES);
+  const auto tokens = [&](const std::string& text) { return static_cast<int64_t>(tokenizer.encode(text).size()); };
+  const std::string global = "a red hat a red hat night", own = "a red hat";
+  EXPECT_EQ(fit_caption(tokenizer, global, own, 100).text, global + " " + own);
+  EXPECT_EQ(fit_caption(tokenizer, " ", own, 100).text, own);
+  const int64_t room = tokens("a red hat a " + own);
+  const FittedCaption cut = fit_caption(tokenizer, global, own, room);
+  EXPECT_EQ(cut.text, "a red hat a " + own);
+  EXPECT_EQ(cut.note, std::to_string(tokens(global + " " + own)) + " text tokens, the model reads " +
+                          std::to_string(room) + ": the global caption is cut after \"... red hat a\"");
+  EXPECT_EQ(fit_caption(tokenizer, global, own, tokens(own)).text, own);
+  const FittedCaption own_cut = fit_caption(tokenizer, "night", global, tokens("a red hat"));
+  EXPECT_EQ(own_cut.text, global);
+  EXPECT_NE(own_cut.note.find("the text is cut after \"a red hat\", and the global caption is left out"),
+            std::string::npos)
+      << own_cut.note;
+}
+
 TEST(Captions, CarryGradientsToTheEncoder) {
   const Tokenizer tokenizer(MOGA_FIXTURES);
   TextEncoder encoder(tiny(tokenizer));

@@ -21,7 +21,7 @@ TransformerConfig small_config() {
 }
 
 TransformerConfig full_attention(TransformerConfig config) {
-  config.moga.kind = "full";
+  config.moga.kind = AttentionKind::kFull;
   return config;
 }
 

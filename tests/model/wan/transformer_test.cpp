@@ -135,7 +135,7 @@ TEST_F(TransformerTest, RoutedGroupsCarryACaptionToOtherShots) {
 TEST_F(TransformerTest, OneGroupWithoutGateAndStaticGroupsIsFullAttention) {
   TransformerConfig config = small_config();
   config.moga.groups = 1;
-  config.moga.gate = "none";
+  config.moga.gate = Gate::kNone;
   config.moga.window = config.moga.frame = false;
   Transformer grouped = random_transformer(config);
   Transformer full(full_attention(config));
@@ -161,7 +161,7 @@ TEST_F(TransformerTest, EveryParameterGetsAFiniteGradient) {
 
 TEST_F(TransformerTest, DerivativeAlongADirectionIsThatOfFiniteDifferences) {
   TransformerConfig config = small_config();
-  config.moga.backend = "reference";
+  config.moga.backend = AttentionBackend::kReference;
   Transformer model = random_transformer(config);
   model->to(at::kDouble);
   VideoModelInput input = random_input(config, {kTwoShots, kOneShot});

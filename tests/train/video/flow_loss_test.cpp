@@ -49,14 +49,14 @@ TEST(FlowLoss, MixesDataAndNoiseByTheTimeOfEachVideo) {
 
 // P(t ≤ x) = u(x) = x / (s - (s - 1) x) for uniform u.
 TEST(SampleTimes, UniformTimesFollowTheShift) {
-  const FlowConfig config = {.timesteps = "uniform", .shift = 5};
+  const FlowConfig config = {.timesteps = Timesteps::kUniform, .shift = 5};
   const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
   for (const double x : {0.3, 0.6, 0.9})
     EXPECT_NEAR((t <= x).to(at::kFloat).mean().item<double>(), x / (5 - 4 * x), 0.01) << x;
 }
 
 TEST(SampleTimes, LogitNormalTimesAreShiftedAroundTheirMedian) {
-  const FlowConfig config = {.timesteps = "logit_normal", .shift = 3};
+  const FlowConfig config = {.timesteps = Timesteps::kLogitNormal, .shift = 3};
   const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
   EXPECT_NEAR(t.median().item<double>(), 0.75, 0.01);  // u = 1/2 → 3/2 / 2
   EXPECT_GT(t.min().item<double>(), 0);

@@ -1,0 +1,133 @@
+// PNG files through libpng: 8-bit RGB, with tags as text that is UTF-8 (iTXt). libpng reports an error by a jump, so
+// nothing with a destructor is created between setjmp and the calls that may jump.
+#include <ATen/ATen.h>
+#include <png.h>
+
+#include <array>
+#include <cerrno>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/data/video/image.h"
+
+namespace moga {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+void keep_message(png_structp png, png_const_charp message) {
+  std::snprintf(static_cast<char*>(png_get_error_ptr(png)), 256, "%s", message);
+  png_longjmp(png, 1);
+}
+void drop_warning(png_structp, png_const_charp) {}
+
+// libpng's two structures and its error text.
+struct Png {
+  explicit Png(bool writing)
+      : write(writing),
+        png(writing ? png_create_write_struct(PNG_LIBPNG_VER_STRING, message.data(), keep_message, drop_warning)
+                    : png_create_read_struct(PNG_LIBPNG_VER_STRING, message.data(), keep_message, drop_warning)),
+        info(png_create_info_struct(png)) {}
+  ~Png() { write ? png_destroy_write_struct(&png, &info) : png_destroy_read_struct(&png, &info, nullptr); }
+  Png(const Png&) = delete;
+  Png& operator=(const Png&) = delete;
+
+  bool write;
+  std::array<char, 256> message{};
+  png_structp png;
+  png_infop info;
+};
+
+std::vector<png_text> texts_of(const MediaTags& tags) {
+  std::vector<png_text> texts;
+  for (const auto& [key, value] :
+       {std::pair{"Title", &tags.title}, {"Comment", &tags.comment}, {"Software", &tags.tool}}) {
+    if (value->empty()) continue;
+    png_text text{};
+    text.compression = PNG_ITXT_COMPRESSION_NONE;
+    text.key = const_cast<char*>(key);
+    text.text = const_cast<char*>(value->c_str());
+    text.itxt_length = value->size();
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+bool write_png(Png& png, std::FILE* file, const at::Tensor& pixels, std::vector<png_text>& texts,
+               std::vector<png_bytep>& rows) {
+  if (setjmp(png_jmpbuf(png.png))) return false;
+  png_init_io(png.png, file);
+  png_set_compression_level(png.png, 3);
+  png_set_IHDR(png.png, png.info, static_cast<png_uint_32>(pixels.size(1)), static_cast<png_uint_32>(pixels.size(0)), 8,
+               PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (!texts.empty()) png_set_text(png.png, png.info, texts.data(), static_cast<int>(texts.size()));
+  png_set_rows(png.png, png.info, rows.data());
+  png_write_png(png.png, png.info, PNG_TRANSFORM_IDENTITY, nullptr);
+  return true;
+}
+
+bool read_header(Png& png, std::FILE* file) {
+  if (setjmp(png_jmpbuf(png.png))) return false;
+  png_init_io(png.png, file);
+  png_read_info(png.png, png.info);
+  return true;
+}
+
+}  // namespace
+
+void save_png(const std::filesystem::path& path, const at::Tensor& image, const MediaTags& tags) {
+  check(image.dim() == 3 && image.size(0) == 3 && image.scalar_type() == at::kByte, "save_png: image is ",
+        image.scalar_type(), " ", image.sizes(), ", expected uint8 [3, Y, X]");
+  const at::Tensor pixels = image.cpu().permute({1, 2, 0}).contiguous();  // [Y, X, 3]
+  std::vector<png_bytep> rows;
+  for (int64_t y = 0; y < pixels.size(0); ++y) rows.push_back(pixels.data_ptr<uint8_t>() + y * pixels.stride(0));
+  std::vector<png_text> texts = texts_of(tags);
+  write_atomically(path, [&](const std::filesystem::path& temporary) {
+    File file(std::fopen(temporary.c_str(), "wb"));
+    check(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
+    Png png(/*writing=*/true);
+    const bool written = write_png(png, file.get(), pixels, texts, rows);
+    check(written && std::fclose(file.release()) == 0, path.string(),
+          ": cannot write PNG: ", written ? std::strerror(errno) : png.message.data());
+  });
+}
+
+at::Tensor load_png(const std::filesystem::path& path) {
+  check_regular_file(path);
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  if (!png_image_begin_read_from_file(&png, path.c_str())) fail(path.string(), ": cannot read PNG: ", png.message);
+  png.format = PNG_FORMAT_RGB;
+  const at::Tensor pixels = at::empty({png.height, png.width, 3}, at::kByte);
+  const png_color white{255, 255, 255};
+  if (!png_image_finish_read(&png, &white, pixels.data_ptr(), 0, nullptr))
+    fail(path.string(), ": cannot read PNG: ", png.message);
+  return pixels.permute({2, 0, 1}).contiguous();
+}
+
+ImageInfo png_info(const std::filesystem::path& path) {
+  check_regular_file(path);
+  const File file(std::fopen(path.c_str(), "rb"));
+  check(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+  Png png(/*writing=*/false);
+  if (!read_header(png, file.get())) fail(path.string(), ": cannot read PNG: ", png.message.data());
+  ImageInfo info{png_get_image_width(png.png, png.info), png_get_image_height(png.png, png.info), {}};
+  png_textp texts = nullptr;
+  int count = 0;
+  png_get_text(png.png, png.info, &texts, &count);
+  for (int i = 0; i < count; ++i)
+    for (const auto& [key, value] :
+         {std::pair{"Title", &info.tags.title}, {"Comment", &info.tags.comment}, {"Software", &info.tags.tool}})
+      if (std::string(texts[i].key) == key) *value = texts[i].text;
+  return info;
+}
+
+}  // namespace moga

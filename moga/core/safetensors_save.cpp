@@ -32,8 +32,9 @@ std::vector<Item> in_file_order(const TensorMap& tensors, const std::string& fil
   std::vector<Item> items;
   for (const auto& item : tensors) {
     check(item.first != safetensors_format::kMetadataKey, file, ": no tensor can have the name ", item.first);
-    check(item.second.defined() && item.second.layout() == at::kStrided, file, ": tensor ", item.first,
-          " is not a dense tensor");
+    check(item.second.defined(), file, ": tensor ", item.first, " is undefined, expected a dense tensor");
+    check(item.second.layout() == at::kStrided, file, ": tensor ", item.first, " has layout ", item.second.layout(),
+          ", expected a dense tensor");
     items.push_back(&item);
   }
   std::ranges::stable_sort(items, std::ranges::greater(), [](Item item) { return item->second.element_size(); });

@@ -116,7 +116,8 @@ TEST(Config, FilesAreNamedInMessages) {
   write_text(folder / "bad.toml", "size = 3");
   EXPECT_EQ(test::error_of([&] { load_toml<RunConfig>(folder / "bad.toml"); }),
             (folder / "bad.toml").string() + ":1: size: expected a list, found the whole number 3");
-  EXPECT_NE(test::error_of([&] { load_toml<RunConfig>(folder / "none.toml"); }), "");
+  EXPECT_EQ(test::error_of([&] { load_toml<RunConfig>(folder / "none.toml"); }),
+            (folder / "none.toml").string() + ": cannot be opened: No such file or directory");
 }
 
 TEST(Config, UnknownKeysAreRefusedWithTheNearest) {
@@ -160,7 +161,8 @@ TEST(Config, NullIsTheDefault) {
 TEST(Config, AWholeNumberMayHaveAPoint) {
   EXPECT_EQ(parse_json<RunConfig>(R"({"sampler": {"steps": 20.0}})", "run.json").sampler.steps, 20);
   EXPECT_EQ(parse_toml<RunConfig>("size = [8.0, 1e2]", "run.toml").size, (std::vector<int64_t>{8, 100}));
-  EXPECT_NE(json_error(R"({"sampler": {"steps": 1e300}})"), "");
+  EXPECT_EQ(json_error(R"({"sampler": {"steps": 1e300}})"),
+            "run.json: sampler.steps: expected a whole number, found the number 1e+300");
 }
 
 TEST(Config, RulesOfAStructAreCheckedWithItsPlace) {
@@ -184,7 +186,8 @@ TEST(Config, DepthIsBounded) {
     EXPECT_EQ(toml_error("# a.b\n" + text), "run.toml:2: a key has more than 127 parts") << text.substr(0, 9);
   RunConfig run;
   EXPECT_NE(test::error_of([&] { apply_override(run, key + "=1"); }).find("more than 127 parts"), std::string::npos);
-  EXPECT_NE(toml_error("size = " + std::string(1000, '[')), "");
+  const std::string nested = toml_error("size = " + std::string(1000, '['));
+  EXPECT_TRUE(nested.starts_with("run.toml:1: ") && nested.find("nest") != std::string::npos) << nested;
 }
 
 TEST(Config, DotsOutsideOfKeysAreNotCounted) {

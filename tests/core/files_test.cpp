@@ -40,9 +40,9 @@ TEST(Files, AFailedWriteLeavesTheOldFileAndNothingElse) {
   write_text(folder / "model.bin", "old");
   const auto fails = [](const fs::path& temporary) {
     std::ofstream(temporary) << "half";
-    throw std::runtime_error("disk full");
+    fail("disk full");
   };
-  EXPECT_THROW(write_atomically(folder / "model.bin", fails), std::runtime_error);
+  EXPECT_EQ(test::error_of([&] { write_atomically(folder / "model.bin", fails); }), "disk full");
   EXPECT_EQ(read_text(folder / "model.bin"), "old");
   EXPECT_EQ(file_count(folder.path()), 1);
 }
@@ -104,9 +104,12 @@ TEST(Files, WhatCannotBeWrittenIsKnownBefore) {
   check_writable(folder.path() / "new" / "folders" / "file");
   EXPECT_FALSE(fs::exists(folder / "new"));
   write_text(folder / "file", "text");
-  EXPECT_THROW(check_writable(folder.path()), Error);
-  EXPECT_THROW(check_writable(folder.path() / "file" / "other"), Error);
-  EXPECT_THROW(check_writable("/dev/null/folder/file"), Error);
+  expect_error([&] { check_writable(folder.path()); }, folder.path().string() + ": is a folder, expected a file name");
+  const std::string file = (folder / "file").string();
+  expect_error([&] { check_writable(file + "/other"); },
+               file + "/other: cannot be written: " + file + " is not a folder");
+  expect_error([&] { check_writable("/dev/null/folder/file"); },
+               "/dev/null/folder/file: cannot be written: /dev/null is not a folder");
   expect_error([&] { check_writable(folder / std::string(256, 'n')); }, "the name has 256 bytes");
   expect_error([&] { check_new_folder(folder.path()); }, "exists already");
 }
@@ -118,8 +121,9 @@ TEST(Files, WhatIsNotAFileIsRefusedByName) {
   expect_error([&] { read_text("/dev/zero"); }, "is a device, expected a file");
   expect_error([&] { read_text(folder / "missing"); }, "No such file");
   expect_error([&] { read_text(folder.path()); }, "is a folder, expected a file");
-  EXPECT_THROW(write_text(folder.path(), "text"), Error);
-  EXPECT_THROW(make_folder("/dev/null/folder"), Error);
+  expect_error([&] { write_text(folder.path(), "text"); }, "is a folder, expected a file name");
+  expect_error([&] { make_folder("/dev/null/folder"); },
+               "/dev/null/folder: cannot create this folder: Not a directory");
   write_text(folder / "long", "12345");
   expect_error([&] { read_text(folder / "long", 4); }, "has 5 bytes, expected at most 4");
 }
@@ -131,8 +135,9 @@ TEST(Files, AFileBeyondTheLimitIsAnErrorAndRemoved) {
   getrlimit(RLIMIT_FSIZE, &before);
   const struct rlimit small { 1000, before.rlim_max };
   setrlimit(RLIMIT_FSIZE, &small);
-  EXPECT_THROW(write_text(folder / "file", std::string(5000, 'x')), Error);
+  const std::string error = test::error_of([&] { write_text(folder / "file", std::string(5000, 'x')); });
   setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_EQ(error, (folder / "file").string() + ": cannot be written: File too large");
   EXPECT_EQ(file_count(folder.path()), 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -26,7 +27,8 @@ TEST(Folders, AppearWholeUnderTheirName) {
   write_model(folder / "model/", Existing::kRefuse, "new");
   EXPECT_EQ(read_text(folder / "model/vae/config.json"), "new");
   EXPECT_EQ(entries(folder.path()), 1);
-  EXPECT_THROW(write_model(folder / "model", Existing::kRefuse, "other"), Error);
+  EXPECT_EQ(test::error_of([&] { write_model(folder / "model", Existing::kRefuse, "other"); }),
+            (folder / "model").string() + ": exists already, expected a new folder");
   EXPECT_EQ(read_text(folder / "model/vae/config.json"), "new");
 }
 
@@ -44,9 +46,9 @@ TEST(Folders, AFailedWriteLeavesTheOldFolderAndNothingElse) {
   write_text(folder / "model" / "old.txt", "old");
   const auto fails = [](const fs::path& temporary) {
     write_text(temporary / "half", "half");
-    throw std::runtime_error("disk full");
+    fail("disk full");
   };
-  EXPECT_THROW(write_folder_atomically(folder / "model", Existing::kReplace, fails), std::runtime_error);
+  EXPECT_EQ(test::error_of([&] { write_folder_atomically(folder / "model", Existing::kReplace, fails); }), "disk full");
   EXPECT_EQ(read_text(folder / "model/old.txt"), "old");
   EXPECT_EQ(entries(folder.path()), 1);
 }

@@ -5,6 +5,8 @@
 
 #include <csignal>
 
+#include "tests/support/error.h"
+
 namespace moga {
 namespace {
 
@@ -23,7 +25,8 @@ TEST(Interrupt, EvaluationsStopInsideOnlyWhereACallerAllowsIt) {
   {
     const StopInside outer;
     { const StopInside inner; }
-    EXPECT_THROW(stop_inside_if_interrupted(), Interrupted);
+    EXPECT_THROW(stop_inside_if_interrupted(), Interrupted);  // callers distinguish it by its type
+    EXPECT_EQ(test::error_of(stop_inside_if_interrupted), "interrupted");
   }
   EXPECT_NO_THROW(stop_inside_if_interrupted());
   set_interrupted(false);

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <random>
 
-#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
@@ -159,7 +158,8 @@ TEST(Safetensors, WhatIsNoSafetensorsFileIsNamed) {
   EXPECT_REFUSED(file_bytes("{\"w\":", 0), "malformed JSON");
   EXPECT_REFUSED(file_bytes("[]", 0), "expected a JSON object, found array");
   EXPECT_REFUSED(file_bytes("{}", 0).substr(0, 9), "is it truncated?");
-  EXPECT_THROW(Safetensors("no/such/file.safetensors"), Error);
+  EXPECT_EQ(test::error_of([] { Safetensors("no/such/file.safetensors"); }),
+            "no/such/file.safetensors: cannot be opened: No such file or directory");
 }
 
 TEST(Safetensors, DamagedHeadersNeverCrash) {
@@ -214,19 +214,29 @@ TEST(Safetensors, ShardsNeedTheirIndex) {
 
 TEST(SafetensorsFolder, AmbiguousOrEmptyFoldersAreRefused) {
   const test::Folder folder;
-  EXPECT_THROW(Safetensors(folder.path()), Error);
+  const auto error = [&]() -> std::string { return test::error_of([&] { Safetensors{folder.path()}; }); };
+  EXPECT_EQ(error(), folder.path().string() + ": holds no .safetensors file");
   save_safetensors(folder / "a.safetensors", {});
   EXPECT_TRUE(Safetensors(folder.path()).names().empty());
   save_safetensors(folder / "b.safetensors", {});
-  EXPECT_THROW(Safetensors(folder.path()), Error);
+  EXPECT_EQ(error(), folder.path().string() +
+                         ": holds 2 .safetensors files and no index, expected one file, or shards with a "
+                         ".safetensors.index.json: a.safetensors, b.safetensors");
 }
 
 TEST(SafetensorsSave, WhatTheFormatCannotHoldIsRefusedByName) {
   const test::Folder folder;
-  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::zeros({2}, at::kComplexDouble)}}), Error);
-  EXPECT_THROW(save_safetensors(folder / "m", {{"w", at::Tensor()}}), Error);
-  EXPECT_THROW(save_safetensors(folder / "m", {{"__metadata__", at::zeros({2})}}), Error);
-  EXPECT_THROW(save_safetensors(folder / "m", {{"\xff", at::zeros({2})}}), Error);
+  const auto error = [&](const std::string& name, const at::Tensor& tensor) -> std::string {
+    return test::error_of([&] { save_safetensors(folder / "m", {{name, tensor}}); });
+  };
+  const std::string file = (folder / "m").string();
+  EXPECT_EQ(error("w", at::zeros({2}, at::kComplexDouble)),
+            file + ": tensor w has dtype ComplexDouble, which safetensors cannot hold");
+  EXPECT_EQ(error("w", at::Tensor()), file + ": tensor w is undefined, expected a dense tensor");
+  EXPECT_EQ(error("w", at::zeros({2}).to_sparse()), file + ": tensor w has layout Sparse, expected a dense tensor");
+  EXPECT_EQ(error("__metadata__", at::zeros({2})), file + ": no tensor can have the name __metadata__");
+  EXPECT_EQ(error("\xff", at::zeros({2})),
+            file + ": a name or the metadata is not UTF-8: invalid UTF-8 byte at index 0: 0xFF");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 

@@ -214,7 +214,7 @@ RenderedStory render_story(const Story& story, c10::Device device, bool with_par
   const StoryConfig& config = story.config;
   if (end < 0) end = config.frames;
   check(0 <= begin && begin < end && end <= config.frames, "story frames [", begin, ", ", end,
-        "), expected within [0, ", config.frames, ")");
+        "), expected at least one frame within [0, ", config.frames, ")");
   const Stage stage = set_stage(story);
   std::vector<Take> takes;
   for (const StoryShot& shot : story.shots) {

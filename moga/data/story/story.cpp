@@ -166,14 +166,14 @@ void StoryConfig::validate() const {
             kWanPixelsPerToken.divide(width, height),
         "story size ", width, "×", height, ": expected ", kWanPixelsPerToken.multiples(), " from 32 to ", kLargestSide,
         ", so that the story's script can be generated");
-  check(width >= height, "story size ", width, "×", height, ": pictures are at least as wide as high");
+  check(width >= height, "story size ", width, "×", height, ": expected a width of at least the height");
   check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + ", kLatentStride, "k");
   check(min_shots >= 1 && min_shots <= max_shots, "min_shots = ", min_shots, ", max_shots = ", max_shots,
         ": expected 1 ≤ min_shots ≤ max_shots");
   check(max_persons >= 1 && max_persons <= 2, "max_persons = ", max_persons, ", expected 1 or 2");
-  check(away >= 0 && away <= 1, "away = ", away, ", expected a probability");
+  check(away >= 0 && away <= 1, "away = ", away, ", expected a probability from 0 to 1");
   check(max_shots * kLatentFramesLeast <= latent_frames(*this), max_shots, " shots do not fit into ", frames,
-        " frames: a shot takes at least ", kLatentFramesLeast, " of its ", latent_frames(*this), " latent frames");
+        " frames: a shot takes at least ", kLatentFramesLeast, " latent frames, the story has ", latent_frames(*this));
 }
 
 void check_story_codec(const Strides& strides) {

@@ -6,9 +6,9 @@
 
 #include <functional>
 
-#include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "moga/data/story/render.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -84,7 +84,9 @@ TEST(StoryMeasure, ByShotCountsOnlyWhatTheCaptionDoesNotTell) {
 }
 
 TEST(StoryMeasure, RefusesOtherShapes) {
-  EXPECT_THROW(measure_story(at::zeros({48, 3, 128, 224}, at::kByte), plan_story(0, kConfig)), Error);
+  const at::Tensor frames = at::zeros({48, 3, 128, 224}, at::kByte);
+  EXPECT_EQ(test::error_of([&] { measure_story(frames, plan_story(0, kConfig)); }),
+            "frames of a story: Byte [48, 3, 128, 224], expected uint8 [49, 3, 128, 224]");
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "moga/core/check.h"
 #include "moga/data/video/video.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -87,8 +87,11 @@ TEST(StoryRender, ScalesWithTheSize) {
 }
 
 TEST(StoryRender, RefusesFramesBeyondTheStory) {
-  EXPECT_THROW(render_story(plan_story(0, kSmall), at::kCPU, false, 10, 60), Error);
-  EXPECT_THROW(render_story(plan_story(0, kSmall), at::kCPU, false, 10, 10), Error);
+  const auto error = [](int64_t begin, int64_t end) -> std::string {
+    return test::error_of([&] { render_story(plan_story(0, kSmall), at::kCPU, false, begin, end); });
+  };
+  EXPECT_EQ(error(10, 60), "story frames [10, 60), expected at least one frame within [0, 49)");
+  EXPECT_EQ(error(10, 10), "story frames [10, 10), expected at least one frame within [0, 49)");
 }
 
 TEST(StoryRenderGpu, AgreesWithTheCpu) {

@@ -7,7 +7,7 @@
 #include <cctype>
 #include <set>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -140,12 +140,20 @@ TEST(Story, HatAndShirtColoursAreUniformAndIndependent) {
 }
 
 TEST(Story, RefusesWhatCannotBe) {
-  EXPECT_THROW(plan_story(0, {.frames = 128}), Error);
-  EXPECT_THROW(plan_story(0, {.frames = 13, .min_shots = 4, .max_shots = 4}), Error);
-  EXPECT_THROW(plan_story(0, {.max_persons = 3}), Error);
-  EXPECT_THROW(plan_story(0, {.width = 120, .height = 64}), Error);  // no video of this size can be generated
-  EXPECT_THROW(plan_story(0, {.width = 1 << 20, .height = 64}), Error);
-  EXPECT_THROW(plan_story(0, {.away = 1.5}), Error);
+  const auto error = [](const StoryConfig& config) -> std::string {
+    return test::error_of([&] { plan_story(0, config); });
+  };
+  EXPECT_EQ(error({.frames = 128}), "story frames = 128, expected 1 + 4k");
+  EXPECT_EQ(error({.frames = 13, .min_shots = 4, .max_shots = 4}),
+            "4 shots do not fit into 13 frames: a shot takes at least 2 latent frames, the story has 4");
+  EXPECT_EQ(error({.max_persons = 3}), "max_persons = 3, expected 1 or 2");
+  const std::string sides = ": expected multiples of 16 from 32 to 16384, so that the story's script can be generated";
+  EXPECT_EQ(error({.width = 120, .height = 64}), "story size 120×64" + sides);
+  EXPECT_EQ(error({.width = 1 << 20, .height = 64}), "story size 1048576×64" + sides);
+  EXPECT_EQ(error({.width = 64, .height = 128}), "story size 64×128: expected a width of at least the height");
+  EXPECT_EQ(error({.min_shots = 3, .max_shots = 2}),
+            "min_shots = 3, max_shots = 2: expected 1 ≤ min_shots ≤ max_shots");
+  EXPECT_EQ(error({.away = 1.5}), "away = 1.5, expected a probability from 0 to 1");
 }
 
 }  // namespace

@@ -17,6 +17,8 @@
 namespace moga {
 namespace {
 
+constexpr int64_t kMostGroups = 65535;
+
 struct Case {
   std::string kind;
   int64_t groups = 0;  // of equal, unequal and routed
@@ -31,9 +33,10 @@ Case parse_case(const std::string& name) {
     const auto [rest, error] = std::from_chars(name.data() + colon + 1, end, parsed.groups);
     if (error != std::errc() || rest != end) parsed.groups = 0;
   }
-  const bool known = counted ? parsed.groups > 0 && parsed.groups <= 65535
+  const bool known = counted ? parsed.groups > 0 && parsed.groups <= kMostGroups
                              : colon == std::string::npos && (name == "dense" || name == "windows" || name == "frames");
-  check(known, "case '", name, "' is not one of dense, equal:M, unequal:M, routed:M, windows, frames (M: groups)");
+  check(known, "case '", name, "' is not one of dense, equal:M, unequal:M, routed:M, windows, frames (M: 1 to ",
+        kMostGroups, " groups)");
   return parsed;
 }
 

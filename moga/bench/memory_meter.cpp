@@ -59,7 +59,7 @@ struct MemoryMeter::CpuCount {
 };
 
 MemoryMeter::MemoryMeter(c10::Device device) : device_(device) {
-  check(device.is_cpu() || device.is_cuda(), "memory of device ", device, " cannot be metered");
+  check(device.is_cpu() || device.is_cuda(), "memory of device ", device, " cannot be measured, expected cpu or cuda");
   if (device.is_cpu()) cpu_ = std::make_unique<CpuCount>();
   reset_peak();
 }

@@ -52,9 +52,9 @@ double median(std::vector<double> values) {
 }  // namespace
 
 void MeterConfig::validate() const {
-  check(warm_up >= 0 && warm_up <= 1000, "warm-up repetitions are ", warm_up, ", expected 0 to 1000");
-  check(repeats >= 1 && repeats <= 100'000, "repetitions are ", repeats, ", expected 1 to 100000");
-  check(seconds >= 0, "seconds a measurement are ", seconds, ", expected 0 or more");
+  check(warm_up >= 0 && warm_up <= 1000, "warm-up is ", warm_up, " repetitions, expected 0 to 1000");
+  check(repeats >= 1 && repeats <= 100'000, "repeats is ", repeats, ", expected 1 to 100000");
+  check(seconds >= 0, "time per measurement is ", seconds, " s, expected 0 or more");
 }
 
 Meter::Meter(c10::Device device, const MeterConfig& config) : device_(device), config_(config), memory_(device) {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -58,11 +58,15 @@ TEST(AttentionBench, WritesATableAndJson) {
 }
 
 TEST(AttentionBench, NamesCasesThatAreNone) {
-  for (const char* name : {"equal", "equal:", "equal:x", "equal:0", "windows:2", "some"}) {
-    AttentionBenchConfig config = tiny();
+  const std::string known =
+      " is not one of dense, equal:M, unequal:M, routed:M, windows, frames (M: 1 to 65535 groups)";
+  AttentionBenchConfig config = tiny();
+  for (const std::string name : {"equal", "equal:", "equal:x", "equal:0", "equal:65536", "windows:2", "some"}) {
     config.cases = {name};
-    EXPECT_THROW(config.validate(), Error) << name;
+    EXPECT_EQ(test::error_of([&] { config.validate(); }), "case '" + name + "'" + known);
   }
+  config.cases = {};
+  EXPECT_EQ(test::error_of([&] { config.validate(); }), "no case to measure");
 }
 
 }  // namespace

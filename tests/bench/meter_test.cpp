@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -68,8 +68,14 @@ TEST(MeterGpu, TimesByEventsAndReadsTheAllocator) {
 }
 
 TEST(Meter, RefusesWhatItCannotDo) {
-  EXPECT_THROW(Meter(at::kCPU, {.repeats = 0}), Error);
-  EXPECT_THROW(MemoryMeter(at::Device(at::kMeta)), Error);
+  const auto error = [](const MeterConfig& config) -> std::string {
+    return test::error_of([&] { Meter(at::kCPU, config); });
+  };
+  EXPECT_EQ(error({.warm_up = 1001}), "warm-up is 1001 repetitions, expected 0 to 1000");
+  EXPECT_EQ(error({.repeats = 0}), "repeats is 0, expected 1 to 100000");
+  EXPECT_EQ(error({.seconds = -1}), "time per measurement is -1 s, expected 0 or more");
+  EXPECT_EQ(test::error_of([] { MemoryMeter(at::Device(at::kMeta)); }),
+            "memory of device meta cannot be measured, expected cpu or cuda");
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 #include "moga/bench/random_model.h"
 #include "moga/bench/shapes.h"
-#include "moga/core/check.h"
 #include "moga/model/wan/transformer.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -55,7 +55,8 @@ TEST(ModelBench, KnowsWanByItsSize) {
   EXPECT_EQ(named_model("1.3B").model->shape().width(), 1536);
   EXPECT_EQ(named_model("14B").model->shape().width(), 5120);
   EXPECT_EQ(named_model("14B").pixels_per_token(), (Strides{4, 16, 16}));
-  EXPECT_THROW(named_model("7B"), Error);
+  EXPECT_EQ(test::error_of([] { named_model("7B"); }),
+            "model '7B' is unknown: expected 1.3B, 14B, a config.json or a model folder");
 }
 
 }  // namespace

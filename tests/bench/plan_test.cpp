@@ -7,10 +7,10 @@
 #include <algorithm>
 
 #include "moga/bench/random_model.h"
-#include "moga/core/check.h"
 #include "moga/model/vae/vae.h"
 #include "moga/model/wan/transformer.h"
 #include "moga/pipeline/generate.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tiny_model.h"
@@ -142,12 +142,8 @@ TEST(Plan, NamesWhatDoesNotFitAndWhatWould) {
   EXPECT_NE(to_table(plan).find("it fits"), std::string::npos);
   plan.memory.free = 7 << 20;  // not all that is free can be used
   plan.advice = {"frames up to 64x48 at this duration"};
-  try {
-    check_fits(plan);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("would fit: frames up to 64x48"), std::string::npos) << error.what();
-  }
+  const std::string error = test::error_of([&] { check_fits(plan); });
+  EXPECT_NE(error.find("would fit: frames up to 64x48"), std::string::npos) << error;
 }
 
 TEST(Plan, CountsThePhases) {

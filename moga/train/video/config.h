@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
 #include "moga/sampler/solver.h"
@@ -87,6 +88,7 @@ struct TrainConfig {
   TextEncoderConfig text_encoder;
   FlowConfig flow;
   OptimizerConfig optimizer;
+  RecomputeConfig recompute;
   SampleGridConfig samples;
   std::vector<StageConfig> stage;
 
@@ -116,6 +118,7 @@ struct TrainConfig {
     field("text_encoder", text_encoder, "the text encoder");
     field("flow", flow, "rectified flow");
     field("optimizer", optimizer, "AdamW");
+    field("recompute", recompute, "what the transformer's blocks keep for the backward pass: memory against time");
     field("samples", samples, "contact sheets on the way");
     field("stage", stage, "stages, in order");
   }

@@ -87,6 +87,7 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
   const RandomScope random(config.seed, "weights");
   TrainModels models;
   models.transformer = Transformer(config.transformer);
+  models.transformer->set_recompute(config.recompute);
   models.text_encoder = TextEncoder(config.text_encoder);
   if (!config.init.empty()) {
     const fs::path init = config.init;

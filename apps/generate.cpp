@@ -61,8 +61,8 @@ struct Options {
   bool no_plan = false;
 };
 
-// Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take seconds.
-// Returns whether weights are to be streamed.
+// Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take
+// seconds. Returns whether weights are to be streamed.
 bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
@@ -139,7 +139,8 @@ void add_generate(CLI::App& app) {
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
-  command->add_flag("--resume", options->keep.resume, "continue from the state that a killed run left next to the video");
+  command->add_flag("--resume", options->keep.resume,
+                    "continue from the state that a killed run left next to the video");
   command->add_option("--keep-every", options->keep.seconds, "seconds of denoising between two writes of the state")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

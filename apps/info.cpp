@@ -1,4 +1,4 @@
-// moga info: what a file or folder holds.
+// moga info: the contents of a file or folder.
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,6 +9,7 @@
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
 #include "moga/pipeline/describe.h"
+#include "moga/pipeline/describe_json.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/train/text/config.h"
 #include "moga/train/vae/config.h"
@@ -58,15 +59,23 @@ std::string kind_of_config(const std::string& path) {
   return text;
 }
 
-std::string describe_any(const std::string& path) {
-  if (!path.ends_with(".toml")) return describe(path);
-  if (read_text(path, kMostConfigBytes).find("[[stage]]") != std::string::npos) load_train_config(path);  // its error
+struct Description {
+  std::string text;
+  nlohmann::ordered_json json;
+};
+
+Description describe_any(const std::string& path, bool with_json) {
+  const bool config = path.ends_with(".toml");
+  // A broken training config is reported as one, not as a script with unknown keys.
+  if (config && read_text(path, kMostConfigBytes).find("[[stage]]") != std::string::npos) load_train_config(path);
   try {
-    return describe(path);
+    Description description{describe(path), {}};
+    if (with_json) description.json = describe_json(path);
+    return description;
   } catch (const Error&) {
-    const std::string kind = kind_of_config(path);
+    const std::string kind = config ? kind_of_config(path) : "";
     if (kind.empty()) throw;
-    return path + ": " + kind + "\n";
+    return {path + ": " + kind + "\n", {{"path", path}, {"kind", "config"}, {"description", kind}}};
   }
 }
 
@@ -75,15 +84,10 @@ void run(const Options& options) {
     std::cout << script_of_film(options.path) << std::flush;
     return;
   }
-  const std::string text = describe_any(options.path);
-  std::cout << printable(text) << std::flush;
-  if (options.json.empty()) return;
-  nlohmann::json lines = nlohmann::json::array();
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  write_text(options.json, nlohmann::json{{"path", options.path}, {"lines", lines}}.dump(
-                               2, ' ', false, nlohmann::json::error_handler_t::replace) +
-                               "\n");
+  const Description description = describe_any(options.path, !options.json.empty());
+  if (!options.json.empty())
+    write_text(options.json, description.json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  std::cout << printable(description.text) << std::flush;
 }
 
 }  // namespace

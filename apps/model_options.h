@@ -1,5 +1,5 @@
-// The options that all commands with a model share: its folder, device and dtypes, and sampler settings that override the
-// model's own.
+// The options that all commands with a model share: its folder, device and dtypes, and sampler settings that override
+// the model's own.
 #pragma once
 
 #include <CLI/CLI.hpp>

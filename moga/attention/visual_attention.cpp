@@ -52,8 +52,8 @@ StaticGroupings static_groupings(const Layout& layout, const VisualAttentionConf
 at::Tensor visual_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Routing* routing,
                             const StaticGroupings& groupings, const VisualAttentionConfig& config,
                             AttentionMemory* memory) {
-  check(q.size(0) == groupings.layout.tokens(), "visual attention: q has ", q.size(0), " tokens, the layout ",
-        groupings.layout.tokens());
+  check(q.size(0) == groupings.full.query.count, "visual attention: q has ", q.size(0), " tokens, the layout ",
+        groupings.full.query.count);
   check(routing || !config.uses_router(), "visual attention: routed groups need a routing");
   if (config.kind == AttentionKind::kFull) return attend(q, k, v, groupings.full, config.backend, memory).output;
   Branches branches{.groupings = {}, .combine = config.combine};

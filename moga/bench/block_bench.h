@@ -5,8 +5,12 @@
 #include "moga/bench/report.h"
 #include "moga/model/video_model.h"
 #include "moga/model/wan/block.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
+
+// The config of a Wan transformer; throws for a model of another family.
+const TransformerConfig& wan_config(const VideoModelConfig& model);
 
 // The block of a Wan transformer with its attention in all layers; throws for a model of another family.
 BlockConfig wan_block(const VideoModelConfig& model);
@@ -25,7 +29,7 @@ struct BlockBenchConfig {
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup);
 
 // A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them,
-// and what it is called with: one piece of work for `moga bench` and `moga plan`.
+// and its inputs: one piece of work for `moga bench` and its tests.
 struct BlockWork {
   BlockConfig config;
   Block block{nullptr};

@@ -67,7 +67,8 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   own.model->attention().backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
   if (config.full) report.rows.push_back(measure_kind(AttentionKind::kFull, own, setup, meter));
   report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter));
-  if (config.stream_weights) report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter, /*streamed=*/true));
+  if (config.stream_weights)
+    report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter, /*streamed=*/true));
   if (!config.full) return report;
   report.ratio = "times faster than full";
   for (BenchRow& row : report.rows) row.ratio = report.rows.front().measured.seconds / row.measured.seconds;

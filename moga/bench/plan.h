@@ -1,4 +1,4 @@
-// `moga plan`: peak memory and time of a run before it starts, and what would make it fit where it does not.
+// `moga plan`: peak memory and time of a run before it starts, and changes that would make it fit when it does not.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ struct Plan {
   int64_t weight_bytes = 0;     // on the device
   bool stream_weights = false;  // the transformer's blocks come from host memory
   DeviceMemory memory;
-  std::vector<std::string> advice;  // what would make it fit; empty when it fits
+  std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
 
   int64_t peak_bytes() const;
   double seconds() const;

@@ -27,7 +27,7 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
 }
 
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
-  constexpr int64_t kSample = 4096;  // rows of a layer
+  constexpr int64_t kSample = 4096;  // rows per layer
   if (!model.config().attention().uses_router()) return;
   const at::NoGradGuard no_grad;
   auto parameters = model.named_parameters();
@@ -80,8 +80,8 @@ VideoModelInput random_input(const VideoModelConfig& config, const std::vector<V
   VideoModelInput input;
   input.layout = Layout{videos};
   for (const VideoShape& video : videos)
-    input.latents.push_back(random_tensor(config.latent_shape(video), static_cast<int64_t>(input.latents.size()) + 1,
-                                          device, at::kFloat));
+    input.latents.push_back(
+        random_tensor(config.latent_shape(video), static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
   input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
   input.text = random_text(config, input.layout.shots(), device, dtype);
   return input;

@@ -10,11 +10,12 @@ namespace moga {
 VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device device, c10::ScalarType dtype);
 
 // Sets the routers' biases so that all groups are about equally large, as after training with the balance loss: random
-// routers send most tokens to one group. Runs the model over a video of this shape: routers evened on a shorter one alone
-// are uneven again some layers deep.
+// routers send most tokens to one group. Runs the model over a video of this shape: routers evened on a shorter one
+// alone are uneven again some layers deep.
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype);
 
-// Moves the blocks' weights, with their values, to host memory, from where they are streamed (VideoModel::stream_blocks).
+// Moves the blocks' weights, with their values, to host memory, from where they are streamed
+// (VideoModel::stream_blocks).
 void stream_blocks(VideoModel& model, c10::Device device);
 
 TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype);

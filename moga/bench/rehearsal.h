@@ -1,6 +1,7 @@
 // Memory and time of a part of a run, found by rehearsing it: the same code with random weights, one or two of its
 // layers and a few steps. Costs that grow with layers are extrapolated from these. Where a full-sized rehearsal would
-// take too long (on a CPU) or does not fit, the frame is made smaller; bytes are extrapolated by tokens, seconds by FLOP.
+// take too long (on a CPU) or does not fit, the frame is made smaller; bytes are extrapolated by tokens, seconds by
+// FLOP.
 #pragma once
 
 #include <functional>
@@ -47,7 +48,7 @@ Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse);
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse);
 
-// A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: a step.
+// A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: one step.
 struct DenoisingRehearsal {
   Cloned<VideoModelConfig> model;  // as many layers as are rehearsed
   VideoShape video;

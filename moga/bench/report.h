@@ -1,4 +1,4 @@
-// What a benchmark found: a table for the terminal and JSON for programs (`moga plan` reads it).
+// The result of a benchmark: a table for the terminal and JSON for programs (`moga plan` reads it).
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -17,8 +17,8 @@ NamedModel named_model(const std::string& name) {
     named.model = load_video_model_config(config);
   }
   const std::filesystem::path codec = path / "vae/config.json";
-  named.codec = folder && std::filesystem::exists(codec) ? load_codec_config(codec)
-                                                         : published_codec(named.model->codec_class());
+  named.codec =
+      folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(named.model->codec_class());
   return named;
 }
 

@@ -13,8 +13,8 @@ struct NamedModel {
   Strides pixels_per_token() const { return codec->strides() * model->patch(); }
 };
 
-// "1.3B" or "14B" (Wan2.1), or the path of a config.json or of a model folder (transformer/config.json in it). The codec
-// is the folder's or, where there is none, the one that the model's family is made for.
+// "1.3B" or "14B" (Wan2.1), or the path of a config.json or of a model folder (transformer/config.json in it). The
+// codec is the folder's or, where there is none, the one that the model's family is made for.
 NamedModel named_model(const std::string& name);
 
 }  // namespace moga

@@ -52,9 +52,9 @@ BenchReport bench_vae(const VaeBenchConfig& config, const BenchSetup& setup) {
   const Strides pixels = codec->config().strides();
   check_clip(config, pixels);
   const std::string convolution = name_of(config.convolution);
-  report.sizes = {{"frames", config.frames},     {"width", config.width},
-                  {"height", config.height},     {"codec", codec->config().class_name()},
-                  {"convolution", convolution},  {"weights", config.folder.empty() ? "random" : config.folder}};
+  report.sizes = {{"frames", config.frames},    {"width", config.width},
+                  {"height", config.height},    {"codec", codec->config().class_name()},
+                  {"convolution", convolution}, {"weights", config.folder.empty() ? "random" : config.folder}};
   report.ratio = "ms a frame";
   const int64_t latent_count = pixels.latent_frames(config.frames);
   const int64_t rows = config.height / pixels.rows, columns = config.width / pixels.columns;

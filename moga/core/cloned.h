@@ -14,8 +14,7 @@ class Cloned {
   Cloned() = default;  // empty
   Cloned(std::unique_ptr<Base> object) : object_(std::move(object)) {}
   template <class Derived>
-    requires std::derived_from<Derived, Base>
-  Cloned(const Derived& object) : object_(object.clone()) {}
+  requires std::derived_from<Derived, Base> Cloned(const Derived& object) : object_(object.clone()) {}
   Cloned(const Cloned& other) : object_(other.object_ ? other.object_->clone() : nullptr) {}
   Cloned(Cloned&&) noexcept = default;
   Cloned& operator=(Cloned other) noexcept {

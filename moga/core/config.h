@@ -1,4 +1,4 @@
-// Config: a struct with defaults beside its component, read from TOML or JSON and written back complete.
+// Config: a struct with defaults next to its component, read from TOML or JSON and written back complete.
 //
 // A struct lists its fields once, and reading, writing and help all follow from the list:
 //

@@ -60,20 +60,14 @@ concept HasValidate = requires(const Config config) {
   config.validate();
 };
 
-template <class Value>
-inline constexpr bool kOptional = false;
-template <class Value>
-inline constexpr bool kOptional<std::optional<Value>> = true;
-
-// Reads one table into a struct's fields. Fields whose key is absent or null keep their values; an optional field that
-// is null becomes empty.
+// Reads one table into a struct's fields; fields whose key is absent keep their values.
 class Reader {
  public:
   Reader(const Node& table, const Source& source);
 
   template <class Value>
   void operator()(const char* key, Value& value, const char* = "") {
-    if (const Node* node = find(key); node && (node->kind != Node::Kind::kNull || kOptional<Value>)) read(*node, value);
+    if (const Node* node = find(key)) read(*node, value);
   }
   // Throws on keys of the table that no field has asked for.
   void finish() const;

@@ -63,7 +63,7 @@ Reader::Reader(const Node& table, const Source& source) : table_(table), source_
 const Node* Reader::find(const char* key) {
   keys_.emplace_back(key);
   for (const auto& [name, node] : table_.members)
-    if (name == key) return &node;
+    if (name == key) return node.kind == Kind::kNull ? nullptr : &node;  // null is the default
   return nullptr;
 }
 

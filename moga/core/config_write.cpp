@@ -1,4 +1,4 @@
-// A tree of nodes to TOML with help behind every key, or to JSON.
+// A tree of nodes to TOML with help after every key, or to JSON.
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>

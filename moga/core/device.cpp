@@ -42,7 +42,7 @@ Driver load_driver() {
   return complete ? driver : Driver{};
 }
 
-// The folder from which libtorch_cpu.so was loaded; the CUDA library that fits it lies beside it.
+// The folder from which libtorch_cpu.so was loaded; the matching CUDA library is in the same folder.
 std::filesystem::path torch_folder() {
   void* library = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
   link_map* map = nullptr;
@@ -52,9 +52,9 @@ std::filesystem::path torch_folder() {
 
 // Empty on success, otherwise why it cannot be loaded.
 std::string load_torch_cuda() {
-  const std::filesystem::path beside = torch_folder() / "libtorch_cuda.so";
+  const std::filesystem::path neighbour = torch_folder() / "libtorch_cuda.so";
   std::error_code ignored;
-  const std::string name = std::filesystem::exists(beside, ignored) ? beside.string() : "libtorch_cuda.so";
+  const std::string name = std::filesystem::exists(neighbour, ignored) ? neighbour.string() : "libtorch_cuda.so";
   if (dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL)) return "";
   return dlerror();
 }

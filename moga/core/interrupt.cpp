@@ -24,7 +24,7 @@ void on_signal(int signal) {
 void catch_interrupts() {
   struct sigaction action {};
   action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;  // a read or write under way goes on
+  action.sa_flags = SA_RESTART;  // a read or write under way continues
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

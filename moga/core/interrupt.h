@@ -20,7 +20,7 @@ class Interrupted : public Error {
 void stop_if_interrupted();  // throws it
 
 // Inside the scope of one, long evaluations of a model look at the signal between two of their layers, loading between
-// two tensors, and end there. Elsewhere they go on to their end: a train step is taken whole or not at all. For the
+// two tensors, and end there. Elsewhere they run to their end: a train step is taken whole or not at all. For the
 // thread that holds it.
 class StopInside {
  public:

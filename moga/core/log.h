@@ -33,7 +33,7 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  // Advances by `units` and shows `note` (loss, file name, …) behind the rate.
+  // Advances by `units` and shows `note` (loss, file name, …) after the rate.
   void advance(int64_t units = 1, const std::string& note = "");
 
  private:

@@ -157,7 +157,7 @@ Metadata parse_metadata(const json& object, const std::string& file) {
   return metadata;
 }
 
-// The header as text; says what the file is when it is something else that often lies under such a name.
+// The header as text; says what the file is when it is something else that often has such a name.
 std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
   check(!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02"), file,
@@ -209,9 +209,9 @@ void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
     check(value.is_string(), where, ": expected a file name, found ", value.type_name());
     const std::string file = value.get<std::string>();
     check(!file.empty() && fs::path(file).filename() == file && file != "..", where,
-          ": expected a file beside the index, found ", quoted(file));
+          ": expected a file next to the index, found ", quoted(file));
     if (!files.contains(file)) {
-      check(fs::exists(path.parent_path() / file), where, " lies in ", quoted(file), ", which is missing");
+      check(fs::exists(path.parent_path() / file), where, " is in ", quoted(file), ", which is missing");
       Metadata of_file;
       read_file(path.parent_path() / file, files[file], of_file);
       metadata.merge(of_file);

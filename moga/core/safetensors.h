@@ -1,5 +1,5 @@
 // safetensors: the only weight format that is read. Files are memory-mapped; a tensor is copied when it is asked for,
-// straight to its device, and leaves no page of its file behind in memory. Sharded models are read through their
+// straight to its device, and leaves no page of its file in memory. Sharded models are read through their
 // *.index.json.
 //
 // Layout: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, the data.

@@ -12,8 +12,7 @@ int64_t Strides::pixel_frames(int64_t latent_frames) const {
 
 int64_t Strides::latent_frames(int64_t pixel_frames) const {
   check(pixel_frames >= 1 && (pixel_frames - 1) % frames == 0, "got ", pixel_frames, " pixel frames, expected 1 + ",
-        frames, "k; ", pixel_frames < 1 ? 1 : 1 + (pixel_frames - 1 + frames / 2) / frames * frames,
-        " would be right");
+        frames, "k; ", pixel_frames < 1 ? 1 : 1 + (pixel_frames - 1 + frames / 2) / frames * frames, " would be right");
   return 1 + (pixel_frames - 1) / frames;
 }
 

@@ -143,7 +143,9 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
 }
 
 void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
-  const auto error = [&](const RouterScore& score) { return combine_ == Combine::kLse ? score.error_lse : score.error_mean; };
+  const auto error = [&](const RouterScore& score) {
+    return combine_ == Combine::kLse ? score.error_lse : score.error_mean;
+  };
   for (LayerCalibration& layer : layers) {
     for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
     for (const auto& [name, weights] : layer.candidates)

@@ -14,20 +14,20 @@ namespace moga {
 
 struct VideoModelLoad {
   c10::Device device;
-  c10::ScalarType dtype;                    // of products; see VideoModel::kept_dtype
-  std::vector<std::string> settings = {};   // over config.json: {"moga.kind=full", …}
-  bool stream_blocks = false;               // VideoModel::stream_blocks
+  c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
+  std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
+  bool stream_blocks = false;              // VideoModel::stream_blocks
 };
 
 struct VideoFamily {
   using Path = std::filesystem::path;
 
-  std::vector<std::string> class_names;               // `_class_name`s that it reads
-  bool (*recognises)(const nlohmann::json& config);   // a config.json without `_class_name`
+  std::vector<std::string> class_names;              // `_class_name`s that it reads
+  bool (*recognises)(const nlohmann::json& config);  // a config.json without `_class_name`
   Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
-  FileFit (*file_fit)(const Path& folder);            // names and shapes alone, no weight is read
-  WeightLayout (*layout)(const Path& folder);         // the names that its file uses
+  FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
+  WeightLayout (*layout)(const Path& folder);  // the names that its file uses
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;

@@ -80,7 +80,8 @@ Cloned<VideoModelConfig> published_video_model(const std::string& size) {
 std::string size_names() {
   std::string names;
   for (const VideoFamily* family : video_families())
-    for (const VideoFamily::Size& published : family->sizes) names += (names.empty() ? "" : ", ") + std::string(published.name);
+    for (const VideoFamily::Size& published : family->sizes)
+      names += (names.empty() ? "" : ", ") + std::string(published.name);
   return names;
 }
 

@@ -51,7 +51,7 @@ class VideoModel;
 struct VideoModelConfig {
   virtual ~VideoModelConfig() = default;
 
-  virtual const char* class_name() const = 0;  // `_class_name` of its config.json
+  virtual const char* class_name() const = 0;   // `_class_name` of its config.json
   virtual const char* codec_class() const = 0;  // the codec that its family is made for
   virtual std::unique_ptr<VideoModelConfig> clone() const = 0;
   // `initialise` false leaves the weights unset, for a file.

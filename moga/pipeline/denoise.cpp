@@ -41,8 +41,8 @@ at::Tensor make_noise(const std::vector<VideoRequest>& requests, const Denoiser&
   return PackedLatents::pack(noise).values;
 }
 
-// Throws soon after the step that made x NaN or infinite. A step's flag is read during the next step, so that the device
-// never waits for the host.
+// Throws soon after the step that made x NaN or infinite. A step's flag is read during the next step, so that the
+// device never waits for the host.
 class FiniteWatch {
  public:
   FiniteWatch(const SamplerConfig& sampler, at::ScalarType dtype) : steps_(sampler.steps), dtype_(dtype) {}
@@ -107,7 +107,8 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
 
 }  // namespace
 
-VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_frames, const Strides& pixels_per_token) {
+VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_frames,
+                       const Strides& pixels_per_token) {
   check(size.width > 0 && size.height > 0 && pixels_per_token.divide(size.width, size.height), "a video of ",
         size.width, "x", size.height, " does not fit the model: width and height must be ",
         pixels_per_token.multiples());

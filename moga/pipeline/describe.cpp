@@ -1,6 +1,6 @@
-// What a path holds, in a few lines: a model folder, latent shards, safetensors, a script or a video. Headers only: no
-// weight is loaded and no frame decoded. A damaged part of a model folder is named and the others are still described;
-// anything else that cannot be read throws one line. See describe.h.
+// See describe.h. The contents of a path in a few lines: a model folder, latent shards, safetensors, a script or a
+// video. Headers only: no weight is loaded and no frame decoded. A damaged part of a model folder is named and the
+// others are still described; anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
 #include <map>
@@ -137,8 +137,8 @@ std::string describe_sampler(const fs::path& folder) {
   try {
     if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file)) {
       const SamplerConfig config = load_sampler_config(file);
-      text << "  sampler: " << config.solver << ", " << count_of(config.steps, "step") << ", shift " << config.shift
-           << ", guidance " << config.guidance << "\n";
+      text << "  sampler: " << name_of(config.solver) << ", " << count_of(config.steps, "step") << ", shift "
+           << config.shift << ", guidance " << config.guidance << "\n";
     }
     if (const auto size = model_size(folder)) text << "  size: " << join(*size, "x") << "\n";
   } catch (const Error& error) {

@@ -35,7 +35,7 @@ std::string describe_fit(const std::filesystem::path& folder, const std::string&
   const FileFit fit = fit_of(folder, part);
   std::string text = faults(fit.misfits, /*missing=*/true) + faults(fit.misfits, /*missing=*/false);
   if (const std::vector<std::string>& kept = fit.report.kept; !kept.empty())
-    text += fault(kept.size(), " of routers missing, which begin anew when loaded, first: ", kept.front());
+    text += fault(kept.size(), " of routers missing, which start at random when loaded, first: ", kept.front());
   if (const std::vector<std::string>& unused = fit.report.unused; !unused.empty())
     text += fault(unused.size(), " for which config.json has no use, first: ", unused.front());
   return text;

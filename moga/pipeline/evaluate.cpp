@@ -1,5 +1,5 @@
-// Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet are kept. What has
-// been measured is written after every batch, so that a run that is cut short says what it saw.
+// See evaluate.h. Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet
+// are kept. Results are written after every batch, so that an interrupted run reports those it has.
 #include "moga/pipeline/evaluate.h"
 
 #include <ATen/ATen.h>
@@ -18,8 +18,8 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/video/image.h"
 #include "moga/data/story/render.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 
 namespace moga {
@@ -29,8 +29,7 @@ using Pictures = std::vector<std::vector<at::Tensor>>;
 
 VideoRequest make_request(const Story& story, const Strides& pixels_per_token) {
   VideoRequest request;
-  request.shape =
-      video_shape({story.config.width, story.config.height}, story.latent_shot_frames(), pixels_per_token);
+  request.shape = video_shape({story.config.width, story.config.height}, story.latent_shot_frames(), pixels_per_token);
   request.captions = story.captions();
   request.seed = static_cast<int64_t>(story.seed);
   return request;
@@ -87,10 +86,9 @@ void update_scores(StoryEvaluation& evaluation) {
   const auto untold = readings_where(evaluation, [](const ColourReading& reading) { return !reading.told; });
   evaluation.by_shot = score_by_shot(untold);
   evaluation.all = score_all(untold);
-  evaluation.returning = score_all(readings_where(
-      evaluation, [](const ColourReading& reading) { return !reading.told && reading.returns; }));
-  evaluation.told =
-      score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
+  evaluation.returning = score_all(
+      readings_where(evaluation, [](const ColourReading& reading) { return !reading.told && reading.returns; }));
+  evaluation.told = score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
 }
 
 nlohmann::json to_json(const ColourScore& score) {

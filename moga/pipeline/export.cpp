@@ -41,7 +41,7 @@ at::ScalarType main_dtype(const fs::path& part) {
 
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
   if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
-  check(fs::is_directory(from / "transformer"), from.string(), ": no model folder, it has no transformer/");
+  check(fs::is_directory(from / "transformer"), from.string(), ": not a model folder, it has no transformer/");
   write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
     for (const char* part : {"transformer", "text_encoder", "vae"})
       if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);

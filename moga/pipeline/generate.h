@@ -34,8 +34,8 @@ struct GeneratedFiles {
   int64_t frames = 0;
 };
 
-// generate() into `path` (.mp4 or .y4m) with a contact sheet next to it (.png). Both are whole or absent. The kept state
-// of the denoising is removed at the end.
+// generate() into `path` (.mp4 or .y4m) with a contact sheet next to it (.png). Both are whole or absent. The kept
+// state of the denoising is removed at the end.
 GeneratedFiles generate_files(const Script& script, Models&& models, const GenerateOptions& options,
                               const std::filesystem::path& path);
 

@@ -9,6 +9,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/model/registry.h"
+#include "moga/core/json_text.h"
 
 namespace moga {
 namespace {
@@ -91,7 +92,8 @@ void check_unipc(const nlohmann::json& json, const std::string& source) {
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
-  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model folder "
+  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
+         "folder "
          "of it";
 }
 
@@ -107,15 +109,17 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
 
 SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   SamplerConfig config = load_json<SamplerConfig>(path, /*ignore_unknown=*/true);
-  const auto json = nlohmann::json::parse(read_text(path));
-  if (json.contains("flow_shift")) config.shift = json["flow_shift"].get<double>();
-  const std::string scheduler = json.value("_class_name", "");
+  const std::string source = path.string();
+  const auto json = parse_json_object(read_text(path, kMostConfigBytes), source);
+  if (json.contains("flow_shift") && !json["flow_shift"].is_null())
+    config.shift = number_member(json, "flow_shift", source);
+  const std::string scheduler = json.contains("_class_name") ? text_member(json, "_class_name", source) : "";
   const bool unipc = scheduler == "UniPCMultistepScheduler", euler = scheduler == "FlowMatchEulerDiscreteScheduler";
   check(unipc || euler || scheduler.empty(), path.string(), ": _class_name = ", scheduler,
         ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");
   if (euler && !json.contains("solver")) config.solver = SolverKind::kEuler;
   if (unipc) check_unipc(json, path.string());
-  // Written by diffusers: the model is told what diffusers tells it.
+  // Written by diffusers, which rounds the model's timesteps for UniPC.
   if (!json.contains("whole_timesteps")) config.whole_timesteps = unipc;
   return config;
 }

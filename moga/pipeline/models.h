@@ -22,14 +22,14 @@ struct Models {
   TextEncoder text_encoder;
   VideoModelPtr transformer;
   CodecPtr vae;
-  SamplerConfig sampler;  // what the model's makers recommend
+  SamplerConfig sampler;  // as the model's authors recommend
   at::Device device;
   at::ScalarType dtype;  // of text encoder and transformer; the VAE has its own
 
   Strides pixels_per_token() const { return vae->config().strides() * transformer->config().patch(); }
 };
 
-// What a model folder says of its parts, without their weights.
+// The configs of a model folder's parts, without weights.
 struct ModelConfigs {
   Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
@@ -43,13 +43,14 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder);
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings,
                     const std::string& source = "command line");
 
-// What to do with `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else empty.
+// Advice for `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else
+// empty.
 std::string original_wan_advice(const std::filesystem::path& folder);
 
-// What load_models needs and the folder lacks, as paths within it; empty when it is complete.
+// Files that load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 
-// What the VAE computes in unless it is told: the models' dtype on a GPU, where float32 takes several times as long;
+// The VAE's dtype unless one is given: the models' dtype on a GPU, where float32 takes several times as long;
 // float32 on a CPU.
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 

@@ -77,7 +77,7 @@ void check_nothing_kept(const KeepConfig& config) {
   if (config.resume || config.path.empty() || !std::filesystem::exists(config.path)) return;
   const int64_t steps = steps_in(load_sealed(config.path), config.path.string());
   fail(config.path.string(), ": ", steps, steps == 1 ? " step" : " steps",
-       " of a run that did not end; go on with --resume, or remove the file");
+       " of an unfinished run; continue with --resume, or remove the file");
 }
 
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler) {
@@ -106,7 +106,7 @@ KeptState::KeptState(const KeepConfig& config, const Models& models, const Video
   run_ = std::make_shared<nlohmann::json>(generation_identity(models, request, sampler));
   if (!config.resume) return;
   if (!std::filesystem::exists(config.path)) {
-    log_info(config.path.string(), ": nothing kept; beginning at the first step");
+    log_info(config.path.string(), ": nothing kept; starting at the first step");
     return;
   }
   const Sealed file = load_sealed(config.path);
@@ -140,7 +140,7 @@ void KeptState::keep_last() {
   if (worth_keeping_ && last_ && last_->steps > kept_steps_) write(*last_);
   if (kept_steps_ > 0)
     log_info("kept ", kept_steps_, " of ", steps_, " steps in ", config_.path.string(),
-             "; --resume goes on from there");
+             "; --resume continues from there");
 }
 
 void KeptState::keep_latents() {

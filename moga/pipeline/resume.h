@@ -21,7 +21,7 @@ struct KeepConfig {
   double seconds = 60;         // of denoising between two writes; shorter runs leave nothing
 };
 
-// Where the state of a video is kept: "film.mp4.resume".
+// The path of a video's kept state: "film.mp4.resume".
 std::filesystem::path state_path(const std::filesystem::path& video);
 
 // Throws when the file exists and is not to be resumed from: its contents may have taken hours.

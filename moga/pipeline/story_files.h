@@ -1,4 +1,4 @@
-// Stories as files: what the procedural world draws, beside what a model makes of the same captions.
+// Stories as files: what the procedural world draws, to compare with what a model makes of the same captions.
 #pragma once
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 // Sampling a rectified flow from noise (t = 1) to data (t = 0) over a shifted schedule: x' = v(x, t), one model
-// evaluation a step.
+// evaluation per step.
 //
-// Solvers are those of Wan2.1's pipelines and are tested step by step against diffusers. Nothing here knows a model:
+// Solvers are those of Wan2.1's pipelines and are tested step by step against diffusers. This folder knows no model:
 // callers wrap one in a Velocity (moga/model/denoiser.h). Samples are kept in float32 (or float64); coefficients are
 // doubles on the host.
 #pragma once

@@ -12,7 +12,7 @@ namespace moga {
 struct SamplerStep {
   int64_t number = 0;           // from 0
   double time = 1;              // t
-  double timestep = 1000;       // what the model is told of it
+  double timestep = 1000;       // what the model gets as t
   bool full_attention = false;  // one of SamplerConfig's full_steps
 };
 

@@ -102,7 +102,8 @@ TEST_F(GenerateProgram, AnInterruptEndsItCleanly) {
   EXPECT_EQ(result.status, 130) << result.text;
   EXPECT_EQ(result.text, "moga: interrupted\n");
   EXPECT_FALSE(std::filesystem::exists(at("long.y4m")));
-  EXPECT_FALSE(std::filesystem::exists(at("long.y4m.partial")));
+  for (const auto& entry : std::filesystem::directory_iterator(at(".")))
+    EXPECT_EQ(entry.path().filename().string().find(".long.partial-"), std::string::npos) << entry.path();
 }
 
 // 100 blocks over 28,000 tokens: one evaluation takes half a minute, a block a fraction of a second.
@@ -127,7 +128,7 @@ TEST_F(GenerateProgram, AKilledRunGoesOn) {
   const std::string command = "{ '" MOGA_PROGRAM "' " + film + at("killed.y4m") + " --keep-every 0 & while [ ! -e " +
                               at("killed.y4m.resume") + " ]; do sleep 0.02; done; kill -9 $!; wait $!; } 2>/dev/null";
   EXPECT_NE(std::system(command.c_str()), 0);
-  expect_error(film + at("killed.y4m"), "go on with --resume");
+  expect_error(film + at("killed.y4m"), "continue with --resume");
   EXPECT_EQ(moga(film + at("killed.y4m") + " --resume").status, 0);
   EXPECT_EQ(read_text(at("killed.y4m")), read_text(at("whole.y4m")));
   EXPECT_FALSE(std::filesystem::exists(at("killed.y4m.resume")));

@@ -92,7 +92,7 @@ TEST(Safetensors, ALoadedTensorLeavesNoPagesOfItsFile) {
     EXPECT_EQ(file.load(name).sum().item<float>(), 4 << 20);
     EXPECT_LT(resident_file_bytes() - before, 8 << 20) << name;
   }
-  EXPECT_EQ(file.load("a").sum().item<float>(), 4 << 20);  // what was let go is read again
+  EXPECT_EQ(file.load("a").sum().item<float>(), 4 << 20);  // released pages are read again
 }
 
 TEST(Safetensors, WhatTheHeaderClaimsIsChecked) {
@@ -200,7 +200,7 @@ TEST(SafetensorsIndex, MissingFilesAndTensorsAreNamed) {
   EXPECT_NE(error(R"({"a":"model-2.safetensors"})").find("\"model-2.safetensors\", which is missing"),
             std::string::npos);
   EXPECT_NE(error(R"({"z":"model-1.safetensors"})").find("\"z\" is not in \"model-1.safetensors\""), std::string::npos);
-  EXPECT_NE(error(R"({"a":"../model-1.safetensors"})").find("expected a file beside the index"), std::string::npos);
+  EXPECT_NE(error(R"({"a":"../model-1.safetensors"})").find("expected a file next to the index"), std::string::npos);
   EXPECT_NE(error("3").find("weight_map is missing or not an object"), std::string::npos);
 }
 

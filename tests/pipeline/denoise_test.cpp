@@ -90,7 +90,8 @@ TEST(Denoise, NeedsNoTextEncoder) {
   EXPECT_TRUE(at::equal(denoise(models, requests, text, {models.sampler})[0], expected));
   SamplerConfig unguided = models.sampler;
   unguided.guidance = 1.0;
-  EXPECT_EQ(test::error_of([&] { denoise(models, requests, text, {unguided}); }).find("denoiser: text [2, 24, 16]"), 0u);
+  EXPECT_EQ(test::error_of([&] { denoise(models, requests, text, {unguided}); }).find("denoiser: text [2, 24, 16]"),
+            0u);
 }
 
 TEST(Denoise, IsGivenByTheSeed) {

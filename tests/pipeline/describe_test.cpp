@@ -148,7 +148,7 @@ TEST(Describe, NamesRoutersThatBeginAnew) {
     tensors.erase("blocks.1.attn1.router.weight");
   };
   expect_says(described_with("transformer", erase, /*loads=*/true),
-              "1 tensor of routers missing, which begin anew when loaded, first: blocks.1.attn1.router.weight");
+              "1 tensor of routers missing, which start at random when loaded, first: blocks.1.attn1.router.weight");
 }
 
 // The most address space that this process has held: memory that was asked for counts, touched or not.

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "moga/core/interrupt.h"
-#include "moga/core/safetensors.h"
 #include "moga/core/random.h"
+#include "moga/core/safetensors.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/model/wan/transformer.h"

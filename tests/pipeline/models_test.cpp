@@ -109,8 +109,9 @@ TEST(SamplerConfig, DiffusersSchedulersAreUnderstood) {
   EXPECT_EQ(config.solver, SolverKind::kEuler);
   EXPECT_EQ(config.shift, 1.5);
   write_text(folder / "a.json", R"({"_class_name": "DDIMScheduler"})");
-  EXPECT_NE(test::error_of([&] { load_sampler_config(folder / "a.json"); })
-                .find("a.json: _class_name = DDIMScheduler, expected UniPCMultistepScheduler or"),
+  EXPECT_NE(test::error_of([&] {
+              load_sampler_config(folder / "a.json");
+            }).find("a.json: _class_name = DDIMScheduler, expected UniPCMultistepScheduler or"),
             std::string::npos);
 }
 

@@ -29,7 +29,8 @@ struct Case {
   VideoRequest video() const {
     VideoRequest video;
     const Strides pixels = models.pixels_per_token();
-    video.shape = video_shape({request["width"], request["height"]}, {pixels.latent_frames(request["num_frames"])}, pixels);
+    video.shape =
+        video_shape({request["width"], request["height"]}, {pixels.latent_frames(request["num_frames"])}, pixels);
     video.captions = {request["prompt"].get<std::string>()};
     video.negative_prompt = request["negative_prompt"];
     video.noise = file.load("latents")[0];

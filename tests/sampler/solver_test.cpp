@@ -64,7 +64,8 @@ TEST_P(SolverParity, TheModelIsToldTheTimestepsOfDiffusers) {
   asked.whole_timesteps = true;
   const at::Tensor timesteps = at::tensor(model_timesteps(asked), at::kDouble);
   const at::Tensor expected = fixture("timesteps").to(at::kDouble);
-  EXPECT_LE(test::difference(timesteps, expected).largest, asked.solver == SolverKind::kUniPc ? 0.0 : 1e-3) << timesteps;
+  EXPECT_LE(test::difference(timesteps, expected).largest, asked.solver == SolverKind::kUniPc ? 0.0 : 1e-3)
+      << timesteps;
 }
 
 TEST_P(SolverParity, ScheduleVisitsTheTimesOfDiffusers) {
@@ -89,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(Diffusers, SolverParity,
                                          FixtureCase{SolverKind::kUniPc, 1, 1}, FixtureCase{SolverKind::kUniPc, 2, 5},
                                          FixtureCase{SolverKind::kUniPc, 7, 3}, FixtureCase{SolverKind::kUniPc, 20, 5}),
                          [](const auto& info) {
-                           return std::string(name_of(info.param.solver)) + "_" + std::to_string(info.param.steps) + "_steps";
+                           return std::string(name_of(info.param.solver)) + "_" + std::to_string(info.param.steps) +
+                                  "_steps";
                          });
 
 TEST(Convergence, EulerIsOfFirstOrder) {

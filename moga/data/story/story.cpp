@@ -167,8 +167,7 @@ void StoryConfig::validate() const {
         "story size ", width, "×", height, ": expected ", kWanPixelsPerToken.multiples(), " from 32 to ", kLargestSide,
         ", so that the story's script can be generated");
   check(width >= height, "story size ", width, "×", height, ": pictures are at least as wide as high");
-  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + ",
-        kLatentStride, "k");
+  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + ", kLatentStride, "k");
   check(min_shots >= 1 && min_shots <= max_shots, "min_shots = ", min_shots, ", max_shots = ", max_shots,
         ": expected 1 ≤ min_shots ≤ max_shots");
   check(max_persons >= 1 && max_persons <= 2, "max_persons = ", max_persons, ", expected 1 or 2");

@@ -38,7 +38,7 @@ inline int checked(int code, const std::string& source, const char* doing) {
 }
 
 // A scaler of the same size that converts between `rgb24` and a YUV format with the given matrix (SWS_CS_*) and
-// range. Chroma lies left between two lines, as in MPEG-2 and H.264.
+// range. Chroma samples are at the left, between two lines, as in MPEG-2 and H.264.
 inline Owner<SwsContext> make_converter(int64_t width, int64_t height, AVPixelFormat from, AVPixelFormat to, int matrix,
                                         bool full_range) {
   Owner<SwsContext> scaler(sws_alloc_context());

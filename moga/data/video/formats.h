@@ -1,4 +1,4 @@
-// Private to moga/data: the video formats behind video.h, and what their writers and readers share.
+// Private to moga/data: the video formats of video.h, and what their writers and readers share.
 #pragma once
 
 #include "moga/data/video/video.h"

@@ -10,10 +10,9 @@
 
 #include <vector>
 
-namespace moga {
+#include "moga/core/device.h"
 
-// The dtype of norms, modulation and rotary embedding around products in `dtype`: float32, or float64 for float64.
-inline at::ScalarType wide(at::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+namespace moga {
 
 // Parameters are allocated, not filled: fill_xavier() or a file does that, so that loading a large model writes once.
 class LinearImpl : public torch::nn::Module {

@@ -1,7 +1,7 @@
 // The VAE's 3D convolution over the frames given: y_t = b + Σ_k W_k ∗ x_{t·stride + k}, W_k a 2D kernel.
 //
-// Frames include their past (cache.h) and are stored channels-last. There are several ways to compute the same sum; which
-// is fast depends on the device and on its library. A residual of y's shape may be added.
+// Frames include their past (cache.h) and are stored channels-last. There are several ways to compute the same sum;
+// which is fast depends on the device and on its library. A residual of y's shape may be added.
 #pragma once
 
 #include <ATen/core/Tensor.h>

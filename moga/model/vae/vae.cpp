@@ -30,8 +30,8 @@ void check_video(const at::Tensor& video, const Strides& strides) {
 }  // namespace
 
 void VaeConfig::validate() const {
-  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim,
-        " must be even, and z_dim ", z_dim, " positive");
+  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim, " must be even, and z_dim ", z_dim,
+        " positive");
   // Bounded so that a damaged config is refused before its modules fill the memory.
   check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
         ", expected 1 to ", kMostResidualBlocks);

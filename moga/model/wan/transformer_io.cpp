@@ -6,6 +6,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
@@ -19,8 +20,8 @@ namespace {
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
 
 // Wan2.1's own config.json under diffusers' keys.
-void rename_wan_keys(nlohmann::json& config) {
-  const int64_t width = config.at("dim"), heads = config.at("num_heads");
+void rename_wan_keys(nlohmann::json& config, const std::string& source) {
+  const int64_t width = whole_number(config, "dim", 1, source), heads = whole_number(config, "num_heads", 1, source);
   config["num_attention_heads"] = heads;
   config["attention_head_dim"] = width / heads;
   if (config.contains("in_dim")) config["in_channels"] = config["in_dim"];
@@ -61,12 +62,15 @@ at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarTy
 }
 
 TransformerConfig load_transformer_config(const std::filesystem::path& path) {
-  const std::string text = read_text(path);
-  auto config = nlohmann::json::parse(text, nullptr, false);
-  const bool wan = config.is_object() && config.contains("dim") && config.contains("num_heads");
-  const bool foreign = config.is_object() && !config.contains("moga");
-  if (!wan && !foreign) return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
-  if (wan) rename_wan_keys(config);
+  const std::string text = read_text(path, kMostConfigBytes);
+  auto config = parse_json_object(text, path.string());
+  // diffusers writes null for a model without norms of queries and keys; elsewhere null is the default.
+  const bool no_norms = config.contains("qk_norm") && config["qk_norm"].is_null();
+  if (no_norms) config["qk_norm"] = "";
+  const bool wan = config.contains("dim") && config.contains("num_heads");
+  const bool foreign = !config.contains("moga");
+  if (!wan && !foreign && !no_norms) return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
+  if (wan) rename_wan_keys(config, path.string());
   if (foreign) config["moga"] = {{"kind", "full"}};  // all that Wan2.1 and diffusers know
   return parse_json<TransformerConfig>(config.dump(2), path.string(), true);
 }

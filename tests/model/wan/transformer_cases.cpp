@@ -35,8 +35,7 @@ Transformer random_transformer(const TransformerConfig& config) {
 VideoModelInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos) {
   VideoModelInput input;
   input.layout.videos = videos;
-  for (const VideoShape& video : videos)
-    input.latents.push_back(at::randn(config.latent_shape(video)));
+  for (const VideoShape& video : videos) input.latents.push_back(at::randn(config.latent_shape(video)));
   input.timestep = at::rand({static_cast<int64_t>(videos.size())}) * 1000;
   input.text = at::randn({input.layout.shots(), config.text_len, config.text_dim});
   input.text.narrow(1, 5, config.text_len - 5).zero_();

@@ -8,6 +8,7 @@
 #include "moga/bench/block_bench.h"
 #include "moga/bench/model_bench.h"
 #include "moga/bench/shapes.h"
+#include "moga/bench/train_bench.h"
 #include "moga/bench/vae_bench.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
@@ -58,6 +59,14 @@ Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
   moga bench model --model 14B --frames 21 --shots 1 --full)";
 
+constexpr const char* kTrainManual =
+    R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
+float32 masters. Each --recompute is a row: none, selective or full; full+host keeps block inputs in
+host memory.
+
+Example:
+  moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2)";
+
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
 weights or the one in --model. The last column is milliseconds for each frame of the video.
@@ -74,6 +83,13 @@ struct Options {
   std::vector<std::string> cases;
   bool no_backward = false, no_full = false, full = false, stream_weights = false, quiet = false;
   MeterConfig meter;
+};
+
+struct TrainOptions {
+  std::vector<std::string> recompute = {"selective"};
+  std::string weights = "bfloat16", moments = "float32";
+  double ema = 0;
+  int64_t videos = 1;
 };
 
 struct VaeOptions {
@@ -175,6 +191,27 @@ void run_model(const Options& options) {
   write(bench_model(config, setup), options);
 }
 
+RecomputeConfig recompute_of(const std::string& text) {
+  constexpr std::string_view kHost = "+host";
+  const bool host = text.ends_with(kHost);
+  return {choice<Recompute>("--recompute", host ? text.substr(0, text.size() - kHost.size()) : text), host};
+}
+
+void run_train(const Options& options, const TrainOptions& train) {
+  const BenchSetup setup = setup_of(options);
+  TrainBenchConfig config;
+  config.train.transformer = wan_config(*model_of(options, setup.device));
+  config.train.transformer.moga.backend = setup.backend;
+  config.train.text = TextSource::kStored;
+  config.train.weights = choice<Storage>("--weights", train.weights);
+  config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
+  config.train.ema = train.ema;
+  config.video = video_of(options, setup.device);
+  config.videos = train.videos;
+  for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
+  write(bench_train(config, setup), options);
+}
+
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
@@ -205,7 +242,8 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
   command.add_option("--boundary-frames", options.boundary_frames,
                      "latent frames of extra keys across a cut (default: the model's, 2)");
-  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())->capture_default_str();
+  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())
+      ->capture_default_str();
 }
 
 void add_common(CLI::App& command, Options& options) {
@@ -231,6 +269,24 @@ CLI::App* add_part(CLI::App& bench, const char* name, const char* what, const ch
   add_common(*command, *options);
   command->callback([options, run] { run(*options); });
   return command;
+}
+
+void add_train_bench(CLI::App& bench) {
+  const auto options = std::make_shared<Options>();
+  const auto train = std::make_shared<TrainOptions>();
+  CLI::App* command = bench.add_subcommand("train", "A whole train step, with recomputation");
+  command->footer(kTrainManual);
+  add_sizes(*command, *options);
+  command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
+  command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--weights", train->weights, choice_list<Storage>() + "; masters are float32")
+      ->capture_default_str();
+  command->add_option("--moments", train->moments, choice_list<Storage>())->capture_default_str();
+  command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
+  add_common(*command, *options);
+  command->callback([options, train] { run_train(*options, *train); });
 }
 
 void add_vae(CLI::App& bench) {
@@ -268,6 +324,7 @@ void add_bench(CLI::App& app) {
       add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
   model->add_flag("--full", of_model->full, "full attention as well");
   model->add_flag("--stream-weights", of_model->stream_weights, "MoGA also with weights streamed from host memory");
+  add_train_bench(*bench);
   add_vae(*bench);
 }
 

@@ -170,9 +170,9 @@ BenchReport bench_attention(const AttentionBenchConfig& config, const BenchSetup
   const AttentionBackend backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
   for (const std::string& name : config.cases) {
     const Grouping grouping = bench_grouping(name, config, setup.device);
-    const auto rows = runner.run(name, name_of(backend), pairs_of(grouping), [&](const auto& q, const auto& k, const auto& v) {
-      return attend(q, k, v, grouping, backend).output;
-    });
+    const auto rows = runner.run(
+        name, name_of(backend), pairs_of(grouping),
+        [&](const auto& q, const auto& k, const auto& v) { return attend(q, k, v, grouping, backend).output; });
     report.rows.insert(report.rows.end(), rows.begin(), rows.end());
   }
   for (size_t i = 0; i < report.rows.size(); ++i)

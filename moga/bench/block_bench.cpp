@@ -102,16 +102,21 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
 
 }  // namespace
 
-BlockConfig wan_block(const VideoModelConfig& model) {
+const TransformerConfig& wan_config(const VideoModelConfig& model) {
   const auto* wan = dynamic_cast<const TransformerConfig*>(&model);
-  check(wan, "bench block measures the block of WanTransformer3DModel, not of ", model.class_name());
-  return {.heads = wan->num_attention_heads,
-          .head_dim = wan->attention_head_dim,
-          .ffn_dim = wan->ffn_dim,
-          .cross_attn_norm = wan->cross_attn_norm,
-          .qk_norm = !wan->qk_norm.empty(),
-          .eps = wan->eps,
-          .moga = wan->moga};
+  check(wan, "this bench measures WanTransformer3DModel, not ", model.class_name());
+  return *wan;
+}
+
+BlockConfig wan_block(const VideoModelConfig& model) {
+  const TransformerConfig& wan = wan_config(model);
+  return {.heads = wan.num_attention_heads,
+          .head_dim = wan.attention_head_dim,
+          .ffn_dim = wan.ffn_dim,
+          .cross_attn_norm = wan.cross_attn_norm,
+          .qk_norm = !wan.qk_norm.empty(),
+          .eps = wan.eps,
+          .moga = wan.moga};
 }
 
 void BlockBenchConfig::validate() const {

@@ -5,8 +5,12 @@
 #include "moga/bench/report.h"
 #include "moga/model/video_model.h"
 #include "moga/model/wan/block.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
+
+// The config of a Wan transformer; throws for a model of another family.
+const TransformerConfig& wan_config(const VideoModelConfig& model);
 
 // The block of a Wan transformer with its attention in all layers; throws for a model of another family.
 BlockConfig wan_block(const VideoModelConfig& model);

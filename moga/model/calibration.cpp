@@ -98,10 +98,12 @@ std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const s
   return fitted;
 }
 
-RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers,
-                                     int64_t seed, at::Device device)
-    : combine_(model.config().attention().combine), 
-      mean_(calibrated_attention(model.config())), lse_(mean_), device_(device) {
+RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers, int64_t seed,
+                                     at::Device device)
+    : combine_(model.config().attention().combine),
+      mean_(calibrated_attention(model.config())),
+      lse_(mean_),
+      device_(device) {
   mean_.combine = Combine::kMean;
   lse_.combine = Combine::kLse;
   const TensorMap tensors = named_tensors(model);
@@ -143,7 +145,9 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
 }
 
 void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
-  const auto error = [&](const RouterScore& score) { return combine_ == Combine::kLse ? score.error_lse : score.error_mean; };
+  const auto error = [&](const RouterScore& score) {
+    return combine_ == Combine::kLse ? score.error_lse : score.error_mean;
+  };
   for (LayerCalibration& layer : layers) {
     for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
     for (const auto& [name, weights] : layer.candidates)

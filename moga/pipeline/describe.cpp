@@ -137,8 +137,8 @@ std::string describe_sampler(const fs::path& folder) {
   try {
     if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file)) {
       const SamplerConfig config = load_sampler_config(file);
-      text << "  sampler: " << config.solver << ", " << count_of(config.steps, "step") << ", shift " << config.shift
-           << ", guidance " << config.guidance << "\n";
+      text << "  sampler: " << name_of(config.solver) << ", " << count_of(config.steps, "step") << ", shift "
+           << config.shift << ", guidance " << config.guidance << "\n";
     }
     if (const auto size = model_size(folder)) text << "  size: " << join(*size, "x") << "\n";
   } catch (const Error& error) {

@@ -97,7 +97,7 @@ TEST(RouterFit, TheGateHasTheMeanAskedFor) {
 }
 
 // Relative error of MoGA's attention against full attention over tokens x [N, C] that attend to their like.
-double attention_error(const RouterWeights& weights, const at::Tensor& x, const std::string& combine) {
+double attention_error(const RouterWeights& weights, const at::Tensor& x, Combine combine) {
   const Layout layout{{{x.size(0) / 24, 4, 6, {}}}};
   VisualAttentionConfig config;
   config.combine = combine;
@@ -105,7 +105,7 @@ double attention_error(const RouterWeights& weights, const at::Tensor& x, const 
   const StaticGroupings groupings = static_groupings(layout, config, at::kCPU);
   const at::Tensor q = x.view({x.size(0), 2, kWidth / 2}), v = random(q.sizes(), 12) + q;
   const Routing routing = route(weights, x);
-  const at::Tensor full = visual_attention(q, q, v, nullptr, groupings, config.with_kind("full"));
+  const at::Tensor full = visual_attention(q, q, v, nullptr, groupings, config.with_kind(AttentionKind::kFull));
   return difference(visual_attention(q, q, v, &routing, groupings, config), full).relative;
 }
 
@@ -113,10 +113,10 @@ TEST(RouterFit, ComesNearerToFullAttentionThanARandomRouterAndLseThanTheMean) {
   const at::Tensor centres = 2 * random({4, kWidth}, 13), x = clustered(centres, 480, 0.5, 14);
   const RouterWeights fitted = fit_router(clustered(centres, 400, 0.5, 15), 1, 4, {});  // of other tokens
   const RouterWeights fresh{0.02 * random({4, kWidth}, 16), at::zeros({4})};
-  EXPECT_LT(attention_error(fitted, x, "mean"), 0.8 * attention_error(fresh, x, "mean"));
-  EXPECT_LT(attention_error(fitted, x, "lse"), 0.8 * attention_error(fresh, x, "lse"));
+  EXPECT_LT(attention_error(fitted, x, Combine::kMean), 0.8 * attention_error(fresh, x, Combine::kMean));
+  EXPECT_LT(attention_error(fitted, x, Combine::kLse), 0.8 * attention_error(fresh, x, Combine::kLse));
   for (const RouterWeights& weights : {fitted, fresh})
-    EXPECT_LT(attention_error(weights, x, "lse"), 0.8 * attention_error(weights, x, "mean"));
+    EXPECT_LT(attention_error(weights, x, Combine::kLse), 0.8 * attention_error(weights, x, Combine::kMean));
   const auto imbalance = [&](const RouterWeights& weights) { return (shares(weights, x) - 0.25).abs().max(); };
   EXPECT_LT(imbalance(fitted).item<double>(), 0.5 * imbalance(fresh).item<double>());
 }

@@ -36,8 +36,8 @@ struct Checkpoint {
   nlohmann::json state;
   nlohmann::json files;  // name → size and checksum
 
-  // Throws when the checkpoint does not have this part.
-  TensorMap load(const std::string& part, c10::Device device = c10::Device(c10::kCPU)) const;
+  // The file of a part. Throws when the checkpoint does not have it.
+  std::filesystem::path file_of(const std::string& part) const;
 };
 
 // Reads and verifies one checkpoint. Throws "FOLDER is damaged: FILE …", naming the first file that is missing or has

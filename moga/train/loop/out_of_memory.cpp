@@ -2,12 +2,15 @@
 #include "moga/train/loop/out_of_memory.h"
 
 #include <c10/util/Exception.h>
+#include <c10/util/Flags.h>
 
 #include <new>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/log.h"
+
+C10_DECLARE_bool(caffe2_use_fatal_for_enforce);
 
 namespace moga {
 namespace {
@@ -22,6 +25,7 @@ namespace {
 }  // namespace
 
 TrainEnd explain_out_of_memory(const MemoryHelp& help, const std::function<TrainEnd()>& train) {
+  FLAGS_caffe2_use_fatal_for_enforce = false;  // else the CPU allocator ends the process in the place of an exception
   try {
     return train();
   } catch (const c10::OutOfMemoryError&) {

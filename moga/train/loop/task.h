@@ -55,7 +55,11 @@ class TrainTask {
   // All tensors that training changes, by the name of their file in a checkpoint.
   virtual TrainParts parts() const = 0;
 
-  virtual void begin_stage(size_t) {}
+  // Called after a checkpoint was restored into parts().
+  virtual void restored() {}
+
+  // Called before the first train step of a stage, or the first after resuming within it.
+  virtual void begin_stage(const TrainPosition&) {}
   // The train step after `position`.
   virtual StepReport step(const TrainPosition& position) = 0;
 

@@ -14,15 +14,16 @@ Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<
     : task_(task), config_(config), stages_(task.stages()) {
   check(!stages_.empty(), "nothing to train: no stages");
   if (checkpoint) restore(*checkpoint);
-  log_info(task_.config_toml());
   write_text(config_.out / "config.toml", task_.config_toml());
+  log_info("complete config in ", (config_.out / "config.toml").string());
   log_ = std::make_unique<JsonLog>(config_.out / "log.jsonl");
   log_info("train ", task_.summary(), ", run ", config_.out.string());
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   check_same_run(checkpoint.state.at("identity"), task_.identity(), checkpoint.folder.string());
-  restore_parts(task_.parts(), checkpoint, config_.device);
+  restore_parts(task_.parts(), checkpoint);
+  task_.restored();
   position_ = {.stage = checkpoint.state.at("stage").get<size_t>(),
                .stage_step = checkpoint.state.at("stage_step").get<int64_t>(),
                .step = checkpoint.step};
@@ -52,7 +53,7 @@ TrainEnd Trainer::run(int64_t stop_after) {
 TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
   const int64_t steps = stages_[position_.stage].steps;
   if (position_.stage_step >= steps) return TrainEnd::done;
-  task_.begin_stage(position_.stage);
+  task_.begin_stage(position_);
   metrics_ = Metrics();
   while (position_.stage_step < steps) {
     const StepReport report = task_.step(position_);

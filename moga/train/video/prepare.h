@@ -20,6 +20,10 @@ inline constexpr auto kChoices<EncodeMode> = std::array{
 
 struct PrepareConfig {
   std::string vae;
+  std::string text_encoder;
+  std::string tokenizer;
+  int64_t text_len = 512;
+  std::string negative_prompt;
   std::string out;
   int64_t count = 1000;
   int64_t first_seed = 0;
@@ -34,11 +38,16 @@ struct PrepareConfig {
   template <class Fields>
   void fields(Fields& field) {
     field("vae", vae, "VAE folder");
+    field("text_encoder", text_encoder,
+          "text encoder folder: its embeddings of the captions are stored too; empty: captions only");
+    field("tokenizer", tokenizer, "sentencepiece model of the text encoder");
+    field("text_len", text_len, "text tokens per caption that are embedded");
+    field("negative_prompt", negative_prompt, "caption of the unconditional, embedded too");
     field("out", out, "folder of the shards");
     field("count", count, "stories");
     field("first_seed", first_seed, "seed of the first story; story i has seed first_seed + i");
     field("batch", batch, "stories encoded together");
-    field("samples_a_shard", samples_a_shard, "stories a file");
+    field("samples_a_shard", samples_a_shard, "stories per file");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the VAE; auto: bfloat16 on CUDA, float32 on the CPU");
     field("mode", mode, "how the VAE encodes");

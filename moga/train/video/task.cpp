@@ -17,7 +17,9 @@
 namespace moga {
 namespace {
 
-// "stage.accumulation = 4": what lowers the memory of a run, and is not set already.
+constexpr int64_t kBatchesAhead = 2;  // that a streamed stage reads before they are needed
+
+// "stage.0.accumulation=4": what lowers the memory of a run, and is not set already.
 std::string advice(const TrainConfig& config) {
   std::vector<std::string> less;
   for (size_t i = 0; i < config.stage.size(); ++i) {
@@ -28,7 +30,13 @@ std::string advice(const TrainConfig& config) {
     else
       less.push_back("fewer latent frames (" + prefix + ".frames)");
   }
+  if (config.recompute.mode != Recompute::kFull) less.push_back("recompute.mode=full");
+  if (!config.recompute.offload_inputs) less.push_back("recompute.offload_inputs=true");
   if (config.cache == LatentCache::kDevice) less.push_back("cache=host");
+  if (config.weights == Storage::kFloat32) less.push_back("weights=bfloat16");
+  if (config.optimizer.moments == Storage::kFloat32) less.push_back("optimizer.moments=bfloat16");
+  if (config.ema > 0 && config.ema_place == EmaPlace::kDevice) less.push_back("ema_device=host");
+  if (config.text == TextSource::kEncoder && !config.train_text_encoder) less.push_back("text=stored");
   std::string text;
   for (const std::string& item : less) text += (text.empty() ? "" : ", ") + item;
   return text;
@@ -38,10 +46,11 @@ std::string advice(const TrainConfig& config) {
 
 VideoTask::VideoTask(const TrainConfig& config)
     : config_(config),
-      tokenizer_(config.tokenizer),
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device))) {
-  check(tokenizer_.vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ", tokenizer_.vocab_size(),
-        " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
+  if (config.text == TextSource::kStored) return;
+  tokenizer_.emplace(config.tokenizer);
+  check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
+        tokenizer_->vocab_size(), " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
 }
 
 std::string VideoTask::summary() const {
@@ -61,13 +70,15 @@ std::vector<TrainStage> VideoTask::stages() const {
   return stages;
 }
 
-void VideoTask::begin_stage(size_t index) {
-  stage_ = index;
-  const StageConfig& stage = config_.stage[index];
+void VideoTask::begin_stage(const TrainPosition& position) {
+  stage_ = position.stage;
+  const StageConfig& stage = config_.stage[stage_];
   log_info("stage ", stage.name, ": ", stage.steps, " steps of ", stage.batch, " videos");
   data_.reset();
   data_ = std::make_unique<TrainData>(load_data(stage.data, 0, stage.frames));
   order_.emplace(data_order(stage, *data_));
+  data_->read_ahead([order = *order_](int64_t at) mutable { return order.at(at); }, position.stage_step * stage.batch,
+                    kBatchesAhead * stage.batch);
   if (config_.samples.data.empty()) grid_.reset();  // the captions to draw are the stage's own
 }
 
@@ -141,15 +152,17 @@ DataOrder VideoTask::data_order(const StageConfig& stage, const TrainData& data)
 }
 
 TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t frames) const {
+  const bool whole = limit == 0;  // a few videos to draw are kept
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
                     .text_len = config_.transformer.text_len,
                     .patch_size = config_.transformer.patch_size,
                     .device = state_.device(),
-                    .on_device = config_.cache == LatentCache::kDevice,
+                    .cache = whole ? config_.cache : LatentCache::kHost,
+                    .text_dtype = state_.dtype(),
                     .limit = limit,
                     .frames = frames},
-                   tokenizer_);
+                   tokenizer_ ? &*tokenizer_ : nullptr);
 }
 
 LoopConfig loop_config(const TrainConfig& config) {

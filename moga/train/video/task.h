@@ -20,8 +20,9 @@ class VideoTask : public TrainTask {
   std::vector<TrainStage> stages() const override;
   nlohmann::json identity() const override;
   TrainParts parts() const override { return state_.parts(); }
+  void restored() override { state_.restored(); }
 
-  void begin_stage(size_t stage) override;
+  void begin_stage(const TrainPosition& position) override;
   StepReport step(const TrainPosition& position) override;
   void complete(nlohmann::json& line, const at::Tensor& counts) const override;
   std::string note(const nlohmann::json& line) const override;
@@ -38,7 +39,7 @@ class VideoTask : public TrainTask {
 
  private:
   TrainConfig config_;
-  Tokenizer tokenizer_;
+  std::optional<Tokenizer> tokenizer_;  // absent with stored text
   TrainState state_;
   size_t stage_ = 0;
   std::unique_ptr<TrainData> data_;  // of the current stage

@@ -73,12 +73,33 @@ void copy_vae(const fs::path& from, const fs::path& to) {
   save_vae(to, load_vae(from, at::kCPU, dtype), dtype);
 }
 
-fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "spiece.model" : path; }
+// Where the text encoder's weights come from; empty when it starts at random.
+fs::path text_encoder_folder(const TrainConfig& config) {
+  if (!config.text_encoder_init.empty()) return config.text_encoder_init;
+  return config.init.empty() ? fs::path() : fs::path(config.init) / "text_encoder";
+}
+
+// A run on stored text does not load these two: they are copied where the config names them.
+void copy_text_encoder(const TrainConfig& config, const fs::path& to) {
+  const fs::path from = text_encoder_folder(config);
+  if (fs::is_directory(from)) return fs::copy(from, to, fs::copy_options::recursive);
+  log_info("the model is written without a text encoder: neither init nor text_encoder_init has one");
+}
+
+void copy_tokenizer(const TrainConfig& config, const fs::path& to) {
+  fs::path from = config.tokenizer.empty() ? fs::path(config.init) / "tokenizer" : fs::path(config.tokenizer);
+  if (fs::is_directory(from)) from /= "spiece.model";
+  if (!fs::exists(from))
+    return log_info("the model is written without a tokenizer: neither tokenizer nor init has one");
+  make_folder(to);
+  fs::copy_file(from, to / "spiece.model");
+}
 
 }  // namespace
 
 NamedTensors TrainModels::parameters() const {
   NamedTensors named = named_parameters(*transformer, "transformer.");
+  if (!text_encoder) return named;
   for (auto& item : named_parameters(*text_encoder, "text_encoder.")) named.push_back(std::move(item));
   return named;
 }
@@ -87,18 +108,18 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
   const RandomScope random(config.seed, "weights");
   TrainModels models;
   models.transformer = Transformer(config.transformer);
-  models.text_encoder = TextEncoder(config.text_encoder);
-  if (!config.init.empty()) {
-    const fs::path init = config.init;
+  if (config.text == TextSource::kEncoder) models.text_encoder = TextEncoder(config.text_encoder);
+  const fs::path init = config.init;
+  if (!config.init.empty())
     copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
-    if (config.text_encoder_init.empty())
-      copy_weights(*models.text_encoder, *load_text_encoder(init / "text_encoder", at::kCPU, at::kFloat), config.init);
-  }
-  if (const std::string& folder = config.text_encoder_init; !folder.empty())
-    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder);
+  models.transformer->set_recompute(config.recompute);
   models.transformer->to(device, at::kFloat);
-  models.text_encoder->to(device, at::kFloat);
   for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
+  if (!models.text_encoder) return models;
+
+  if (const fs::path folder = text_encoder_folder(config); !folder.empty())
+    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder.string());
+  models.text_encoder->to(device, at::kFloat);
   for (at::Tensor& weight : models.text_encoder->parameters()) weight.requires_grad_(config.train_text_encoder);
   return models;
 }
@@ -106,10 +127,12 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
   constexpr WeightLayout layout = WeightLayout::kDiffusers;
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
-    make_folder(temporary / "tokenizer");
     save_transformer(temporary / "transformer", models.transformer, at::kBFloat16, layout);
-    save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
-    fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");
+    if (models.text_encoder)
+      save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
+    else
+      copy_text_encoder(config, temporary / "text_encoder");
+    copy_tokenizer(config, temporary / "tokenizer");
     if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
     const SamplerConfig& sampler = config.samples.sampler;
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");

@@ -41,7 +41,7 @@ TEST(Checkpoint, ComesBackWhole) {
   const Checkpoint checkpoint = *resume_checkpoint(run.path(), "auto");
   EXPECT_EQ(checkpoint.step, 1000);
   EXPECT_EQ(checkpoint.state.at("mark"), 1000);
-  EXPECT_TRUE(at::equal(checkpoint.load("model").at("w"), at::full({64}, 1000)));
+  EXPECT_TRUE(at::equal(Safetensors(checkpoint.file_of("model")).load("w"), at::full({64}, 1000)));
   EXPECT_FALSE(resume_checkpoint(run.path() / "nothing", "auto").has_value());
 }
 
@@ -86,7 +86,7 @@ TEST(Checkpoint, PartsThatAreNotListedAreNotRead) {
   save(run, 500);
   const Checkpoint checkpoint = *resume_checkpoint(run.path(), "auto");
   fs::copy_file(run / "step-00000500/model.safetensors", run / "step-00000500/ema.safetensors");
-  EXPECT_NE(test::error_of([&] { checkpoint.load("ema"); }).find("has no ema.safetensors"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { checkpoint.file_of("ema"); }).find("has no ema.safetensors"), std::string::npos);
 }
 
 TEST(Checkpoint, TheRootFolderIsNoCheckpoint) {

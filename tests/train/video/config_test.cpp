@@ -60,6 +60,42 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("ema", "expected key=value");
 }
 
+// A config that says nothing but where to start from.
+std::string from_init(const test::Folder& folder, const std::string& lines) {
+  write_text(folder / "run.toml", "tokenizer = \"t\"\ninit = \"" + (folder / "model").string() + "\"\n" + lines +
+                                      "\n[[stage]]\ndata = \"d\"\n");
+  return (folder / "run.toml").string();
+}
+
+class TrainConfigOfInit : public testing::Test {
+ protected:
+  TrainConfigOfInit() {
+    TransformerConfig transformer = test::tiny_config("unused").transformer;
+    transformer.moga.groups = 3;
+    write_text(folder_ / "model/transformer/config.json", to_json(transformer));
+    write_text(folder_ / "model/text_encoder/config.json", to_json(test::tiny_config("unused").text_encoder));
+  }
+  std::string error(const std::string& lines) {
+    return test::error_of([&] { load_train_config(from_init(folder_, lines)); });
+  }
+  test::Folder folder_;
+};
+
+TEST_F(TrainConfigOfInit, HasItsArchitectureAndAttention) {
+  const TrainConfig config = load_train_config(from_init(folder_, ""));
+  EXPECT_EQ(config.transformer.num_layers, 2);
+  EXPECT_EQ(config.transformer.moga.groups, 3);
+  EXPECT_EQ(config.text_encoder.d_model, 16);
+}
+
+TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {
+  EXPECT_EQ(error("[transformer]\nnum_layers = 2"), "");
+  EXPECT_NE(error("[transformer]\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);
+  EXPECT_NE(error("[transformer.moga]\ngroups = 5").find("transformer.moga.groups = 5, but init "), std::string::npos);
+  EXPECT_NE(error("[text_encoder]\nd_ff = 7").find("text_encoder.d_ff = 7, but init "), std::string::npos);
+  EXPECT_EQ(error("[transformer.moga]\nkind = \"full\"\ngroups = 5"), "");
+}
+
 TEST(TrainConfig, IsWrittenComplete) {
   const test::Folder run;
   const TrainConfig config = test::tiny_config(run.path());
@@ -68,7 +104,7 @@ TEST(TrainConfig, IsWrittenComplete) {
 }
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
-  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
+  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../../configs";
   EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
   EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
   EXPECT_FALSE(

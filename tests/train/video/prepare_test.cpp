@@ -7,6 +7,7 @@
 #include "moga/data/dataset/shards.h"
 #include "moga/data/story/render.h"
 #include "moga/data/video/video.h"
+#include "moga/model/text/captions.h"
 #include "moga/model/text/tokenizer.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
@@ -78,6 +79,29 @@ TEST(Prepare, RefusesAFolderThatHoldsSomething) {
   const PrepareConfig config = tiny_prepare(folder);
   std::filesystem::create_directories(config.out + "/holiday");
   EXPECT_NE(test::error_of([&] { prepare_stories(config); }).find("is not empty"), std::string::npos);
+}
+
+TEST(Prepare, StoresTheEmbeddingsThatTheTextEncoderGives) {
+  const test::Folder folder;
+  PrepareConfig config = tiny_prepare(folder);
+  prepare_tokenizer({}, 0, 40, 200, folder / "spiece.model");
+  TextEncoder encoder(
+      TextEncoderConfig{.vocab_size = 200, .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 1, .num_heads = 2});
+  save_text_encoder(folder / "text_encoder", encoder, at::kFloat);
+  config.text_encoder = (folder / "text_encoder").string();
+  config.tokenizer = (folder / "spiece.model").string();
+  config.text_len = 24;
+  EXPECT_EQ(prepare_stories(config), 3);
+  const at::NoGradGuard no_grad;
+  const Tokenizer tokenizer(config.tokenizer);
+  const ShardDataset shards(config.out);
+  const Sample sample = shards.get(1);
+  const at::Tensor expected = encode_captions(encoder, tokenizer, sample.captions, 24, at::kFloat).to(at::kBFloat16);
+  const at::Tensor lengths = tokenizer.encode_batch(sample.captions, 24).lengths;
+  ASSERT_EQ(sample.text.size(), sample.captions.size());
+  for (size_t shot = 0; shot < sample.text.size(); ++shot)
+    EXPECT_TRUE(at::equal(sample.text[shot], expected[shot].narrow(0, 0, lengths[shot].item<int64_t>()))) << shot;
+  EXPECT_EQ(shards.negative().text.size(0), 1);  // the end of an empty prompt
 }
 
 TEST(Prepare, TokenizerKnowsTheCaptions) {

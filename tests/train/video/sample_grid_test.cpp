@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "moga/core/random.h"
 #include "moga/data/video/image.h"
 #include "moga/train/video/task.h"
 #include "tests/train/tiny_run.h"
@@ -37,9 +38,10 @@ TEST(SampleGrid, FollowsTheSampler) {
   const auto sheet_of = [&](const SamplerConfig& sampler) {
     config.samples = {.videos = 1, .columns = 3, .sampler = sampler};
     TrainState state(config, at::kCPU, at::kFloat);
-    for (auto& [name, weight] : state.ema().weights()) weight.detach().add_(at::randn_like(weight), 0.2);
+    for (auto& [name, weight] : state.ema().weights())
+      weight.detach().add_(at::randn(weight.sizes(), random_stream(3, "noise"), at::kFloat), 0.2);
     const Tokenizer tokenizer(config.tokenizer);
-    TrainData data({.folder = config.stage[0].data, .text_len = config.transformer.text_len, .limit = 1}, tokenizer);
+    TrainData data({.folder = config.stage[0].data, .text_len = config.transformer.text_len, .limit = 1}, &tokenizer);
     SampleGrid(config, std::move(data), at::kCPU).draw(state, run / "sheet");
     return load_png(run / "sheet-0.png");
   };

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <fstream>
+#include <functional>
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
@@ -91,6 +92,78 @@ TEST(VideoTask, AFinishedRunIsResumedWithMoreSteps) {
   VideoTask extended(config);
   EXPECT_EQ(train_some(extended, config).step, 6);
   expect_same_state(whole, extended);
+}
+
+// Trains whole and in two parts; both must end with the same weights, moments and averages.
+void expect_exact_resume(const std::function<void(TrainConfig&)>& change) {
+  const test::Folder whole_run, broken_run;
+  TrainConfig config = test::tiny_config(whole_run.path());
+  change(config);
+  VideoTask whole(config), first(config), resumed(config);
+  train_some(whole, config);
+  config.out = broken_run.path().string();
+  train_some(first, config, 3);
+  train_some(resumed, config);
+  expect_same_state(whole, resumed);
+}
+
+TEST(VideoTask, ResumesBitForBitWithBfloat16WeightsAndMoments) {
+  expect_exact_resume([](TrainConfig& config) {
+    config.weights = config.optimizer.moments = Storage::kBfloat16;
+    config.dtype = "bfloat16";
+    config.ema_place = EmaPlace::kHost;
+    config.stage[0].accumulation = 2;
+  });
+}
+
+TEST(VideoTask, ResumesBitForBitWithoutAnAverageAndFromAStream) {
+  expect_exact_resume([](TrainConfig& config) {
+    config.ema = 0;
+    config.cache = LatentCache::kStream;
+  });
+}
+
+TEST(VideoTask, TheCacheChangesNothing) {
+  const test::Folder device_run, stream_run;
+  TrainConfig config = test::tiny_config(device_run.path());
+  VideoTask device(config);
+  train_some(device, config);
+  config.out = stream_run.path().string();
+  config.cache = LatentCache::kStream;
+  VideoTask stream(config);
+  train_some(stream, config);
+  expect_same_state(device, stream);
+}
+
+TEST(VideoTask, WeightsInBfloat16GiveTheLossOfFloat32Masters) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.dtype = "bfloat16";
+  VideoTask wide(config);
+  config.weights = Storage::kBfloat16;
+  VideoTask narrow(config);
+  const TrainBatch batch = batch_of(wide, config, {{0}, {1}});
+  for (int64_t step = 0; step < 3; ++step) {
+    const StepInput input = {.step = step, .lr = 1e-3, .pieces = {batch}};
+    const double a = wide.state().train_step(input).flow.item<double>();
+    EXPECT_NEAR(narrow.state().train_step(input).flow.item<double>(), a, 1e-3 * a);
+  }
+  EXPECT_EQ(narrow.state().models().transformer->named_parameters()["blocks.0.self_attn.q.weight"].scalar_type(),
+            at::kBFloat16);
+  EXPECT_EQ(narrow.parts().at("model")[0].second.scalar_type(), at::kFloat);
+}
+
+TEST(VideoTask, RecomputationChangesNoBit) {
+  const test::Folder plain_run, recomputed_run;
+  TrainConfig config = test::tiny_config(plain_run.path());
+  config.recompute.mode = Recompute::kNone;
+  VideoTask plain(config);
+  train_some(plain, config);
+  config.out = recomputed_run.path().string();
+  config.recompute = {.mode = Recompute::kFull, .offload_inputs = true};
+  VideoTask recomputed(config);
+  train_some(recomputed, config);
+  expect_same_state(plain, recomputed);
 }
 
 TEST(VideoTask, TheNextBatchFollowsFromThePosition) {

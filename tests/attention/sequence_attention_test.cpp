@@ -7,6 +7,7 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include "moga/attention/attention_memory.h"
 #include "moga/core/random.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"

@@ -1,4 +1,4 @@
-// moga bench: how fast attention, a block, a model and the VAE are on this machine, and what memory they need.
+// moga bench: speed and memory of attention, a block, a model and the VAE on this machine.
 #include <iostream>
 #include <memory>
 
@@ -8,11 +8,13 @@
 #include "moga/bench/block_bench.h"
 #include "moga/bench/model_bench.h"
 #include "moga/bench/shapes.h"
+#include "moga/bench/train_bench.h"
 #include "moga/bench/vae_bench.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
+#include "moga/model/registry.h"
 #include "moga/train/loop/run.h"
 
 namespace moga {
@@ -20,8 +22,8 @@ namespace {
 
 constexpr const char* kManual =
     R"(Weights and inputs are random. Times are medians of warm repetitions, by CUDA events on a GPU.
-In the same run are measured: the matrix rate of the device, of which every row gets its
-share, and the baseline that the last column compares with.
+The same run measures the device's matrix rate, which each row is compared with, and the baseline
+of the last column.
 
 Without sizes: Wan2.1-1.3B over 477 frames of 832x480 on a GPU, a small model on a CPU.
 
@@ -57,6 +59,14 @@ Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
   moga bench model --model 14B --frames 21 --shots 1 --full)";
 
+constexpr const char* kTrainManual =
+    R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
+float32 masters. Each --recompute is a row: none, selective or full; full+host keeps block inputs in
+host memory.
+
+Example:
+  moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2)";
+
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
 weights or the one in --model. The last column is milliseconds for each frame of the video.
@@ -75,11 +85,18 @@ struct Options {
   MeterConfig meter;
 };
 
+struct TrainOptions {
+  std::vector<std::string> recompute = {"selective"};
+  std::string weights = "bfloat16", moments = "float32";
+  double ema = 0;
+  int64_t videos = 1;
+};
+
 struct VaeOptions {
   std::string size, only, convolution = "auto";
 };
 
-// What suits the device: half a minute of 480p on a GPU, seconds of work on a CPU.
+// Sizes that suit the device: half a minute of 480p on a GPU, seconds of work on a CPU.
 struct Defaults {
   int64_t frames, rows, columns, shots;
 };
@@ -112,11 +129,11 @@ BenchSetup setup_of(const Options& options) {
   set_quiet(options.quiet);
   const c10::Device device = parse_device(options.device);
   const c10::ScalarType dtype = compute_dtype(options.dtype.empty() ? "auto" : options.dtype, device);
-  return {device, dtype, options.backend, !options.no_backward, options.meter};
+  return {device, dtype, choice<AttentionBackend>("--backend", options.backend), !options.no_backward, options.meter};
 }
 
 void apply(const Options& options, VisualAttentionConfig& config) {
-  config.kind = "moga";
+  config.kind = AttentionKind::kMoga;
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -125,22 +142,17 @@ void apply(const Options& options, VisualAttentionConfig& config) {
   config.validate();
 }
 
-TransformerConfig model_of(const Options& options, c10::Device device) {
-  TransformerConfig model;
-  if (!options.model.empty()) {
-    model = named_model(options.model);
-  } else if (device.is_cpu()) {
-    model.num_attention_heads = 4;
-    model.attention_head_dim = 64;
-    model.ffn_dim = 1024;
-    model.num_layers = 2;
-    model.text_dim = 256;
-    model.text_len = 64;
-  }
-  if (options.heads) model.num_attention_heads = *options.heads;
-  if (options.head_dim) model.attention_head_dim = *options.head_dim;
-  apply(options, model.moga);
-  model.validate();
+Cloned<VideoModelConfig> model_of(const Options& options, c10::Device device) {
+  Cloned<VideoModelConfig> model = named_model(options.model.empty() ? "1.3B" : options.model).model;
+  std::vector<std::string> sizes;
+  if (options.model.empty() && device.is_cpu())
+    sizes = {"num_attention_heads=4", "attention_head_dim=64", "ffn_dim=1024",
+             "num_layers=2",          "text_dim=256",          "text_len=64"};
+  if (options.heads) sizes.push_back("num_attention_heads=" + std::to_string(*options.heads));
+  if (options.head_dim) sizes.push_back("attention_head_dim=" + std::to_string(*options.head_dim));
+  model->apply(sizes, "command line");
+  apply(options, model->attention());
+  model->validate();
   return model;
 }
 
@@ -151,11 +163,11 @@ void write(const BenchReport& report, const Options& options) {
 
 void run_attention(const Options& options) {
   const BenchSetup setup = setup_of(options);
-  const TransformerConfig model = model_of(options, setup.device);
+  const Cloned<VideoModelConfig> model = model_of(options, setup.device);
   AttentionBenchConfig config{.video = video_of(options, setup.device),
-                              .heads = model.num_attention_heads,
-                              .head_dim = model.attention_head_dim,
-                              .windows = model.moga.windows};
+                              .heads = model->shape().heads,
+                              .head_dim = model->shape().head_dim,
+                              .windows = model->attention().windows};
   if (options.groups) {
     const std::string groups = std::to_string(*options.groups);
     config.cases = {"equal:" + groups, "unequal:" + groups, "routed:" + groups, "windows", "frames"};
@@ -166,15 +178,9 @@ void run_attention(const Options& options) {
 
 void run_block(const Options& options) {
   const BenchSetup setup = setup_of(options);
-  const TransformerConfig model = model_of(options, setup.device);
-  const BlockConfig block{.heads = model.num_attention_heads,
-                          .head_dim = model.attention_head_dim,
-                          .ffn_dim = model.ffn_dim,
-                          .cross_attn_norm = model.cross_attn_norm,
-                          .qk_norm = !model.qk_norm.empty(),
-                          .eps = model.eps,
-                          .moga = model.moga};
-  const BlockBenchConfig config{block, video_of(options, setup.device), model.text_len, !options.no_full};
+  const Cloned<VideoModelConfig> model = model_of(options, setup.device);
+  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device), model->conditioning().text_tokens,
+                                !options.no_full};
   write(bench_block(config, setup), options);
 }
 
@@ -185,10 +191,32 @@ void run_model(const Options& options) {
   write(bench_model(config, setup), options);
 }
 
+RecomputeConfig recompute_of(const std::string& text) {
+  constexpr std::string_view kHost = "+host";
+  const bool host = text.ends_with(kHost);
+  return {choice<Recompute>("--recompute", host ? text.substr(0, text.size() - kHost.size()) : text), host};
+}
+
+void run_train(const Options& options, const TrainOptions& train) {
+  const BenchSetup setup = setup_of(options);
+  TrainBenchConfig config;
+  config.train.transformer = wan_config(*model_of(options, setup.device));
+  config.train.transformer.moga.backend = setup.backend;
+  config.train.text = TextSource::kStored;
+  config.train.weights = choice<Storage>("--weights", train.weights);
+  config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
+  config.train.ema = train.ema;
+  config.video = video_of(options, setup.device);
+  config.videos = train.videos;
+  for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
+  write(bench_train(config, setup), options);
+}
+
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.convolution = vae.convolution;
+  config.codec = published_codec("AutoencoderKLWan");
+  config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
   if (!vae.size.empty()) std::tie(config.width, config.height) = parse_pair(vae.size, "--size");
@@ -213,8 +241,9 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--windows", options.windows, "windows down x across the frame (default: the model's, 2x2)");
   command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
   command.add_option("--boundary-frames", options.boundary_frames,
-                     "latent frames of keys beyond a cut (default: the model's, 2)");
-  command.add_option("--backend", options.backend, "of attention: auto or a name")->capture_default_str();
+                     "latent frames of extra keys across a cut (default: the model's, 2)");
+  command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())
+      ->capture_default_str();
 }
 
 void add_common(CLI::App& command, Options& options) {
@@ -229,7 +258,7 @@ void add_common(CLI::App& command, Options& options) {
       .add_option("--seconds", options.meter.seconds, "for the repetitions of one row, of which at least 3 are made")
       ->capture_default_str();
   command.add_option("--json", options.json, "file to write as JSON");
-  command.add_flag("--quiet", options.quiet, "say nothing but results and errors");
+  command.add_flag("--quiet", options.quiet, "print only results and errors");
 }
 
 CLI::App* add_part(CLI::App& bench, const char* name, const char* what, const char* manual,
@@ -242,18 +271,35 @@ CLI::App* add_part(CLI::App& bench, const char* name, const char* what, const ch
   return command;
 }
 
+void add_train_bench(CLI::App& bench) {
+  const auto options = std::make_shared<Options>();
+  const auto train = std::make_shared<TrainOptions>();
+  CLI::App* command = bench.add_subcommand("train", "A whole train step, with recomputation");
+  command->footer(kTrainManual);
+  add_sizes(*command, *options);
+  command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
+  command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--weights", train->weights, choice_list<Storage>() + "; masters are float32")
+      ->capture_default_str();
+  command->add_option("--moments", train->moments, choice_list<Storage>())->capture_default_str();
+  command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
+  add_common(*command, *options);
+  command->callback([options, train] { run_train(*options, *train); });
+}
+
 void add_vae(CLI::App& bench) {
   const auto options = std::make_shared<Options>();
   const auto vae = std::make_shared<VaeOptions>();
   CLI::App* command = bench.add_subcommand("vae", "Encoding and decoding of a clip");
   command->footer(kVaeManual);
-  command->add_option("--frames", options->frames, "frames of the video, 1 + 4k (default: 81, CPU: 9)");
+  command->add_option("--frames", options->frames, "frames of the video, for Wan2.1 1 + 4k (default: 81, CPU: 9)");
   command->add_option("--size", vae->size, "width x height in pixels (default: 832x480, CPU: 224x128)");
   command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
   command->add_option("--only", vae->only, "encode or decode (default: both)")
       ->check(CLI::IsMember({"encode", "decode"}));
-  command->add_option("--convolution", vae->convolution, "auto, sm90, volume, planes or stacked")
-      ->capture_default_str();
+  command->add_option("--convolution", vae->convolution, choice_list<ConvolutionWay>())->capture_default_str();
   add_common(*command, *options);
   command->callback([options, vae] { run_vae(*options, *vae); });
 }
@@ -266,18 +312,19 @@ void add_bench(CLI::App& app) {
   bench->require_subcommand(1);
   const auto of_attention = std::make_shared<Options>(), of_block = std::make_shared<Options>(),
              of_model = std::make_shared<Options>();
-  CLI::App* attention = add_part(*bench, "attention", "Attention over groups, beside dense attention", kAttentionManual,
+  CLI::App* attention = add_part(*bench, "attention", "Attention over groups, and dense attention", kAttentionManual,
                                  of_attention, run_attention);
   attention->add_option("--cases", of_attention->cases, "what to measure (default: all)")->delimiter(',');
   attention->add_flag("--no-backward", of_attention->no_backward, "forward only");
   CLI::App* block =
-      add_part(*bench, "block", "A transformer block, MoGA beside full attention", kBlockManual, of_block, run_block);
+      add_part(*bench, "block", "A transformer block, with MoGA and full attention", kBlockManual, of_block, run_block);
   block->add_flag("--no-backward", of_block->no_backward, "forward only");
   block->add_flag("--no-full", of_block->no_full, "without full attention");
   CLI::App* model =
       add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
   model->add_flag("--full", of_model->full, "full attention as well");
   model->add_flag("--stream-weights", of_model->stream_weights, "MoGA also with weights streamed from host memory");
+  add_train_bench(*bench);
   add_vae(*bench);
 }
 

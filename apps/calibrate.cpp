@@ -12,16 +12,16 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(A few videos are denoised, with full attention where the model has no routers. From what the
-blocks see at several steps three routers a layer are made: balanced k-means of the tokens
-(tokens), the same where tokens are alike that attend to each other (attention), and groups
+    R"(A few videos are denoised, with full attention where the model has no routers. Three candidate
+routers per layer are computed from the blocks' inputs at several steps: balanced k-means of the
+tokens (tokens), the same with tokens similar when they attend to each other (attention), and groups
 that are fair samples of all tokens (spread), which suits layers that average over many. Each
-layer takes the one whose attention is nearest to full attention, and the model is written
-with them into the folder DIR, which `moga generate` takes. Groups, windows, gate and layers
-that stay full: --set transformer.moga.KEY=VALUE (what a script sets is ignored).
+layer uses the one whose attention is nearest to full attention. The model with its routers is
+written to the folder DIR, which `moga generate` reads. Groups, windows, gate and layers
+that stay full: --set transformer.moga.KEY=VALUE (a script's own settings are ignored).
 
 The table compares routers layer by layer on other noise: the smallest and the largest group
-as a share of the tokens, the balance loss (1: balanced), the mean of the gate, and the
+as a fraction of the tokens, the balance loss (1: balanced), the mean of the gate, and the
 relative error of MoGA's attention output against full attention when the branches are
 combined by their mean and by lse. "random" is how training begins; "trained" is the model's
 own routers, if it has them.
@@ -39,16 +39,17 @@ struct Options {
   int64_t frames = 81;
 };
 
-std::vector<Script> scripts_of(const Options& options) {
+std::vector<Script> scripts_of(const Options& options, const Strides& pixels_per_token) {
   std::vector<Script> scripts;
-  for (const std::string& path : options.scripts) scripts.push_back(load_script(path));
+  for (const std::string& path : options.scripts) scripts.push_back(load_script(path, pixels_per_token));
   if (!scripts.empty()) return scripts;
   const auto [width, height] = parse_pair(options.size, "--size");
-  return calibration_scripts(width, height, options.frames);
+  return calibration_scripts({width, height}, options.frames, pixels_per_token);
 }
 
 void run(const Options& options) {
-  const std::vector<Script> scripts = scripts_of(options);
+  const std::optional<ModelConfigs> configs = options.model.configs();
+  const std::vector<Script> scripts = scripts_of(options, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
   check_new_folder(options.out);
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
@@ -77,9 +78,13 @@ void add_calibrate(CLI::App& app) {
   command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
   command->add_option("--observed-steps", config.observed_steps, "sampler steps whose tokens are kept, evenly spread")
       ->capture_default_str();
-  command->add_option("--tokens", config.tokens, "router inputs kept a layer")->capture_default_str();
+  command->add_option("--tokens", config.tokens, "router inputs kept per layer")->capture_default_str();
   command->add_option("--routers", config.routers, "auto, tokens, attention or spread")->capture_default_str();
-  command->add_option("--metric", config.fit.metric, "k-means: spherical or euclidean")->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--metric", [&config](const std::string& name) { config.fit.metric = choice<FitMetric>("--metric", name); },
+          "how groups are found: " + choice_list<FitMetric>())
+      ->default_str(name_of(config.fit.metric));
   command->add_option("--confidence", config.fit.confidence, "mean of the gate over the tokens")->capture_default_str();
   command->add_option("--seed", config.fit.seed, "seed of the k-means")->capture_default_str();
   command->add_option("--json", options->json, "file to write as JSON");

@@ -1,4 +1,4 @@
-// moga export: a model folder in the names and dtype that another program wants.
+// moga export: a model folder in the names and dtype that another program expects.
 #include <iostream>
 #include <memory>
 
@@ -16,9 +16,9 @@ constexpr const char* kManual =
     R"(Reads a model folder in any layout and writes a new one: transformer, text encoder and
 VAE under the names of diffusers (and transformers) or of the original Wan2.1, one
 safetensors file each; tokenizer and scheduler are copied. Routers are written too;
-diffusers reports them as unexpected and draws with full attention.
+diffusers reports them as unexpected and runs full attention.
 
-Weights are written in one dtype a part, --dtype or else that of most of the part's values; norms,
+Weights are written in one dtype per part, --dtype or else that of most of the part's values; norms,
 modulations, time embedding and routers of the transformer always in float32.
 
 Example:
@@ -33,7 +33,7 @@ struct Options {
 void run(const Options& options) {
   set_quiet(options.quiet);
   check_new_folder(options.to);
-  ExportOptions chosen{.layout = options.layout == "wan" ? WeightLayout::kWan : WeightLayout::kDiffusers};
+  ExportOptions chosen{.layout = choice<WeightLayout>("--layout", options.layout)};
   if (!options.dtype.empty()) chosen.dtype = parse_dtype(options.dtype);
   export_model_folder(options.from, options.to, chosen);
   std::cout << describe(options.to);
@@ -47,11 +47,10 @@ void add_export(CLI::App& app) {
   command->footer(kManual);
   command->add_option("FOLDER", options->from, "model folder to read")->required();
   command->add_option("--out", options->to, "folder to write, must not exist")->required();
-  command->add_option("--layout", options->layout, "names of the weights: diffusers or wan")
-      ->check(CLI::IsMember({"diffusers", "wan"}))
+  command->add_option("--layout", options->layout, "names of the weights: " + choice_list<WeightLayout>())
       ->capture_default_str();
   command->add_option("--dtype", options->dtype, "float32, bfloat16 or float16 (default: of most of a part's values)");
-  command->add_flag("--quiet", options->quiet, "say nothing but results and errors");
+  command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->callback([options] { run(*options); });
 }
 

@@ -11,6 +11,7 @@
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/data/limits.h"
 #include "moga/pipeline/denoise.h"
 
 namespace moga {
@@ -27,7 +28,6 @@ Example:
 
 // Far beyond any model; every run of frames is counted one by one.
 constexpr int64_t kMostFrames = 10'000'000;
-constexpr int64_t kLargestSide = 16384;
 
 struct Options {
   std::string model = "1.3B", size = "832x480", windows, json;
@@ -47,17 +47,17 @@ int64_t pixel_frames(const Options& options) {
   return frames;
 }
 
-Layout make_layout(const Options& options) {
+Layout make_layout(const Options& options, const Strides& pixels_per_token) {
   check(options.shots >= 1, "--shots is ", options.shots, ", expected at least 1");
   const auto [width, height] = parse_pair(options.size, "--size");
   check(std::max(width, height) <= kLargestSide, "--size is '", options.size, "', expected sides up to ", kLargestSide);
-  const int64_t frames = 1 + (pixel_frames(options) - 1) / 4;
+  const int64_t frames = 1 + (pixel_frames(options) - 1) / pixels_per_token.frames;
   check(frames >= options.shots, frames, " latent frames cannot be cut into ", options.shots, " shots");
-  return Layout{{video_shape(width, height, equal_cuts(frames, options.shots))}};
+  return Layout{{video_shape({width, height}, equal_cuts(frames, options.shots), pixels_per_token)}};
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
-  config.kind = "moga";  // even of a model that knows full attention only
+  config.kind = AttentionKind::kMoga;  // even of a model that knows full attention only
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");
@@ -91,33 +91,33 @@ struct Costs {
   ForwardCost full, own;
 };
 
-Costs costs_of(const TransformerConfig& model, const Layout& layout, const VisualAttentionConfig& own) {
+Costs costs_of(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own) {
   VisualAttentionConfig dense = own;
-  dense.kind = "full";
-  return {forward_cost(model_shape(model), layout, dense), forward_cost(model_shape(model), layout, own)};
+  dense.kind = AttentionKind::kFull;
+  return {forward_cost(model, layout, dense), forward_cost(model, layout, own)};
 }
 
 std::string to_json_text(const Costs& costs, const Layout& layout, const VisualAttentionConfig& own) {
   nlohmann::json json = {{"tokens", layout.tokens()}, {"shots", layout.shots()}, {"sparsity", sparsity(layout, own)}};
   for (const auto& [name, flop] : rows_of(costs.full)) json["flop"]["full"][name] = flop;
-  for (const auto& [name, flop] : rows_of(costs.own)) json["flop"][own.kind][name] = flop;
+  for (const auto& [name, flop] : rows_of(costs.own)) json["flop"][name_of(own.kind)][name] = flop;
   return json.dump(2) + "\n";
 }
 
-void print_table(const TransformerConfig& model, const Layout& layout, const VisualAttentionConfig& own,
+void print_table(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own,
                  const Costs& costs) {
   const VideoShape& video = layout.videos.front();
   std::printf("%lld latent frames of %lldx%lld tokens = %lld tokens in %lld shots; %lld blocks of width %lld\n",
               static_cast<long long>(video.frames), static_cast<long long>(video.rows),
               static_cast<long long>(video.columns), static_cast<long long>(layout.tokens()),
-              static_cast<long long>(layout.shots()), static_cast<long long>(model.num_layers),
+              static_cast<long long>(layout.shots()), static_cast<long long>(model.layers),
               static_cast<long long>(model.width()));
   std::printf("M = %lld groups, %lldx%lld windows in runs of %lld frames; sparsity %.2f %%\n\n",
               static_cast<long long>(own.groups), static_cast<long long>(own.windows.rows),
               static_cast<long long>(own.windows.columns), static_cast<long long>(own.windows.run_frames),
               100 * sparsity(layout, own));
   const Unit unit = unit_for(costs.full.total());
-  std::printf("%-20s %12s %12s\n", (std::string(unit.name) + " a forward").c_str(), "full", own.kind.c_str());
+  std::printf("%-20s %12s %12s\n", (std::string(unit.name) + " a forward").c_str(), "full", name_of(own.kind));
   const Rows full = rows_of(costs.full), moga = rows_of(costs.own);
   for (size_t i = 0; i < full.size(); ++i)
     std::printf("%-20s %12.4f %12.4f\n", full[i].first, full[i].second / unit.flop, moga[i].second / unit.flop);
@@ -125,9 +125,10 @@ void print_table(const TransformerConfig& model, const Layout& layout, const Vis
 }
 
 void run(const Options& options) {
-  const TransformerConfig model = named_model(options.model);
-  const Layout layout = make_layout(options);
-  const VisualAttentionConfig own = attention_config(options, model.moga);
+  const NamedModel named = named_model(options.model);
+  const ModelShape model = named.model->shape();
+  const Layout layout = make_layout(options, named.pixels_per_token());
+  const VisualAttentionConfig own = attention_config(options, named.model->attention());
   const Costs costs = costs_of(model, layout, own);
   if (!options.json.empty()) write_text(options.json, to_json_text(costs, layout, own));
   print_table(model, layout, own, costs);
@@ -137,13 +138,13 @@ void run(const Options& options) {
 
 void add_flops(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("flops", "Print what a forward pass costs: full attention compared with MoGA");
+  CLI::App* command = app.add_subcommand("flops", "Print the cost of a forward pass: full attention and MoGA");
   command->footer(kManual);
-  command->add_option("--model", options->model, "1.3B, 14B (Wan2.1) or a transformer's config.json")
+  command->add_option("--model", options->model, "1.3B, 14B (Wan2.1), a model folder or a transformer's config.json")
       ->capture_default_str();
   command->add_option("--seconds", options->seconds, "duration (default: 30)");
   command->add_option("--frames", options->frames, "pixel frames, instead of --seconds");
-  command->add_option("--fps", options->fps, "frames a second")->capture_default_str();
+  command->add_option("--fps", options->fps, "frames per second")->capture_default_str();
   command->add_option("--size", options->size, "width x height in pixels")->capture_default_str();
   command->add_option("--shots", options->shots, "shots of equal length")->capture_default_str();
   command->add_option("--groups", options->groups, "routed groups M (default: the model's, 5)");

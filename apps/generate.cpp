@@ -20,12 +20,12 @@ namespace {
 constexpr const char* kManual = R"(A script is a TOML file:
 
   title = "Mara by the lake"
-  size = [224, 128]         # width and height in pixels, multiples of 16
+  size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
   negative_prompt = "blurred, text"        # optional, what guidance leads away from
   global_caption = "A film in soft light." # optional, precedes each caption
-  set = ["transformer.moga.combine=lse"]   # optional, as --set, which goes over it
+  set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
   duration = 2.0            # seconds, or: frames = 32
@@ -41,7 +41,7 @@ The contact sheet (one row per shot) is written next to the video as .png. Both 
 with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
 --noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
-"latents" [z, latent frames, height/8, width/8], normalised as the transformer sees it.
+"latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
 the same command with --resume continues after the last kept step and gives the same video, bit for bit;
@@ -61,14 +61,14 @@ struct Options {
   bool no_plan = false;
 };
 
-// Settings that are wrong, and on a GPU a run that cannot fit, are refused before a weight is read. The rehearsals take
+// Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take
 // seconds. Returns whether weights are to be streamed.
-bool plan(const Options& options, const Script& script) {
+bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
-  if (!missing_parts(options.model.folder).empty()) return streamed;  // loading says so
-  const GenerationPlanRequest request = plan_request(load_model_configs(options.model.folder), options.model,
-                                                     options.streaming, script, options.script.file);
+  if (!configs) return streamed;
+  const GenerationPlanRequest request =
+      plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return streamed;
   const Plan plan = plan_generation(request, device, options.model.compute_dtype());
   check_fits(plan);
@@ -103,28 +103,30 @@ void check_outputs(const Options& options, const std::filesystem::path& state) {
 
 void run(const Options& options) {
   set_quiet(options.model.quiet);
-  const Script script = options.script.load(options.model.folder);
-  // What can be wrong is found before the models, which take long.
+  const std::optional<ModelConfigs> configs = options.model.configs();
+  const Script script =
+      options.script.load(options.model.folder, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
+  // Errors are found before the models are loaded, which takes long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
   generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
   check_outputs(options, generation.keep.path);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  if (const std::string note = script.frame_note(); !note.empty()) log_info(note);
-  const bool streamed = plan(options, script);
+  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken); !note.empty())
+    log_info(note);
+  const bool streamed = plan(options, configs, script);
   check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
   const auto start = std::chrono::steady_clock::now();
   Models models = options.model.load(options.model.all_settings(script.set), streamed);
-  models.one_run = true;
   generation.sampler = models.sampler;
   const auto loaded = std::chrono::steady_clock::now();
-  const GeneratedFiles files = generate_files(script, models, generation, options.out);
+  const GeneratedFiles files = generate_files(script, std::move(models), generation, options.out);
   const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;
   std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
             << " shots)\n"
             << "contact sheet  " << files.sheet.string() << "\n"
             << "seconds        " << tenths(seconds) << ", after " << tenths(loading) << " of loading\n"
-            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(models.device))) << std::endl;
+            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(options.model.place()))) << std::endl;
 }
 
 }  // namespace
@@ -139,7 +141,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
   command->add_flag("--resume", options->keep.resume,
                     "continue from the state that a killed run left next to the video");
-  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising from one kept state to the next")
+  command->add_option("--keep-every", options->keep.seconds, "seconds of denoising between two writes of the state")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");

@@ -1,4 +1,4 @@
-// moga info: what a file or folder holds.
+// moga info: the contents of a file or folder.
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -12,6 +12,8 @@
 #include "apps/option_checks.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/json_text.h"
+#include "moga/parallel/launcher.h"
+#include "moga/parallel/process_group.h"
 
 namespace {
 
@@ -65,7 +67,9 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const moga::Interrupted& error) {
-    return report(error.what(), 130);
+    return report(error.what(), moga::kInterruptedExit);
+  } catch (const moga::PeerFailure& error) {
+    return report(error.what(), moga::kPeerFailureExit);
   } catch (const c10::Error& error) {
     return report(error.what_without_backtrace());
   } catch (const std::filesystem::filesystem_error& error) {

@@ -1,5 +1,5 @@
-// The options that every command with a model shares: where it is, where and how it runs, and the sampler's values
-// that replace the model's own.
+// The options that all commands with a model share: its folder, device and dtypes, and sampler settings that override
+// the model's own.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -34,8 +34,8 @@ struct ModelOptions {
         ->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
     command.add_option("--vae-dtype", vae_dtype, "the VAE's (default: as --dtype on a GPU, else float32)");
-    command.add_option("--attention", attention, "backend: auto, reference, cpu, sm90 or flash (default: the model's)");
-    command.add_option("--solver", solver, "euler or unipc (default: the model's)");
+    command.add_option("--attention", attention, "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
+    command.add_option("--solver", solver, choice_list<SolverKind>() + " (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");
     command.add_option("--guidance", guidance,
@@ -47,13 +47,12 @@ struct ModelOptions {
         ->allow_extra_args(false);
     command
         .add_option("--set", settings,
-                    "key=value over the model's configs, e.g. transformer.moga.kind=full, sampler.steps=20")
+                    "key=value that overrides the model's configs, e.g. transformer.moga.kind=full, sampler.steps=20")
         ->allow_extra_args(false);
-    command.add_flag("--quiet", quiet, "say nothing but results and errors");
+    command.add_flag("--quiet", quiet, "print only results and errors");
   }
 
-  // Settings in the order in which they are applied, all before they are checked: `first`, --set, and the options that
-  // have a name of their own.
+  // Settings in the order in which they are applied, all before they are checked: `first`, --set, the named options.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
     std::vector<std::string> all = first;
     all.insert(all.end(), settings.begin(), settings.end());
@@ -69,6 +68,11 @@ struct ModelOptions {
     return all;
   }
 
+  // The folder's configs; empty where it is not complete, which loading reports.
+  std::optional<ModelConfigs> configs() const {
+    if (!missing_parts(folder).empty()) return std::nullopt;
+    return load_model_configs(folder);
+  }
   Models load() const { return load(all_settings()); }
   Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
     set_quiet(quiet);

@@ -1,4 +1,4 @@
-// moga plan: what a generation or a training run will need, before it starts.
+// moga plan: peak memory and time of a generation or a training run, before it starts.
 #include <iostream>
 #include <memory>
 
@@ -40,9 +40,8 @@ struct Options {
 
 ModelConfigs configs_of(const std::string& model) {
   if (std::filesystem::is_directory(model)) return load_model_configs(model);
-  ModelConfigs configs;
-  configs.transformer = named_model(model);
-  return configs;
+  NamedModel named = named_model(model);
+  return {std::move(named.model), TextEncoderConfig(), std::move(named.codec), SamplerConfig()};
 }
 
 void write(const Plan& plan, const Options& options) {
@@ -64,12 +63,13 @@ void plan_train(const Options& options) {
 
 void plan_generate(const Options& options) {
   check(!options.model.folder.empty(), "--model is required with SCRIPT");
-  const Script script = options.script.load(options.model.folder);
-  if (const std::string note = script.frame_note(); !note.empty()) log_info(note);
+  const ModelConfigs configs = configs_of(options.model.folder);
+  const Script script = options.script.load(options.model.folder, configs.pixels_per_token());
+  if (const std::string note = script.frame_note(configs.pixels_per_token()); !note.empty()) log_info(note);
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs_of(options.model.folder), options.model, options.streaming, script, options.script.file);
+      plan_request(configs, options.model, options.streaming, script, options.script.file);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "

@@ -1,4 +1,4 @@
-// What `moga plan` and `moga generate` plan: a script with a model.
+// The plan of a script with a model, for `moga plan` and `moga generate`.
 #pragma once
 
 #include <set>
@@ -27,8 +27,8 @@ struct StreamOptions {
   }
 };
 
-// A model's configs with those of a script and of the options over them. Where they are wrong, the script's are tried
-// alone, so that an error in them names its file; not before, since an option may make a script's setting fit.
+// A model's configs, overridden by a script's settings and then by the options. When they are wrong, the script's are
+// tried alone, so that an error in them names its file; not before, since an option may make a script's setting fit.
 inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& options, const Script& script,
                                   const std::string& script_file) {
   ModelConfigs configs = own;
@@ -52,7 +52,8 @@ inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOp
   request.vae = configs.vae;
   request.vae_dtype = options.compute_vae_dtype();
   request.sampler = configs.sampler;
-  request.video = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
+  const Strides pixels = configs.pixels_per_token();
+  request.video = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels), pixels);
   const std::vector<std::string> captions = script.captions();
   std::set<std::string> distinct(captions.begin(), captions.end());
   if (request.sampler.guidance != 1.0) distinct.insert(script.negative_prompt);

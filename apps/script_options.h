@@ -1,4 +1,4 @@
-// A shot script and what the command line sets over it: what `moga plan` and `moga generate` share.
+// A shot script and the options that override it, for `moga plan` and `moga generate`.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,16 +19,16 @@ struct ScriptOptions {
 
   CLI::Option* add(CLI::App& command) {
     CLI::Option* script = command.add_option("SCRIPT", file, "shot script, a TOML file");
-    command.add_option("--size", size,
-                       "width x height in pixels, multiples of 16 (default: the script's, else the model's)");
+    command.add_option("--size", size, "width x height in pixels (default: the script's, else the model's)");
     command.add_option("--negative-prompt", negative_prompt, "what guidance leads away from (default: the script's)");
     command.add_option("--seed", seed, "seed of the noise (default: the script's)");
     return script;
   }
 
-  // `model`: its own size, if it says one, goes for a script that has none.
-  Script load(const std::string& model) const {
-    Script script = load_script(file);
+  // `model`: its own size, if it says one, is used for a script that has none. `pixels_per_token`: of the model, which
+  // the size has to fit.
+  Script load(const std::string& model, const Strides& pixels_per_token) const {
+    Script script = load_script(file, pixels_per_token);
     if (!script.names_size)
       if (const auto own = model_size(model)) script.size = *own;
     if (!size.empty()) {
@@ -37,7 +37,7 @@ struct ScriptOptions {
     }
     if (negative_prompt) script.negative_prompt = *negative_prompt;
     if (seed) script.seed = *seed;
-    script.validate();
+    script.validate(pixels_per_token);
     return script;
   }
 };

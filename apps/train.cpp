@@ -1,4 +1,4 @@
-// moga train, moga train vae, moga train text: a TOML config, settings over it, and where to go on.
+// moga train, moga train vae, moga train text: a TOML config, settings over it, and the checkpoint to resume from.
 #include <memory>
 
 #include "apps/commands.h"
@@ -8,9 +8,9 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/train/loop/run.h"
-#include "moga/train/text/trainer.h"
-#include "moga/train/vae/trainer.h"
-#include "moga/train/video/trainer.h"
+#include "moga/train/text/task.h"
+#include "moga/train/vae/task.h"
+#include "moga/train/video/task.h"
 
 namespace moga {
 namespace {
@@ -22,7 +22,7 @@ struct Options {
 
   void add(CLI::App& command) {
     command.add_option("--resume", resume,
-                       "go on: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
+                       "resume: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
     command.add_option("--set", settings, "key=value over the config; stage.0.steps=100 reaches into a list")
         ->allow_extra_args(false);
   }
@@ -32,16 +32,18 @@ void end_as(TrainEnd end) {
   if (end == TrainEnd::interrupted) throw Interrupted();
 }
 
-// On a GPU a run that cannot fit is refused before it begins. The rehearsals take seconds.
-void plan(const TrainConfig& config) {
+// On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Returns what was planned,
+// for the message when memory runs out all the same.
+std::string plan(const TrainConfig& config) {
   const c10::Device device = parse_device(config.device);
-  if (!device.is_cuda()) return;
+  if (!device.is_cuda()) return "";
   std::vector<StageShape> stages;
   for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
   const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device));
   check_fits(plan);
-  log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
-           format_duration(plan.seconds()));
+  const std::string peak = format_bytes(static_cast<double>(plan.peak_bytes()));
+  log_info("planned: peak memory ", peak, ", ", format_duration(plan.seconds()));
+  return "planned " + peak;
 }
 
 void add_train_vae(CLI::App& train) {
@@ -61,12 +63,12 @@ void add_train_text(CLI::App& train) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = train.add_subcommand("text", "Train the text encoder on captions of stories");
   command->add_option("CONFIG", options->config, "training config (TOML)")->required();
-  command->add_option("--set", options->settings, "key=value over the config")->allow_extra_args(false);
+  options->add(*command);
   command->footer("Example:\n  moga train text configs/demo_text.toml --set out=runs/text");
   command->callback([options] {
     TextTrainConfig config = load_toml<TextTrainConfig>(options->config);
     apply_overrides(config, options->settings);
-    end_as(train_text(config).end);
+    end_as(train_text(config, options->resume).end);
   });
 }
 
@@ -81,7 +83,7 @@ void add_train(CLI::App& app) {
   command->add_flag("--no-plan", *no_plan, "start without rehearsing whether the run fits (on a GPU)");
   command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
 into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,
-and says how to go on.
+and says how to resume.
 
 Example:
   moga train configs/stories.toml
@@ -93,8 +95,8 @@ Example:
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
     const TrainConfig config = load_train_config(options->config, options->settings);
-    if (!*no_plan) plan(config);
-    end_as(train(config, options->resume));
+    const std::string planned = *no_plan ? "" : plan(config);
+    end_as(train(config, options->resume, planned));
   });
 }
 

@@ -8,3 +8,4 @@ set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
 set(CMAKE_CUDA_STANDARD 20)
 find_package(CUDAToolkit 13.0 REQUIRED)
 add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-lineinfo$<SEMICOLON>-Xptxas=--warn-on-spills>)
+list(APPEND CMAKE_BUILD_RPATH "${PROJECT_BINARY_DIR}/lib")  # libmoga_nccl.so, loaded by name

@@ -81,7 +81,9 @@ def text_config(tensors: dict) -> dict:
 def transformer_config(source: Path) -> dict:
     if not (source / "config.json").is_file() or not list(source.glob("*.safetensors")):
         hint = " (Wan2.2 is not supported)" if (source / "high_noise_model").exists() else ""
-        sys.exit(f"{source}: found no config.json with .safetensors of a transformer; expected an original Wan2.1 repository{hint}")
+        sys.exit(
+            f"{source}: found no config.json with a transformer's .safetensors, expected an original Wan2.1 repository{hint}"
+        )
     config = json.loads((source / "config.json").read_text())
     if config.get("model_type", "t2v") != "t2v":
         sys.exit(f"{source / 'config.json'}: model_type is {config['model_type']!r}, expected 't2v' (text to video)")

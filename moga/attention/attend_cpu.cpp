@@ -1,15 +1,15 @@
-// CPU backend: ATen's tiled SDPA kernel, one call for each run of neighbouring groups of equal lengths, as a batch
-// [b, H, length, D] that is a view of the rows. Nothing is padded. Offsets are read: they are host memory.
+// CPU backend: ATen's tiled SDPA kernel, called once per run of adjacent groups of equal lengths, which are one batch
+// [b, H, length, D] that is a view of the rows. Nothing is padded. Offsets are in host memory, so they are read here.
 #include <ATen/ATen.h>
 
 #include <limits>
 
-#include "moga/attention/backends.h"
+#include "moga/attention/backend.h"
 
 namespace moga {
 namespace {
 
-// Neighbouring groups of equal lengths.
+// Adjacent groups of equal lengths.
 struct Batch {
   int64_t groups, queries, keys;  // lengths of one group
   int64_t query_begin, key_begin;
@@ -94,6 +94,6 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q_r
 
 }  // namespace
 
-const Backend kCpuBackend{"cpu", "ATen's SDPA a group: float32 and bfloat16 on a CPU", can_serve, forward, backward};
+const Backend kCpuBackend{"ATen's SDPA for each group: float32 and bfloat16 on a CPU", can_serve, forward, backward};
 
 }  // namespace moga

@@ -1,21 +1,21 @@
 // Flash backend: ATen's varlen FlashAttention, forward and backward, on CUDA.
 //
-// The kernels read the offsets on the device; the host gives them only an upper bound on the longest group, which
-// sizes the grid (surplus thread blocks leave at once). So nothing here waits for the device.
+// The kernels read the offsets on the device. The host only provides an upper bound on the longest group, which sizes
+// the grid (surplus thread blocks return at once), so nothing here waits for the device.
 #include <ATen/ATen.h>
 
 #include <limits>
 
-#include "moga/attention/backends.h"
+#include "moga/attention/backend.h"
 #include "moga/core/check.h"
 
 namespace moga {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kMostGroups = 65535;  // groups are the grid's second dimension
+constexpr int64_t kMostGroups = 65535;  // groups are the second dimension of the grid
 
-// The kernels read rows with any stride, but not elements.
+// The kernels accept any stride between rows, but elements must be contiguous.
 at::Tensor dense_rows(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
 
 bool can_serve(const at::Tensor& q) {
@@ -57,7 +57,7 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, 
 
 }  // namespace
 
-const Backend kFlashBackend{"flash", "ATen's varlen FlashAttention: float16 and bfloat16 on CUDA, D ≤ 256, D % 8 = 0",
-                            can_serve, forward, backward};
+const Backend kFlashBackend{"ATen's varlen FlashAttention: float16 and bfloat16 on CUDA, D ≤ 256, D % 8 = 0", can_serve,
+                            forward, backward};
 
 }  // namespace moga

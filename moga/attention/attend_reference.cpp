@@ -1,10 +1,10 @@
-// The oracle: softmax(q kᵀ / √D) v group after group by plain operations in the dtype of q; autograd gives the
-// gradient. Nothing here is shared with the other backends, and it may synchronise: it reads offsets on the host.
+// One matrix product, softmax and matrix product per group; autograd derives the gradient.
+#include "moga/attention/attend_reference.h"
+
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <limits>
-
-#include "moga/attention/backends.h"
 
 namespace moga {
 namespace {
@@ -26,14 +26,15 @@ std::vector<at::Tensor> split(const at::Tensor& x, const Rows& rows) {
 
 Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2)));
   const auto lse_dtype = c10::promoteTypes(q.scalar_type(), at::kFloat);
   const std::vector<at::Tensor> queries = split(q, grouping.query), keys = split(k, grouping.key),
                                 values = split(v, grouping.key);
   std::vector<at::Tensor> outputs{q.slice(0, 0, 0)}, lses{at::empty({0, q.size(1)}, q.options().dtype(lse_dtype))};
   for (size_t g = 0; g < queries.size(); ++g) {
-    const at::Tensor scores = at::matmul(queries[g], keys[g].transpose(1, 2)) * attention_scale(q);  // [H, nq, nk]
-    outputs.push_back(at::matmul(at::softmax(scores, -1), values[g]).transpose(0, 1));               // [nq, H, D]
-    lses.push_back(at::logsumexp(scores.to(lse_dtype), -1).transpose(0, 1));                         // [nq, H]
+    const at::Tensor scores = at::matmul(queries[g], keys[g].transpose(1, 2)) * scale;  // [H, nq, nk]
+    outputs.push_back(at::matmul(at::softmax(scores, -1), values[g]).transpose(0, 1));  // [nq, H, D]
+    lses.push_back(at::logsumexp(scores.to(lse_dtype), -1).transpose(0, 1));            // [nq, H]
   }
   const at::Tensor rows = row_numbers(grouping.query);
   const at::Tensor output = at::zeros(q.sizes(), q.options());  // [Nq, H, D]

@@ -1,10 +1,10 @@
 // Backend sm90: our own kernels for Hopper (moga/kernels/grouped_attention.h), forward and backward.
 //
-// Tensors here, plain pointers there. The kernels read the offsets on the device, so nothing waits for it. The gradient
-// of q is summed in any order unless PyTorch's deterministic algorithms are asked for.
+// Allocates tensors and passes plain pointers to the kernels, which read the offsets on the device, so nothing waits
+// for it. The gradient of q is summed in no fixed order unless PyTorch's deterministic algorithms are enabled.
 #include <ATen/ATen.h>
 
-#include "moga/attention/backends.h"
+#include "moga/attention/backend.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -22,16 +22,14 @@ bool can_serve(const at::Tensor& q) {
          kernels::grouped_attention_runs_on(q.device().index());
 }
 
-// Rows as the copy engine takes them: heads side by side, every row at a multiple of 16 bytes.
+// Rows in the layout that TMA needs: heads contiguous within a row, every row at a multiple of 16 bytes.
 at::Tensor dense_heads(const at::Tensor& x) {
   const bool dense = x.stride(2) == 1 && x.stride(1) == x.size(2) && x.stride(0) % 8 == 0 && x.stride(0) > 0 &&
                      reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
   return dense ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
-kernels::HeadRows head_rows(const at::Tensor& x) {
-  return {kernel_read(x), x.stride(0)};
-}
+kernels::HeadRows head_rows(const at::Tensor& x) { return {kernel_read(x), x.stride(0)}; }
 
 kernels::GroupedAttentionShape shape_of(const at::Tensor& q, const at::Tensor& k, const Grouping& grouping) {
   return {.queries = q.size(0),
@@ -93,8 +91,8 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad_rows, const at::Tensor
 
 }  // namespace
 
-const Backend kSm90Backend{"sm90", "our kernels for Hopper: bfloat16 on compute capability 9.0, D = 64 or 128",
-                           can_serve, forward, backward};
+const Backend kSm90Backend{"our kernels for Hopper: bfloat16 on compute capability 9.0, D = 64 or 128", can_serve,
+                           forward, backward};
 
 }  // namespace moga
 
@@ -102,7 +100,7 @@ const Backend kSm90Backend{"sm90", "our kernels for Hopper: bfloat16 on compute 
 
 namespace moga {
 
-const Backend kSm90Backend{"sm90", "nothing, because this program was built without its CUDA kernels (MOGA_CUDA)",
+const Backend kSm90Backend{"nothing, because this program was built without its CUDA kernels (MOGA_CUDA)",
                            [](const at::Tensor&) { return false; }, nullptr, nullptr};
 
 }  // namespace moga

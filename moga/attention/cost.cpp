@@ -24,11 +24,11 @@ PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config)
     pairs.full += tokens * tokens;
     pairs.routed += tokens * tokens / static_cast<double>(config.groups);
     pairs.frame += tokens * frame;
-    if (config.kind == "moga" && config.window)
+    if (config.kind == AttentionKind::kMoga && config.window)
       for (const Window& window : windows_of(video, config.windows))
         pairs.window += static_cast<double>(window.queries()) * static_cast<double>(window.keys());
   }
-  if (config.kind == "full")
+  if (config.kind == AttentionKind::kFull)
     pairs.total = pairs.full;
   else
     pairs.total = config.routed * pairs.routed + config.window * pairs.window + config.frame * pairs.frame;
@@ -46,7 +46,7 @@ ForwardCost block_cost(const ModelShape& model, const Layout& layout, const Visu
   const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
   const double pair = 4 * width;
   ForwardCost cost;
-  if (config.kind == "full") {
+  if (config.kind == AttentionKind::kFull) {
     cost.full = pair * pairs.full;
   } else {
     cost.routed = config.routed ? pair * pairs.routed : 0;
@@ -66,11 +66,12 @@ ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const Vi
   const double tokens = static_cast<double>(layout.tokens());
   const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
   const double videos = static_cast<double>(layout.videos.size());
-  const double full_layers = config.kind == "full" ? layers : static_cast<double>(config.full_layers.size());
+  const double full_layers =
+      config.kind == AttentionKind::kFull ? layers : static_cast<double>(config.full_layers.size());
   check(full_layers <= layers, "full_layers names ", full_layers, " of ", layers, " layers");
   ForwardCost cost;
   add_blocks(cost, block_cost(model, layout, config), layers - full_layers);
-  add_blocks(cost, block_cost(model, layout, config.with_kind("full")), full_layers);
+  add_blocks(cost, block_cost(model, layout, config.with_kind(AttentionKind::kFull)), full_layers);
   const double token_parameters = width * (model.patch_in + model.patch_out);
   const double text_parameters = model.text_dim * width + width * width;
   const double video_parameters = model.freq_dim * width + 7 * width * width;  // time embedding and its projection

@@ -1,12 +1,15 @@
-// The arithmetic of a forward pass, counted from shapes: 4 · pairs · H · D a layer for attention, 2 · parameters ·
-// tokens for products. `moga flops` prints it.
+// Floating point operations of a forward pass, counted from shapes alone:
+//
+//   attention  4 · pairs · H · D per layer          linear layers  2 · parameters · rows
+//
+// Used by `moga flops`, the benchmarks and the planner. Elementwise work is not counted.
 #pragma once
 
 #include "moga/attention/visual_attention.h"
 
 namespace moga {
 
-// Query-key pairs of each branch over the whole layout; routed groups are counted as balanced (N²/M a video).
+// Query-key pairs of each branch over the whole layout; routed groups are counted as balanced (N²/M per video).
 struct PairCount {
   double full = 0, routed = 0, window = 0, frame = 0;
   double total = 0;  // of the branches the config uses
@@ -16,15 +19,15 @@ PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config)
 // 1 - pairs / full pairs: 0.7125 for DESIGN's check (boundary_frames = 0).
 double sparsity(const Layout& layout, const VisualAttentionConfig& config);
 
-// What a transformer's cost depends on besides the layout; the defaults are Wan2.1-1.3B.
+// The sizes of a transformer that its cost depends on; the defaults are Wan2.1-1.3B.
 struct ModelShape {
   int64_t layers = 30;
-  int64_t heads = 12;           // H
-  int64_t head_dim = 128;       // D; width C = H·D
+  int64_t heads = 12;      // H
+  int64_t head_dim = 128;  // D; width C = H·D
   int64_t ffn = 8960;
-  int64_t patch_in = 64;        // latent values of a patch: C_z · 1 · 2 · 2
+  int64_t patch_in = 64;  // latent values per patch: C_z · 1 · 2 · 2
   int64_t patch_out = 64;
-  int64_t text_tokens = 512;    // a shot
+  int64_t text_tokens = 512;  // per shot
   int64_t text_dim = 4096;
   int64_t freq_dim = 256;
 
@@ -34,11 +37,11 @@ struct ModelShape {
 // Floating point operations of one forward pass, a multiply-add being two.
 struct ForwardCost {
   double full = 0, routed = 0, window = 0, frame = 0;  // 4 · pairs · H · D · layers; the branches the config uses
-  double text = 0;      // text attention, 4 · tokens · text_tokens · H · D · layers
+  double text = 0;                                     // text attention, 4 · tokens · text_tokens · H · D · layers
   double products = 0;  // 2 · parameters · rows of every linear layer: a row is a token, a text token or a video
   double visual() const { return full + routed + window + frame; }
   double total() const { return visual() + text + products; }
-  // Forward and backward: a product has two gradients, attention five products in its backward for two in its forward.
+  // Forward and backward: a product has two gradients; attention's backward has five products, its forward two.
   double with_backward() const { return 3.5 * (visual() + text) + 3 * products; }
 };
 
@@ -46,7 +49,7 @@ struct ForwardCost {
 // two products of each attention. Not counted: norms, rotary embedding, softmax and other element-wise work.
 ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config);
 
-// One block of it: the products and attentions of one layer, without the embeddings and the head.
+// One block: the products and attentions of one layer, without the embeddings and the head.
 ForwardCost block_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config);
 
 }  // namespace moga

@@ -66,7 +66,7 @@ GroupOrder order_by_group(const Layout& layout, const at::Tensor& group, int64_t
   const int64_t total = groups * static_cast<int64_t>(layout.videos.size());
   if (kernel_serves(group, total))
     return count_on_device(group_numbers(layout, group, groups, at::kLong).contiguous(), total);
-  // The narrowest type that holds the numbers: the radix sort behind at::sort takes a pass a byte.
+  // The narrowest type that holds the numbers: the radix sort behind at::sort makes one pass per byte.
   const auto dtype = total < std::numeric_limits<int16_t>::max() ? at::kShort : at::kInt;
   return sort_by_aten(group_numbers(layout, group, groups, dtype), total);
 }

@@ -2,7 +2,7 @@
 //
 //   token n of video b  →  group b·M + g(n);  row order = stable sort of those numbers, offsets = where each begins
 //
-// A routing is sorted and counted where it lives; no length of a routed group is ever known to the host.
+// A routing is sorted and counted on its device; the host never knows the length of a routed group.
 #include "moga/attention/grouping.h"
 
 #include <ATen/ATen.h>

@@ -1,5 +1,5 @@
-// Between tensors and our CUDA kernels: bfloat16 elements as the kernels' type, and what a call says in a program that
-// was built without them. Callers have checked device, dtype and layout.
+// Conversions between tensors and the arguments of our CUDA kernels: bfloat16 pointers of the kernels' type, and the
+// error of a program that was built without the kernels. Callers have checked device, dtype and layout.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,8 +18,6 @@ inline kernels::Bfloat16* kernel_write(at::Tensor& x) {
   return x.defined() ? reinterpret_cast<kernels::Bfloat16*>(x.mutable_data_ptr<at::BFloat16>()) : nullptr;
 }
 
-[[noreturn]] inline void kernels_not_compiled() {
-  fail("this program was built without its CUDA kernels (MOGA_CUDA)");
-}
+[[noreturn]] inline void kernels_not_compiled() { fail("this program was built without its CUDA kernels (MOGA_CUDA)"); }
 
 }  // namespace moga

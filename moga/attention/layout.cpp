@@ -1,4 +1,4 @@
-// Packed batches: token rows run video after video, frame after frame. Host arithmetic only.
+// Token counts and offsets of packed batches, and what makes a layout invalid. Host arithmetic only.
 #include "moga/attention/layout.h"
 
 #include <numeric>

@@ -1,7 +1,7 @@
 // The shape of a packed batch: which tokens belong to which video, latent frame, row, column and shot.
 //
-// All tokens of all videos lie in one [N, C] tensor, video after video, each in (frame, row, column) order; nothing is
-// padded. A shot is a run of latent frames. Layouts are host values, known before the model runs.
+// All tokens of all videos are stored in one [N, C] tensor, video after video, each in (frame, row, column) order;
+// nothing is padded. A shot is a run of latent frames. Layouts are host values, known before the model runs.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ struct VideoShape {
   bool operator==(const VideoShape&) const = default;
 };
 
-// Neighbouring videos of equal token count: what is done a video is done for all of them by one view.
+// Adjacent videos of equal token count: a per-video operation can be one batched view over all of them.
 struct EqualVideos {
-  int64_t first = 0;   // video number
+  int64_t first = 0;  // video number
   int64_t videos = 0;
   int64_t begin = 0;   // token row of the first
   int64_t tokens = 0;  // of each
@@ -35,9 +35,9 @@ struct EqualVideos {
 struct Layout {
   std::vector<VideoShape> videos;
 
-  int64_t tokens() const;                       // N
-  int64_t shots() const;                        // over all videos
-  std::vector<int64_t> video_offsets() const;   // [B + 1] token rows
+  int64_t tokens() const;                      // N
+  int64_t shots() const;                       // over all videos
+  std::vector<int64_t> video_offsets() const;  // [B + 1] token rows
   std::vector<EqualVideos> equal_videos() const;
   void validate() const;
   bool operator==(const Layout&) const = default;

@@ -1,6 +1,6 @@
-// Router and balance loss (arXiv 2510.18692, section 3; the "switch" form: Switch Transformer, arXiv 2101.03961).
+// The router's forward and backward (arXiv 2510.18692, section 3): one CUDA kernel for bfloat16, ATen elsewhere.
 //
-//   r = x Wᵀ + b   p = softmax(r)   g = min { i : p_i = max p }   L = M Σ_i F_i P_i
+//   r = x Wᵀ + b   p = softmax(r)   g = min { i : p_i = max p }
 //
 // Everything runs on the device of x and waits for nothing.
 #include "moga/attention/router.h"
@@ -16,8 +16,8 @@
 namespace moga {
 namespace {
 
-// r [N, M] in float32 (float64). Keeps x as it is and widens it anew in the backward, so that a block does not hold
-// a float32 copy of its tokens.
+// r [N, M] in float32 (float64). Keeps x in its own dtype and converts it again in the backward pass, so that a block
+// holds no float32 copy of its tokens.
 class RouterLogits : public torch::autograd::Function<RouterLogits> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
@@ -36,8 +36,8 @@ class RouterLogits : public torch::autograd::Function<RouterLogits> {
   }
 };
 
-// All of it by our kernel, which keeps neither logits nor a wider x. x goes through, so that what its other readers say
-// about it arrives here and is summed in the pass that writes its gradient.
+// The whole router by our kernel, which keeps neither logits nor a float32 x. x is an output too: gradients that reach
+// it through its other consumers arrive here and are added in the pass that writes the gradient of x.
 class RouteTokens : public torch::autograd::Function<RouteTokens> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
@@ -59,69 +59,45 @@ class RouteTokens : public torch::autograd::Function<RouteTokens> {
   }
 };
 
-// argmax with the lowest index on a tie, which at::argmax leaves open. A row of NaN goes to the last group.
+// argmax with the lowest index on a tie, which at::argmax does not guarantee. A row of NaN goes to the last group.
 at::Tensor first_argmax(const at::Tensor& p) {
   const at::Tensor numbers = at::arange(p.size(1), p.options().dtype(at::kLong)).expand_as(p);
   return numbers.masked_fill(p != p.amax(1, /*keepdim=*/true), p.size(1) - 1).amin(1);
 }
 
-void check_gate(const std::string& gate) {
-  check(gate == "probability" || gate == "straight_through" || gate == "none", "gate '", gate,
-        "' is not one of probability, straight_through, none");
-}
-
 }  // namespace
 
-RouterImpl::RouterImpl(int64_t width, int64_t groups, std::string gate) : gate_(std::move(gate)) {
+RouterImpl::RouterImpl(int64_t width, int64_t groups, Gate gate) : gate_(gate) {
   check(width > 0 && groups > 0, "a router from width ", width, " to ", groups, " groups");
-  check_gate(gate_);
   const double bound = 1.0 / std::sqrt(static_cast<double>(width));
   weight = register_parameter("weight", torch::empty({groups, width}).uniform_(-bound, bound));
   bias = register_parameter("bias", torch::zeros({groups}));
 }
 
-Routing RouterImpl::forward(const at::Tensor& x, const Layout& layout) {
+TokenScores RouterImpl::score(const at::Tensor& x) {
   check(x.dim() == 2 && x.size(1) == weight.size(1), "router: x is ", x.sizes(), ", expected [N, ", weight.size(1),
         "]");
-  Routing routing;
-  routing.x = x;
+  TokenScores scores;
+  scores.x = x;
   if (router_kernels_serve(x, weight.size(0))) {
     const auto routed = RouteTokens::apply(x, weight, bias);
-    if (x.requires_grad()) routing.x = routed[0];
-    routing.probabilities = routed[1];
-    routing.group = routed[2];
-    routing.gate = routed[3];
+    if (x.requires_grad()) scores.x = routed[0];
+    scores.probabilities = routed[1];
+    scores.group = routed[2];
+    scores.gate = routed[3];
   } else {
-    routing.probabilities = at::softmax(RouterLogits::apply(x, weight, bias), 1);
-    routing.group = first_argmax(routing.probabilities.detach());
-    routing.gate = routing.probabilities.gather(1, routing.group.unsqueeze(1)).squeeze(1);
+    scores.probabilities = at::softmax(RouterLogits::apply(x, weight, bias), 1);
+    scores.group = first_argmax(scores.probabilities.detach());
+    scores.gate = scores.probabilities.gather(1, scores.group.unsqueeze(1)).squeeze(1);
   }
-  routing.grouping = routed_groups(layout, routing.group, weight.size(0));
-  if (gate_ == "none") routing.gate.reset();
-  if (gate_ == "straight_through") routing.gate = (routing.gate - routing.gate.detach()) + 1;
-  return routing;
+  if (gate_ == Gate::kNone) scores.gate.reset();
+  if (gate_ == Gate::kStraightThrough) scores.gate = (scores.gate - scores.gate.detach()) + 1;
+  return scores;
 }
 
-at::Tensor balance_loss(const Routing& routing, const Layout& layout, const std::string& form) {
-  check(form == "switch" || form == "paper", "balance loss '", form, "' is not one of switch, paper");
-  at::Tensor p = routing.probabilities;  // [N, M]
-  const int64_t groups = p.size(1), videos = static_cast<int64_t>(layout.videos.size());
-  if (form == "paper") p = p * (routing.group.unsqueeze(1) == at::arange(groups, routing.group.options()));
-  const at::Tensor counts = group_histogram(routing, layout);  // [B, M]
-  at::Tensor sum = at::zeros({}, p.options());
-  for (const EqualVideos& run : layout.equal_videos()) {
-    const at::Tensor mean =
-        p.narrow(0, run.begin, run.videos * run.tokens).view({run.videos, run.tokens, groups}).mean(1);
-    const at::Tensor fraction = counts.narrow(0, run.first, run.videos).to(p.scalar_type()) / run.tokens;
-    sum = sum + (fraction * mean).sum();
-  }
-  return sum * (static_cast<double>(groups) / static_cast<double>(videos));
-}
-
-at::Tensor group_histogram(const Routing& routing, const Layout& layout) {
-  return routing.grouping.query.offsets.diff()
-      .view({static_cast<int64_t>(layout.videos.size()), routing.probabilities.size(1)})
-      .to(at::kLong);
+Routing RouterImpl::forward(const at::Tensor& x, const Layout& layout) {
+  const TokenScores scores = score(x);
+  return {scores, routed_groups(layout, scores.group, weight.size(0))};
 }
 
 }  // namespace moga

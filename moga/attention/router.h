@@ -1,47 +1,57 @@
-// Router: r = W x + b, p = softmax(r) in float32, g = argmax p (lowest index on a tie). One a layer, shared by all
-// heads. The balance loss keeps its groups even.
+// Router: r = W x + b, p = softmax(r) in float32, g = argmax p (lowest index on a tie). One per layer, shared by all
+// heads.
 //
-// Logits are float32 whatever x and W are kept in (Switch Transformer's selective precision): a bfloat16 logit has
-// eight bits, and one token in 400 would be routed by a tie of rounding (M = 5, logits of deviation 0.6).
+// Scoring reads only the tokens that a rank holds; the grouping is made from the group numbers of the whole video. The
+// balance loss, which keeps groups even, is balance_loss.h.
+//
+// Logits are float32 whatever the dtype of x and W (Switch Transformer's selective precision): a bfloat16 logit has
+// eight bits, and rounding would decide the group of one token in 400 (M = 5, logits of deviation 0.6).
 #pragma once
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
-#include <string>
-
 #include "moga/attention/grouping.h"
+#include "moga/core/choice.h"
 
 namespace moga {
 
-struct Routing {
-  at::Tensor probabilities;  // p [N, M] float32 (float64 for float64)
-  at::Tensor group;          // g [N] int64
-  at::Tensor gate;           // [N] like p: p(g(x)|x), or 1 with that gradient (straight_through), or undefined (none)
-  Grouping grouping;         // B·M groups
-  at::Tensor x;              // the router's x [N, C], for its other readers: on CUDA the gradients meet in one pass
+// What scales the output of routed attention, and so gives the router its gradient.
+enum class Gate { kProbability, kStraightThrough, kNone };
+template <>
+inline constexpr auto kChoices<Gate> = std::array{
+    Choice{Gate::kProbability, "probability", "p(g(x)|x), as in the paper"},
+    Choice{Gate::kStraightThrough, "straight_through", "1, with the gradient of p(g(x)|x)"},
+    Choice{Gate::kNone, "none", "no gate"},
+};
+
+// Of the n tokens scored, which may be a slice of a video.
+struct TokenScores {
+  at::Tensor probabilities;  // p [n, M] float32 (float64 for float64)
+  at::Tensor group;          // g [n] int64
+  at::Tensor gate;           // [n], dtype of p; undefined with Gate::kNone
+  at::Tensor x;              // x [n, C] for its other consumers: on CUDA their gradients are added in the router's pass
+};
+
+struct Routing : TokenScores {
+  Grouping grouping;  // B·M groups
 };
 
 class RouterImpl : public torch::nn::Module {
  public:
-  // gate: "probability" (the paper), "straight_through" (forward 1, backward that of p), "none".
-  RouterImpl(int64_t width, int64_t groups, std::string gate = "probability");
-  Routing forward(const at::Tensor& x, const Layout& layout);  // x [N, C]
+  RouterImpl(int64_t width, int64_t groups, Gate gate = Gate::kProbability);
+
+  TokenScores score(const at::Tensor& x);  // x [n, C]
+  // score, and the grouping of a layout of which x [N, C] holds all tokens. With tokens spread over ranks, gather the
+  // group numbers and call routed_groups (grouping.h).
+  Routing forward(const at::Tensor& x, const Layout& layout);
 
   at::Tensor weight;  // [M, C]
   at::Tensor bias;    // [M]
 
  private:
-  std::string gate_;
+  Gate gate_;
 };
 TORCH_MODULE(Router);
-
-// M · Σ_i F_i P_i, mean over videos: 1 at balance with form "switch" (P_i averages p over all tokens), the paper's
-// eq. 8 as printed with "paper" (P_i sums p over the tokens of group i only, over N). F_i carries no gradient.
-// The factor α is the caller's.
-at::Tensor balance_loss(const Routing& routing, const Layout& layout, const std::string& form = "switch");
-
-// Tokens a group [B, M] int64, on the device.
-at::Tensor group_histogram(const Routing& routing, const Layout& layout);
 
 }  // namespace moga

@@ -21,7 +21,7 @@ struct Clusters {
   double score = -std::numeric_limits<double>::infinity();  // mean over the rows of the score in their own group
 };
 
-// An orthonormal basis [sets, C] of what the sets' means differ by, with rows of zeros beyond its rank.
+// An orthonormal basis [sets, C] of the differences between the sets' means, with rows of zeros beyond its rank.
 at::Tensor set_differences(const at::Tensor& x, int64_t sets) {
   const at::Tensor means = x.unflatten(0, {sets, -1}).mean(1);  // [sets, C]
   const auto [u, size, basis] = at::linalg_svd(means - means.mean(0), /*full_matrices=*/false);
@@ -31,13 +31,13 @@ at::Tensor set_differences(const at::Tensor& x, int64_t sets) {
 // P x = x - (x Bᵀ) B
 at::Tensor without(const at::Tensor& basis, const at::Tensor& x) { return x - x.matmul(basis.t()).matmul(basis); }
 
-// E [C, C] so that (x - mean) E has unit variance in all directions but the emptiest.
+// E [C, C] such that (x - mean) E has unit variance in all directions but those of least variance.
 at::Tensor whitening(const at::Tensor& centred) {
   const auto [variance, directions] = at::linalg_eigh(centred.t().matmul(centred) / centred.size(0));
   return directions * (variance.clamp_min(0) + 0.01 * variance.mean()).rsqrt();
 }
 
-// Orthonormal where there are at least as many directions as groups.
+// Orthonormal if there are at least as many dimensions as groups.
 at::Tensor random_directions(int64_t groups, const at::Tensor& rows, const RouterFitConfig& config) {
   const at::Tensor drawn = at::randn({rows.size(1), groups}, random_stream(config.seed, "router spread"));
   return std::get<0>(at::linalg_qr(drawn)).t().to(rows.device());  // [M or C, C]
@@ -51,7 +51,7 @@ at::Tensor scores_of(const at::Tensor& x, const at::Tensor& centres, bool spheri
   return spherical ? product : 2 * product - centres.square().sum(1);
 }
 
-// k-means++: each centre is a row, drawn in proportion to its squared distance from the centres before it.
+// k-means++: each centre is a row, drawn in proportion to its squared distance from the centres drawn before.
 at::Tensor first_centres(const at::Tensor& x, int64_t groups, at::Generator random) {
   at::Tensor distance = at::ones({x.size(0)}, x.options());
   std::vector<at::Tensor> centres;
@@ -66,9 +66,9 @@ at::Tensor first_centres(const at::Tensor& x, int64_t groups, at::Generator rand
 }
 
 Clusters cluster(const at::Tensor& x, int64_t groups, const RouterFitConfig& config, int64_t restart) {
-  const bool spherical = config.metric != "euclidean";
+  const bool spherical = config.metric != FitMetric::kEuclidean;
   Clusters clusters{first_centres(x, groups, random_stream(config.seed, "router fit", restart))};
-  at::Tensor before;  // the groups of the iteration before
+  at::Tensor before;  // groups of the previous iteration
   for (int64_t i = 0; i < config.iterations; ++i) {
     const at::Tensor scores = scores_of(x, clusters.centres, spherical);
     const at::Tensor group = (scores + balance_offsets(scores)).argmax(1);
@@ -92,7 +92,7 @@ at::Tensor best_centres(const at::Tensor& x, int64_t groups, const RouterFitConf
   return best.centres;
 }
 
-// τ with mean max softmax(τ r) = confidence, which rises with τ; rows that all look alike have no such τ and get 1.
+// τ with mean max softmax(τ r) = confidence, which rises with τ; equal rows have no such τ and get 1.
 double gate_scale(const at::Tensor& logits, double confidence) {
   const double deviation = logits.std().item<double>();
   if (logits.size(1) == 1 || !(deviation > 0)) return 1.0;
@@ -108,8 +108,6 @@ double gate_scale(const at::Tensor& logits, double confidence) {
 }  // namespace
 
 void RouterFitConfig::validate() const {
-  check(metric == "spherical" || metric == "euclidean" || metric == "spread", "metric '", metric,
-        "' is not one of spherical, euclidean, spread");
   check(confidence > 0 && confidence < 1, "confidence = ", confidence, ", expected a number between 0 and 1");
   check(iterations >= 1, "iterations = ", iterations, ", expected 1 or more");
   check(restarts >= 1, "restarts = ", restarts, ", expected 1 or more");
@@ -137,7 +135,7 @@ RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, cons
         " sets of one size");
   check(groups > 0 && x.size(0) >= groups, "router fit: ", x.size(0), " rows for ", groups, " groups");
   const at::NoGradGuard no_grad;
-  const bool euclidean = config.metric == "euclidean", spread = config.metric == "spread";
+  const bool euclidean = config.metric == FitMetric::kEuclidean, spread = config.metric == FitMetric::kSpread;
   const at::Tensor mean = x.to(at::kFloat).mean(0);  // [C]
   at::Tensor rows = x.to(at::kFloat) - mean, into = embedding;
   if (spread) into = whitening(rows);
@@ -149,7 +147,7 @@ RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, cons
   const at::Tensor scores = scores_of(rows, centres, !euclidean);
   const at::Tensor offsets = balance_offsets(scores);
   const double scale = gate_scale(scores + offsets, config.confidence);
-  // Centres lie where P leads, so P need not be applied to W.
+  // Centres are in the image of P, so P need not be applied to W.
   const at::Tensor directions = into.defined() ? centres.matmul(into.t()) : centres;  // [M, C]
   const at::Tensor weight = directions * (euclidean ? 2 * scale : scale);
   const at::Tensor constant = euclidean ? offsets - centres.square().sum(1) : offsets;

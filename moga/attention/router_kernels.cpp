@@ -1,4 +1,4 @@
-// See router_kernels.h.
+// Pointers, shapes and the current stream for the router's kernel; without MOGA_CUDA, errors. See router_kernels.h.
 #include "moga/attention/router_kernels.h"
 
 #include <ATen/ATen.h>

@@ -1,12 +1,12 @@
-// The router through our CUDA kernel (moga/kernels/router.h): the seam between tensors and plain pointers. Callers ask
-// router_kernels_serve first and have checked shapes.
+// The router through our CUDA kernel (moga/kernels/router.h): allocates, fills in the kernel's arguments and launches.
+// Callers have asked router_kernels_serve first and have checked shapes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace moga {
 
-// x [N, C] as row_kernels_serve wants it, and not more groups than the kernel takes.
+// Whether row_kernels_serve accepts x [N, C] and the kernel serves that many groups.
 bool router_kernels_serve(const at::Tensor& x, int64_t groups);
 
 struct Routed {
@@ -16,12 +16,12 @@ struct Routed {
 };
 Routed route_cuda(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);  // [N, C], [M, C], [M]
 
-// What is said about x by its other readers, about the probabilities and about top; each may be undefined.
+// Gradients of x through its other consumers, of the probabilities and of top; each may be undefined.
 struct RoutedGradients {
   at::Tensor x, probabilities, top;
 };
 struct RouterGradients {
-  at::Tensor x;             // [N, C], the others' included; undefined unless asked for
+  at::Tensor x;             // [N, C], the given gradient of x included; undefined without with_x
   at::Tensor weight, bias;  // [M, C], [M] float32
 };
 RouterGradients route_backward_cuda(const RoutedGradients& gradients, const at::Tensor& x, const at::Tensor& weight,

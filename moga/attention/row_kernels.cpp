@@ -1,16 +1,28 @@
-// See row_kernels.h.
+// Pointers, shapes and the current stream for the row kernels; without MOGA_CUDA, errors. See row_kernels.h.
 #include "moga/attention/row_kernels.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "moga/attention/kernel_tensors.h"
+
+namespace moga {
+
+bool branch_kernels_serve(at::TensorList tensors) {
+  return tensors.size() <= kMaxBranches && std::ranges::all_of(tensors, row_kernels_serve);
+}
+
+bool places_known(const std::vector<Rows>& rows, int64_t total) {
+  return std::ranges::all_of(rows, [&](const Rows& r) { return places_known(r, total); });
+}
+
+}  // namespace moga
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
 
 #include "moga/core/cuda_stream.h"
-#include "moga/kernels/branch_mean.h"
-#include "moga/kernels/row_move.h"
 
 namespace moga {
 namespace {

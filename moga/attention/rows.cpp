@@ -1,7 +1,9 @@
-// gather_rows: y[i] = x[index[i]]; scatter_rows: y[index[i]] = x[i]; accumulate_rows: y[index[i]] += x[i].
+// Our CUDA kernels where they serve the tensor (row_kernels.h), ATen elsewhere. Identity costs nothing. See rows.h.
 #include "moga/attention/rows.h"
 
 #include <ATen/ATen.h>
+
+#include <algorithm>
 
 #include "moga/attention/row_kernels.h"
 
@@ -30,6 +32,14 @@ at::Tensor accumulate_rows(const at::Tensor& x, const Rows& rows, int64_t total)
   shape[0] = total;
   const auto wide = c10::promoteTypes(x.scalar_type(), at::kFloat);
   return at::zeros(shape, x.options().dtype(wide)).index_add_(0, rows.index, x.to(wide)).to(x.scalar_type());
+}
+
+at::Tensor sum_rows(const std::vector<at::Tensor>& parts, const std::vector<Rows>& rows, int64_t total) {
+  const auto placed = [&](const Rows& r) { return places_known(r, total) || (r.repeated && r.sources.defined()); };
+  if (branch_kernels_serve(parts) && std::ranges::all_of(rows, placed)) return sum_rows_cuda(parts, rows, total);
+  at::Tensor sum = accumulate_rows(parts[0], rows[0], total);
+  for (size_t b = 1; b < parts.size(); ++b) sum = sum + accumulate_rows(parts[b], rows[b], total);
+  return sum;
 }
 
 }  // namespace moga

@@ -1,4 +1,4 @@
-// Window groups: every shot's frames in runs, every frame in windows; keys reach over shot boundaries.
+// Window groups: each shot's frames are cut into runs, each frame into windows; keys reach across shot boundaries.
 //
 //   frames  | shot 0: run 0 | run 1 || shot 1: run 0 | …      || = shot boundary
 //   keys of run 1           [——————~~]                        ~~ = boundary_frames beyond it, same window
@@ -26,7 +26,7 @@ void append_rows(std::vector<int64_t>& index, const VideoShape& video, int64_t b
                 base + (frame * video.rows + row) * video.columns + window.column);
 }
 
-// Window without its place in the frame.
+// One per run, without a place in the frame.
 std::vector<Window> runs_of(const VideoShape& video, const WindowConfig& config) {
   std::vector<Window> runs;
   for (int64_t shot = 0; shot < video.shots(); ++shot) {

@@ -1,5 +1,7 @@
 // STGA windows (DESIGN section 2): a window group is one spatial window in one run of one shot. Keys (never queries)
-// of a group that touches a shot boundary also take the same window of the nearest frames beyond that boundary.
+// of a group that touches a shot boundary also include the same window of the nearest frames beyond that boundary.
+//
+// Built on the host from the layout alone. The other static groups, frames, are in grouping.h.
 #pragma once
 
 #include "moga/attention/grouping.h"
@@ -9,8 +11,8 @@ namespace moga {
 struct WindowConfig {
   int64_t rows = 2;             // s_y: cuts of the frame, uneven allowed
   int64_t columns = 2;          // s_x
-  int64_t run_frames = 10;      // T: a shot's frames in ceil(F_shot / T) runs, as equal as they come
-  int64_t boundary_frames = 2;  // latent frames taken beyond a shot boundary
+  int64_t run_frames = 10;      // T: a shot's frames are cut into ceil(F_shot / T) runs of nearly equal length
+  int64_t boundary_frames = 2;  // latent frames of keys beyond a shot boundary
 
   void validate() const;
   template <class Fields>
@@ -18,7 +20,7 @@ struct WindowConfig {
     field("rows", rows, "windows down the frame (s_y)");
     field("columns", columns, "windows across the frame (s_x)");
     field("run_frames", run_frames, "longest run of latent frames in a window group (T)");
-    field("boundary_frames", boundary_frames, "latent frames of keys taken beyond a shot boundary");
+    field("boundary_frames", boundary_frames, "latent frames of keys beyond a shot boundary");
   }
 };
 
@@ -38,7 +40,7 @@ std::vector<Window> windows_of(const VideoShape& video, const WindowConfig& conf
 
 Grouping window_groups(const Layout& layout, const WindowConfig& config, c10::Device device);
 
-// `total` cut into `parts` pieces as equal as they come, longer pieces first.
+// `total` cut into `parts` pieces that differ by at most 1, longer pieces first.
 std::vector<int64_t> equal_cuts(int64_t total, int64_t parts);
 
 }  // namespace moga

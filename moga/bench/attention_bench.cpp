@@ -167,12 +167,12 @@ BenchReport bench_attention(const AttentionBenchConfig& config, const BenchSetup
   report.rows = runner.run("dense", dense_backend(q), tokens * tokens, dense_attention);
   const std::vector<BenchRow> dense = report.rows;
   report.ratio = std::string("over dense ") + dense_backend(q);
-  const std::string backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
+  const AttentionBackend backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
   for (const std::string& name : config.cases) {
     const Grouping grouping = bench_grouping(name, config, setup.device);
-    const auto rows = runner.run(name, backend, pairs_of(grouping), [&](const auto& q, const auto& k, const auto& v) {
-      return attend(q, k, v, grouping, backend).output;
-    });
+    const auto rows = runner.run(
+        name, name_of(backend), pairs_of(grouping),
+        [&](const auto& q, const auto& k, const auto& v) { return attend(q, k, v, grouping, backend).output; });
     report.rows.insert(report.rows.end(), rows.begin(), rows.end());
   }
   for (size_t i = 0; i < report.rows.size(); ++i)

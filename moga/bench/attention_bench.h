@@ -1,4 +1,4 @@
-// `moga bench attention`: attend over groups of several kinds, beside dense attention by cuDNN in the same run.
+// `moga bench attention`: attend over groups of several kinds, and dense attention by cuDNN in the same run.
 #pragma once
 
 #include "moga/attention/static_groups.h"
@@ -9,7 +9,7 @@ namespace moga {
 struct AttentionBenchConfig {
   VideoShape video;  // N tokens
   int64_t heads = 12, head_dim = 128;
-  // "dense", "equal:M" and "unequal:M" (lengths from 0.5 to 1.5 of the mean; rows lie in group order), "routed:M" (rows
+  // "dense", "equal:M" and "unequal:M" (lengths from 0.5 to 1.5 of the mean; rows in group order), "routed:M" (rows
   // at random, so gathered and scattered), "windows" (with boundary keys), "frames"
   std::vector<std::string> cases = {"equal:5", "unequal:5", "equal:20", "routed:5", "windows", "frames"};
   WindowConfig windows;

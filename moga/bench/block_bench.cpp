@@ -15,6 +15,7 @@
 #include "moga/core/random.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/rope.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
@@ -31,7 +32,7 @@ Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType 
 
 // Gradients of all leaves are made and dropped, as a train step does that has used them.
 void differentiate(const BlockWork& work, const at::Tensor& y, const at::Tensor& balance) {
-  std::vector<at::Tensor> outputs = {y}, grads = {work.grad}, leaves = {work.x};
+  std::vector<at::Tensor> outputs = {y}, grads = {work.grad}, leaves = {work.input.x};
   if (balance.defined()) {
     outputs.push_back(balance);
     grads.push_back(at::full_like(balance, work.config.moga.balance_weight));
@@ -71,7 +72,8 @@ ForwardCost cost_of(const BlockBenchConfig& config, const VisualAttentionConfig&
 using Pass = void (BlockWork::*)();
 
 struct Variant {
-  std::string work, backend, kind;
+  std::string work, backend;
+  AttentionKind kind;
   Pass forward, forward_backward;
 };
 
@@ -100,6 +102,23 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
 
 }  // namespace
 
+const TransformerConfig& wan_config(const VideoModelConfig& model) {
+  const auto* wan = dynamic_cast<const TransformerConfig*>(&model);
+  check(wan, "this bench measures WanTransformer3DModel, not ", model.class_name());
+  return *wan;
+}
+
+BlockConfig wan_block(const VideoModelConfig& model) {
+  const TransformerConfig& wan = wan_config(model);
+  return {.heads = wan.num_attention_heads,
+          .head_dim = wan.attention_head_dim,
+          .ffn_dim = wan.ffn_dim,
+          .cross_attn_norm = wan.cross_attn_norm,
+          .qk_norm = !wan.qk_norm.empty(),
+          .eps = wan.eps,
+          .moga = wan.moga};
+}
+
 void BlockBenchConfig::validate() const {
   video.validate();
   block.moga.validate();
@@ -115,53 +134,51 @@ BlockWork make_block_work(const BlockConfig& config, const VideoShape& video, in
   work.block = make_block(config, device, dtype);
   const int64_t width = config.width();
   work.text_lengths.assign(video.shots(), text_tokens);
-  work.context.modulation = 0.2 * random_tensor({1, 6, width}, 0, device, wide(dtype));
-  work.context.text = random_tensor({text_tokens * video.shots(), width}, 1, device, dtype);
-  work.context.rotary = rotary_table(layout, config.head_dim, device, wide(dtype));
-  work.context.spans = layout.equal_videos();
-  work.context.text_groups = text_groups(layout, work.text_lengths, device);
-  work.context.groupings = static_groupings(layout, config.moga, device);
-  work.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
+  work.input.modulation = 0.2 * random_tensor({1, 6, width}, 0, device, wide(dtype));
+  work.input.text = random_tensor({text_tokens * video.shots(), width}, 1, device, dtype);
+  work.local.rotary = rotary_table(layout, config.head_dim, device, wide(dtype));
+  work.local.segments = video_segments(layout);
+  work.local.text_groups = text_groups(layout, work.text_lengths, device);
+  work.global.groupings = static_groupings(layout, config.moga, device);
+  work.input.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
   work.grad = random_tensor({layout.tokens(), width}, 3, device, dtype);
   return work;
 }
 
 void BlockWork::forward() {
   const at::NoGradGuard no_grad;
-  block->forward(x, context);
+  block->forward(input, local, global);
 }
 
 void BlockWork::forward_backward() {
-  const BlockOutput output = block->forward(x, context);
+  const BlockOutput output = block->forward(input, local, global);
   differentiate(*this, output.x, output.balance_loss);
 }
 
 void BlockWork::plain_forward() {
   const at::NoGradGuard no_grad;
-  plain_block(*block, config, context, text_lengths, x);
+  plain_block(*this);
 }
 
-void BlockWork::plain_forward_backward() {
-  differentiate(*this, plain_block(*block, config, context, text_lengths, x), {});
-}
+void BlockWork::plain_forward_backward() { differentiate(*this, plain_block(*this), {}); }
 
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup) {
   config.validate();
   BlockBenchConfig own = config;
   const at::Tensor q =
       at::empty({0, own.block.heads, own.block.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
-  const std::string backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
-  own.block.moga.backend = backend;
+  own.block.moga.backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
+  const std::string backend = name_of(own.block.moga.backend);
   Meter meter(setup.device, setup.meter);
   BenchReport report{"block", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
   std::vector<Variant> variants;
   if (config.full) {
-    variants.push_back({"full, plain operations", dense_backend(q), "full", &BlockWork::plain_forward,
+    variants.push_back({"full, plain operations", dense_backend(q), AttentionKind::kFull, &BlockWork::plain_forward,
                         &BlockWork::plain_forward_backward});
-    variants.push_back({"full", backend, "full", &BlockWork::forward, &BlockWork::forward_backward});
+    variants.push_back({"full", backend, AttentionKind::kFull, &BlockWork::forward, &BlockWork::forward_backward});
   }
-  variants.push_back({"MoGA", backend, "moga", &BlockWork::forward, &BlockWork::forward_backward});
+  variants.push_back({"MoGA", backend, AttentionKind::kMoga, &BlockWork::forward, &BlockWork::forward_backward});
   for (const Variant& variant : variants)
     for (BenchRow& row : measure_variant(variant, own, setup, meter)) report.rows.push_back(std::move(row));
   if (!config.full) return report;

@@ -1,5 +1,5 @@
-// ATen tells of each allocation and release what the profiler's place in thread-local state asks to be told. It tells
-// only of releases whose allocation it told of, so a meter sees nothing of older tensors.
+// See memory_meter.h. ATen reports each allocation and release to the profiler in thread-local state. It reports a
+// release only if it reported the allocation, so a meter does not see older tensors.
 #include "moga/bench/memory_meter.h"
 
 #include <c10/core/Allocator.h>
@@ -28,7 +28,7 @@ c10::CachingAllocator::Stat allocated(c10::Device device) {
   return allocator->getDeviceStats(index_of(device)).allocated_bytes[kAllPools];
 }
 
-// What Linux says could be had without swapping; its free pages leave out what the page cache holds.
+// Memory available without swapping as Linux estimates it: free pages do not include the page cache.
 int64_t available_memory(int64_t total) {
   std::ifstream file("/proc/meminfo");
   std::string name, unit;

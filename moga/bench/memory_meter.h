@@ -1,7 +1,6 @@
-// Bytes that tensors hold on a device, and their peak: what a piece of work needs, without what the process needs
-// besides. On a GPU these are the caching allocator's own statistics, of all tensors of the process; on the CPU, where
-// ATen keeps none, those of the tensors that this thread has made since the meter was (through the allocator's
-// reports).
+// Bytes that tensors hold on a device, and their peak, without the rest of the process's memory. On a GPU these are the
+// caching allocator's own statistics, of all tensors of the process. ATen keeps none for the CPU: there they count the
+// tensors that this thread has made since the meter was constructed (from the allocator's reports).
 #pragma once
 
 #include <c10/core/Device.h>
@@ -17,9 +16,9 @@ class MemoryMeter {
   MemoryMeter(const MemoryMeter&) = delete;
   MemoryMeter& operator=(const MemoryMeter&) = delete;
 
-  void reset_peak();        // to what is held now
+  void reset_peak();        // to the current value
   int64_t current() const;  // bytes
-  int64_t peak() const;     // bytes, since the beginning or the last reset_peak()
+  int64_t peak() const;     // bytes, since construction or the last reset_peak()
 
  private:
   struct CpuCount;
@@ -27,7 +26,7 @@ class MemoryMeter {
   std::unique_ptr<CpuCount> cpu_;  // null on a GPU
 };
 
-// Gives what the allocator keeps for later back to the device; nothing on the CPU.
+// Returns the allocator's cached memory to the device; does nothing on the CPU.
 void release_cached_memory(c10::Device device);
 
 // Free and total bytes of the device: a GPU's own memory, or the machine's.

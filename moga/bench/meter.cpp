@@ -27,7 +27,7 @@ double host_seconds(c10::Device device, const std::function<void()>& work) {
 // All repetitions are queued before the host waits, so that its own time between two launches is not counted.
 std::vector<double> event_seconds(c10::Device device, int64_t repeats, const std::function<void()>& work) {
   const c10::Stream stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-  std::vector<c10::Event> events;  // begin and end in turn
+  std::vector<c10::Event> events;  // begin, end, begin, end, …
   const auto record = [&] {
     events.emplace_back(device.type(), c10::EventFlag::BACKEND_DEFAULT);  // the default of ATen's own cannot time
     events.back().record(stream);

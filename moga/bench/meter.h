@@ -38,7 +38,7 @@ class Meter {
   MemoryMeter memory_;
 };
 
-// What the device itself can do, measured as everything else is: the measure of every other row of a report.
+// The device's own limits, measured as the rows are, so that each row can be compared with them.
 struct DeviceRates {
   int64_t matrix_size = 0;  // n: [n, n] · [n, n] in the run's dtype
   double matrix_flops = 0;  // FLOP/s

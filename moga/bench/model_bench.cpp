@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include "moga/bench/random_model.h"
-#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -15,42 +14,44 @@ namespace {
 
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
   const VideoShape& video = config.video;
-  const VisualAttentionConfig& moga = config.model.moga;
+  const VisualAttentionConfig& moga = config.model->attention();
+  const ModelShape shape = config.model->shape();
   return {{"tokens", video.tokens()},
           {"frames", video.frames},
           {"rows", video.rows},
           {"columns", video.columns},
           {"shots", video.shots()},
-          {"layers", config.model.num_layers},
-          {"heads", config.model.num_attention_heads},
-          {"head_dim", config.model.attention_head_dim},
-          {"ffn", config.model.ffn_dim},
+          {"layers", shape.layers},
+          {"heads", shape.heads},
+          {"head_dim", shape.head_dim},
+          {"ffn", shape.ffn},
           {"groups", moga.groups},
           {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
           {"run_frames", moga.windows.run_frames},
           {"boundary_frames", moga.windows.boundary_frames}};
 }
 
-BenchRow measure_kind(const std::string& kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
+BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
                       bool streamed = false) {
   stop_if_interrupted();
-  config.model.moga.kind = kind;
+  VisualAttentionConfig& moga = config.model->attention();
+  moga.kind = kind;
   const at::NoGradGuard no_grad;
-  Transformer model = random_transformer(config.model, setup.device, setup.dtype);
-  even_routers(model, config.video, setup.device, setup.dtype);
-  if (streamed) stream_blocks(model, setup.device);
-  const TransformerInput input = random_input(config.model, {config.video}, setup.device, setup.dtype);
-  log_info("measuring ", config.model.num_layers, " blocks, ", kind, streamed ? ", weights streamed" : "");
+  const VideoModelPtr model = random_video_model(*config.model, setup.device, setup.dtype);
+  even_routers(*model, config.video, setup.device, setup.dtype);
+  if (streamed) stream_blocks(*model, setup.device);
+  const VideoModelInput input = random_input(*config.model, {config.video}, setup.device, setup.dtype);
+  log_info("measuring ", config.model->shape().layers, " blocks, ", name_of(kind), streamed ? ", weights streamed" : "");
   const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
-  const double flop = forward_cost(model_shape(config.model), input.layout, config.model.moga).total();
-  const char* work = kind == "full" ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
-  return {work, config.model.moga.backend, "forward", measured, flop, {}};
+  const double flop = forward_cost(config.model->shape(), input.layout, moga).total();
+  const char* work = kind == AttentionKind::kFull ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
+  return {work, name_of(moga.backend), "forward", measured, flop, {}};
 }
 
 }  // namespace
 
 void ModelBenchConfig::validate() const {
-  model.validate();
+  model->validate();
   video.validate();
 }
 
@@ -60,12 +61,14 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   BenchReport report{"model", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
   ModelBenchConfig own = config;
-  const at::Tensor q = at::empty({0, own.model.num_attention_heads, own.model.attention_head_dim},
-                                 at::TensorOptions(setup.dtype).device(setup.device));
-  own.model.moga.backend = setup.backend == "auto" ? default_backend(q) : setup.backend;
-  if (config.full) report.rows.push_back(measure_kind("full", own, setup, meter));
-  report.rows.push_back(measure_kind("moga", own, setup, meter));
-  if (config.stream_weights) report.rows.push_back(measure_kind("moga", own, setup, meter, /*streamed=*/true));
+  const ModelShape shape = own.model->shape();
+  const at::Tensor q =
+      at::empty({0, shape.heads, shape.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
+  own.model->attention().backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
+  if (config.full) report.rows.push_back(measure_kind(AttentionKind::kFull, own, setup, meter));
+  report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter));
+  if (config.stream_weights)
+    report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter, /*streamed=*/true));
   if (!config.full) return report;
   report.ratio = "times faster than full";
   for (BenchRow& row : report.rows) row.ratio = report.rows.front().measured.seconds / row.measured.seconds;

@@ -1,22 +1,22 @@
-// `moga bench model`: one evaluation of a whole transformer with random weights and routers
-// that fill their groups evenly, as a sampler step does it.
+// `moga bench model`: one evaluation of a whole video model with random weights and routers that fill their groups
+// evenly, as in a sampler step.
 #pragma once
 
 #include "moga/bench/report.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 
 struct ModelBenchConfig {
-  TransformerConfig model;
+  Cloned<VideoModelConfig> model;
   VideoShape video;
   bool full = false;            // measure full attention as well
-  bool stream_weights = false;  // and MoGA with its blocks' weights streamed from the host
+  bool stream_weights = false;  // and MoGA with its blocks' weights streamed from host memory
 
   void validate() const;
 };
 
-// FLOP: cost.h. Ratio, when full attention is measured: its time over the row's.
+// FLOP: cost.h. Ratio, when full attention is measured: its time divided by the row's.
 BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup);
 
 }  // namespace moga

@@ -11,15 +11,15 @@ namespace {
 
 class PlainBlock {
  public:
-  PlainBlock(const BlockImpl& block, const BlockConfig& config)
-      : parameters_(block.named_parameters()), config_(config) {}
+  explicit PlainBlock(const BlockWork& work)
+      : parameters_(work.block->named_parameters()), modules_(work.block->named_modules()), config_(work.config) {}
 
-  at::Tensor forward(const at::Tensor& input, const BlockContext& context, const std::vector<int64_t>& text_lengths) {
-    const VideoShape& video = context.groupings.layout.videos.front();
-    const auto e = (parameters_["modulation"] + context.modulation).squeeze(0).unbind(0);  // 6 × [C]
-    at::Tensor x = input;                                                                  // [N, C]
-    x = gated(x, self_attention(modulated(x, e[0], e[1]), context.rotary), e[2]);
-    x = x + text_attention(text_norm(x), context.text, video, text_lengths);
+  at::Tensor forward(const BlockWork& work) {
+    const VideoShape& video = work.global.groupings.layout.videos.front();
+    const auto e = (parameters_["modulation"] + work.input.modulation).squeeze(0).unbind(0);  // 6 × [C]
+    at::Tensor x = work.input.x;                                                              // [N, C]
+    x = gated(x, self_attention(modulated(x, e[0], e[1]), work.local.rotary), e[2]);
+    x = x + text_attention(text_norm(x), work.input.text, video, work.text_lengths);
     return gated(x, feed_forward(modulated(x, e[3], e[4])), e[5]);
   }
 
@@ -35,10 +35,10 @@ class PlainBlock {
   }
 
   at::Tensor product(const std::string& name, const at::Tensor& x) {
-    return linear(x, parameters_[name + ".weight"], parameters_[name + ".bias"]);
+    return modules_[name]->as<LinearImpl>()->forward(x);
   }
 
-  // [n, C] → [n, H, D], normalised over all heads where a norm is there
+  // [n, C] → [n, H, D], normalised over all heads if the block has such a norm
   at::Tensor projected(const std::string& attention, const std::string& part, const at::Tensor& x) {
     at::Tensor y = product(attention + "." + part, x);
     const at::Tensor* norm = parameters_.find(attention + ".norm_" + part + ".weight");
@@ -50,14 +50,14 @@ class PlainBlock {
     return y.view({y.size(0), config_.heads, config_.head_dim});
   }
 
-  at::Tensor turned(const at::Tensor& x, const at::Tensor& rotary) {
+  at::Tensor rotated(const at::Tensor& x, const at::Tensor& rotary) {
     const at::Tensor pairs = at::view_as_complex(x.to(at::kFloat).unflatten(-1, {-1, 2}));  // [N, H, D/2]
     return at::view_as_real(pairs * rotary.unsqueeze(1)).flatten(-2).to(x.scalar_type());
   }
 
   at::Tensor self_attention(const at::Tensor& x, const at::Tensor& rotary) {
-    const at::Tensor q = turned(projected("self_attn", "q", x), rotary);
-    const at::Tensor k = turned(projected("self_attn", "k", x), rotary);
+    const at::Tensor q = rotated(projected("self_attn", "q", x), rotary);
+    const at::Tensor k = rotated(projected("self_attn", "k", x), rotary);
     return product("self_attn.o", dense_attention(q, k, projected("self_attn", "v", x)).flatten(1));
   }
 
@@ -88,16 +88,16 @@ class PlainBlock {
   at::Tensor feed_forward(const at::Tensor& x) { return product("ffn.2", at::gelu(product("ffn.0", x), "tanh")); }
 
   torch::OrderedDict<std::string, at::Tensor> parameters_;
+  torch::OrderedDict<std::string, std::shared_ptr<torch::nn::Module>> modules_;
   const BlockConfig& config_;
 };
 
 }  // namespace
 
-at::Tensor plain_block(const BlockImpl& block, const BlockConfig& config, const BlockContext& context,
-                       const std::vector<int64_t>& text_lengths, const at::Tensor& x) {
-  check(context.groupings.layout.videos.size() == 1, "the plain block takes one video, got ",
-        context.groupings.layout.videos.size());
-  return PlainBlock(block, config).forward(x, context, text_lengths);
+at::Tensor plain_block(const BlockWork& work) {
+  check(work.global.groupings.layout.videos.size() == 1, "the plain block takes one video, got ",
+        work.global.groupings.layout.videos.size());
+  return PlainBlock(work).forward(work);
 }
 
 }  // namespace moga

@@ -7,7 +7,6 @@
 
 #include "moga/bench/format.h"
 #include "moga/bench/scene.h"
-#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -16,30 +15,29 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kPixelsOfAToken = 16;
-
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
 
-// Of one kind of attention in all layers and steps.
-Rehearsed rehearse_kind(const GenerationPlanRequest& request, const std::string& kind, c10::Device device,
+// With one kind of attention in all layers and steps.
+Rehearsed rehearse_kind(const GenerationPlanRequest& request, AttentionKind kind, c10::Device device,
                         c10::ScalarType dtype) {
   DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
                                request.sampler.solver};
-  rehearsal.model.moga.kind = kind;
-  rehearsal.model.moga.full_layers.clear();
-  const FrameSize least{rehearsal.model.moga.windows.rows, rehearsal.model.moga.windows.columns};
+  VisualAttentionConfig& moga = rehearsal.model->attention();
+  moga.kind = kind;
+  moga.full_layers.clear();
+  const FrameSize least{moga.windows.rows, moga.windows.columns};
   const auto flop = [&](FrameSize frame) {
-    TransformerConfig one = rehearsal.model;
-    one.num_layers = 1;
+    ModelShape one = rehearsal.model->shape();
+    one.layers = 1;
     const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(request.video, frame))};
-    return forward_cost(model_shape(one), layout, one.moga).total();
+    return forward_cost(one, layout, moga).total();
   };
   const FrameSize whole{request.video.rows, request.video.columns};
   return over_frames(whole, rehearsal_limits(device, least), flop, [&](FrameSize frame) {
     rehearsal.video = resized(request.video, frame);
     rehearsal.share = static_cast<double>(frame.tokens()) / static_cast<double>(whole.tokens());
-    return over_layers(request.transformer.num_layers, [&](int64_t layers) {
-      rehearsal.model.num_layers = layers;
+    return over_layers(request.transformer->shape().layers, [&](int64_t layers) {
+      rehearsal.model->set_layers(layers);
       return rehearse_denoising(rehearsal, device, dtype);
     });
   });
@@ -51,30 +49,31 @@ struct Denoising {
 };
 
 Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
-  const VisualAttentionConfig& moga = request.transformer.moga;
+  const VisualAttentionConfig& moga = request.transformer->attention();
   const double steps = static_cast<double>(request.sampler.steps);
   log_info("rehearsing denoising");
   Rehearsed step = rehearse_kind(request, moga.kind, device, dtype);
-  const double layers = static_cast<double>(request.transformer.num_layers);
+  const double layers = static_cast<double>(request.transformer->shape().layers);
   const double full_layers = static_cast<double>(moga.full_layers.size());
   const double full_steps = static_cast<double>(std::min(request.sampler.full_steps, request.sampler.steps));
-  if (moga.kind == "full" || full_layers + full_steps == 0) return {step, steps * step.seconds};
-  const Rehearsed full = rehearse_kind(request, "full", device, dtype);
+  if (moga.kind == AttentionKind::kFull || full_layers + full_steps == 0) return {step, steps * step.seconds};
+  const Rehearsed full = rehearse_kind(request, AttentionKind::kFull, device, dtype);
   step.work_bytes = std::max(step.work_bytes, full.work_bytes);
   const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
   return {step, full_steps * full.seconds + (steps - full_steps) * mixed};
 }
 
-// The same run with streamed blocks: two buffers instead of all weights, and no step shorter than copying takes. What
-// both are, a video so small that nothing but copying takes time shows.
+// The same run with streamed blocks: two buffers instead of all weights, and no step shorter than copying takes. Both
+// are measured on a video so small that copying takes all the time.
 Denoising streamed(Denoising run, const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
   log_info("rehearsing streamed weights");
   DenoisingRehearsal rehearsal{request.transformer, {}, /*guided=*/false, request.sampler.solver};
   rehearsal.stream_weights = true;
-  rehearsal.video = {1, request.transformer.moga.windows.rows, request.transformer.moga.windows.columns, {}};
-  const Rehearsed copying = over_streamed_layers(request.transformer.num_layers, [&](int64_t layers) {
-    rehearsal.model.num_layers = layers;
-    rehearsal.model.moga.full_layers.clear();
+  const WindowConfig& windows = request.transformer->attention().windows;
+  rehearsal.video = {1, windows.rows, windows.columns, {}};
+  const Rehearsed copying = over_streamed_layers(request.transformer->shape().layers, [&](int64_t layers) {
+    rehearsal.model->set_layers(layers);
+    rehearsal.model->attention().full_layers.clear();
     return rehearse_denoising(rehearsal, device, dtype);
   });
   run.step.weight_bytes = copying.weight_bytes;
@@ -90,7 +89,7 @@ Rehearsed plan_text(const GenerationPlanRequest& request, c10::Device device, c1
   Rehearsed text = over_layers(config.num_layers, [&](int64_t layers) {
     TextEncoderConfig some = config;
     some.num_layers = layers;
-    return rehearse_text(some, rehearsed, request.transformer.text_len, device, dtype);
+    return rehearse_text(some, rehearsed, request.transformer->conditioning().text_tokens, device, dtype);
   });
   text.work_bytes = text.work_bytes / rehearsed * request.captions;
   text.seconds = text.seconds / static_cast<double>(rehearsed) * static_cast<double>(request.captions);
@@ -101,16 +100,20 @@ Rehearsed plan_text(const GenerationPlanRequest& request, c10::Device device, c1
 
 Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device) {
   log_info("rehearsing decoding");
-  // FLOP of a latent frame: convolutions at four resolutions, about 10⁶ a pixel for Wan2.1's 96 channels.
-  const double width = static_cast<double>(request.vae.base_dim);
-  const auto flop = [width](FrameSize frame) {
-    return 4.0 * static_cast<double>(frame.tokens()) * kPixelsOfAToken * kPixelsOfAToken * 400 * width * width;
+  const Strides patch = request.transformer->patch();
+  const auto latents = [&](FrameSize tokens) {
+    return FrameSize{tokens.rows * patch.rows, tokens.columns * patch.columns};
   };
-  return over_frames({request.video.rows, request.video.columns}, rehearsal_limits(device, {2, 2}), flop,
-                     [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, device, request.vae_dtype); });
+  const auto flop = [&](FrameSize frame) {
+    return request.vae->decode_flop(static_cast<double>(latents(frame).tokens()));
+  };
+  const FrameSize whole{request.video.rows, request.video.columns};
+  return over_frames(whole, rehearsal_limits(device, {2, 2}), flop, [&](FrameSize frame) {
+    return rehearse_decoding(*request.vae, latents(frame), device, request.vae_dtype);
+  });
 }
 
-// A model is released when the run is past it (Models::one_run).
+// Each model is released after its stage (generate.h).
 void fill(Plan& plan, const GenerationPlanRequest& request, const Rehearsed& text, const Denoising& denoising,
           const Rehearsed& decoding) {
   const Rehearsed& step = denoising.step;
@@ -129,6 +132,7 @@ std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan
     return {dtype == c10::kFloat && plan.weight_bytes / 2 < plan.usable_bytes()
                 ? "perhaps --dtype bfloat16, whose weights are half as large"
                 : "more memory than the weights alone need, " + gib(plan.weight_bytes)};
+  const Strides pixels = request.pixels_per_token();
   std::vector<std::string> advice;
   const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
   if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};
@@ -136,12 +140,14 @@ std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan
   const int64_t frames = static_cast<int64_t>(share * static_cast<double>(request.video.frames));
   if (frames >= 1)
     advice.push_back(formatted("up to %.1f s at this size",
-                               static_cast<double>(pixel_frames(frames)) / static_cast<double>(request.fps)));
+                               static_cast<double>(pixels.pixel_frames(frames)) / static_cast<double>(request.fps)));
   const double side = std::sqrt(share);
-  const auto shrunk = [side](int64_t tokens) {
-    return static_cast<long long>(std::floor(side * static_cast<double>(tokens))) * kPixelsOfAToken;
+  const auto shrunk = [side](int64_t tokens, int64_t stride) {
+    return static_cast<long long>(std::floor(side * static_cast<double>(tokens))) * stride;
   };
-  if (const long long width = shrunk(request.video.columns), height = shrunk(request.video.rows); width * height > 0)
+  if (const long long width = shrunk(request.video.columns, pixels.columns),
+      height = shrunk(request.video.rows, pixels.rows);
+      width * height > 0)
     advice.push_back(formatted("frames up to %lldx%lld at this duration", width, height));
   return advice;
 }
@@ -161,7 +167,8 @@ double Plan::seconds() const {
 }
 
 Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
-  request.transformer.validate();
+  request.transformer->validate();
+  request.vae->validate();
   request.sampler.validate();
   request.video.validate();
   const StopInside stop_inside;

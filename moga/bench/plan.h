@@ -1,4 +1,4 @@
-// `moga plan`: peak memory and time of a run before it starts, and what would make it fit where it does not.
+// `moga plan`: peak memory and time of a run before it starts, and changes that would make it fit when it does not.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ struct Plan {
   int64_t weight_bytes = 0;     // on the device
   bool stream_weights = false;  // the transformer's blocks come from host memory
   DeviceMemory memory;
-  std::vector<std::string> advice;  // what would make it fit; empty when it fits
+  std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
 
   int64_t peak_bytes() const;
   double seconds() const;
@@ -29,23 +29,24 @@ struct Plan {
   bool fits() const { return peak_bytes() <= usable_bytes(); }
 };
 
-// Whether the transformer's blocks are streamed from host memory: where they do not fit otherwise, or as told.
+// Whether the transformer's blocks are streamed from host memory: where they do not fit otherwise, or always or never.
 enum class StreamWeights { automatic, always, never };
 
 struct GenerationPlanRequest {
-  TransformerConfig transformer;
+  Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
-  VaeConfig vae;
+  Cloned<CodecConfig> vae;
   c10::ScalarType vae_dtype = c10::kFloat;
   SamplerConfig sampler;
   VideoShape video;
   int64_t captions = 1;  // distinct ones, the negative prompt among them
   int64_t fps = 16;
-  StreamWeights stream_weights = StreamWeights::automatic;  // a GPU's
+  StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+
+  Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };
 
-// Without the time to read weights from disk. Text encoder and transformer are released when the run is past them, as
-// generate does.
+// Without the time to read weights from disk. Assumes that each model is released after its stage, as generate does.
 Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype);
 
 std::string to_table(const Plan& plan);

@@ -7,13 +7,12 @@
 #include <algorithm>
 #include <chrono>
 
+#include "moga/bench/random_piece.h"
 #include "moga/bench/scene.h"
-#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/train/video/train_step.h"
 
@@ -22,22 +21,6 @@ namespace {
 
 constexpr int64_t kSamplesLookedAt = 64;
 constexpr int64_t kLargestVocabulary = 1024;  // rehearsed: drawing UMT5's 256384 rows takes longer than all the rest
-
-TrainBatch random_piece(const TrainingRehearsal& rehearsal, c10::Device device) {
-  const TransformerConfig& model = rehearsal.config.transformer;
-  const VideoShape& video = rehearsal.video;
-  const std::vector<int64_t> shape = {model.in_channels, video.frames, video.rows * model.patch_size[1],
-                                      video.columns * model.patch_size[2]};
-  TrainBatch piece;
-  piece.latents.shapes.assign(rehearsal.videos, shape);
-  piece.latents.values = at::randn({rehearsal.videos * c10::multiply_integers(shape)},
-                                   random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
-  piece.layout.videos.assign(rehearsal.videos, video);
-  const int64_t captions = piece.layout.shots();
-  piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));
-  piece.lengths = at::full({captions}, model.text_len, piece.ids.options());
-  return piece;
-}
 
 // Layers of the transformer and of the text encoder.
 struct Layers {
@@ -64,7 +47,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
     TransformerConfig one = model;
     one.num_layers = 1;
     const Layout layout{std::vector<VideoShape>(rehearsal.videos * rehearsal.pieces, resized(video, frame))};
-    return forward_cost(model_shape(one), layout, one.moga).with_backward();
+    return forward_cost(one.shape(), layout, one.moga).with_backward();
   };
   const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
   return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
@@ -78,8 +61,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 }
 
 // One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
-Rehearsed rehearse_kind(TrainingRehearsal rehearsal, const std::string& kind, c10::Device device,
-                        c10::ScalarType dtype) {
+Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device, c10::ScalarType dtype) {
   VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
   moga.kind = kind;
   moga.full_layers.clear();
@@ -97,6 +79,7 @@ Rehearsed rehearse_kind(TrainingRehearsal rehearsal, const std::string& kind, c1
 // The rows of the text encoder's table that were not rehearsed: masters, and when they are trained a gradient, two
 // moments and an average.
 void add_table(Rehearsed& step, const TrainConfig& config) {
+  if (config.text == TextSource::kStored) return;
   const TextEncoderConfig& text = config.text_encoder;
   const int64_t rows = std::max<int64_t>(0, text.vocab_size - kLargestVocabulary);
   const int64_t bytes = rows * text.d_model * static_cast<int64_t>(sizeof(float));
@@ -113,8 +96,8 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
   vocabulary = std::min(vocabulary, kLargestVocabulary);
   const VisualAttentionConfig& moga = config.transformer.moga;
   Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
-  if (moga.kind == "moga" && !moga.full_layers.empty()) {
-    const Rehearsed full = rehearse_kind(rehearsal, "full", device, dtype);
+  if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
+    const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
     const double share =
         static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
     step.work_bytes = std::max(step.work_bytes, full.work_bytes);
@@ -157,7 +140,7 @@ StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
     bytes += static_cast<int64_t>(sample.latent.nbytes());
     if (video.tokens() > result.video.tokens()) result.video = video;
   }
-  if (config.cache == "device") result.data_bytes = bytes / looked_at * data.size();
+  if (config.cache == LatentCache::kDevice) result.data_bytes = bytes / looked_at * data.size();
   return result;
 }
 
@@ -170,7 +153,8 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   TrainState state(config, device, dtype);
   scene.begin();
   StepInput input{.step = 0, .lr = 1e-6, .pieces = {}};
-  for (int64_t i = 0; i < rehearsal.pieces; ++i) input.pieces.push_back(random_piece(rehearsal, device));
+  for (int64_t i = 0; i < rehearsal.pieces; ++i)
+    input.pieces.push_back(random_piece({config, rehearsal.video, rehearsal.videos}, device, dtype));
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {  // warm the second time
     const auto start = std::chrono::steady_clock::now();

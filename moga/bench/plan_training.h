@@ -6,7 +6,7 @@
 
 namespace moga {
 
-// What a train step of a stage works on.
+// The data of a train step of a stage.
 struct StageShape {
   VideoShape video;        // the largest of the stage
   int64_t data_bytes = 0;  // of latents that stay on the device
@@ -14,7 +14,8 @@ struct StageShape {
 // From the stage's shards: looks at up to 64 of its samples.
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
 
-// A phase a stage, named as it is, seconds of all its train steps. Not counted: reading, checkpoints, contact sheets.
+// One phase per stage, of the same name, with the seconds of all its train steps. Not counted: reading, checkpoints,
+// contact sheets.
 Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
                    c10::ScalarType dtype);
 

@@ -15,54 +15,51 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
 }
 
-Transformer random_transformer(const TransformerConfig& config, c10::Device device, c10::ScalarType dtype) {
-  Transformer model(config, /*initialise=*/false);
+VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device device, c10::ScalarType dtype) {
+  VideoModelPtr model = config.build(/*initialise=*/false);
   for (const auto& item : model->named_parameters()) {
-    const c10::ScalarType kept = kept_dtype(item.key(), dtype);
-    item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(kept).device(device)));
+    const auto storage = at::TensorOptions(model->kept_dtype(item.key(), dtype)).device(device);
+    item.value().set_data(at::empty(item.value().sizes(), storage));
   }
   model->initialise();
-  const at::NoGradGuard no_grad;
-  for (const auto& item : model->named_parameters())
-    if (item.key() == "head.head.weight") item.value().normal_(0.0, 0.02);
+  model->fill_head();
   return model;
 }
 
-void even_routers(Transformer& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
-  constexpr int64_t kSample = 4096;  // rows of a layer
-  if (!model->config().moga.uses_router()) return;
+void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
+  constexpr int64_t kSample = 4096;  // rows per layer
+  if (!model.config().attention().uses_router()) return;
   const at::NoGradGuard no_grad;
-  auto parameters = model->named_parameters();
+  auto parameters = model.named_parameters();
   const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
                                      const at::Tensor&) {
-    const std::string router = router_prefix(layer);
-    const at::Tensor* weight = parameters.find(router + "weight");
+    const at::Tensor* weight = parameters.find(router_prefix(layer) + "weight");
     if (!weight) return;
     const at::Tensor rows = at::randint(x.size(0), {kSample}, random_stream(0, "sample", layer, x.device()),
                                         at::TensorOptions(at::kLong).device(x.device()));
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
-    parameters.find(router + "bias")->copy_(balance_offsets(logits));
+    parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
-  // An observer comes behind its layer's routing. So a short video first: with routers as they begin, nearly all tokens
-  // of a long one would be one group.
+  // An observer runs after its layer has routed. So a short video first: with untrained routers nearly all tokens of a
+  // long one would be one group.
   constexpr int64_t kFewFrames = 21;
   const VideoShape few{std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
   for (const VideoShape& seen : {few, video}) {
-    TransformerInput input = random_input(model->config(), {seen}, device, dtype);
+    VideoModelInput input = random_input(model.config(), {seen}, device, dtype);
     input.observer = even;
-    model->forward(input, dtype);
+    model.forward(input, dtype);
   }
 }
 
-void stream_blocks(Transformer& model, c10::Device device) {
+void stream_blocks(VideoModel& model, c10::Device device) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> values;
-  for (const at::Tensor& parameter : model->parameters()) values.push_back(parameter.detach());
-  model->keep_blocks_on_host(device);
-  std::vector<at::Tensor> parameters = model->parameters();
+  for (const at::Tensor& parameter : model.parameters()) values.push_back(parameter.detach());
+  model.keep_blocks_on_host(device);
+  std::vector<at::Tensor> parameters = model.parameters();
   for (size_t i = 0; i < values.size(); ++i)
     if (parameters[i].data_ptr() != values[i].data_ptr()) parameters[i].copy_(values[i]);
-  model->stream_blocks();
+  model.stream_blocks();
 }
 
 TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device device, c10::ScalarType dtype) {
@@ -73,16 +70,20 @@ TextEncoder random_text_encoder(const TextEncoderConfig& config, c10::Device dev
   return encoder;
 }
 
-TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos,
-                              c10::Device device, c10::ScalarType dtype) {
-  TransformerInput input;
+at::Tensor random_text(const VideoModelConfig& config, int64_t shots, c10::Device device, c10::ScalarType dtype) {
+  const Conditioning conditioning = config.conditioning();
+  return random_tensor({shots, conditioning.text_tokens, conditioning.text_dim}, 0, device, dtype);
+}
+
+VideoModelInput random_input(const VideoModelConfig& config, const std::vector<VideoShape>& videos, c10::Device device,
+                             c10::ScalarType dtype) {
+  VideoModelInput input;
   input.layout = Layout{videos};
   for (const VideoShape& video : videos)
-    input.latents.push_back(random_tensor(
-        {config.in_channels, video.frames, video.rows * config.patch_size[1], video.columns * config.patch_size[2]},
-        static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
+    input.latents.push_back(
+        random_tensor(config.latent_shape(video), static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
   input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
-  input.text = random_tensor({input.layout.shots(), config.text_len, config.text_dim}, 0, device, dtype);
+  input.text = random_text(config, input.layout.shots(), device, dtype);
   return input;
 }
 

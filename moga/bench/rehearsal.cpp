@@ -14,7 +14,8 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/random.h"
-#include "moga/sampler/solver.h"
+#include "moga/model/denoiser.h"
+#include "moga/model/layers/linear.h"
 
 namespace moga {
 namespace {
@@ -118,36 +119,30 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
   const at::NoGradGuard no_grad;
   release_cached_memory(device);
   Scene scene(device);
-  Transformer model = random_transformer(rehearsal.model, device, dtype);
+  const VideoModelPtr model = random_video_model(*rehearsal.model, device, dtype);
   for (const auto& module : model->modules())
     if (auto* mlp = module->as<MlpImpl>())
       mlp->hidden_bytes = std::max<int64_t>(1, std::llround(rehearsal.share * static_cast<double>(mlp->hidden_bytes)));
   if (rehearsal.stream_weights) {
-    even_routers(model, rehearsal.video, device, dtype);
-    stream_blocks(model, device);
+    even_routers(*model, rehearsal.video, device, dtype);
+    stream_blocks(*model, device);
   }
   scene.begin();
-  if (!rehearsal.stream_weights) even_routers(model, rehearsal.video, device, dtype);
-  const size_t evaluations = rehearsal.guided ? 2 : 1;
-  TransformerInput input =
-      random_input(rehearsal.model, std::vector<VideoShape>(evaluations, rehearsal.video), device, dtype);
-  const std::vector<int64_t> shape = input.latents[0].sizes().vec();
-  const at::Tensor noise = input.latents[0].flatten();
-  const auto evaluate = [&](const at::Tensor& x) {
-    for (at::Tensor& latent : input.latents) latent = x.view(shape);
-    std::vector<at::Tensor> velocity = model->forward(input, dtype).velocity;
-    for (at::Tensor& part : velocity) part = part.flatten();
-    return velocity;
+  if (!rehearsal.stream_weights) even_routers(*model, rehearsal.video, device, dtype);
+  const SamplerConfig sampler{
+      .solver = rehearsal.solver, .steps = kSolverSteps, .guidance = rehearsal.guided ? 5.0 : 1.0};
+  const int64_t shots = (rehearsal.guided ? 2 : 1) * rehearsal.video.shots();
+  const Denoiser denoiser(*model, {.videos = {rehearsal.video},
+                                   .text = random_text(*rehearsal.model, shots, device, dtype),
+                                   .guidance = sampler.guidance,
+                                   .dtype = dtype});
+  const at::Tensor noise = random_tensor(denoiser.latent_shapes()[0], 1, device, at::kFloat).flatten();
+  const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
+    return denoiser.evaluate(x, {.timestep = step.timestep}).velocity;
   };
-  const Velocity plain = [&](const at::Tensor& x, double) { return evaluate(x)[0]; };
-  const VelocityPair pair = [&](const at::Tensor& x, double) {
-    const auto both = evaluate(x);
-    return std::pair{both[0], both[1]};
-  };
-  const SamplerConfig sampler{.solver = rehearsal.solver, .steps = kSolverSteps};
   Clock::time_point last = Clock::now();
   std::vector<double> seconds;
-  sample(rehearsal.guided ? guided(pair, 5.0) : plain, noise, sampler, [&](int64_t, const at::Tensor&) {
+  sample(velocity, noise, sampler, [&](int64_t, const at::Tensor&) {
     synchronize(device);
     seconds.push_back(seconds_since(last));
     last = Clock::now();
@@ -174,21 +169,21 @@ Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64
   return scene.end(seconds);
 }
 
-Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype) {
+Rehearsed rehearse_decoding(const CodecConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   release_cached_memory(device);
   Scene scene(device);
-  Vae vae(config);
-  vae->to(device, dtype);
-  if (device.is_cuda()) vae->store_channels_last();
+  const CodecPtr codec = config.build();
+  codec->to(device, dtype);
+  if (device.is_cuda()) codec->store_channels_last();
   scene.begin();
   const at::Tensor latent =
-      at::randn({1, config.z_dim, kLatentFrames, 2 * frame.rows, 2 * frame.columns},
+      at::randn({1, config.latent_channels(), kLatentFrames, frame.rows, frame.columns},
                 random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
   Clock::time_point last = Clock::now();
   double seconds = 0;
-  vae->decode(latent, [&](const at::Tensor& frames) {
-    const at::Tensor on_host = frames.to(at::kCPU);  // as a writer takes them
+  codec->decode(latent, [&](const at::Tensor& frames) {
+    const at::Tensor on_host = frames.to(at::kCPU);  // as a writer reads them
     seconds = seconds_since(last);
     last = Clock::now();
   });

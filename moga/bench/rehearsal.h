@@ -1,14 +1,16 @@
-// What a part of a run needs, found by rehearsing it: the very code, with random weights, one or two of its layers and
-// a few steps. What grows by layers is extrapolated from these. Where a full-sized rehearsal would take too long (on a
-// CPU) or does not fit, the frame is made smaller and bytes are extrapolated along the tokens, seconds along the FLOP.
+// Memory and time of a part of a run, found by rehearsing it: the same code with random weights, one or two of its
+// layers and a few steps. Costs that grow with layers are extrapolated from these. Where a full-sized rehearsal would
+// take too long (on a CPU) or does not fit, the frame is made smaller; bytes are extrapolated by tokens, seconds by
+// FLOP.
 #pragma once
 
 #include <functional>
 
 #include "moga/bench/memory_meter.h"
+#include "moga/model/codec.h"
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/wan/transformer.h"
-#include "moga/model/vae/vae.h"
+#include "moga/model/video_model.h"
+#include "moga/sampler/solver.h"
 
 namespace moga {
 
@@ -18,7 +20,7 @@ struct Rehearsed {
   double seconds = 0;        // of one step, caption batch or latent frame
 };
 
-// Frames of rows × columns tokens (VAE: 2·rows × 2·columns latents).
+// Frames of rows × columns tokens, or latents when a codec is rehearsed.
 struct FrameSize {
   int64_t rows = 0, columns = 0;
   int64_t tokens() const { return rows * columns; }
@@ -33,7 +35,7 @@ struct RehearsalLimits {
 using RehearseLayers = std::function<Rehearsed(int64_t layers)>;
 using RehearseFrame = std::function<Rehearsed(FrameSize frame)>;
 
-// What `two` has more than `one`, `more` times over: from one and two layers to 1 + more.
+// one + more · (two − one): from one and two layers to 1 + more.
 Rehearsed extended(const Rehearsed& one, const Rehearsed& two, int64_t more);
 
 // From one and two layers to all of them.
@@ -46,14 +48,14 @@ Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse);
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse);
 
-// A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: a step.
+// A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: one step.
 struct DenoisingRehearsal {
-  TransformerConfig model;  // as many layers as are rehearsed
+  Cloned<VideoModelConfig> model;  // as many layers as are rehearsed
   VideoShape video;
   bool guided = true;
-  std::string solver = "unipc";
+  SolverKind solver = SolverKind::kUniPc;
   bool stream_weights = false;
-  double share = 1;  // of the run's tokens: chunks of the feed-forward layers are made smaller with them
+  double share = 1;  // fraction of the run's tokens: chunks of the feed-forward layers shrink with it
 };
 Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
 
@@ -61,7 +63,7 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
 Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64_t text_len, c10::Device device,
                         c10::ScalarType dtype);
 
-// A few latent frames through the VAE's decoder. Seconds: a latent frame.
-Rehearsed rehearse_decoding(const VaeConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype);
+// A few latent frames of `frame` latents through the codec's decoder. Seconds: a latent frame.
+Rehearsed rehearse_decoding(const CodecConfig& config, FrameSize frame, c10::Device device, c10::ScalarType dtype);
 
 }  // namespace moga

@@ -1,4 +1,4 @@
-// What a benchmark found: a table for the terminal and JSON for programs (`moga plan` reads it).
+// The result of a benchmark: a table for the terminal and JSON for programs (`moga plan` reads it).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "moga/attention/backends.h"
 #include "moga/bench/meter.h"
 
 namespace moga {
@@ -38,7 +39,7 @@ std::string to_json_text(const BenchReport& report);
 struct BenchSetup {
   c10::Device device;
   c10::ScalarType dtype;
-  std::string backend = "auto";
+  AttentionBackend backend = AttentionBackend::kAuto;
   bool backward = true;
   MeterConfig meter = {};
 };

@@ -1,5 +1,5 @@
-// What rehearsals share: how memory is counted around them, what they may cost, and the random numbers that they leave
-// as they were. Private to the folder.
+// Shared by the rehearsals: memory accounting, cost limits, and the random state, which they leave unchanged. Private
+// to the folder.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -9,11 +9,11 @@
 
 namespace moga {
 
-// Counts from what the device already holds.
+// Counts memory beyond what the device holds at construction.
 class Scene {
  public:
   explicit Scene(c10::Device device) : meter_(device), before_(meter_.current()) {}
-  // Call when the weights are there and nothing else is.
+  // Call once the weights are allocated, and nothing else is.
   void begin() {
     result_.weight_bytes = meter_.current() - before_;
     meter_.reset_peak();
@@ -30,7 +30,7 @@ class Scene {
   Rehearsed result_;
 };
 
-// The default generators as they were: a run that has been planned draws what it would have drawn.
+// Restores the default generators at the end, so that a run draws the same numbers whether or not it was planned.
 class RandomState {
  public:
   explicit RandomState(c10::Device device);

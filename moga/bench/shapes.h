@@ -1,14 +1,20 @@
-// The sizes that commands name: Wan2.1's two models, and what of a model its cost depends on.
+// The models that commands name for planning and counting: published sizes, configs, model folders.
 #pragma once
 
-#include "moga/attention/cost.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/codec.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 
-// "1.3B" or "14B" (Wan2.1), or the path of a config.json or of a model folder (transformer/config.json in it).
-TransformerConfig named_model(const std::string& name);
+struct NamedModel {
+  Cloned<VideoModelConfig> model;
+  Cloned<CodecConfig> codec;
 
-ModelShape model_shape(const TransformerConfig& config);
+  Strides pixels_per_token() const { return codec->strides() * model->patch(); }
+};
+
+// "1.3B" or "14B" (Wan2.1), or the path of a config.json or of a model folder (transformer/config.json in it). The
+// codec is the folder's or, where there is none, the one that the model's family is made for.
+NamedModel named_model(const std::string& name);
 
 }  // namespace moga

@@ -22,6 +22,9 @@ c10::ScalarType parse_dtype(const std::string& name);
 c10::ScalarType compute_dtype(const std::string& name, c10::Device device);
 std::string dtype_name(c10::ScalarType dtype);
 
+// The dtype of norms, modulation and rotary embedding around products in `dtype`: float32, or float64 for float64.
+inline c10::ScalarType wide(c10::ScalarType dtype) { return dtype == c10::kDouble ? c10::kDouble : c10::kFloat; }
+
 // "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names with a measurement.
 std::string device_name(c10::Device device);
 

@@ -3,9 +3,14 @@
 
 #include <cstdint>
 
+#include "moga/core/strides.h"
+
 namespace moga {
 
-inline constexpr int64_t kLatentStride = 4;     // pixel frames a latent frame
+// Wan2.1's pixels per token. Scripts are checked against it while no model is known. Stories are drawn for it: their
+// sides divide by it, and their cuts are between its latent frames.
+inline constexpr Strides kWanPixelsPerToken = {4, 16, 16};
+inline constexpr int64_t kLatentStride = kWanPixelsPerToken.frames;
 inline constexpr int64_t kLargestSide = 16384;  // pixels; far beyond any model
 
 }  // namespace moga

@@ -1,20 +1,20 @@
-// Shot scripts: TOML → Script, validated. Where a file is at hand, every message names the line of the shot or key
-// that is wrong and says what would be right. What a model can serve (its own limits on size) is the pipeline's check.
+// Shot scripts: TOML → Script, validated. For a script read from a file, every message names the line of the shot or
+// key that is wrong and says what would be right.
 #include "moga/data/script.h"
 
 #include <toml++/toml.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/data/limits.h"
 
 namespace moga {
 namespace {
 
-// Bounds far beyond any model, so that a slip of the pen is answered with its line.
+// Bounds far beyond any model, so that a typing error is reported with its line.
 constexpr int64_t kMostFps = 1000;
 constexpr double kLongestShot = 86400;  // seconds
 constexpr int64_t kMostFrames = 10'000'000;
@@ -48,14 +48,21 @@ std::optional<Problem> find_problem(const Shot& shot, int64_t number) {
   return std::nullopt;
 }
 
-std::optional<Problem> find_problem(const Script& script) {
+std::optional<Problem> find_size_problem(const Script& script, const Strides& pixels) {
   if (script.size.size() != 2)
     return problem("size", -1, "size has ", script.size.size(), " numbers, expected [width, height]");
-  for (const int64_t side : script.size)
-    if (side < 16 || side > kLargestSide || side % 16 != 0)
-      return problem("size", -1, "size is [", script.size[0], ", ", script.size[1],
-                     "], expected multiples of 16 from 16 to ", kLargestSide, "; the nearest to ", side, " is ",
-                     (std::clamp<int64_t>(side, 16, kLargestSide) + 8) / 16 * 16);
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t side = script.size[i], stride = i == 0 ? pixels.columns : pixels.rows;
+    if (side >= stride && side <= kLargestSide && side % stride == 0) continue;
+    return problem("size", -1, "size is [", script.size[0], ", ", script.size[1], "], expected ", pixels.multiples(),
+                   " from ", stride, " to ", kLargestSide, "; the nearest to ", side, " is ",
+                   (std::clamp(side, stride, kLargestSide) + stride / 2) / stride * stride);
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> find_problem(const Script& script, const Strides& pixels) {
+  if (auto found = find_size_problem(script, pixels)) return found;
   if (script.fps < 1 || script.fps > kMostFps)
     return problem("fps", -1, "fps is ", script.fps, ", expected 1 to ", kMostFps);
   if (script.shot.empty()) return problem("", -1, "the script has no shot; add [[shot]] with caption and duration");
@@ -64,7 +71,7 @@ std::optional<Problem> find_problem(const Script& script) {
   return std::nullopt;
 }
 
-// Read without validation, so that a wrong value can be reported with the line it stands in.
+// Read without validation, so that a wrong value can be reported with its line.
 struct UncheckedScript : Script {
   void validate() const {}
 };
@@ -79,8 +86,8 @@ uint32_t line_of(const toml::table& file, const Problem& problem) {
 
 }  // namespace
 
-void Script::validate() const {
-  if (const auto found = find_problem(*this)) fail(found->text);
+void Script::validate(const Strides& pixels_per_token) const {
+  if (const auto found = find_problem(*this, pixels_per_token)) fail(found->text);
 }
 
 std::vector<std::string> Script::captions() const {
@@ -90,26 +97,27 @@ std::vector<std::string> Script::captions() const {
   return result;
 }
 
-std::vector<int64_t> Script::latent_shot_frames() const {
+std::vector<int64_t> Script::latent_shot_frames(const Strides& strides) const {
+  const auto stride = static_cast<double>(strides.frames);
   std::vector<int64_t> result;
   double pixels = 0;
   int64_t begin = 0;
   for (const Shot& one : shot) {
     pixels += one.frames ? static_cast<double>(*one.frames) : *one.duration * static_cast<double>(fps);
-    const int64_t end = std::max<int64_t>(begin + 1, 1 + std::llround((pixels - 1) / kLatentStride));
+    const int64_t end = std::max<int64_t>(begin + 1, 1 + std::llround((pixels - 1) / stride));
     result.push_back(end - begin);
     begin = end;
   }
   return result;
 }
 
-std::string Script::frame_note() const {
+std::string Script::frame_note(const Strides& strides) const {
   double asked = 0;
   int64_t given = 0;
   std::string shots;
-  for (size_t i = 0; const int64_t latent : latent_shot_frames()) {
+  for (size_t i = 0; const int64_t latent : latent_shot_frames(strides)) {
     const Shot& one = shot[i];
-    const int64_t frames = kLatentStride * latent - (i++ == 0 ? kLatentStride - 1 : 0);
+    const int64_t frames = strides.frames * latent - (i++ == 0 ? strides.frames - 1 : 0);
     asked += one.frames ? static_cast<double>(*one.frames) : *one.duration * static_cast<double>(fps);
     given += frames;
     shots += (shots.empty() ? "" : " + ") + std::to_string(frames);
@@ -117,16 +125,16 @@ std::string Script::frame_note() const {
   if (asked == static_cast<double>(given)) return "";
   std::ostringstream text;
   text << "the script asks for " << asked << " frames, the video has " << given
-       << (shot.size() > 1 ? " (" + shots + ")" : "") << ": frames come as 1 + " << kLatentStride
+       << (shot.size() > 1 ? " (" + shots + ")" : "") << ": frames come as 1 + " << strides.frames
        << " k, cuts between two of these steps";
   return text.str();
 }
 
-Script load_script(const std::filesystem::path& path) {
+Script load_script(const std::filesystem::path& path, const Strides& pixels_per_token) {
   const std::string text = read_text(path, kMostConfigBytes);
   Script script = parse_toml<UncheckedScript>(text, path.string());
   script.names_size = toml::parse(text).contains("size");
-  if (const auto found = find_problem(script))
+  if (const auto found = find_problem(script, pixels_per_token))
     fail(path.string(), ":", line_of(toml::parse(text), *found), ": ", found->text);
   return script;
 }

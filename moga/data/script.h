@@ -6,7 +6,7 @@
 //   seed = 7
 //   negative_prompt = ""
 //   global_caption = "…"       # optional, prepended to every shot's caption
-//   set = ["sampler.steps=20"] # optional, over the model's configs, under what the command line sets
+//   set = ["sampler.steps=20"] # optional, overrides the model's configs; the command line overrides it
 //   [[shot]]
 //   caption = "…"
 //   duration = 2.0             # seconds, or: frames = 32
@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "moga/data/limits.h"
 
 namespace moga {
 
@@ -43,27 +45,29 @@ struct Script {
   std::vector<std::string> set;  // KEY=VALUE; what keys there are is the pipeline's
   std::vector<Shot> shot;
 
-  void validate() const;
+  // `pixels_per_token`: of the model that is to generate it.
+  void validate(const Strides& pixels_per_token = kWanPixelsPerToken) const;
   std::vector<std::string> captions() const;  // with the global caption prepended
-  // Latent frames of each shot, at least 1. A cut is between latent frames, nearest to where the script puts it:
-  // after i latent frames come 1 + 4 (i - 1) pixel frames, so cut i is 1 + round((pixel frames before it - 1) / 4).
-  // Four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
-  std::vector<int64_t> latent_shot_frames() const;
+  // Latent frames of each shot, at least 1. A cut is between latent frames, the nearest to where the script puts it:
+  // i latent frames are 1 + s (i - 1) pixel frames, s = strides.frames, so cut i is at 1 + round((pixel frames before
+  // it - 1) / s). With s = 4, four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
+  std::vector<int64_t> latent_shot_frames(const Strides& strides) const;
   // "the script asks for 6 frames, the video has 5: …" where the two differ, else empty.
-  std::string frame_note() const;
+  std::string frame_note(const Strides& strides) const;
   template <class Fields>
   void fields(Fields& field) {
     field("title", title, "name of the video");
     field("size", size, "width and height in pixels");
-    field("fps", fps, "frames a second");
+    field("fps", fps, "frames per second");
     field("seed", seed, "seed of the noise");
     field("negative_prompt", negative_prompt, "what guidance leads away from");
     field("global_caption", global_caption, "prepended to the caption of every shot");
-    field("set", set, "KEY=VALUE over the model's configs, as --set");
+    field("set", set, "KEY=VALUE overrides of the model's configs, as --set");
     field("shot", shot, "the shots, in order");
   }
 };
 
-Script load_script(const std::filesystem::path& path);
+// Throws one line with the file's line number when a value is wrong.
+Script load_script(const std::filesystem::path& path, const Strides& pixels_per_token = kWanPixelsPerToken);
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// See calibration.h. Sums stay on the device until a score is asked for, so that an observed forward waits for nothing
-// but its own full attention.
+// See calibration.h. Sums stay on the device until a score is asked for, so that an observed forward pass waits for
+// nothing but its own full attention.
 #include "moga/model/calibration.h"
 
 #include <ATen/ATen.h>
@@ -20,15 +20,15 @@ at::Tensor squared_distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kFloat) - b).square().sum(at::kDouble);
 }
 
-Router make_router(const RouterWeights& weights, const std::string& gate, at::Device device) {
+Router make_router(const RouterWeights& weights, Gate gate, at::Device device) {
   Router router(weights.weight.size(1), weights.weight.size(0), gate);
   router->weight = weights.weight.to(device);
   router->bias = weights.bias.to(device);
   return router;
 }
 
-// E [C, r] with E Eᵀ = the positive part of Σ_h (Q_hᵀ K_h + K_hᵀ Q_h) / 2, Q = norm_q · W_q: rows of x E are alike when
-// the tokens attend to each other, whatever their positions (the rotary embedding is left out).
+// E [C, r] with E Eᵀ = the positive part of Σ_h (Q_hᵀ K_h + K_hᵀ Q_h) / 2, Q = norm_q · W_q: rows of x E are similar
+// when the tokens attend to each other, whatever their positions (the rotary embedding is ignored).
 at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device device) {
   const std::string prefix = "blocks." + std::to_string(layer) + ".self_attn.";
   const auto projection = [&](const std::string& name) {
@@ -43,7 +43,7 @@ at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device
 
 RouterWeights fit_candidate(const std::string& method, const at::Tensor& rows, int64_t sets, int64_t groups,
                             RouterFitConfig config, const TensorMap& model, int64_t layer) {
-  if (method == "spread") config.metric = "spread";
+  if (method == "spread") config.metric = FitMetric::kSpread;
   if (method != "attention") return fit_router(rows, sets, groups, config);
   return fit_router(rows, sets, groups, config, attention_embedding(model, layer, rows.device()));
 }
@@ -57,8 +57,8 @@ std::vector<std::string> router_methods(const std::string& method) {
   return {method};
 }
 
-VisualAttentionConfig calibrated_attention(const Transformer& model) {
-  const VisualAttentionConfig config = model->config().moga.with_kind("moga");
+VisualAttentionConfig calibrated_attention(const VideoModelConfig& model) {
+  const VisualAttentionConfig config = model.attention().with_kind(AttentionKind::kMoga);
   config.validate();
   check(config.routed, "calibration: routed = false in the model's config, so it has no routers to calibrate");
   return config;
@@ -78,12 +78,12 @@ AttentionObserver RouterInputs::observer(int64_t set) {
   };
 }
 
-std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const std::string& method,
+std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const std::string& method,
                                                 const RouterFitConfig& config, at::Device device,
                                                 const std::function<void()>& on_layer) const {
   const at::NoGradGuard no_grad;
-  const VisualAttentionConfig attention = calibrated_attention(model);
-  const TensorMap tensors = named_tensors(*model);
+  const VisualAttentionConfig attention = calibrated_attention(model.config());
+  const TensorMap tensors = named_tensors(model);
   std::vector<LayerCalibration> fitted;
   for (const auto& [layer, sets] : kept_) {
     if (!attention.of_layer(layer).uses_router()) continue;
@@ -98,12 +98,13 @@ std::vector<LayerCalibration> RouterInputs::fit(const Transformer& model, const 
   return fitted;
 }
 
-RouterMeasurement::RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers,
+RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers,
                                      int64_t seed, at::Device device)
-    : combine_(model->config().moga.combine), mean_(calibrated_attention(model)), lse_(mean_), device_(device) {
-  mean_.combine = "mean";
-  lse_.combine = "lse";
-  const TensorMap tensors = named_tensors(*model);
+    : combine_(model.config().attention().combine), 
+      mean_(calibrated_attention(model.config())), lse_(mean_), device_(device) {
+  mean_.combine = Combine::kMean;
+  lse_.combine = Combine::kLse;
+  const TensorMap tensors = named_tensors(model);
   for (const LayerCalibration& layer : layers) {
     auto& routers = routers_[layer.layer];
     for (const auto& [name, weights] : layer.candidates)
@@ -130,7 +131,7 @@ AttentionObserver RouterMeasurement::observer(const Layout& layout) {
 void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
                                 const at::Tensor& v, const StaticGroupings& groupings) {
   const at::Tensor full =
-      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind("full")).to(at::kFloat);  // [N, H, D]
+      visual_attention(q, k, v, nullptr, groupings, mean_.with_kind(AttentionKind::kFull)).to(at::kFloat);  // [N, H, D]
   for (auto& [name, router] : routers_.at(layer)) {
     const Routing routing = router->forward(x, groupings.layout);
     Sums& sums = sums_[layer][name];
@@ -142,7 +143,9 @@ void RouterMeasurement::measure(int64_t layer, const at::Tensor& x, const at::Te
 }
 
 void RouterMeasurement::choose(std::vector<LayerCalibration>& layers) const {
-  const auto error = [&](const RouterScore& score) { return combine_ == "lse" ? score.error_lse : score.error_mean; };
+  const auto error = [&](const RouterScore& score) {
+    return combine_ == Combine::kLse ? score.error_lse : score.error_mean;
+  };
   for (LayerCalibration& layer : layers) {
     for (const auto& [name, sums] : sums_.at(layer.layer)) layer.scores[name] = sums.score();
     for (const auto& [name, weights] : layer.candidates)

@@ -1,31 +1,30 @@
-// Calibration of a transformer's routers (attention/router_fit.h), seen from its blocks: two observers of what their
-// attention is computed from.
+// Calibration of a model's routers (attention/router_fit.h) by two observers of its blocks' attention inputs.
 //
 //   RouterInputs       keeps a bounded random sample of x, the routers' input → candidates for W, b of each layer
 //   RouterMeasurement  compares MoGA's attention, by several routers, with full attention over the same q, k, v, and
 //                      chooses the nearest candidate
 //
-// Who runs the transformer, on which videos and at which timesteps, is pipeline/calibrate.h's.
+// pipeline/calibrate.h runs the model and chooses videos and timesteps.
 #pragma once
 
 #include <map>
 
 #include "moga/attention/router_fit.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 
-// How a layer's router does on videos that it was not fitted to.
+// A layer's router on videos that it was not fitted to.
 struct RouterScore {
-  double smallest = 0, largest = 0;      // group of any video at any observed step, as a share of its tokens
+  double smallest = 0, largest = 0;      // group of any video at any observed step, as a fraction of its tokens
   double balance = 0;                    // balance loss without α: 1 when balanced
   double gate = 0;                       // mean of p(g(x)|x)
-  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine "mean" and "lse"
+  double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine mean and lse
 };
 
-// Which candidates there are: "tokens", k-means of x; "attention", k-means where x_i and x_j are alike when q_i·k_j is
-// large; "spread", groups that are fair samples of the tokens. "auto": all, of which each layer takes the one with the
-// least error: likeness serves layers that attend to few tokens, a fair sample those that average over many.
+// The candidates: "tokens", k-means of x; "attention", k-means where x_i and x_j are similar when q_i·k_j is large;
+// "spread", groups that are fair samples of the tokens. "auto": all, and each layer uses the one with the least error:
+// similarity suits layers that attend to few tokens, a fair sample those that average over many.
 std::vector<std::string> router_methods(const std::string& method);
 
 struct LayerCalibration {
@@ -37,8 +36,8 @@ struct LayerCalibration {
   std::map<std::string, RouterScore> scores = {};
 };
 
-// What attention a calibrated model has: that of the transformer's config with kind "moga", whatever its kind.
-VisualAttentionConfig calibrated_attention(const Transformer& model);
+// The attention of a calibrated model: that of its config with kind "moga", whatever its kind.
+VisualAttentionConfig calibrated_attention(const VideoModelConfig& config);
 
 class RouterInputs {
  public:
@@ -48,7 +47,7 @@ class RouterInputs {
   AttentionObserver observer(int64_t set);  // valid while this object is
   // Candidates for each layer of `model` that has a router by calibrated_attention, fitted on `device`. on_layer
   // follows each.
-  std::vector<LayerCalibration> fit(const Transformer& model, const std::string& method, const RouterFitConfig& config,
+  std::vector<LayerCalibration> fit(const VideoModel& model, const std::string& method, const RouterFitConfig& config,
                                     at::Device device, const std::function<void()>& on_layer = {}) const;
 
  private:
@@ -59,7 +58,7 @@ class RouterInputs {
 class RouterMeasurement {
  public:
   // The candidates, "random" (as training begins, drawn from `seed`) and, where `model` has them, "trained".
-  RouterMeasurement(const Transformer& model, const std::vector<LayerCalibration>& layers, int64_t seed,
+  RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers, int64_t seed,
                     at::Device device);
 
   AttentionObserver observer(const Layout& layout);  // valid while this object is
@@ -78,7 +77,7 @@ class RouterMeasurement {
   void measure(int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                const StaticGroupings& groupings);
 
-  std::string combine_;
+  Combine combine_;
   VisualAttentionConfig mean_, lse_;
   at::Device device_;
   std::map<int64_t, std::map<std::string, Router>> routers_;  // [layer][name]

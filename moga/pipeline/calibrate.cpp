@@ -13,12 +13,19 @@ namespace {
 constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the second run
 
 VideoRequest make_request(const Script& script, const Models& models, int64_t seed) {
+  const Strides pixels_per_token = models.pixels_per_token();
   VideoRequest request;
-  request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
+  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
+                              pixels_per_token);
   request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = seed;
   return request;
+}
+
+void run(Models& models, const VideoRequest& request, const CalibrationConfig& config, const StepObserver& observer) {
+  const at::Tensor text = encode_prompts(models, {request}, config.sampler);
+  denoise(models, {request}, text, {.sampler = config.sampler, .observe = observer});
 }
 
 // Each observed step and its number among them.
@@ -40,9 +47,9 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
   };
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
   for (const Script& script : scripts)
-    denoise(models, {make_request(script, models, script.seed)}, config.sampler, observer);
-  Progress progress("k-means", models.transformer->config().num_layers, "layer");
-  return inputs.fit(models.transformer, config.routers, config.fit, models.device, [&] {
+    run(models, make_request(script, models, script.seed), config, observer);
+  Progress progress("k-means", models.transformer->config().shape().layers, "layer");
+  return inputs.fit(*models.transformer, config.routers, config.fit, models.device, [&] {
     progress.advance();
     stop_if_interrupted();
   });
@@ -51,14 +58,13 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
 void measure_layers(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config,
                     std::vector<LayerCalibration>& layers) {
   const std::map<int64_t, int64_t> steps = observed_steps(config);
-  RouterMeasurement measurement(models.transformer, layers, config.fit.seed, models.device);
+  RouterMeasurement measurement(*models.transformer, layers, config.fit.seed, models.device);
   log_info("calibrate: measuring, from other noise");
   for (const Script& script : scripts) {
     const VideoRequest request = make_request(script, models, script.seed + kHeldOut);
     const Layout layout{std::vector<VideoShape>(config.sampler.guidance != 1.0 ? 2 : 1, request.shape)};
     const AttentionObserver observer = measurement.observer(layout);
-    denoise(models, {request}, config.sampler,
-            [&](int64_t step) { return steps.contains(step) ? observer : AttentionObserver(); });
+    run(models, request, config, [&](int64_t step) { return steps.contains(step) ? observer : AttentionObserver(); });
   }
   measurement.choose(layers);
 }
@@ -93,8 +99,9 @@ void CalibrationConfig::validate() const {
 Calibration calibrate(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config) {
   config.validate();
   check(!scripts.empty(), "calibrate: no scripts");
-  const VisualAttentionConfig attention = calibrated_attention(models.transformer);  // before what takes long
-  check(static_cast<int64_t>(attention.full_layers.size()) < models.transformer->config().num_layers,
+  const VisualAttentionConfig attention = calibrated_attention(models.transformer->config());  // before anything slow
+  for (const Script& script : scripts) script.validate(models.pixels_per_token());
+  check(static_cast<int64_t>(attention.full_layers.size()) < models.transformer->config().shape().layers,
         "calibrate: full_layers names every block, so there are no routers to calibrate");
   const auto start = std::chrono::steady_clock::now();
   Calibration calibration{fit_layers(models, scripts, config)};

@@ -1,10 +1,10 @@
-// Calibration: routers for a model that was trained without them, from what its own blocks see.
+// Calibration: routers for a model that was trained without them, from the inputs of its own blocks.
 //
-//   scripts → denoise, keeping router inputs of each layer at several steps → a router a layer
+//   scripts → denoise, keeping router inputs of each layer at several steps → one router per layer
 //           → denoise again from other noise, comparing MoGA's attention with full attention (model/calibration.h)
 //
-// A model with trained routers is measured beside them. Nothing is trained here, and the models stay as they are:
-// write_calibrated makes the folder that `moga generate` takes.
+// Trained routers of the model are measured as well. Nothing is trained here, and the models are not changed:
+// write_calibrated writes the folder that `moga generate` reads.
 #pragma once
 
 #include "moga/data/script.h"
@@ -15,7 +15,7 @@ namespace moga {
 
 struct CalibrationConfig {
   int64_t observed_steps = 4;    // sampler steps whose tokens are kept, evenly spread
-  int64_t tokens = 8192;         // kept a layer, from all scripts and steps
+  int64_t tokens = 8192;         // kept per layer, from all scripts and steps
   std::string routers = "auto";  // tokens, attention, spread: see router_methods
   RouterFitConfig fit;
   SamplerConfig sampler;
@@ -24,7 +24,7 @@ struct CalibrationConfig {
   template <class Fields>
   void fields(Fields& field) {
     field("observed_steps", observed_steps, "sampler steps whose tokens are kept, evenly spread");
-    field("tokens", tokens, "router inputs kept a layer, from all scripts and steps");
+    field("tokens", tokens, "router inputs kept per layer, from all scripts and steps");
     field("routers", routers, "auto, tokens, attention or spread");
     field("fit", fit, "k-means");
     field("sampler", sampler, "sampler");
@@ -46,11 +46,11 @@ std::vector<std::string> calibration_settings(const std::filesystem::path& folde
 // route. With "trained" only if the transformer has routers.
 Calibration calibrate(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config);
 
-// What the command calibrates on unless it is given scripts: a few videos of two shots, of this size and length.
-std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t frames);
+// The command's default: a few videos of two shots, of this size and length in pixel frames.
+std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const Strides& pixels_per_token);
 
-// The model folder `from` written anew as `to`, which must not exist: config.json with `settings` and kind "moga", the
-// calibrated routers among the transformer's weights, all else as it was.
+// A copy of the model folder `from` as `to`, which must not exist: config.json with `settings` and kind "moga", the
+// calibrated routers among the transformer's weights, everything else unchanged.
 void write_calibrated(const std::filesystem::path& from, const std::filesystem::path& to,
                       const std::vector<std::string>& settings, const Calibration& calibration);
 

@@ -1,4 +1,4 @@
-// What calibration reads and writes. The calibrated folder appears whole or not at all, as those of export.
+// See calibrate.h. What calibration reads and writes. The calibrated folder is whole or absent, as export's.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/registry.h"
 #include "moga/pipeline/calibrate.h"
 #include "moga/pipeline/export.h"
 
@@ -34,7 +35,7 @@ bool has_routers(const fs::path& transformer) {
   return std::ranges::any_of(names, is_router);
 }
 
-// Settings of the transformer, without those that only say how it is run.
+// Settings of the transformer, without those that only affect how it is run.
 std::vector<std::string> lasting_settings(const std::vector<std::string>& settings) {
   const std::string part = "transformer.";
   std::vector<std::string> lasting;
@@ -48,14 +49,15 @@ std::vector<std::string> lasting_settings(const std::vector<std::string>& settin
 void write_transformer(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
                        const Calibration& calibration) {
   const at::ScalarType dtype = main_dtype(from);
-  const Transformer model = load_transformer(from, at::kCPU, dtype, lasting_settings(settings));
+  const VideoModelPtr model =
+      load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string prefix = router_prefix(layer.layer);
     tensors.at(prefix + "weight").detach().copy_(layer.router().weight);
     tensors.at(prefix + "bias").detach().copy_(layer.router().bias);
   }
-  save_transformer(to, model, dtype, detect_layout(Safetensors(from).names(), from.string()));
+  model->save(to, dtype, video_model_layout(from));
 }
 
 nlohmann::json to_json(const std::map<std::string, RouterScore>& scores) {
@@ -84,17 +86,17 @@ std::vector<std::string> calibration_settings(const fs::path& folder, const std:
   return all;
 }
 
-std::vector<Script> calibration_scripts(int64_t width, int64_t height, int64_t frames) {
+std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const Strides& pixels_per_token) {
   check(frames >= 2, "calibration needs videos of two shots: ", frames, " frames, expected 2 or more");
   std::vector<Script> scripts;
   for (const auto& captions : kCaptions) {
     Script script;
     script.title = "calibration";
-    script.size = {width, height};
+    script.size = {size.width, size.height};
     script.seed = static_cast<int64_t>(scripts.size());
     script.shot.resize(2);
     for (int64_t i = 0; i < 2; ++i) script.shot[i] = {captions[i], {}, (frames + 1 - i) / 2};
-    script.validate();
+    script.validate(pixels_per_token);
     scripts.push_back(std::move(script));
   }
   return scripts;

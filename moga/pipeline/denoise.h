@@ -1,7 +1,10 @@
-// Denoising: captions and noise → latents, for a batch of videos of any sizes, packed into one sequence of tokens.
+// Denoising: embedded captions and noise → latents, for a batch of videos of any sizes, packed into one sequence of
+// tokens.
 //
-// With guidance every video is in the batch twice, with its captions and with its negative prompt, so that a sampler
-// step is one evaluation of the transformer. Decoding is generate.h's.
+//   requests → encode_prompts (text encoder) → denoise (transformer) → latents → decode_frames (generate.h)
+//
+// The stages are separate so that a caller can release each model before the next stage needs its memory. With guidance
+// every video is in the batch twice (moga/model/denoiser.h), so a sampler step is one evaluation of the transformer.
 #pragma once
 
 #include "moga/pipeline/models.h"
@@ -10,28 +13,40 @@ namespace moga {
 
 struct VideoRequest {
   VideoShape shape;                   // latent frames, token rows and columns, shots
-  std::vector<std::string> captions;  // one a shot
+  std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
-  int64_t seed = 0;  // of the noise, which is drawn on the CPU: alike on every device
-  at::Tensor noise;  // [z, F, 2·rows, 2·columns] to start from; undefined: drawn from the seed
+  int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
+  at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
 };
 
-// The shape of a video of this many pixels and shots; throws when a side is not a multiple of 16.
-VideoShape video_shape(int64_t width, int64_t height, const std::vector<int64_t>& latent_shot_frames);
+// The shape of a video of this many pixels and shots; throws when a side does not divide into tokens.
+struct PixelSize {
+  int64_t width = 0, height = 0;
+};
+VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_frames, const Strides& pixels_per_token);
 
-// What sees the attention's inputs in a step; an empty one for a step that is of no interest.
+// [S, text_tokens, text_dim] in the models' dtype on their device: the captions of all shots of all videos and, with
+// guidance, the negative prompt of each shot after them. Needs tokenizer and text encoder, and the configs of the rest.
+at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler);
+
+// What observes the attention's inputs in a step; returns an empty observer for a step of no interest.
 using StepObserver = std::function<AttentionObserver(int64_t step)>;
 
-// A run that begins elsewhere than at its noise, and what hears of each step.
+// A run that starts from a kept state instead of its noise, and a callback after each step.
 struct Continuation {
   std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it
   std::function<void(const SampleState& state)> on_step;
 };
 
-// Normalised latents, one a request: float32 [z, F, 2·rows, 2·columns] on the models' device. With guidance an observer
-// sees the videos twice, with their captions and, behind these, with their negative prompts. Throws when latents become
-// NaN or infinite, naming the step.
-std::vector<at::Tensor> denoise(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
-                                const StepObserver& observe = {}, const Continuation& continuation = {});
+struct DenoiseOptions {
+  SamplerConfig sampler;
+  StepObserver observe = {};
+  Continuation continuation = {};
+};
+
+// Normalised latents, one per request: float32 [z, F, Y', X'] on the models' device. `text`: from encode_prompts with
+// the same requests and sampler. Needs no text encoder. Throws when latents become NaN or infinite, naming the step.
+std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests, const at::Tensor& text,
+                                const DenoiseOptions& options);
 
 }  // namespace moga

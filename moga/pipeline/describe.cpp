@@ -1,6 +1,6 @@
-// What a path holds, in a few lines: a model folder, latent shards, safetensors, a script or a video. Headers only: no
-// weight is loaded and no frame decoded. A damaged part of a model folder is named and the others are still described;
-// anything else that cannot be read throws one line. See describe.h.
+// See describe.h. The contents of a path in a few lines: a model folder, latent shards, safetensors, a script or a
+// video. Headers only: no weight is loaded and no frame decoded. A damaged part of a model folder is named and the
+// others are still described; anything else that cannot be read throws one line. See describe.h.
 #include "moga/pipeline/describe.h"
 
 #include <map>
@@ -14,8 +14,7 @@
 #include "moga/data/script.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
-#include "moga/model/vae/vae.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/registry.h"
 #include "moga/pipeline/describe_fit.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/model_size.h"
@@ -106,16 +105,18 @@ std::string describe_shards(const fs::path& folder) {
 }
 
 std::string describe_transformer(const fs::path& folder) {
-  const TransformerConfig config = load_transformer_config(folder / "config.json");
-  std::string text = count_of(config.num_layers, "block") + " of width " + std::to_string(config.width()) + ", " +
-                     config.moga.kind + " attention";
-  if (!config.moga.uses_router()) return text;
-  text += " with " + count_of(config.moga.groups, "group") + ", combined by " + config.moga.combine;
-  if (!config.moga.full_layers.empty()) text += ", full in " + count_of(config.moga.full_layers.size(), "block");
+  const Cloned<VideoModelConfig> config = load_video_model_config(folder / "config.json");
+  const ModelShape shape = config->shape();
+  const VisualAttentionConfig& moga = std::as_const(*config).attention();
+  std::string text = count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " +
+                     name_of(moga.kind) + " attention";
+  if (!moga.uses_router()) return text;
+  text += " with " + count_of(moga.groups, "group") + ", combined by " + name_of(moga.combine);
+  if (!moga.full_layers.empty()) text += ", full in " + count_of(moga.full_layers.size(), "block");
   return text;
 }
 
-// One line a part and one for what does not fit; a damaged part is said to be so, and the others are still described.
+// One line for the part and one per misfit; a damaged part is reported as such.
 std::string describe_part(const fs::path& folder, const std::string& part) {
   std::string text;
   try {
@@ -136,8 +137,8 @@ std::string describe_sampler(const fs::path& folder) {
   try {
     if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file)) {
       const SamplerConfig config = load_sampler_config(file);
-      text << "  sampler: " << config.solver << ", " << count_of(config.steps, "step") << ", shift " << config.shift
-           << ", guidance " << config.guidance << "\n";
+      text << "  sampler: " << name_of(config.solver) << ", " << count_of(config.steps, "step") << ", shift "
+           << config.shift << ", guidance " << config.guidance << "\n";
     }
     if (const auto size = model_size(folder)) text << "  size: " << join(*size, "x") << "\n";
   } catch (const Error& error) {
@@ -168,13 +169,13 @@ std::string describe_folder(const fs::path& folder) {
 
 std::string describe_script(const fs::path& path) {
   const Script script = load_script(path);
-  const auto shots = script.latent_shot_frames();
+  const auto shots = script.latent_shot_frames(kWanPixelsPerToken);
   int64_t latent = 0;
   for (const int64_t frames : shots) latent += frames;
   std::ostringstream text;
   text << path.string() << ": script \"" << script.title << "\", " << script.size[0] << "x" << script.size[1] << ", "
        << count_of(static_cast<int64_t>(shots.size()), "shot") << " of " << join(shots, " + ") << " latent frames, "
-       << count_of(pixel_frames(latent), "frame") << " at " << script.fps << " a second\n";
+       << count_of(kWanPixelsPerToken.pixel_frames(latent), "frame") << " at " << script.fps << " a second\n";
   return text.str();
 }
 

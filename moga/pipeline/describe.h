@@ -1,4 +1,4 @@
-// What a path holds, in a few lines for people: a model folder, a safetensors file, a video, a shot script.
+// The contents of a path, in a few readable lines: a model folder, a safetensors file, a video, a shot script.
 #pragma once
 
 #include <filesystem>

@@ -1,17 +1,18 @@
-// See describe_fit.h. What fits is decided where parts are loaded (model/file_fit.h); here it is only described.
+// See describe_fit.h. The loaders decide what fits (model/registry.h); this only reports it.
 #include "moga/pipeline/describe_fit.h"
 
 #include "moga/core/check.h"
 #include "moga/model/layers/file_fit.h"
+#include "moga/model/registry.h"
 
 namespace moga {
 namespace {
 
 FileFit fit_of(const std::filesystem::path& folder, const std::string& part) {
-  if (part == "transformer") return transformer_file_fit(folder);
+  if (part == "transformer") return video_model_file_fit(folder);
   if (part == "text_encoder") return text_encoder_file_fit(folder);
   check(part == "vae", "part '", part, "' has no weights, expected transformer, text_encoder or vae");
-  return vae_file_fit(folder);
+  return codec_file_fit(folder);
 }
 
 std::string fault(size_t number, const std::string& what, const std::string& first) {

@@ -6,9 +6,9 @@
 
 namespace moga {
 
-// `folder` of `part`: transformer, text_encoder or vae. A line for each kind of fault, each behind a line end, with the
-// first tensor's name as it is or would be in the file; empty when load_models would take the part as it is. Reads
-// headers only; throws when one cannot be read.
+// `folder` of `part`: transformer, text_encoder or vae. One line per kind of fault, each preceded by a line end, with
+// the first tensor's name as it is or would be in the file; empty when load_models would accept the part. Reads headers
+// only; throws when one cannot be read.
 std::string describe_fit(const std::filesystem::path& folder, const std::string& part);
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet are kept. What has
-// been measured is written after every batch, so that a run that is cut short says what it saw.
+// See evaluate.h. Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet
+// are kept. Results are written after every batch, so that an interrupted run reports those it has.
 #include "moga/pipeline/evaluate.h"
 
 #include <ATen/ATen.h>
@@ -18,8 +18,8 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/video/image.h"
 #include "moga/data/story/render.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 
 namespace moga {
@@ -27,15 +27,15 @@ namespace {
 
 using Pictures = std::vector<std::vector<at::Tensor>>;
 
-VideoRequest make_request(const Story& story) {
+VideoRequest make_request(const Story& story, const Strides& pixels_per_token) {
   VideoRequest request;
-  request.shape = video_shape(story.config.width, story.config.height, story.latent_shot_frames());
+  request.shape = video_shape({story.config.width, story.config.height}, story.latent_shot_frames(), pixels_per_token);
   request.captions = story.captions();
   request.seed = static_cast<int64_t>(story.seed);
   return request;
 }
 
-// Latents of one shape → uint8 [T, 3, Y, X] of each story, on the CPU. Decoded together: a GPU has little to do for one.
+// Latents of one shape → uint8 [T, 3, Y, X] of each story, on the CPU. Decoded together: one story does not fill a GPU.
 std::vector<at::Tensor> decode_stories(Models& models, const std::vector<at::Tensor>& latents) {
   const at::NoGradGuard no_grad;
   const StopInside stop_inside;
@@ -48,7 +48,7 @@ std::vector<at::Tensor> decode_stories(Models& models, const std::vector<at::Ten
   return videos;
 }
 
-// Beside a GPU the processor's cores are free: a story each. Without one, ATen has its threads in each operation.
+// With a GPU the processor's cores are free: one story per core. Without one, ATen uses its threads in each operation.
 std::vector<std::vector<ColourReading>> measure_stories(const std::vector<at::Tensor>& videos,
                                                         const std::vector<Story>& stories, c10::Device device) {
   std::vector<std::future<std::vector<ColourReading>>> readings;
@@ -86,10 +86,9 @@ void update_scores(StoryEvaluation& evaluation) {
   const auto untold = readings_where(evaluation, [](const ColourReading& reading) { return !reading.told; });
   evaluation.by_shot = score_by_shot(untold);
   evaluation.all = score_all(untold);
-  evaluation.returning = score_all(readings_where(
-      evaluation, [](const ColourReading& reading) { return !reading.told && reading.returns; }));
-  evaluation.told =
-      score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
+  evaluation.returning = score_all(
+      readings_where(evaluation, [](const ColourReading& reading) { return !reading.told && reading.returns; }));
+  evaluation.told = score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
 }
 
 nlohmann::json to_json(const ColourScore& score) {
@@ -154,6 +153,7 @@ void StoryEvaluationConfig::validate() const {
 StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
                                  const std::filesystem::path& folder) {
   config.validate();
+  check_story_codec(models.vae->config().strides());
   const auto start = std::chrono::steady_clock::now();
   StoryEvaluation evaluation;
   Pictures pictures;
@@ -162,9 +162,10 @@ StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& co
     std::vector<VideoRequest> requests;
     for (int64_t i = begin; i < std::min(config.stories, begin + config.batch); ++i) {
       stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
-      requests.push_back(make_request(stories.back()));
+      requests.push_back(make_request(stories.back(), models.pixels_per_token()));
     }
-    const auto videos = decode_stories(models, denoise(models, requests, config.sampler));
+    const at::Tensor text = encode_prompts(models, requests, config.sampler);
+    const auto videos = decode_stories(models, denoise(models, requests, text, {.sampler = config.sampler}));
     for (auto& readings : measure_stories(videos, stories, models.device))
       evaluation.readings.push_back(std::move(readings));
     for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)

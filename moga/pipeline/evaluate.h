@@ -1,4 +1,5 @@
-// Evaluation on held-out stories: does attention carry a person's colours from the shot that tells them to the others?
+// Evaluation on held-out stories: does attention carry a person's colours from the shot whose caption
+// names them to the other shots?
 // Stories are planned, generated from their captions alone, decoded and measured (moga/data/story/measure.h).
 #pragma once
 
@@ -32,12 +33,12 @@ struct StoryEvaluation {
   std::vector<ColourScore> by_shot;                  // shots whose caption does not tell the colours
   ColourScore returning;                             // of these, persons who were away and come back
   ColourScore all;
-  ColourScore told;                          // for comparison: shots whose caption does tell them
+  ColourScore told;  // for comparison: shots whose caption names the colours
   double seconds = 0;
 };
 
 // Writes <folder>/evaluation.json (config, scores, every reading) and <folder>/stories.png (each story generated above
-// the original, two frames a shot).
+// the original, two frames per shot).
 StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
                                  const std::filesystem::path& folder);
 

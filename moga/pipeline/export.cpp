@@ -8,9 +8,8 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/registry.h"
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/vae/vae.h"
-#include "moga/model/wan/transformer.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -22,11 +21,11 @@ void export_part(const std::string& part, const fs::path& from, const fs::path& 
   const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
   log_info(part, ": ", from.string());
   if (part == "transformer")
-    save_transformer(to, load_transformer(from, at::kCPU, dtype), dtype, options.layout);
+    load_video_model(from, {.device = at::kCPU, .dtype = dtype})->save(to, dtype, options.layout);
   else if (part == "text_encoder")
     save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
   else
-    save_vae(to, load_vae(from, at::kCPU, dtype), dtype, options.layout);
+    load_codec(from, at::kCPU, dtype)->save(to, dtype, options.layout);
 }
 
 }  // namespace

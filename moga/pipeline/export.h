@@ -1,4 +1,4 @@
-// Writes a model folder again, in the names and the dtype that another program wants. Routers are written too, as
+// A copy of a model folder in the names and the dtype that another program expects. Routers are written as
 // blocks.N.self_attn.router (Wan2.1) or blocks.N.attn1.router (diffusers); programs without routers ignore them.
 #pragma once
 
@@ -18,8 +18,8 @@ struct ExportOptions {
   std::optional<c10::ScalarType> dtype = {};
 };
 
-// Reads transformer/, text_encoder/ and vae/ of `from`, those that are there, one after the other, and writes them to
-// `to` with copies of tokenizer/, scheduler/ and model_index.json. `to` must not exist; it appears whole or not at all.
+// Reads those of transformer/, text_encoder/ and vae/ that `from` has, one after the other, and writes them to `to`
+// with copies of tokenizer/, scheduler/ and model_index.json. `to` must not exist; it appears whole or not at all.
 void export_model_folder(const std::filesystem::path& from, const std::filesystem::path& to,
                          const ExportOptions& options);
 

@@ -1,5 +1,5 @@
-// A script's way through the models: each line of generate() is a stage, and the stages' own files say how they work
-// (denoise.h, moga/model/vae/vae.h, moga/data/video/video.h).
+// See generate.h. Each line of generate() is a stage; the stages are denoise.h, moga/model/codec.h and
+// moga/data/video/video.h.
 #include "moga/pipeline/generate.h"
 
 #include <ATen/ATen.h>
@@ -16,8 +16,10 @@ namespace moga {
 namespace {
 
 VideoRequest make_request(const Script& script, const Models& models, const GenerateOptions& options) {
+  const Strides pixels_per_token = models.pixels_per_token();
   VideoRequest request;
-  request.shape = video_shape(script.size[0], script.size[1], script.latent_shot_frames());
+  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
+                              pixels_per_token);
   request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = script.seed;
@@ -27,15 +29,19 @@ VideoRequest make_request(const Script& script, const Models& models, const Gene
 
 }  // namespace
 
-void generate(const Script& script, Models& models, const GenerateOptions& options, const FrameSink& sink) {
-  script.validate();
-  const VideoRequest request = make_request(script, models, options);
-  KeptState kept(options.keep, models, request, options.sampler);
+void generate(const Script& script, Models&& models, const GenerateOptions& options, const FrameSink& sink) {
+  Models own = std::move(models);
+  script.validate(own.pixels_per_token());
+  const VideoRequest request = make_request(script, own, options);
+  KeptState kept(options.keep, own, request, options.sampler);
   try {
-    const at::Tensor latent = denoise(models, {request}, options.sampler, {}, kept.continuation()).front();
+    at::Tensor text = encode_prompts(own, {request}, options.sampler);
+    own.text_encoder = nullptr;
+    const DenoiseOptions denoising{.sampler = options.sampler, .continuation = kept.continuation()};
+    const at::Tensor latent = denoise(own, {request}, std::exchange(text, {}), denoising).front();
+    own.transformer = nullptr;
     if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
-    if (models.one_run) models.transformer = nullptr;
-    decode_frames(models.vae, latent, sink);
+    decode_frames(*own.vae, latent, sink);
   } catch (const Interrupted&) {
     kept.keep_last();
     throw;
@@ -45,12 +51,12 @@ void generate(const Script& script, Models& models, const GenerateOptions& optio
   }
 }
 
-void decode_frames(Vae& vae, const at::Tensor& latent, const FrameSink& sink) {
+void decode_frames(Codec& codec, const at::Tensor& latent, const FrameSink& sink) {
   const at::NoGradGuard no_grad;
   const StopInside stop_inside;
-  Progress progress("decode", pixel_frames(latent.size(1)), "frame");
-  FramesToHost to_host(sink, vae->parameters().front().scalar_type());
-  vae->decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {
+  Progress progress("decode", codec.config().strides().pixel_frames(latent.size(1)), "frame");
+  FramesToHost to_host(sink, codec.parameters().front().scalar_type());
+  codec.decode(latent.unsqueeze(0), [&](const at::Tensor& frames) {
     to_host.add(frames[0]);
     progress.advance(frames.size(2));
   });
@@ -61,13 +67,14 @@ std::filesystem::path sheet_path(const std::filesystem::path& video) {
   return std::filesystem::path(video).replace_extension(".png");
 }
 
-GeneratedFiles generate_files(const Script& script, Models& models, const GenerateOptions& options,
+GeneratedFiles generate_files(const Script& script, Models&& models, const GenerateOptions& options,
                               const std::filesystem::path& path) {
   GeneratedFiles files{path, sheet_path(path)};
   const auto writer =
       make_video_writer(path, script.size[0], script.size[1], static_cast<double>(script.fps), options.tags);
-  ContactSheet sheet(pixel_shot_frames(script.latent_shot_frames()));
-  generate(script, models, options, [&](const at::Tensor& frames) {
+  const Strides pixels = models.pixels_per_token();
+  ContactSheet sheet(pixels.pixel_shot_frames(script.latent_shot_frames(pixels)));
+  generate(script, std::move(models), options, [&](const at::Tensor& frames) {
     writer->write(frames);
     sheet.add(frames);
     files.frames += frames.size(0);

@@ -1,5 +1,5 @@
-// How evenly the routed groups are filled while videos are denoised. Attention inside groups costs Σ n_g², least when all
-// are alike: a router that sends most tokens to one group costs time, however good its choice.
+// How evenly the routed groups are filled while videos are denoised. Attention inside groups costs Σ n_g², least when
+// all are equal: a router that sends most tokens to one group costs time, however good its choice.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,7 +19,7 @@ class GroupBalance {
 
  private:
   at::Tensor cost_;     // float64 [], summed over evaluations
-  at::Tensor largest_;  // float64 [], share of the tokens
+  at::Tensor largest_;  // float64 [], fraction of the tokens
   int64_t groups_ = 0, evaluations_ = 0;
 };
 

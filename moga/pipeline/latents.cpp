@@ -20,7 +20,7 @@ at::Tensor load_latents(const std::filesystem::path& path) {
   check(latents.is_floating_point(), path.string(), ": latents are ", latents.scalar_type(),
         ", expected floating-point numbers");
   if (latents.dim() == 5 && latents.size(0) == 1) latents = latents[0];
-  check(latents.dim() == 4, path.string(), ": latents ", latents.sizes(), ", expected [z, F, Y/8, X/8] of one video");
+  check(latents.dim() == 4, path.string(), ": latents ", latents.sizes(), ", expected [z, F, Y', X'] of one video");
   return latents.to(at::kFloat);
 }
 

@@ -8,11 +8,11 @@
 
 namespace moga {
 
-// float32 [z, F, Y/8, X/8] on the CPU. A leading side of 1, a batch of one video, is dropped. Throws one line when the
-// file has no such tensor.
+// float32 [z, F, Y', X'] on the CPU. A leading dimension of 1, a batch of one video, is dropped. Throws one line when
+// the file has no such tensor.
 at::Tensor load_latents(const std::filesystem::path& path);
 
-// latents [z, F, Y/8, X/8] on any device.
+// latents [z, F, Y', X'] on any device.
 void save_latents(const std::filesystem::path& path, const at::Tensor& latents);
 
 }  // namespace moga

@@ -1,4 +1,4 @@
-// Loading of a model folder. Parts are checked for presence before any weight is read, since weights take long.
+// See models.h. Parts are checked for presence before any weight is read, since weights take long.
 #include "moga/pipeline/models.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
+#include "moga/model/registry.h"
 #include "moga/core/json_text.h"
 
 namespace moga {
@@ -38,13 +39,14 @@ void check_fit(const Models& models, const std::filesystem::path& folder) {
   const auto fits = [&](int64_t found, int64_t expected, const char* text) {
     check(found == expected, folder.string(), ": ", text, ": ", found, " and ", expected);
   };
-  const TransformerConfig& transformer = models.transformer->config();
-  fits(models.vae->config().z_dim, transformer.in_channels, "vae's z_dim and transformer's in_channels differ");
-  fits(models.text_encoder->config().d_model, transformer.text_dim,
+  const VideoModelConfig& transformer = models.transformer->config();
+  fits(models.vae->config().latent_channels(), transformer.latent_channels(),
+       "vae's z_dim and transformer's in_channels differ");
+  fits(models.text_encoder->config().d_model, transformer.conditioning().text_dim,
        "text_encoder's d_model and transformer's text_dim differ");
 }
 
-// The settings of one part, without "<part>." before them.
+// The settings of one part, without the prefix "<part>.".
 std::vector<std::string> settings_of(const std::string& part, const std::vector<std::string>& settings) {
   std::vector<std::string> result;
   for (const std::string& setting : settings)
@@ -67,7 +69,7 @@ void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& set
   if (!asked) config.full_steps = std::min(own, config.steps);
 }
 
-// diffusers' UniPCMultistepScheduler serves many kinds of models and solvers; ours is the one that Wan2.1 uses.
+// diffusers' UniPCMultistepScheduler covers many kinds of models and solvers; ours is the one that Wan2.1 uses.
 void check_unipc(const nlohmann::json& json, const std::string& source) {
   const nlohmann::json served = {{"prediction_type", "flow_prediction"},
                                  {"use_flow_sigmas", true},
@@ -90,7 +92,8 @@ void check_unipc(const nlohmann::json& json, const std::string& source) {
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
-  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model folder "
+  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
+         "folder "
          "of it";
 }
 
@@ -114,24 +117,24 @@ SamplerConfig load_sampler_config(const std::filesystem::path& path) {
   const bool unipc = scheduler == "UniPCMultistepScheduler", euler = scheduler == "FlowMatchEulerDiscreteScheduler";
   check(unipc || euler || scheduler.empty(), path.string(), ": _class_name = ", scheduler,
         ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");
-  if (euler && !json.contains("solver")) config.solver = "euler";
+  if (euler && !json.contains("solver")) config.solver = SolverKind::kEuler;
   if (unipc) check_unipc(json, path.string());
-  // Written by diffusers: the model is told what diffusers tells it.
+  // Written by diffusers, which rounds the model's timesteps for UniPC.
   if (!json.contains("whole_timesteps")) config.whole_timesteps = unipc;
   return config;
 }
 
 ModelConfigs load_model_configs(const std::filesystem::path& folder) {
   check_folder(folder);
-  return {load_transformer_config(folder / "transformer" / "config.json"),
+  return {load_video_model_config(folder / "transformer" / "config.json"),
           load_json<TextEncoderConfig>(folder / "text_encoder" / "config.json", /*ignore_unknown=*/true),
-          load_json<VaeConfig>(folder / "vae" / "config.json", /*ignore_unknown=*/true),
+          load_codec_config(folder / "vae" / "config.json"),
           load_sampler_config(folder / "scheduler" / "scheduler_config.json")};
 }
 
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings, const std::string& source) {
   check_settings(settings, source);
-  apply_overrides(configs.transformer, settings_of("transformer", settings), source);
+  configs.transformer->apply(settings_of("transformer", settings), source);
   apply_to_sampler(configs.sampler, settings_of("sampler", settings), source);
 }
 
@@ -146,9 +149,11 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   check_settings(settings, kCommandLine);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
-                load_transformer(folder / "transformer", device, dtype, settings_of("transformer", settings),
-                                 ways.stream_weights),
-                load_vae(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
+                load_video_model(folder / "transformer", {.device = device,
+                                                          .dtype = dtype,
+                                                          .settings = settings_of("transformer", settings),
+                                                          .stream_blocks = ways.stream_weights}),
+                load_codec(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
                 load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
                 device,
                 dtype};

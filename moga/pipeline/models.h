@@ -2,17 +2,17 @@
 //
 //   tokenizer/spiece.model   text_encoder/   transformer/   vae/   scheduler/scheduler_config.json
 //
-// Each of text_encoder, transformer and vae holds a config.json and safetensors. What is done with the parts is in
-// denoise.h and generate.h.
+// Each of text_encoder, transformer and vae holds a config.json and safetensors; the `_class_name` in it chooses the
+// family (moga/model/registry.h). The parts are used in denoise.h and generate.h.
 #pragma once
 
 #include <filesystem>
 #include <optional>
 
+#include "moga/model/codec.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
-#include "moga/model/wan/transformer.h"
-#include "moga/model/vae/vae.h"
+#include "moga/model/video_model.h"
 #include "moga/sampler/solver.h"
 
 namespace moga {
@@ -20,50 +20,54 @@ namespace moga {
 struct Models {
   Tokenizer tokenizer;
   TextEncoder text_encoder;
-  Transformer transformer;
-  Vae vae;
-  SamplerConfig sampler;  // what the model's makers recommend
+  VideoModelPtr transformer;
+  CodecPtr vae;
+  SamplerConfig sampler;  // as the model's authors recommend
   at::Device device;
-  at::ScalarType dtype;   // of text encoder and transformer; the VAE has its own
-  bool one_run = false;   // text encoder and transformer are released when a run is past them; another needs a new load
+  at::ScalarType dtype;  // of text encoder and transformer; the VAE has its own
+
+  Strides pixels_per_token() const { return vae->config().strides() * transformer->config().patch(); }
 };
 
-// What a model folder says of its parts, without their weights.
+// The configs of a model folder's parts, without weights.
 struct ModelConfigs {
-  TransformerConfig transformer;
+  Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
-  VaeConfig vae;
+  Cloned<CodecConfig> vae;
   SamplerConfig sampler;
+
+  Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };
 ModelConfigs load_model_configs(const std::filesystem::path& folder);
-// `settings` over them, as load_models takes them; `source`: who gave them, for errors.
+// Overrides them by `settings`, as load_models does; `source`: who gave them, for errors.
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings,
                     const std::string& source = "command line");
 
-// What to do with `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else empty.
+// Advice for `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else
+// empty.
 std::string original_wan_advice(const std::filesystem::path& folder);
 
-// What load_models needs and the folder lacks, as paths within it; empty when it is complete.
+// Files that load_models needs and the folder lacks, as paths within it; empty when it is complete.
 std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 
-// What the VAE computes in unless it is told: the models' dtype on a GPU, where float32 takes several times as long;
+// The VAE's dtype unless one is given: the models' dtype on a GPU, where float32 takes several times as long;
 // float32 on a CPU.
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
   std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
-  bool stream_weights = false;              // the transformer's blocks, from host memory (model/weight_stream.h)
+  bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
 };
 
-// Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` go over the
+// Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` override the
 // configs of transformer and sampler: {"transformer.moga.kind=full", "sampler.steps=20", …}. Where these leave fewer
 // steps than the folder's own full_steps, all steps are full ones; full_steps among the settings must fit the steps.
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings = {}, const LoadWays& ways = {});
 
 // scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when
-// _class_name is another scheduler, or UniPCMultistepScheduler set up otherwise than for Wan2.1, for which
-// whole_timesteps is true unless the file says.
+// _class_name is another scheduler, or UniPCMultistepScheduler configured differently than for Wan2.1, for which
+// whole_timesteps is true unless the file says otherwise.
 SamplerConfig load_sampler_config(const std::filesystem::path& path);
 
 }  // namespace moga

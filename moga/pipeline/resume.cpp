@@ -93,7 +93,7 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
   if (request.noise.defined()) script["noise"] = noise.text();
   return {{"script", script},
           {"sampler", as_json(sampler)},
-          {"attention", as_json(models.transformer->config().moga)},
+          {"attention", as_json(models.transformer->config().attention())},
           {"weights", weights.text()},
           {"dtype", dtype_name(models.dtype)}};
 }

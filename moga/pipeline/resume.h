@@ -17,14 +17,14 @@ namespace moga {
 
 struct KeepConfig {
   std::filesystem::path path;  // a safetensors file; empty: nothing is kept
-  bool resume = false;         // continue from the file, if there is one
-  double seconds = 60;         // of denoising from one write to the next; shorter runs leave nothing
+  bool resume = false;         // continue from the file, if it exists
+  double seconds = 60;         // of denoising between two writes; shorter runs leave nothing
 };
 
-// Where the state of a video is kept: "film.mp4.resume".
+// The path of a video's kept state: "film.mp4.resume".
 std::filesystem::path state_path(const std::filesystem::path& video);
 
-// Throws when a file is there and is not to be resumed from: what it holds may have taken hours.
+// Throws when the file exists and is not to be resumed from: its contents may have taken hours.
 void check_nothing_kept(const KeepConfig& config);
 
 class KeptState {
@@ -46,7 +46,7 @@ class KeptState {
 
   KeepConfig config_;
   int64_t steps_;
-  std::shared_ptr<const nlohmann::json> run_;  // what the run is made from
+  std::shared_ptr<const nlohmann::json> run_;  // its identity
   std::optional<SampleState> start_;
   std::chrono::steady_clock::time_point written_;  // or begun
   bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed

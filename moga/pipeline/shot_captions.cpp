@@ -7,7 +7,7 @@
 namespace moga {
 
 std::vector<std::string> shot_captions(const Script& script, const Models& models) {
-  const int64_t text_len = models.transformer->config().text_len;
+  const int64_t text_len = models.transformer->config().conditioning().text_tokens;
   std::vector<std::string> captions;
   for (const Shot& shot : script.shot) {
     FittedCaption fitted = fit_caption(models.tokenizer, script.global_caption.value_or(""), shot.caption, text_len);

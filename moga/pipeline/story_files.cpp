@@ -1,4 +1,4 @@
-// Rendering is cut into pieces of a few frames, so that memory does not grow with a story's length.
+// See story_files.h. A story is rendered a few frames at a time, so that memory does not grow with its length.
 #include "moga/pipeline/story_files.h"
 
 #include "moga/core/config.h"
@@ -22,7 +22,7 @@ Script story_script(const Story& story) {
   script.size = {story.config.width, story.config.height};
   script.fps = kStoryFps;
   script.seed = static_cast<int64_t>(story.seed);
-  const auto frames = pixel_shot_frames(story.latent_shot_frames());
+  const auto frames = kWanPixelsPerToken.pixel_shot_frames(story.latent_shot_frames());
   for (size_t i = 0; i < frames.size(); ++i) {
     Shot shot;
     shot.caption = story.shots[i].caption;
@@ -37,7 +37,7 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
   const StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml")};
   const StoryConfig& config = story.config;
   const auto writer = make_video_writer(files.video, config.width, config.height, kStoryFps);
-  ContactSheet sheet(pixel_shot_frames(story.latent_shot_frames()));
+  ContactSheet sheet(kWanPixelsPerToken.pixel_shot_frames(story.latent_shot_frames()));
   for (int64_t begin = 0; begin < config.frames; begin += kPieceFrames) {
     stop_if_interrupted();
     const int64_t end = std::min(config.frames, begin + kPieceFrames);

@@ -9,18 +9,19 @@ namespace moga {
 at::Tensor sample_from(const Velocity& velocity, const SampleState& state, const SamplerConfig& config,
                        const std::function<void(const SampleState& state)>& on_step) {
   const at::NoGradGuard no_grad;
-  const std::vector<double> times = flow_schedule(config);
+  const std::vector<double> times = flow_schedule(config), timesteps = model_timesteps(config);
   const std::unique_ptr<Solver> solver = make_solver(config, times);
-  check(state.steps >= 0 && state.steps <= config.steps, "sampling goes on after step ", state.steps,
+  check(state.steps >= 0 && state.steps <= config.steps, "sampling continues after step ", state.steps,
         " of a schedule of ", config.steps);
   solver->restore(state.solver);
 
   at::Tensor x = state.x.scalar_type() == at::kDouble ? state.x : state.x.to(at::kFloat);
   for (size_t i = state.steps; i + 1 < times.size(); ++i) {
-    const at::Tensor v = velocity(x, times[i]);
+    const auto number = static_cast<int64_t>(i);
+    const at::Tensor v = velocity(x, {number, times[i], timesteps[i], number < config.full_steps});
     check(v.sizes() == x.sizes(), "sampler step ", i, ": velocity ", v.sizes(), ", sample ", x.sizes());
     x = solver->step(x, v, i);
-    if (on_step) on_step({static_cast<int64_t>(i) + 1, x, solver->state()});
+    if (on_step) on_step({number + 1, x, solver->state()});
   }
   return x;
 }

@@ -3,7 +3,7 @@
 // Each solver has the schedule of its diffusers counterpart, so that pipelines can be compared number by number:
 //   unipc  t_i even from 1 to 1/1000 in `steps` intervals, its last point replaced by 0; the first time is 1 - 1e-6,
 //          since log((1-t)/t) must be finite.
-//   euler  t_i even in steps - 1 intervals from 1 to the *shifted* 1/1000, and 0 behind it: at large shifts its
+//   euler  t_i even in steps - 1 intervals from 1 to the *shifted* 1/1000, then 0: at large shifts its
 //          last step is the longer one.
 // Times are float32 values, as the reference stores them: at 1 - 1e-6 that rounding changes 1 - t by 5 %.
 #include <cmath>
@@ -30,7 +30,7 @@ std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, 
 
 // The times of flow_schedule before they are rounded, without the 0.
 std::vector<double> exact_times(const SamplerConfig& config) {
-  if (config.solver == "euler")
+  if (config.solver == SolverKind::kEuler)
     return shifted_grid(config.steps, shift_time(kSmallestTime, config.shift), config.steps - 1, config.shift);
   std::vector<double> times = shifted_grid(config.steps, kSmallestTime, config.steps, config.shift);
   times.front() = kLargestUniPcTime;
@@ -49,7 +49,6 @@ void check_times(const std::vector<double>& times) {
 }  // namespace
 
 void SamplerConfig::validate() const {
-  check(solver == "euler" || solver == "unipc", "solver = \"", solver, "\": expected euler or unipc");
   check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
   check(std::isfinite(guidance) && guidance >= 0, "guidance = ", guidance,
@@ -70,7 +69,7 @@ std::vector<double> flow_schedule(const SamplerConfig& config) {
 
 std::vector<double> model_timesteps(const SamplerConfig& config) {
   config.validate();
-  const bool whole = config.whole_timesteps && config.solver == "unipc";
+  const bool whole = config.whole_timesteps && config.solver == SolverKind::kUniPc;
   std::vector<double> timesteps;
   for (const double time : exact_times(config))
     timesteps.push_back(whole ? std::floor(1000.0 * time) : 1000.0 * static_cast<float>(time));
@@ -80,7 +79,7 @@ std::vector<double> model_timesteps(const SamplerConfig& config) {
 std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vector<double>& times) {
   config.validate();
   check_times(times);
-  if (config.solver == "euler") return make_euler(times);
+  if (config.solver == SolverKind::kEuler) return make_euler(times);
   check(times.front() < 1.0, "UniPC needs times below 1, got ", times.front(), " first: use flow_schedule");
   return make_unipc(times);
 }

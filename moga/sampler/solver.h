@@ -1,33 +1,40 @@
 // Sampling a rectified flow from noise (t = 1) to data (t = 0) over a shifted schedule: x' = v(x, t), one model
-// evaluation a step.
+// evaluation per step.
 //
-// Solvers are those of Wan2.1's pipelines and are tested step by step against diffusers. Nothing here knows a model:
-// the pipeline wraps one in a Velocity. Samples are kept in float32 (or float64); coefficients are doubles on the host.
+// Solvers are those of Wan2.1's pipelines and are tested step by step against diffusers. This folder knows no model:
+// callers wrap one in a Velocity (moga/model/denoiser.h). Samples are kept in float32 (or float64); coefficients are
+// doubles on the host.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
+#include "moga/core/choice.h"
 #include "moga/sampler/velocity.h"
 
 namespace moga {
 
+enum class SolverKind { kEuler, kUniPc };
+template <>
+inline constexpr auto kChoices<SolverKind> = std::array{
+    Choice{SolverKind::kEuler, "euler", "Euler's method, one evaluation per step"},
+    Choice{SolverKind::kUniPc, "unipc", "UniPC of order 2 (bh2), one evaluation per step"},
+};
+
 struct SamplerConfig {
-  std::string solver = "unipc";  // "euler", "unipc" (order 2, bh2)
+  SolverKind solver = SolverKind::kUniPc;
   int64_t steps = 50;
   double shift = 5.0;      // t' = s·t / (1 + (s - 1)·t)
   double guidance = 5.0;   // classifier-free guidance scale; 1: off, above: stronger, 0: the negative prompt alone
-  int64_t full_steps = 0;  // the first steps, in which the pipeline's model runs full attention in all layers
-  // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never cut.
+  int64_t full_steps = 0;  // the first steps, in which the model runs full attention in all layers
+  // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never rounded.
   bool whole_timesteps = false;
 
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
-    field("solver", solver, "euler or unipc");
+    field("solver", solver, "solver");
     field("steps", steps, "sampler steps");
     field("shift", shift, "timestep shift s");
     field("guidance", guidance, "classifier-free guidance scale; 1 switches it off");
@@ -36,14 +43,14 @@ struct SamplerConfig {
   }
 };
 
-// t' = s·t / (1 + (s - 1)·t): the shift of DESIGN's diffusion paragraph, for training as well as sampling.
+// t' = s·t / (1 + (s - 1)·t): the shift of docs/design.md's diffusion paragraph, for training as well as sampling.
 double shift_time(double t, double shift);
 
 // steps + 1 falling times from 1 to 0, those that diffusers' scheduler of the same solver visits (schedule.cpp):
 // UniPCMultistepScheduler (whose first time is 1 - 1e-6) or FlowMatchEulerDiscreteScheduler.
 std::vector<double> flow_schedule(const SamplerConfig& config);
 
-// What the model is told at each of these times but the last: 1000 t, cut to a whole number where whole_timesteps says.
+// What the model is told at each of these times but the last: 1000 t, rounded down where whole_timesteps says so.
 std::vector<double> model_timesteps(const SamplerConfig& config);
 
 // One solver step from times[i] to times[i + 1]. A solver keeps the history it needs, so steps are taken in order.
@@ -53,14 +60,14 @@ class Solver {
   // x: the sample at times[i], any shape, float32 or float64; velocity: v(x, times[i]), same shape.
   virtual at::Tensor step(const at::Tensor& x, const at::Tensor& velocity, size_t i) = 0;
 
-  // The history as tensors (none for Euler), to be saved between two steps and given to a fresh solver over the same
-  // times, which then goes on as if it had never stopped.
+  // The history as tensors (none for Euler), to be saved between two steps and restored into a new solver over the same
+  // times, which then continues as if it had never stopped.
   virtual std::vector<at::Tensor> state() const { return {}; }
   virtual void restore(const std::vector<at::Tensor>& state);
 };
 std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vector<double>& times);
 
-// Where a run of the schedule stands between two steps: with it, sample_from goes on as if the run had never stopped.
+// The state of a run between two steps: sample_from continues from it as if the run had never stopped.
 struct SampleState {
   int64_t steps = 0;               // taken
   at::Tensor x;                    // the sample at the schedule's time of that number; the noise for 0
@@ -75,10 +82,5 @@ at::Tensor sample(const Velocity& velocity, const at::Tensor& noise, const Sampl
 // The rest of the schedule; on_step(state) follows each step. SampleState{.x = noise} is the beginning.
 at::Tensor sample_from(const Velocity& velocity, const SampleState& state, const SamplerConfig& config,
                        const std::function<void(const SampleState& state)>& on_step = {});
-
-// Classifier-free guidance from one packed evaluation of both: `pair` returns (conditional, unconditional).
-// v = v_u + scale · (v_c - v_u). With scale 1 the caller does better to evaluate the conditional alone.
-using VelocityPair = std::function<std::pair<at::Tensor, at::Tensor>(const at::Tensor& x, double t)>;
-Velocity guided(const VelocityPair& pair, double scale);
 
 }  // namespace moga

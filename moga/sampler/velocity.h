@@ -3,10 +3,19 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <functional>
 
 namespace moga {
 
-using Velocity = std::function<at::Tensor(const at::Tensor& x, double t)>;
+// One evaluation of the schedule.
+struct SamplerStep {
+  int64_t number = 0;           // from 0
+  double time = 1;              // t
+  double timestep = 1000;       // what the model gets as t
+  bool full_attention = false;  // one of SamplerConfig's full_steps
+};
+
+using Velocity = std::function<at::Tensor(const at::Tensor& x, const SamplerStep& step)>;
 
 }  // namespace moga

@@ -2,6 +2,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <sstream>
+
 #include "moga/core/files.h"
 #include "moga/data/dataset/shards.h"
 #include "tests/apps/program.h"
@@ -14,14 +17,38 @@ using test::moga;
 using test::Program;
 using test::Result;
 
-TEST_F(Program, EveryCommandHasAManualWithAnExample) {
-  EXPECT_EQ(moga("--help").status, 0);
-  for (const char* command : {"generate", "info", "export", "evaluate stories", "calibrate", "compare", "stories",
-                              "flops", "plan", "bench", "bench attention", "bench block", "bench model"}) {
-    const Result help = moga(std::string(command) + " --help");
-    EXPECT_EQ(help.status, 0) << command;
-    EXPECT_NE(help.text.find("Example:\n  moga " + std::string(command)), std::string::npos) << help.text;
+// The names that a manual lists under "Subcommands:", indented by two spaces.
+std::vector<std::string> subcommands(const std::string& manual) {
+  std::istringstream lines(manual.substr(std::min(manual.find("\nSubcommands:\n"), manual.size())));
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() && !names.empty()) break;
+    if (line.rfind("  ", 0) == 0 && line[2] != ' ') names.push_back(line.substr(2, line.find(' ', 2) - 2));
   }
+  return names;
+}
+
+// Checks the manual of a command and of all commands below it, and returns their names.
+std::vector<std::string> expect_manuals(const std::string& command) {
+  const Result help = moga(command + " --help");
+  EXPECT_EQ(help.status, 0) << command;
+  std::vector<std::string> checked = {command};
+  const std::vector<std::string> below = subcommands(help.text);
+  for (const std::string& name : below)
+    for (const std::string& found : expect_manuals(command + " " + name)) checked.push_back(found);
+  // `moga`, `moga evaluate` and `moga prepare` only hold other commands.
+  if (!below.empty() && help.text.find("Example:") == std::string::npos) return checked;
+  EXPECT_NE(help.text.find("Example:\n  moga" + command), std::string::npos) << help.text;
+  return checked;
+}
+
+TEST_F(Program, EveryCommandHasAManualWithAnExample) {
+  const std::vector<std::string> commands = expect_manuals("");
+  for (const char* command :
+       {" generate", " info", " export", " evaluate stories", " calibrate", " compare", " stories", " flops", " plan",
+        " bench", " bench attention", " bench block", " bench model", " bench vae", " prepare stories",
+        " prepare tokenizer", " train", " train vae", " train text"})
+    EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 
 TEST_F(Program, InfoSaysWhatThingsAre) {
@@ -94,6 +121,10 @@ TEST_F(Program, BenchPrintsATableAndWritesJson) {
     EXPECT_NE(result.text.find("TFLOP/s"), std::string::npos) << result.text;
     EXPECT_NE(read_text(at("bench.json")).find("\"bench\": \"" + std::string(part)), std::string::npos);
   }
+  const Result vae =
+      moga("bench vae --frames 5 --size 48x32 --model " + at("model") + " --repeats 1 --warm-up 0 --quiet");
+  EXPECT_EQ(vae.status, 0) << vae.text;
+  EXPECT_NE(vae.text.find("decode"), std::string::npos) << vae.text;
   expect_error("bench attention --tokens 100", "not a number of frames of 8x12 = 96 tokens");
   expect_error("bench attention --cases equal", "case 'equal' is not one of");
   expect_error("bench block --dtype int8", "dtype 'int8' is unknown");
@@ -109,21 +140,88 @@ TEST_F(Program, PlanPredictsAGeneration) {
   expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B");
 }
 
-TEST_F(Program, PlanPredictsATrainingRun) {
-  ShardWriter writer(at("shards"), 1);
+// The config of a training run of one stage on one shard.
+std::string tiny_training(const std::string& tokenizer, const std::string& shards) {
+  ShardWriter writer(shards, 1);
   writer.add({::at::zeros({4, 3, 8, 12}), {3}, {"Mara waves."}});
   writer.finish();
-  write_text(at("train.toml"),
-             "tokenizer = \"" + at("model/tokenizer") + "\"\n[transformer]\nnum_attention_heads = 2\n"
-             "attention_head_dim = 12\nin_channels = 4\nout_channels = 4\ntext_dim = 16\nfreq_dim = 16\n"
-             "ffn_dim = 32\nnum_layers = 2\ntext_len = 8\n[text_encoder]\nvocab_size = 64\nd_model = 16\n"
-             "d_kv = 8\nd_ff = 32\nnum_layers = 1\nnum_heads = 2\n[[stage]]\nname = \"short\"\nbatch = 2\n"
-             "data = \"" + at("shards") + "\"\n");
-  const Result result = moga("plan --train " + at("train.toml") + " --set stage.0.steps=7 --device cpu --quiet");
+  return "tokenizer = \"" + tokenizer + R"("
+device = "cpu"
+[transformer]
+num_attention_heads = 2
+attention_head_dim = 12
+in_channels = 4
+out_channels = 4
+text_dim = 16
+freq_dim = 16
+ffn_dim = 32
+num_layers = 2
+text_len = 8
+[text_encoder]
+vocab_size = 64
+d_model = 16
+d_kv = 8
+d_ff = 32
+num_layers = 1
+num_heads = 2
+[[stage]]
+name = "short"
+batch = 2
+data = ")" +
+         shards + "\"\n";
+}
+
+TEST_F(Program, PlanPredictsATrainingRun) {
+  write_text(at("plan.toml"), tiny_training(at("model/tokenizer"), at("plan_shards")));
+  const Result result = moga("plan --train " + at("plan.toml") + " --set stage.0.steps=7 --device cpu --quiet");
   EXPECT_EQ(result.status, 0) << result.text;
   EXPECT_NE(result.text.find("7 train steps"), std::string::npos) << result.text;
   EXPECT_NE(result.text.find("\nshort "), std::string::npos) << result.text;
   expect_error("plan --quiet", "give a SCRIPT or --train CONFIG");
+}
+
+TEST_F(Program, TrainWritesAModel) {
+  write_text(at("train.toml"), tiny_training(at("model/tokenizer"), at("train_shards")));
+  const std::string command = "train " + at("train.toml") + " --set out=" + at("run");
+  const Result result = moga(command + " --set stage.0.steps=2");
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_TRUE(std::filesystem::exists(at("run/model"))) << result.text;
+  EXPECT_NE(read_text(at("run/config.toml")).find("steps = 2"), std::string::npos);
+  expect_error(command + " --set stage.0.stepz=2", "unknown key 'stepz'");
+  expect_error("train", "CONFIG is required");
+}
+
+TEST_F(Program, TrainVaeAndTrainTextWriteTheirModels) {
+  write_text(at("vae.toml"),
+             "device = \"cpu\"\nsteps = 2\nbatch = 1\nframes = 5\ncrop = 32\npool = 1\nrenew_every = 0\n"
+             "statistics_clips = 1\nsample_every = 0\n[model]\nbase_dim = 8\nz_dim = 4\ndim_mult = [1, 1, 1, 1]\n"
+             "num_res_blocks = 1\n[stories]\nwidth = 48\nheight = 32\nframes = 9\nmin_shots = 1\nmax_shots = 1\n");
+  const Result vae = moga("train vae " + at("vae.toml") + " --set out=" + at("vae"));
+  EXPECT_EQ(vae.status, 0) << vae.text;
+  EXPECT_TRUE(std::filesystem::exists(at("vae/model"))) << vae.text;
+  write_text(at("text.toml"), "device = \"cpu\"\ntokenizer = \"" + at("model/tokenizer") +
+                                  "\"\ntext_len = 24\nsteps = 2\nbatch = 2\nheld_out = 2\n[model]\nvocab_size = 64\n"
+                                  "d_model = 16\nd_kv = 8\nd_ff = 32\nnum_layers = 1\nnum_heads = 2\n");
+  const Result text = moga("train text " + at("text.toml") + " --set out=" + at("text"));
+  EXPECT_EQ(text.status, 0) << text.text;
+  EXPECT_TRUE(std::filesystem::exists(at("text"))) << text.text;
+  expect_error("train vae " + at("none.toml"), "none.toml");
+  expect_error("train text " + at("none.toml"), "none.toml");
+}
+
+TEST_F(Program, PrepareMakesShardsAndATokenizer) {
+  const std::string story =
+      " --count 2 --set story.width=48 --set story.height=32 --set story.frames=9 "
+      "--set story.min_shots=1 --set story.max_shots=1";
+  const Result shards =
+      moga("prepare stories --set device=cpu --vae " + at("model/vae") + story + " --out " + at("prepared"));
+  EXPECT_EQ(shards.status, 0) << shards.text;
+  EXPECT_EQ(ShardDataset(at("prepared")).size(), 2);
+  const Result tokenizer = moga("prepare tokenizer --count 40 --vocab 150 --out " + at("spiece.model"));
+  EXPECT_EQ(tokenizer.status, 0) << tokenizer.text;
+  EXPECT_TRUE(std::filesystem::exists(at("spiece.model")));
+  expect_error("prepare stories --vae " + at("none") + story + " --out " + at("other"), at("none"));
+  expect_error("prepare tokenizer --count 2", "--out is required");
 }
 
 TEST_F(Program, UnknownCommandsAndOptionsAreNamed) {

@@ -1,5 +1,5 @@
 // The flash and sm90 backends on a GPU against the float64 reference, and that neither routing nor attention waits for
-// the device: a stream that is being captured refuses every synchronisation.
+// the device: a stream under capture refuses every synchronisation.
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
@@ -7,7 +7,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "moga/attention/backends.h"
+#include "moga/attention/backend.h"
 #include "moga/attention/visual_attention.h"
 #include "moga/core/random.h"
 #include "tests/attention/cases.h"
@@ -18,15 +18,15 @@ namespace {
 
 const at::Device kGpu(at::kCUDA, 0);
 
-void expect_served(const Case& at, const char* backend, at::ScalarType dtype, int64_t heads, int64_t size) {
+void expect_served(const Case& at, AttentionBackend backend, at::ScalarType dtype, int64_t heads, int64_t size) {
   SCOPED_TRACE(at.name);
   expect_as_good_as(run_attention(at, backend, dtype, heads, size, kGpu),
-                    run_attention(at, "reference", dtype, heads, size, kGpu),
-                    run_attention(at, "reference", at::kDouble, heads, size, kGpu), 2.0, 1e-4);
+                    run_attention(at, AttentionBackend::kReference, dtype, heads, size, kGpu),
+                    run_attention(at, AttentionBackend::kReference, at::kDouble, heads, size, kGpu), 2.0, 1e-4);
 }
 
 void expect_flash(const Case& at, at::ScalarType dtype, int64_t heads, int64_t size) {
-  expect_served(at, "flash", dtype, heads, size);
+  expect_served(at, AttentionBackend::kFlash, dtype, heads, size);
 }
 
 // Compiled in, and the GPU is a Hopper.
@@ -93,7 +93,8 @@ TEST(AttendGpu, Sm90IsAsGoodAsPlainOperations) {
   MOGA_NEEDS_GPU();
   if (!has_sm90()) GTEST_SKIP() << "no Hopper GPU, or built without MOGA_CUDA";
   for (const Case& at : attention_cases())
-    for (const int64_t size : {64, 128}) expect_served(at, "sm90", at::kBFloat16, at.queries > 1000 ? 1 : 3, size);
+    for (const int64_t size : {64, 128})
+      expect_served(at, AttentionBackend::kSm90, at::kBFloat16, at.queries > 1000 ? 1 : 3, size);
 }
 
 TEST(AttendGpu, Sm90ServesRowsOfWiderTensors) {
@@ -102,8 +103,8 @@ TEST(AttendGpu, Sm90ServesRowsOfWiderTensors) {
   const at::Tensor qkv = at::randn({300, 3, 2, 64}, at::TensorOptions(kGpu).dtype(at::kBFloat16));
   const at::Tensor q = qkv.select(1, 0), k = qkv.select(1, 1), v = qkv.select(1, 2);
   const Rows rows = make_rows({100, 200}, {}, kGpu);
-  const Attended strided = attend(q, k, v, {rows, rows}, "sm90");
-  const Attended dense = attend(q.contiguous(), k.contiguous(), v.contiguous(), {rows, rows}, "sm90");
+  const Attended strided = attend(q, k, v, {rows, rows}, AttentionBackend::kSm90);
+  const Attended dense = attend(q.contiguous(), k.contiguous(), v.contiguous(), {rows, rows}, AttentionBackend::kSm90);
   EXPECT_TRUE(at::equal(strided.output, dense.output));
   EXPECT_TRUE(at::equal(strided.lse, dense.lse));
 }
@@ -113,18 +114,21 @@ TEST(AttendGpu, ChoosesABackendByDtypeAndHeadSize) {
   const auto chosen = [](at::ScalarType dtype, int64_t size) {
     return default_backend(at::zeros({1, 1, size}, at::TensorOptions(kGpu).dtype(dtype)));
   };
-  for (const int64_t size : {64, 128}) EXPECT_EQ(chosen(at::kBFloat16, size), has_sm90() ? "sm90" : "flash");
-  EXPECT_EQ(chosen(at::kBFloat16, 40), "flash");
-  EXPECT_EQ(chosen(at::kHalf, 64), "flash");
-  EXPECT_EQ(chosen(at::kFloat, 64), "reference");
+  for (const int64_t size : {64, 128})
+    EXPECT_EQ(chosen(at::kBFloat16, size), has_sm90() ? AttentionBackend::kSm90 : AttentionBackend::kFlash);
+  EXPECT_EQ(chosen(at::kBFloat16, 40), AttentionBackend::kFlash);
+  EXPECT_EQ(chosen(at::kHalf, 64), AttentionBackend::kFlash);
+  EXPECT_EQ(chosen(at::kFloat, 64), AttentionBackend::kReference);
 }
 
 TEST(AttendGpu, ReferenceServesFloat32) {
   MOGA_NEEDS_GPU();
   for (const Case& at : attention_cases()) {
     if (at.queries > 1000) continue;
-    const Results a = run_attention(at, "auto", at::kFloat, 2, 32, kGpu);
-    EXPECT_TRUE(close(a.output, run_attention(at, "reference", at::kFloat, 2, 32).output.to(kGpu), 1e-5)) << at.name;
+    const Results a = run_attention(at, AttentionBackend::kAuto, at::kFloat, 2, 32, kGpu);
+    EXPECT_TRUE(
+        close(a.output, run_attention(at, AttentionBackend::kReference, at::kFloat, 2, 32).output.to(kGpu), 1e-5))
+        << at.name;
   }
 }
 
@@ -158,7 +162,7 @@ TEST(VisualAttentionGpu, NothingWaitsForTheDevice) {
   MOGA_NEEDS_GPU();
   const Layout layout{{{8, 6, 8, {3, 5}}, {4, 6, 8, {}}}};
   VisualAttentionConfig config, lse;
-  lse.combine = "lse";
+  lse.combine = Combine::kLse;
   const StaticGroupings groupings = static_groupings(layout, config, kGpu);
   const auto options = at::TensorOptions(kGpu).dtype(at::kBFloat16);
   Router router(128, config.groups);
@@ -171,7 +175,7 @@ TEST(VisualAttentionGpu, NothingWaitsForTheDevice) {
       const at::Tensor output = visual_attention(q, q, q, &routing, groupings, combined);
       const at::Tensor loss = output.to(at::kFloat).square().mean() + balance_loss(routing, layout);
       torch::autograd::grad({loss}, {q, router->weight, router->bias});
-    })) << combined.combine;
+    })) << name_of(combined.combine);
 }
 
 // What the test above relies on.
@@ -192,11 +196,8 @@ TEST(VisualAttentionGpu, EqualsTheCpu) {
   const Routing routing = router->forward(q.flatten(1), layout);
   const auto run = [&](at::Device device, at::ScalarType dtype) {
     const auto on = [&](const at::Tensor& x) { return x.to(device, dtype); };
-    Routing moved{routing.probabilities.to(device),
-                  routing.group.to(device),
-                  routing.gate.to(device),
-                  routing.grouping.to(device),
-                  {}};
+    const TokenScores scores{routing.probabilities.to(device), routing.group.to(device), routing.gate.to(device), {}};
+    const Routing moved{scores, routing.grouping.to(device)};
     return visual_attention(on(q), on(k), on(v), &moved, static_groupings(layout, config, device), config);
   };
   EXPECT_TRUE(as_good_as(run(kGpu, at::kBFloat16).cpu(), run(at::kCPU, at::kBFloat16), run(at::kCPU, at::kDouble)));

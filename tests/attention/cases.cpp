@@ -59,7 +59,7 @@ std::vector<Case> attention_cases() {
           shuffled("many rows", std::vector<int64_t>(1750, 40), 8)};
 }
 
-Results run_attention(const Case& at, const std::string& backend, at::ScalarType dtype, int64_t heads, int64_t size,
+Results run_attention(const Case& at, AttentionBackend backend, at::ScalarType dtype, int64_t heads, int64_t size,
                       at::Device device, uint64_t seed) {
   const auto draw = [&](int64_t rows, const char* name) {
     return at::randn({rows, heads, size}, random_stream(seed, name)).to(at::kBFloat16).to(device, dtype);

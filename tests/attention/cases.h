@@ -1,4 +1,4 @@
-// The groupings every backend is tested on, and one call that runs a backend forward and backward on one of them.
+// The groupings that every backend is tested on, and a call that runs a backend forward and backward on one of them.
 #pragma once
 
 #include <string>
@@ -24,12 +24,12 @@ struct Results {
   at::Tensor output, lse, grad_q, grad_k, grad_v;
 };
 
-// Inputs are drawn from `seed` and rounded to bfloat16 first, so that every dtype sees the same numbers.
-Results run_attention(const Case& at, const std::string& backend, at::ScalarType dtype, int64_t heads, int64_t size,
+// Inputs are drawn from `seed` and rounded to bfloat16 first, so that they are the same numbers in every dtype.
+Results run_attention(const Case& at, AttentionBackend backend, at::ScalarType dtype, int64_t heads, int64_t size,
                       at::Device device = at::kCPU, uint64_t seed = 1);
 
-// Each result of `actual` is as near to the float64 reference as the plain operations in the same dtype are, up to
-// `factor`; lse is -inf at the same places.
+// The error of each result of `actual` against the float64 reference is at most `factor` times that of plain operations
+// in the same dtype; lse is -inf at the same places.
 void expect_as_good_as(const Results& actual, const Results& plain, const Results& reference, double factor,
                        double floor);
 

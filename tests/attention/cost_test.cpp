@@ -19,7 +19,7 @@ VisualAttentionConfig moga_config(int64_t run_frames) {
 
 VisualAttentionConfig full_config() {
   VisualAttentionConfig config;
-  config.kind = "full";
+  config.kind = AttentionKind::kFull;
   return config;
 }
 

@@ -1,4 +1,4 @@
-// Layouts of packed videos and the groups made from them, on the host and on the device.
+// Groups made from layouts of packed videos, on the host and on the device.
 #include "moga/attention/grouping.h"
 
 #include <torch/types.h>
@@ -17,30 +17,6 @@ std::vector<int64_t> list(const at::Tensor& x) {
 }
 
 const Layout kLayout{{{3, 2, 2, {1, 2}}, {2, 1, 3, {}}}};  // 12 + 6 tokens
-
-TEST(Layout, CountsTokensAndShots) {
-  EXPECT_EQ(kLayout.tokens(), 18);
-  EXPECT_EQ(kLayout.shots(), 3);
-  EXPECT_EQ(kLayout.video_offsets(), (std::vector<int64_t>{0, 12, 18}));
-  EXPECT_EQ(kLayout.videos[0].begin_of_shot(1), 1);
-  EXPECT_EQ(kLayout.videos[0].begin_of_shot(2), 3);
-  EXPECT_EQ(kLayout.videos[1].begin_of_shot(1), 2);
-}
-
-TEST(Layout, RefusesShotsThatDoNotFillTheVideo) {
-  EXPECT_THROW((VideoShape{5, 2, 2, {2, 2}}.validate()), Error);
-  EXPECT_THROW((VideoShape{5, 0, 2, {}}.validate()), Error);
-  EXPECT_THROW((VideoShape{5, 2, 2, {5, 0}}.validate()), Error);
-  EXPECT_THROW((Layout{}.validate()), Error);
-}
-
-TEST(Layout, FindsNeighboursOfEqualSize) {
-  const auto runs = Layout{{{2, 1, 3, {}}, {3, 2, 1, {}}, {1, 1, 1, {}}, {6, 1, 1, {}}}}.equal_videos();
-  ASSERT_EQ(runs.size(), 3u);
-  EXPECT_EQ(runs[0].videos, 2);
-  EXPECT_EQ(runs[2].first, 3);
-  EXPECT_EQ(runs[2].begin, 13);
-}
 
 TEST(Grouping, FullFramesAndCaptions) {
   EXPECT_EQ(list(full_groups(kLayout, at::kCPU).query.offsets), (std::vector<int64_t>{0, 12, 18}));

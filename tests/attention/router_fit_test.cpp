@@ -37,11 +37,11 @@ at::Tensor shares(const RouterWeights& weights, const at::Tensor& x) {
 }
 
 TEST(RouterFit, FindsTheClusters) {
-  for (const std::string metric : {"spherical", "euclidean"}) {
+  for (const FitMetric metric : {FitMetric::kSpherical, FitMetric::kEuclidean}) {
     const at::Tensor x = clustered(3 * random({4, kWidth}, 1), 400, 0.3, 2) + 1.0;
     const at::Tensor group = route(fit_router(x, 1, 4, {.metric = metric}), x).group.view({100, 4});
-    EXPECT_TRUE(at::equal(group, group[0].expand_as(group))) << metric;  // a cluster is a group
-    EXPECT_EQ(std::get<0>(at::_unique(group[0])).numel(), 4) << metric;
+    EXPECT_TRUE(at::equal(group, group[0].expand_as(group))) << name_of(metric);  // a cluster is a group
+    EXPECT_EQ(std::get<0>(at::_unique(group[0])).numel(), 4) << name_of(metric);
   }
 }
 
@@ -49,9 +49,9 @@ TEST(RouterFit, BalancesWhatIsNot) {
   // Nine of ten rows in one cluster.
   const at::Tensor centres = 2 * random({2, kWidth}, 3);
   const at::Tensor x = at::cat({clustered(centres.slice(0, 0, 1), 900, 1.0, 4), clustered(centres, 100, 1.0, 5)});
-  for (const std::string metric : {"spherical", "euclidean"}) {
+  for (const FitMetric metric : {FitMetric::kSpherical, FitMetric::kEuclidean}) {
     const at::Tensor share = shares(fit_router(x, 1, 5, {.metric = metric}), x);
-    EXPECT_LT((share - 0.2).abs().max().item<double>(), 0.02) << metric << share;
+    EXPECT_LT((share - 0.2).abs().max().item<double>(), 0.02) << name_of(metric) << share;
   }
 }
 
@@ -66,7 +66,7 @@ TEST(RouterFit, BalancesEverySet) {
 
 TEST(RouterFit, SpreadGroupsAreFairSamplesOfTheClusters) {
   const at::Tensor x = clustered(2 * random({2, kWidth}, 17), 2000, 1.0, 18);
-  const at::Tensor group = route(fit_router(x, 1, 4, {.metric = "spread"}), x).group.view({1000, 2});
+  const at::Tensor group = route(fit_router(x, 1, 4, {.metric = FitMetric::kSpread}), x).group.view({1000, 2});
   for (int64_t g = 0; g < 4; ++g) {
     const at::Tensor share = (group == g).to(at::kDouble).mean(0);       // of each cluster
     EXPECT_LT((share - 0.25).abs().max().item<double>(), 0.2) << share;  // k-means: all of one, none of the other
@@ -90,14 +90,14 @@ TEST(RouterFit, LikenessIsThatOfTheEmbedding) {
 TEST(RouterFit, TheGateHasTheMeanAskedFor) {
   const at::Tensor x = random({600, kWidth}, 9);
   for (const double confidence : {0.5, 0.9})
-    for (const std::string metric : {"spherical", "euclidean"}) {
+    for (const FitMetric metric : {FitMetric::kSpherical, FitMetric::kEuclidean}) {
       const Routing routing = route(fit_router(x, 1, 5, {.metric = metric, .confidence = confidence}), x);
-      EXPECT_NEAR(routing.gate.mean().item<double>(), confidence, 1e-3) << metric;
+      EXPECT_NEAR(routing.gate.mean().item<double>(), confidence, 1e-3) << name_of(metric);
     }
 }
 
 // Relative error of MoGA's attention against full attention over tokens x [N, C] that attend to their like.
-double attention_error(const RouterWeights& weights, const at::Tensor& x, const std::string& combine) {
+double attention_error(const RouterWeights& weights, const at::Tensor& x, Combine combine) {
   const Layout layout{{{x.size(0) / 24, 4, 6, {}}}};
   VisualAttentionConfig config;
   config.combine = combine;
@@ -105,7 +105,7 @@ double attention_error(const RouterWeights& weights, const at::Tensor& x, const 
   const StaticGroupings groupings = static_groupings(layout, config, at::kCPU);
   const at::Tensor q = x.view({x.size(0), 2, kWidth / 2}), v = random(q.sizes(), 12) + q;
   const Routing routing = route(weights, x);
-  const at::Tensor full = visual_attention(q, q, v, nullptr, groupings, config.with_kind("full"));
+  const at::Tensor full = visual_attention(q, q, v, nullptr, groupings, config.with_kind(AttentionKind::kFull));
   return difference(visual_attention(q, q, v, &routing, groupings, config), full).relative;
 }
 
@@ -113,10 +113,10 @@ TEST(RouterFit, ComesNearerToFullAttentionThanARandomRouterAndLseThanTheMean) {
   const at::Tensor centres = 2 * random({4, kWidth}, 13), x = clustered(centres, 480, 0.5, 14);
   const RouterWeights fitted = fit_router(clustered(centres, 400, 0.5, 15), 1, 4, {});  // of other tokens
   const RouterWeights fresh{0.02 * random({4, kWidth}, 16), at::zeros({4})};
-  EXPECT_LT(attention_error(fitted, x, "mean"), 0.8 * attention_error(fresh, x, "mean"));
-  EXPECT_LT(attention_error(fitted, x, "lse"), 0.8 * attention_error(fresh, x, "lse"));
+  EXPECT_LT(attention_error(fitted, x, Combine::kMean), 0.8 * attention_error(fresh, x, Combine::kMean));
+  EXPECT_LT(attention_error(fitted, x, Combine::kLse), 0.8 * attention_error(fresh, x, Combine::kLse));
   for (const RouterWeights& weights : {fitted, fresh})
-    EXPECT_LT(attention_error(weights, x, "lse"), 0.8 * attention_error(weights, x, "mean"));
+    EXPECT_LT(attention_error(weights, x, Combine::kLse), 0.8 * attention_error(weights, x, Combine::kMean));
   const auto imbalance = [&](const RouterWeights& weights) { return (shares(weights, x) - 0.25).abs().max(); };
   EXPECT_LT(imbalance(fitted).item<double>(), 0.5 * imbalance(fresh).item<double>());
 }
@@ -133,7 +133,6 @@ TEST(RouterFit, SaysWhatDoesNotFit) {
   const at::Tensor x = random({10, kWidth}, 11);
   EXPECT_THROW(fit_router(x, 3, 2, {}), Error);
   EXPECT_THROW(fit_router(x, 1, 11, {}), Error);
-  EXPECT_THROW(fit_router(x, 1, 2, {.metric = "cosine"}), Error);
   EXPECT_THROW(fit_router(x, 1, 2, {.confidence = 1.0}), Error);
 }
 

@@ -15,7 +15,7 @@ using Tensors = std::vector<at::Tensor>;
 
 Layout layout_of(int64_t tokens) { return {{{1, 1, tokens - 1, {1}}, {1, 1, 1, {1}}}}; }
 
-// x, weight, bias and what is pulled on: the x that goes through, the probabilities, the gate.
+// x, weight, bias; gradients of the x passed through, of the probabilities and of the gate.
 Tensors inputs(int64_t tokens, int64_t width, int64_t groups) {
   torch::manual_seed(width + groups);
   return {at::randn({tokens, width}).to(at::kBFloat16),
@@ -27,7 +27,7 @@ Tensors inputs(int64_t tokens, int64_t width, int64_t groups) {
 }
 
 // Probabilities, gate, and the gradients of x, weight and bias, on the CPU.
-Tensors run(const Tensors& in, c10::Device device, at::ScalarType dtype, const std::string& gate, bool others = true) {
+Tensors run(const Tensors& in, c10::Device device, at::ScalarType dtype, Gate gate, bool others = true) {
   const at::ScalarType wide = dtype == at::kDouble ? at::kDouble : at::kFloat;
   Tensors own;
   for (size_t i = 0; i < in.size(); ++i) own.push_back(in[i].to(device, i % 3 == 0 ? dtype : wide, false, true));
@@ -47,13 +47,13 @@ Tensors run(const Tensors& in, c10::Device device, at::ScalarType dtype, const s
   return results;
 }
 
-void expect_as_good(const Tensors& in, const std::string& gate, bool others = true) {
+void expect_as_good(const Tensors& in, Gate gate, bool others = true) {
   const Tensors fused = run(in, at::kCUDA, at::kBFloat16, gate, others);
   const Tensors plain = run(in, at::kCPU, at::kBFloat16, gate, others);
   const Tensors exact = run(in, at::kCPU, at::kDouble, gate, others);
   for (size_t i = 0; i < exact.size(); ++i)
     EXPECT_TRUE(as_good_as(fused[i], plain[i], exact[i], 2.0, 1e-6))
-        << in[1].sizes() << ", gate " << gate << ", result " << i;
+        << in[1].sizes() << ", gate " << name_of(gate) << ", result " << i;
 }
 
 TEST(RouterGpu, IsAsGoodAsTheRouterOnTheCpu) {
@@ -66,13 +66,13 @@ TEST(RouterGpu, IsAsGoodAsTheRouterOnTheCpu) {
                                               {503, 5120, 33},
                                               {3001, 8, 64},
                                               {70001, 128, 1}})
-    expect_as_good(inputs(tokens, width, groups), "probability");
+    expect_as_good(inputs(tokens, width, groups), Gate::kProbability);
 }
 
-TEST(RouterGpu, EveryGateAndXReadByNobodyElse) {
+TEST(RouterGpu, EveryGateAndXWithoutOtherConsumers) {
   MOGA_NEEDS_GPU();
-  for (const std::string gate : {"none", "straight_through"}) expect_as_good(inputs(1003, 320, 5), gate);
-  expect_as_good(inputs(1003, 320, 5), "probability", /*others=*/false);
+  for (const Gate gate : {Gate::kNone, Gate::kStraightThrough}) expect_as_good(inputs(1003, 320, 5), gate);
+  expect_as_good(inputs(1003, 320, 5), Gate::kProbability, /*others=*/false);
 }
 
 TEST(RouterGpu, TiesGoToTheLowestGroupAndNanToTheLast) {

@@ -1,11 +1,11 @@
-// The router's choice, gate and balance loss against their formulas and finite differences.
+// The router's scores, choice and gate against their formulas and finite differences.
 #include "moga/attention/router.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
 
-#include "moga/core/check.h"
 #include "moga/core/random.h"
+#include "tests/support/error.h"
 #include "tests/support/gradcheck.h"
 
 namespace moga::test {
@@ -18,14 +18,14 @@ at::Tensor random(at::IntArrayRef shape, uint64_t seed) {
 }
 
 // A router whose parameters are the given tensors, so that gradients reach them.
-Router router(const at::Tensor& weight, const at::Tensor& bias, const std::string& gate = "probability") {
+Router router(const at::Tensor& weight, const at::Tensor& bias, Gate gate = Gate::kProbability) {
   Router made(weight.size(1), weight.size(0), gate);
   made->weight = weight;
   made->bias = bias;
   return made;
 }
 
-Routing route(const Tensors& x, const std::string& gate = "probability") {
+Routing route(const Tensors& x, Gate gate = Gate::kProbability) {
   return router(x[1], x[2], gate)->forward(x[0], kLayout);
 }
 
@@ -70,70 +70,40 @@ TEST(Router, GateGradientEqualsFiniteDifferences) {
 
 TEST(Router, StraightThroughGateIsOneWithTheGradientOfTheProbability) {
   const at::Tensor weights = random({20}, 4);
-  const auto gradients = [&](const std::string& gate) {
+  const auto gradients = [&](Gate gate) {
     Tensors leaves;
     for (const at::Tensor& input : kInputs) leaves.push_back(input.clone().requires_grad_());
     const at::Tensor value = route(leaves, gate).gate;
-    EXPECT_EQ(at::equal(value, at::ones({20}, at::kDouble)), gate == "straight_through");
+    EXPECT_EQ(at::equal(value, at::ones({20}, at::kDouble)), gate == Gate::kStraightThrough);
     return torch::autograd::grad({(value * weights).sum()}, leaves);
   };
-  const auto straight = gradients("straight_through"), probability = gradients("probability");
+  const auto straight = gradients(Gate::kStraightThrough), probability = gradients(Gate::kProbability);
   for (size_t i = 0; i < kInputs.size(); ++i) EXPECT_TRUE(close(straight[i], probability[i], 1e-14));
-  EXPECT_FALSE(route(kInputs, "none").gate.defined());
+  EXPECT_FALSE(route(kInputs, Gate::kNone).gate.defined());
 }
 
-TEST(BalanceLoss, GradientEqualsFiniteDifferences) {
-  for (const std::string form : {"switch", "paper"})
-    EXPECT_TRUE(gradcheck([&](const Tensors& x) { return balance_loss(route(x), kLayout, form); }, kInputs)) << form;
+TEST(Router, ScoresATokenAloneAsAmongAll) {
+  Router made = router(kInputs[1], kInputs[2]);
+  const TokenScores all = made->score(kInputs[0]), slice = made->score(kInputs[0].slice(0, 5, 13));
+  EXPECT_TRUE(close(slice.probabilities, all.probabilities.slice(0, 5, 13), 1e-14));
+  EXPECT_TRUE(at::equal(slice.group, all.group.slice(0, 5, 13)));
+  EXPECT_TRUE(close(slice.gate, all.gate.slice(0, 5, 13), 1e-14));
 }
 
-TEST(BalanceLoss, EqualsItsFormula) {
-  const Layout layout{{{20, 1, 1, {}}}};
-  const Routing routing = router(kInputs[1], kInputs[2])->forward(kInputs[0], layout);
-  double switched = 0, paper = 0;
-  for (int64_t i = 0; i < 3; ++i) {
-    const at::Tensor mine = (routing.group == i).to(at::kDouble), p = routing.probabilities.select(1, i);
-    switched += 3 * mine.mean().item<double>() * p.mean().item<double>();
-    paper += 3 * mine.mean().item<double>() * (mine * p).mean().item<double>();
-  }
-  EXPECT_NEAR(balance_loss(routing, layout, "switch").item<double>(), switched, 1e-12);
-  EXPECT_NEAR(balance_loss(routing, layout, "paper").item<double>(), paper, 1e-12);
-  EXPECT_THROW(balance_loss(routing, layout, "none"), Error);
-}
-
-TEST(BalanceLoss, IsOneAtBalanceAndMWhenAllTokensShareAGroup) {
-  const at::Tensor one_hot = at::eye(4).repeat({5, 1}) * 100;
-  const auto loss = [&](const at::Tensor& x) {
-    return balance_loss(router(at::eye(4), at::zeros({4}))->forward(x, kLayout), kLayout).item<double>();
-  };
-  EXPECT_NEAR(loss(one_hot), 1.0, 1e-6);
-  EXPECT_NEAR(loss(one_hot[2].expand({20, 4})), 4.0, 1e-6);
-}
-
-TEST(BalanceLoss, OfABatchIsTheMeanOfItsVideos) {
-  for (const std::string form : {"switch", "paper"}) {
-    double mean = 0;
-    const auto offsets = kLayout.video_offsets();
-    for (size_t b = 0; b < 2; ++b) {
-      const Layout single{{kLayout.videos[b]}};
-      const at::Tensor x = kInputs[0].slice(0, offsets[b], offsets[b + 1]);
-      mean += balance_loss(router(kInputs[1], kInputs[2])->forward(x, single), single, form).item<double>() / 2;
-    }
-    EXPECT_NEAR(balance_loss(route(kInputs), kLayout, form).item<double>(), mean, 1e-12) << form;
-  }
-}
-
-TEST(Router, CountsTokensOfEachVideoAndGroup) {
+TEST(Router, ForwardGroupsTheTokensThatItScored) {
   const Routing routing = route(kInputs);
-  const at::Tensor histogram = group_histogram(routing, kLayout);
-  EXPECT_TRUE(at::equal(histogram[0], at::bincount(routing.group.slice(0, 0, 12), {}, 3)));
-  EXPECT_TRUE(at::equal(histogram[1], at::bincount(routing.group.slice(0, 12), {}, 3)));
+  const Grouping expected = routed_groups(kLayout, routing.group, 3);
+  EXPECT_TRUE(at::equal(routing.grouping.query.index, expected.query.index));
+  EXPECT_TRUE(at::equal(routing.grouping.key.offsets, expected.key.offsets));
 }
 
-TEST(Router, RefusesWrongWidthsAndGates) {
-  EXPECT_THROW(Router(4, 3, "soft"), Error);
-  EXPECT_THROW(Router(4, 3)->forward(at::zeros({20, 5}), kLayout), Error);
-  EXPECT_THROW(Router(4, 3)->forward(at::zeros({19, 4}), kLayout), Error);
+TEST(Router, RefusesOtherWidthsAndLayouts) {
+  EXPECT_NE(error_of([] { Router(4, 3)->score(at::zeros({20, 5})); }).find("expected [N, 4]"), std::string::npos);
+  EXPECT_NE(error_of([] {
+              Router(4, 3)->forward(at::zeros({19, 4}), kLayout);
+            }).find("expected [20]"),
+            std::string::npos);
+  EXPECT_NE(error_of([] { Router(4, 0); }).find("to 0 groups"), std::string::npos);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "moga/attention/branch_rows.h"
+#include "moga/attention/branch_mean.h"
 #include "moga/attention/rows.h"
 #include "tests/support/compare.h"
 #include "tests/support/gpu.h"
@@ -62,8 +62,8 @@ std::vector<at::Tensor> mean_and_gradients(std::vector<at::Tensor> branches, at:
   if (gate.defined()) gate = gate.to(device, dtype == at::kDouble ? at::kDouble : at::kFloat);
   dy = dy.to(device, dtype);
   const std::vector<Rows> rows = orders(branches.size(), device);
-  std::vector<at::Tensor> results = {mean_of_branches(branches, rows, gate, kTokens)};
-  const MeanGradients gradients = mean_of_branches_backward(dy, branches.back(), rows, gate);
+  std::vector<at::Tensor> results = {branch_mean(branches, rows, gate, kTokens)};
+  const BranchMeanGradients gradients = branch_mean_backward(dy, branches.back(), rows, gate);
   results.insert(results.end(), gradients.branches.begin(), gradients.branches.end());
   if (gate.defined()) results.push_back(gradients.gate);
   for (at::Tensor& result : results) result = result.cpu();
@@ -98,7 +98,7 @@ TEST(RowKernelsGpu, SumOfBranches) {
       rows.erase(rows.begin(), rows.end() - static_cast<ptrdiff_t>(count));
       std::vector<at::Tensor> own;
       for (size_t b = parts.size() - count; b < parts.size(); ++b) own.push_back(parts[b].to(device, dtype));
-      return sum_of_branches(own, rows, kTokens).cpu();
+      return sum_rows(own, rows, kTokens).cpu();
     };
     EXPECT_TRUE(
         test::as_good_as(sum(at::kCUDA, at::kBFloat16), sum(at::kCPU, at::kBFloat16), sum(at::kCPU, at::kDouble)));

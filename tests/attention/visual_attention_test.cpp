@@ -4,8 +4,9 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
-#include "moga/core/check.h"
+#include "moga/core/config.h"
 #include "moga/core/random.h"
+#include "tests/support/error.h"
 #include "tests/support/gradcheck.h"
 
 namespace moga::test {
@@ -58,9 +59,9 @@ TEST(VisualAttention, OneGroupWithoutGateAndStaticGroupsIsFullAttention) {
   Tensors in = inputs(kLayout, 2, 8, 1);
   for (at::Tensor& x : in) x = x.to(at::kFloat).requires_grad_();
   VisualAttentionConfig full, one;
-  full.kind = "full";
+  full.kind = AttentionKind::kFull;
   one.groups = 1;
-  one.gate = "none";
+  one.gate = Gate::kNone;
   one.window = one.frame = false;
   const at::Tensor a = run(in, kLayout, full), b = run(in, kLayout, one), grad = at::randn_like(a);
   EXPECT_TRUE(at::equal(a, b));
@@ -77,7 +78,7 @@ TEST(VisualAttention, GradientsEqualFiniteDifferences) {
 
 TEST(VisualAttention, PackedBatchEqualsSingleVideos) {
   const auto offsets = kLayout.video_offsets();
-  for (const std::string kind : {"moga", "full"}) {
+  for (const AttentionKind kind : {AttentionKind::kMoga, AttentionKind::kFull}) {
     VisualAttentionConfig config = small_config();
     config.kind = kind;
     Tensors in = inputs(kLayout, 2, 4, 3);
@@ -92,7 +93,8 @@ TEST(VisualAttention, PackedBatchEqualsSingleVideos) {
     EXPECT_TRUE(close(packed, singles, 1e-14));
     const auto a = torch::autograd::grad({packed}, in, {grad}, std::nullopt, false, /*allow_unused=*/true);
     const auto b = torch::autograd::grad({singles}, in, {grad}, std::nullopt, false, /*allow_unused=*/true);
-    for (size_t i = 0; i < in.size(); ++i) EXPECT_TRUE(!a[i].defined() || close(a[i], b[i], 1e-13)) << kind << " " << i;
+    for (size_t i = 0; i < in.size(); ++i)
+      EXPECT_TRUE(!a[i].defined() || close(a[i], b[i], 1e-13)) << name_of(kind) << " " << i;
   }
 }
 
@@ -106,27 +108,42 @@ TEST(VisualAttention, KeepsTheDtypeOfItsInputs) {
 }
 
 TEST(VisualAttention, ConfigNamesWhatIsWrong) {
-  const auto broken = [](auto change) {
+  const auto message = [](auto change) {
     VisualAttentionConfig config;
     change(config);
-    EXPECT_THROW(config.validate(), Error);
+    return error_of([&] { config.validate(); });
   };
-  broken([](auto& c) { c.kind = "sparse"; });
-  broken([](auto& c) { c.routed = c.window = c.frame = false; });
-  broken([](auto& c) { c.groups = 0; });
-  broken([](auto& c) { c.gate = "soft"; });
-  broken([](auto& c) { c.balance = "z"; });
-  broken([](auto& c) { c.backend = "xformers"; });
-  broken([](auto& c) { c.windows.run_frames = 0; });
+  const auto says = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
+  EXPECT_TRUE(says(message([](auto& c) { c.routed = c.window = c.frame = false; }), "needs one of routed, window"));
+  EXPECT_TRUE(says(message([](auto& c) { c.groups = 0; }), "groups = 0, expected 1 to 4096"));
+  EXPECT_TRUE(says(message([](auto& c) { c.windows.run_frames = 0; }), "run_frames = 0"));
+  EXPECT_TRUE(says(message([](auto& c) { c.full_layers = {1, 1}; }), "full_layers has 1"));
+  EXPECT_TRUE(says(message([](auto& c) { c.balance_weight = -1; }), "balance_weight = -1"));
+  EXPECT_TRUE(says(message([](auto& c) { c.combine = Combine::kLse, c.window = c.frame = false; }), "use gate none"));
   VisualAttentionConfig().validate();
+}
+
+TEST(VisualAttention, ConfigReadsChoicesByName) {
+  const auto config = parse_json<VisualAttentionConfig>(
+      R"({"kind": "full", "gate": "none", "combine": "lse", "balance": "paper", "backend": "flash"})", "test");
+  EXPECT_EQ(config.kind, AttentionKind::kFull);
+  EXPECT_EQ(config.gate, Gate::kNone);
+  EXPECT_EQ(config.combine, Combine::kLse);
+  EXPECT_EQ(config.balance, BalanceForm::kPaper);
+  EXPECT_EQ(config.backend, AttentionBackend::kFlash);
+  EXPECT_NE(to_toml(VisualAttentionConfig()).find("gate = \"probability\""), std::string::npos);
+  const std::string error = error_of([] { parse_json<VisualAttentionConfig>(R"({"gate": "soft"})", "test"); });
+  EXPECT_NE(error.find("gate 'soft' is not one of probability, straight_through, none"), std::string::npos) << error;
 }
 
 TEST(VisualAttention, NeedsARoutingOfTheLayout) {
   const Tensors in = inputs(kLayout, 1, 4, 3);
   const StaticGroupings groupings = static_groupings(kLayout, small_config(), at::kCPU);
-  EXPECT_THROW(visual_attention(in[0], in[1], in[2], nullptr, groupings, small_config()), Error);
-  const at::Tensor less = in[0].slice(0, 1);
-  EXPECT_THROW(visual_attention(less, less, less, nullptr, groupings, small_config()), Error);
+  const auto message = [&](const at::Tensor& x) {
+    return error_of([&] { visual_attention(x, x, x, nullptr, groupings, small_config()); });
+  };
+  EXPECT_EQ(message(in[0]), "visual attention: routed groups need a routing");
+  EXPECT_EQ(message(in[0].slice(0, 1)), "visual attention: q has 45 tokens, the layout 46");
 }
 
 }  // namespace

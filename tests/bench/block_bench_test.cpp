@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kTextTokens = 5;
 
-BlockConfig tiny_block(const std::string& kind) {
+BlockConfig tiny_block(AttentionKind kind) {
   BlockConfig block;
   block.heads = 2;
   block.head_dim = 12;
@@ -27,16 +27,16 @@ BlockConfig tiny_block(const std::string& kind) {
 VideoShape tiny_video() { return {5, 4, 6, {3, 2}}; }
 
 TEST(PlainBlock, EqualsOurBlockWithFullAttention) {
-  BlockWork work = make_block_work(tiny_block("full"), tiny_video(), kTextTokens, at::kCPU, at::kFloat);
-  const at::Tensor ours = work.block->forward(work.x, work.context).x;
-  const at::Tensor plain = plain_block(*work.block, work.config, work.context, work.text_lengths, work.x);
+  BlockWork work = make_block_work(tiny_block(AttentionKind::kFull), tiny_video(), kTextTokens, at::kCPU, at::kFloat);
+  const at::Tensor ours = work.block->forward(work.input, work.local, work.global).x;
+  const at::Tensor plain = plain_block(work);
   EXPECT_TRUE(test::close(ours, plain, 1e-5));
-  const auto gradient = [&](const at::Tensor& y) { return torch::autograd::grad({y}, {work.x}, {work.grad})[0]; };
+  const auto gradient = [&](const at::Tensor& y) { return torch::autograd::grad({y}, {work.input.x}, {work.grad})[0]; };
   EXPECT_TRUE(test::close(gradient(ours), gradient(plain), 1e-5));
 }
 
 TEST(BlockBench, ComparesMogaWithFullAttention) {
-  const BlockBenchConfig config{tiny_block("moga"), tiny_video(), kTextTokens};
+  const BlockBenchConfig config{tiny_block(AttentionKind::kMoga), tiny_video(), kTextTokens};
   const BenchReport report =
       bench_block(config, {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 1, .repeats = 1}});
   ASSERT_EQ(report.rows.size(), 6u);  // plain, ours with full attention, ours; two passes each

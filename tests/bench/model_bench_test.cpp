@@ -7,6 +7,7 @@
 #include "moga/bench/random_model.h"
 #include "moga/bench/shapes.h"
 #include "moga/core/check.h"
+#include "moga/model/wan/transformer.h"
 
 namespace moga {
 namespace {
@@ -34,25 +35,26 @@ TEST(ModelBench, TimesOneEvaluation) {
   EXPECT_EQ(report.rows[2].work, "MoGA, streamed weights");
   EXPECT_EQ(report.rows[2].flop, report.rows[1].flop);
   EXPECT_EQ(report.rows[1].flop,
-            forward_cost(model_shape(config.model), Layout{{config.video}}, config.model.moga).total());
+            forward_cost(config.model->shape(), Layout{{config.video}}, config.model->attention()).total());
   EXPECT_GT(report.rows[0].measured.seconds, 0);
   EXPECT_EQ(report.ratio, "times faster than full");
 }
 
 TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
   const TransformerConfig config = small_model(/*heads=*/4, /*layers=*/3);
-  Transformer model = random_transformer(config, at::kCPU, at::kFloat);
+  const VideoModelPtr model = random_video_model(config, at::kCPU, at::kFloat);
   const VideoShape video{8, 8, 10, {}};
-  even_routers(model, video, at::kCPU, at::kFloat);
-  const TransformerInput input = random_input(config, {video}, at::kCPU, at::kFloat);
+  even_routers(*model, video, at::kCPU, at::kFloat);
+  const VideoModelInput input = random_input(config, {video}, at::kCPU, at::kFloat);
   const at::Tensor shares = model->forward(input, at::kFloat).group_histogram.to(at::kDouble) / 640;  // [3, 5]
   EXPECT_LT(shares.max().item<double>(), 0.28);
   EXPECT_GT(shares.min().item<double>(), 0.12);
 }
 
 TEST(ModelBench, KnowsWanByItsSize) {
-  EXPECT_EQ(named_model("1.3B").width(), 1536);
-  EXPECT_EQ(named_model("14B").width(), 5120);
+  EXPECT_EQ(named_model("1.3B").model->shape().width(), 1536);
+  EXPECT_EQ(named_model("14B").model->shape().width(), 5120);
+  EXPECT_EQ(named_model("14B").pixels_per_token(), (Strides{4, 16, 16}));
   EXPECT_THROW(named_model("7B"), Error);
 }
 

@@ -8,6 +8,8 @@
 
 #include "moga/bench/random_model.h"
 #include "moga/core/check.h"
+#include "moga/model/vae/vae.h"
+#include "moga/model/wan/transformer.h"
 #include "moga/pipeline/generate.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
@@ -18,14 +20,18 @@ namespace {
 
 GenerationPlanRequest small_run() {
   GenerationPlanRequest request;
-  request.transformer.num_attention_heads = 4;
-  request.transformer.attention_head_dim = 32;
-  request.transformer.ffn_dim = 512;
-  request.transformer.num_layers = 6;
-  request.transformer.text_dim = 64;
-  request.transformer.text_len = 32;
+  TransformerConfig transformer;
+  transformer.num_attention_heads = 4;
+  transformer.attention_head_dim = 32;
+  transformer.ffn_dim = 512;
+  transformer.num_layers = 6;
+  transformer.text_dim = 64;
+  transformer.text_len = 32;
+  request.transformer = transformer;
   request.text_encoder = {.vocab_size = 500, .d_model = 64, .d_kv = 16, .d_ff = 128, .num_layers = 4, .num_heads = 4};
-  request.vae.base_dim = 8;
+  VaeConfig vae;
+  vae.base_dim = 8;
+  request.vae = vae;
   request.sampler.steps = 3;
   request.video = {6, 8, 10, {3, 3}};
   request.captions = 3;
@@ -39,8 +45,8 @@ bool within(double predicted, double measured, double share) {
 TEST(Plan, LayersAreExtrapolated) {
   const GenerationPlanRequest request = small_run();
   const auto rehearse = [&](int64_t layers) {
-    DenoisingRehearsal rehearsal{request.transformer, request.video, true, "unipc"};
-    rehearsal.model.num_layers = layers;
+    DenoisingRehearsal rehearsal{request.transformer, request.video};
+    rehearsal.model->set_layers(layers);
     return rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
   };
   const Rehearsed planned = over_layers(6, rehearse), measured = rehearse(6);
@@ -51,10 +57,10 @@ TEST(Plan, LayersAreExtrapolated) {
 
 TEST(Plan, FramesAreExtrapolated) {
   const GenerationPlanRequest request = small_run();
-  const auto rehearse = [&](FrameSize frame) { return rehearse_decoding(request.vae, frame, at::kCPU, at::kFloat); };
+  const auto rehearse = [&](FrameSize frame) { return rehearse_decoding(*request.vae, frame, at::kCPU, at::kFloat); };
   const auto flop = [](FrameSize frame) { return double(frame.tokens()); };
-  const FrameSize large{8, 10};
-  const Rehearsed planned = over_frames(large, {.flop = 30, .least = {2, 2}}, flop, rehearse);
+  const FrameSize large{16, 20};
+  const Rehearsed planned = over_frames(large, {.flop = 120, .least = {4, 4}}, flop, rehearse);
   const Rehearsed measured = rehearse(large);
   EXPECT_EQ(planned.weight_bytes, measured.weight_bytes);
   EXPECT_TRUE(within(double(planned.work_bytes), double(measured.work_bytes), 0.1))
@@ -63,8 +69,8 @@ TEST(Plan, FramesAreExtrapolated) {
 
 TEST(Plan, ChunksOfTheFeedForwardLayerShrinkWithTheShareOfTokens) {
   DenoisingRehearsal rehearsal{small_run().transformer, small_run().video};
-  rehearsal.model.num_layers = 1;
-  rehearsal.model.ffn_dim = 4096;  // the widest tensor by far
+  rehearsal.model->set_layers(1);
+  rehearsal.model->apply({"ffn_dim=4096"}, "test");  // the widest tensor by far
   const Rehearsed whole = rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
   rehearsal.share = 1e-3;  // chunks of 1 MiB
   const Rehearsed chunked = rehearse_denoising(rehearsal, at::kCPU, at::kFloat);
@@ -82,7 +88,7 @@ TEST(Plan, StreamedBlocksTakeTwoBuffers) {
   EXPECT_TRUE(plan.stream_weights);
   EXPECT_NE(to_table(plan).find("streamed"), std::string::npos);
   int64_t block = 0;
-  for (const auto& item : random_transformer(request.transformer, at::kCPU, at::kFloat)->named_parameters())
+  for (const auto& item : random_video_model(*request.transformer, at::kCPU, at::kFloat)->named_parameters())
     if (item.key().starts_with("blocks.0.")) block += item.value().nbytes();
   EXPECT_TRUE(within(double(plan.weight_bytes - resident.weight_bytes), 2.0 * double(block), 0.05));
 }
@@ -98,7 +104,7 @@ TEST(Plan, MeetsWhatAGenerationTakes) {
   request.vae = configs.vae;
   request.sampler = configs.sampler;
   request.sampler.steps = 4;
-  request.video = video_shape(256, 160, {3, 3});
+  request.video = video_shape({256, 160}, {3, 3}, configs.pixels_per_token());
   request.captions = 3;
   const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
 
@@ -110,17 +116,17 @@ TEST(Plan, MeetsWhatAGenerationTakes) {
   video.shape = request.video;
   video.captions = {"Mara waves.", "Mara walks."};
   video.negative_prompt = "blurred";
-  models.one_run = true;
   meter.reset_peak();
-  const at::Tensor latent = denoise(models, {video}, request.sampler).front();
-  // The text encoder is gone before the first step: the peak is that of the text's phase or that of denoising.
+  at::Tensor text = encode_prompts(models, {video}, request.sampler);
+  models.text_encoder = nullptr;
+  const at::Tensor latent = denoise(models, {video}, std::exchange(text, {}), {request.sampler}).front();
+  // The text encoder is released before the first step: the peak is that of the text's phase or that of denoising.
   const double denoised = double(meter.peak());
   const double planned = double(std::max(plan.phases[0].peak_bytes, plan.phases[1].peak_bytes));
   EXPECT_TRUE(within(planned, denoised, 0.1)) << planned << " " << denoised;
-  EXPECT_FALSE(models.text_encoder);
   models.transformer = nullptr;
   meter.reset_peak();
-  decode_frames(models.vae, latent, [](const at::Tensor&) {});
+  decode_frames(*models.vae, latent, [](const at::Tensor&) {});
   const double decoded = double(meter.peak());
   EXPECT_TRUE(within(double(plan.phases[2].peak_bytes), decoded, 0.1)) << plan.phases[2].peak_bytes << " " << decoded;
 }
@@ -149,11 +155,11 @@ TEST(Plan, CountsThePhases) {
   const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
   ASSERT_EQ(plan.phases.size(), 3u);
   int64_t weights = 0;
-  for (const at::Tensor& weight : random_transformer(request.transformer, at::kCPU, at::kFloat)->parameters())
+  for (const at::Tensor& weight : random_video_model(*request.transformer, at::kCPU, at::kFloat)->parameters())
     weights += weight.nbytes();
   for (const at::Tensor& weight : random_text_encoder(request.text_encoder, at::kCPU, at::kFloat)->parameters())
     weights += weight.nbytes();
-  for (const at::Tensor& weight : Vae(request.vae)->parameters()) weights += weight.nbytes();
+  for (const at::Tensor& weight : request.vae->build()->parameters()) weights += weight.nbytes();
   EXPECT_TRUE(within(double(plan.weight_bytes), double(weights), 0.001)) << plan.weight_bytes << " " << weights;
   EXPECT_GT(plan.phases[0].peak_bytes, plan.weight_bytes);
   for (const PlanPhase& phase : plan.phases) {

@@ -5,13 +5,17 @@
 #include <torch/types.h>
 
 #include "moga/core/check.h"
+#include "moga/model/vae/vae.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
 
 VaeBenchConfig small() {
   VaeBenchConfig config;
-  config.vae.base_dim = 8;
+  VaeConfig vae;
+  vae.base_dim = 8;
+  config.codec = vae;
   config.frames = 5;
   config.width = 32;
   config.height = 16;
@@ -21,7 +25,8 @@ VaeBenchConfig small() {
 const BenchSetup kOnce = {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 0, .repeats = 1}};
 
 TEST(VaeBench, TimesBothWays) {
-  for (const char* way : {"auto", "volume", "planes", "stacked"}) {
+  for (const ConvolutionWay way :
+       {ConvolutionWay::automatic, ConvolutionWay::volume, ConvolutionWay::planes, ConvolutionWay::stacked}) {
     VaeBenchConfig config = small();
     config.convolution = way;
     const BenchReport report = bench_vae(config, kOnce);
@@ -38,15 +43,18 @@ TEST(VaeBench, TimesBothWays) {
 TEST(VaeBench, CountsTheConvolutions) {
   const VaeConfig wan;
   const double latents = 60 * 104, top = 6 * 2.0 * 27 * 96 * 96 * 4 * 64 * latents;
-  EXPECT_GT(vae_decode_flop(wan, latents), 2 * top);
-  EXPECT_LT(vae_decode_flop(wan, latents), 4 * top);
-  EXPECT_LT(vae_encode_flop(wan, latents), vae_decode_flop(wan, latents));
+  EXPECT_GT(wan.decode_flop(latents), 2 * top);
+  EXPECT_LT(wan.decode_flop(latents), 4 * top);
+  EXPECT_LT(wan.encode_flop(latents), wan.decode_flop(latents));
 }
 
 TEST(VaeBench, RefusesClipsThatTheVaeCannotTake) {
   VaeBenchConfig config = small();
   config.frames = 8;
-  EXPECT_THROW(bench_vae(config, kOnce), Error);
+  EXPECT_EQ(test::error_of([&] { bench_vae(config, kOnce); }), "--frames is 8, expected 1 + 4k");
+  config.frames = 5;
+  config.height = 20;
+  EXPECT_EQ(test::error_of([&] { bench_vae(config, kOnce); }), "--size is 32x20, expected multiples of 8");
 }
 
 }  // namespace

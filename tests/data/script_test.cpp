@@ -49,11 +49,21 @@ TEST(Script, CutsFallOnTheNearestLatentFrame) {
   Script script;
   script.fps = 16;
   for (int i = 0; i < 4; ++i) script.shot.push_back({"x", 2.0, std::nullopt});
-  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{9, 8, 8, 8}));
+  EXPECT_EQ(script.latent_shot_frames(kWanPixelsPerToken), (std::vector<int64_t>{9, 8, 8, 8}));
   script.shot = {{"x", std::nullopt, 33}, {"x", std::nullopt, 32}, {"x", std::nullopt, 1}, {"x", std::nullopt, 1}};
-  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{9, 8, 1, 1}));
+  EXPECT_EQ(script.latent_shot_frames(kWanPixelsPerToken), (std::vector<int64_t>{9, 8, 1, 1}));
   script.shot = {{"x", std::nullopt, 1}};
-  EXPECT_EQ(script.latent_shot_frames(), (std::vector<int64_t>{1}));
+  EXPECT_EQ(script.latent_shot_frames(kWanPixelsPerToken), (std::vector<int64_t>{1}));
+}
+
+TEST(Script, IsCheckedAgainstTheModelsStrides) {
+  Script script = read(kGood);
+  script.size = {24, 40};
+  script.validate({.frames = 8, .rows = 8, .columns = 24});
+  const auto refusal = [&](const Strides& strides) { return test::error_of([&] { script.validate(strides); }); };
+  EXPECT_EQ(refusal({.frames = 8, .rows = 32, .columns = 8}),
+            "size is [24, 40], expected multiples of 8 and 32 from 32 to 16384; the nearest to 40 is 32");
+  EXPECT_EQ(script.latent_shot_frames({.frames = 8, .rows = 8, .columns = 8}), (std::vector<int64_t>{5, 4}));
 }
 
 TEST(Script, SaysWhenTheVideoHasOtherFramesThanAskedFor) {

@@ -1,4 +1,5 @@
-// The CUDA counting sort against ATen's stable sort.
+// The CUDA counting sort against ATen's stable sort: row order, offsets and the inverse order, for even, empty and
+// single groups.
 #include "moga/kernels/group_sort.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// The groupings on which grouped attention is tested: lengths of the groups' query and key rows.
+// The groupings on which grouped attention is tested: the number of query and key rows of each group.
 #pragma once
 
 #include <random>
@@ -13,7 +13,7 @@ struct GroupedCase {
   std::vector<int> queries, keys;  // rows of each group
 };
 
-// Lengths around the kernels' tiles (64, 80, 128, 176, 192) as often as any others, sometimes zero.
+// Two in five lengths are next to a multiple of a kernel's tile, one in five is zero, the others are arbitrary.
 inline std::vector<int> random_lengths(std::mt19937& random, int groups) {
   constexpr int kTiles[] = {64, 80, 128, 176, 192};
   std::vector<int> lengths;

@@ -19,7 +19,7 @@ const VideoShape kVideo{5, 2, 4, {2, 3}};  // 40 tokens
 
 void observe(Transformer& model, const AttentionObserver& observer) {
   const at::NoGradGuard no_grad;
-  TransformerInput input = random_input(small_config(), {kVideo});
+  VideoModelInput input = random_input(small_config(), {kVideo});
   input.observer = observer;
   model->forward(input, at::kFloat);
 }
@@ -30,8 +30,8 @@ std::map<std::string, RouterScore> scores_of(const TransformerConfig& config, in
   Transformer model = random_transformer(config);
   RouterInputs inputs(2, 100, 1);
   for (const int64_t set : {0, 1}) observe(model, inputs.observer(set));
-  std::vector<LayerCalibration> layers = inputs.fit(model, "auto", {}, at::kCPU);
-  RouterMeasurement measurement(model, layers, 1, at::kCPU);
+  std::vector<LayerCalibration> layers = inputs.fit(*model, "auto", {}, at::kCPU);
+  RouterMeasurement measurement(*model, layers, 1, at::kCPU);
   observe(model, measurement.observer({{kVideo}}));
   measurement.choose(layers);
   return layers.at(layer).scores;
@@ -43,7 +43,7 @@ TEST(Calibration, FitsTheLayersThatRoute) {
   Transformer model = random_transformer(config);
   RouterInputs inputs(1, 50, 1);
   observe(model, inputs.observer(0));
-  const std::vector<LayerCalibration> layers = inputs.fit(model, "attention", {}, at::kCPU);
+  const std::vector<LayerCalibration> layers = inputs.fit(*model, "attention", {}, at::kCPU);
   ASSERT_EQ(layers.size(), 1u);
   EXPECT_EQ(layers[0].layer, 1);
   EXPECT_EQ(layers[0].candidates.at("attention").weight.sizes(), at::IntArrayRef({3, 32}));
@@ -64,7 +64,7 @@ TEST(Calibration, ScoresEachRouter) {
 TEST(Calibration, OneGroupAloneHasNoError) {
   TransformerConfig config = small_config();
   config.moga.groups = 1;
-  config.moga.gate = "none";
+  config.moga.gate = Gate::kNone;
   config.moga.window = config.moga.frame = false;
   const RouterScore score = scores_of(config, 0).at("calibrated");
   EXPECT_EQ(score.smallest, 1);
@@ -75,8 +75,8 @@ TEST(Calibration, OneGroupAloneHasNoError) {
 TEST(Calibration, NeedsAModelThatCanRoute) {
   TransformerConfig config = small_config();
   config.moga.routed = false;
-  EXPECT_THROW(calibrated_attention(Transformer(config)), Error);
-  EXPECT_EQ(calibrated_attention(Transformer(test::full_attention(small_config()))).kind, "moga");
+  EXPECT_THROW(calibrated_attention(config), Error);
+  EXPECT_EQ(calibrated_attention(test::full_attention(small_config())).kind, AttentionKind::kMoga);
 }
 
 }  // namespace

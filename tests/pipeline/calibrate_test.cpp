@@ -9,6 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/wan/transformer.h"
 #include "tests/pipeline/tiny_folder.h"
 
 namespace moga {
@@ -52,7 +53,7 @@ CalibrationConfig small_config(const Models& models) {
 }
 
 std::vector<Script> small_scripts() {
-  std::vector<Script> scripts = calibration_scripts(96, 96, 17);
+  std::vector<Script> scripts = calibration_scripts({96, 96}, 17, kWanPixelsPerToken);
   scripts.resize(2);
   return scripts;
 }
@@ -123,8 +124,8 @@ TEST(Calibrate, WritesAFolderThatRuns) {
   const test::Folder folder;
   write_calibrated(full_folder(), folder / "out", settings, calibration);
   const Models models = load_models(folder / "out", at::kCPU, at::kFloat);
-  const VisualAttentionConfig& moga = models.transformer->config().moga;
-  EXPECT_EQ(moga.kind + " " + moga.combine + " " + moga.backend, "moga lse auto");
+  const VisualAttentionConfig& moga = models.transformer->config().attention();
+  EXPECT_EQ(std::string(name_of(moga.kind)) + " " + name_of(moga.combine) + " " + name_of(moga.backend), "moga lse auto");
   const TensorMap tensors = named_tensors(*models.transformer);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string name = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";
@@ -155,7 +156,7 @@ TEST(Calibrate, SaysWhatDoesNotFit) {
   EXPECT_THROW(calibrate(models, {}, config), Error);
   config.routers = "best";
   EXPECT_THROW(calibrate(models, small_scripts(), config), Error);
-  EXPECT_THROW(calibration_scripts(64, 64, 1), Error);
+  EXPECT_THROW(calibration_scripts({64, 64}, 1, kWanPixelsPerToken), Error);
 }
 
 }  // namespace

@@ -7,13 +7,18 @@
 #include "moga/core/interrupt.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
 
+using test::denoised;
+
+constexpr Strides kTokenPixels = {4, 16, 16};  // of the tiny model
+
 VideoRequest request_of(int64_t width, std::vector<int64_t> shots, int64_t seed) {
   VideoRequest request;
-  request.shape = video_shape(width, 32, shots);
+  request.shape = video_shape({width, 32}, shots, kTokenPixels);
   for (size_t i = 0; i < shots.size(); ++i) request.captions.push_back("Mara waves " + std::to_string(i));
   request.negative_prompt = "blurred";
   request.seed = seed;
@@ -23,12 +28,12 @@ VideoRequest request_of(int64_t width, std::vector<int64_t> shots, int64_t seed)
 TEST(Denoise, ABatchEqualsItsVideosAlone) {
   Models models = test::tiny_models();
   const std::vector<VideoRequest> requests = {request_of(48, {3, 2}, 1), request_of(32, {2}, 2)};
-  const auto batch = denoise(models, requests, models.sampler);
+  const auto batch = denoised(models, requests, {models.sampler});
   ASSERT_EQ(batch.size(), 2u);
   EXPECT_EQ(batch[0].sizes(), (at::IntArrayRef{4, 5, 4, 6}));
   EXPECT_EQ(batch[1].sizes(), (at::IntArrayRef{4, 2, 4, 4}));
   for (size_t i = 0; i < 2; ++i)
-    EXPECT_TRUE(test::close(batch[i], denoise(models, {requests[i]}, models.sampler)[0], 1e-5));
+    EXPECT_TRUE(test::close(batch[i], denoised(models, {requests[i]}, {models.sampler})[0], 1e-5));
 }
 
 TEST(Denoise, GuidanceLeadsFromTheNegativePromptToTheCaptions) {
@@ -38,7 +43,7 @@ TEST(Denoise, GuidanceLeadsFromTheNegativePromptToTheCaptions) {
   once.steps = 1;
   const auto latent_with = [&](double guidance) {
     once.guidance = guidance;
-    return denoise(models, {request}, once)[0];
+    return denoised(models, {request}, {once})[0];
   };
   const at::Tensor plain = latent_with(1.0), three = latent_with(3.0);
   request.captions = {request.negative_prompt};
@@ -53,7 +58,7 @@ TEST(Denoise, FullStepsRunFullAttention) {
   const auto latent = [](Models& models, int64_t full_steps) {
     SamplerConfig sampler = models.sampler;  // 2 steps
     sampler.full_steps = full_steps;
-    return denoise(models, {request_of(32, {3, 3}, 1)}, sampler)[0];
+    return denoised(models, {request_of(32, {3, 3}, 1)}, {sampler})[0];
   };
   EXPECT_TRUE(at::equal(latent(moga, 2), latent(full, 0)));
   EXPECT_FALSE(at::equal(latent(moga, 1), latent(full, 0)));
@@ -70,13 +75,28 @@ TEST(Denoise, AnObserverSeesTheStepsItAsksFor) {
       seen.emplace_back(step, layer);
     };
   };
-  denoise(models, {request_of(32, {2}, 1)}, models.sampler, observer);
+  denoised(models, {request_of(32, {2}, 1)}, {models.sampler, observer});
   EXPECT_EQ(seen, (std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {1, 1}}));
+}
+
+// The text encoder is not needed once the prompts are embedded, nor are they changed by denoising.
+TEST(Denoise, NeedsNoTextEncoder) {
+  Models models = test::tiny_models();
+  const std::vector<VideoRequest> requests = {request_of(32, {2}, 1)};
+  const at::Tensor expected = denoised(models, requests, {models.sampler})[0];
+  const at::Tensor text = encode_prompts(models, requests, models.sampler);
+  EXPECT_EQ(text.size(0), 2);  // with guidance: the caption and the negative prompt
+  models.text_encoder = nullptr;
+  EXPECT_TRUE(at::equal(denoise(models, requests, text, {models.sampler})[0], expected));
+  SamplerConfig unguided = models.sampler;
+  unguided.guidance = 1.0;
+  EXPECT_EQ(test::error_of([&] { denoise(models, requests, text, {unguided}); }).find("denoiser: text [2, 24, 16]"),
+            0u);
 }
 
 TEST(Denoise, IsGivenByTheSeed) {
   Models models = test::tiny_models();
-  const auto latent = [&](int64_t seed) { return denoise(models, {request_of(32, {2}, seed)}, models.sampler)[0]; };
+  const auto latent = [&](int64_t seed) { return denoised(models, {request_of(32, {2}, seed)}, {models.sampler})[0]; };
   EXPECT_TRUE(at::equal(latent(1), latent(1)));
   EXPECT_FALSE(at::equal(latent(1), latent(2)));
 }
@@ -84,7 +104,7 @@ TEST(Denoise, IsGivenByTheSeed) {
 TEST(Denoise, EndsWhenInterrupted) {
   Models models = test::tiny_models();
   set_interrupted(true);
-  EXPECT_THROW(denoise(models, {request_of(32, {2}, 1)}, models.sampler), Interrupted);
+  EXPECT_THROW(denoised(models, {request_of(32, {2}, 1)}, {models.sampler}), Interrupted);
   set_interrupted(false);
 }
 
@@ -97,7 +117,7 @@ TEST(Denoise, EndsBetweenTwoBlocksWhenInterrupted) {
       set_interrupted(true);
     };
   };
-  EXPECT_THROW(denoise(models, {request_of(32, {2}, 1)}, models.sampler, observer), Interrupted);
+  EXPECT_THROW(denoised(models, {request_of(32, {2}, 1)}, {models.sampler, observer}), Interrupted);
   set_interrupted(false);
   EXPECT_EQ(seen, std::vector<int64_t>{0});
 }
@@ -106,11 +126,11 @@ TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
   Models models = test::tiny_models();
   VideoRequest request = request_of(32, {2}, 1);
   request.captions.push_back("one too many");
-  EXPECT_THROW(denoise(models, {request}, models.sampler), Error);
+  EXPECT_THROW(denoised(models, {request}, {models.sampler}), Error);
   request.captions.pop_back();
   request.noise = at::zeros({4, 2, 4, 5});
   try {
-    denoise(models, {request}, models.sampler);
+    denoised(models, {request}, {models.sampler});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(),
@@ -118,7 +138,7 @@ TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
                  "(z, latent frames, height/8, width/8)");
   }
   try {
-    video_shape(40, 32, {1});
+    video_shape({40, 32}, {1}, kTokenPixels);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "a video of 40x32 does not fit the model: width and height must be multiples of 16");

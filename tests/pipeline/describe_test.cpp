@@ -13,6 +13,7 @@
 #include "moga/core/safetensors.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/data/video/video.h"
+#include "moga/model/wan/transformer.h"
 #include "moga/model/wan/weight_names.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"

@@ -5,6 +5,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/model/wan/transformer.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"
 
@@ -19,11 +20,12 @@ std::string message_of_loading(const fs::path& folder) {
 
 TEST(Models, LoadWithTheirMakersSampler) {
   const Models models = test::tiny_models();
-  EXPECT_EQ(models.sampler.solver, "unipc");
+  EXPECT_EQ(models.sampler.solver, SolverKind::kUniPc);
   EXPECT_EQ(models.sampler.shift, 3.0);
   EXPECT_EQ(models.sampler.steps, 2);
-  EXPECT_EQ(models.transformer->config().moga.groups, 3);
-  EXPECT_EQ(models.vae->config().z_dim, models.transformer->config().in_channels);
+  EXPECT_EQ(models.transformer->config().attention().groups, 3);
+  EXPECT_EQ(models.vae->config().latent_channels(), models.transformer->config().latent_channels());
+  EXPECT_EQ(models.pixels_per_token(), (Strides{4, 16, 16}));
 }
 
 TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
@@ -31,7 +33,7 @@ TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
     return load_models(test::tiny_folder(), at::kCPU, at::kFloat, settings);
   };
   const Models models = load({"transformer.moga.backend=reference", "sampler.full_steps=1"});
-  EXPECT_EQ(models.transformer->config().moga.backend, "reference");
+  EXPECT_EQ(models.transformer->config().attention().backend, AttentionBackend::kReference);
   EXPECT_EQ(models.sampler.full_steps, 1);
   EXPECT_THROW(load({"moga.kind=full"}), Error);  // of which part?
   EXPECT_THROW(load({"transformer.moga.kinds=full"}), Error);
@@ -81,7 +83,7 @@ TEST(Models, MissingPartsAreNamed) {
 TEST(Models, PartsThatDoNotFitAreNamed) {
   test::Folder folder;
   fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
-  TransformerConfig config = test::tiny_models().transformer->config();
+  TransformerConfig config = load_transformer_config(folder / "transformer/config.json");
   config.in_channels = config.out_channels = 6;
   save_transformer(folder / "transformer", Transformer(config), at::kFloat);
   EXPECT_NE(message_of_loading(folder.path()).find("vae's z_dim and transformer's in_channels differ: 4 and 6"),
@@ -89,16 +91,27 @@ TEST(Models, PartsThatDoNotFitAreNamed) {
       << message_of_loading(folder.path());
 }
 
+TEST(Models, OfAnUnknownClassAreNamed) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  write_text(folder / "vae/config.json", R"({"_class_name": "AutoencoderKLMochi"})");
+  const std::string message = message_of_loading(folder.path());
+  EXPECT_NE(message.find("vae/config.json: _class_name = AutoencoderKLMochi, expected AutoencoderKLWan"),
+            std::string::npos)
+      << message;
+}
+
 TEST(SamplerConfig, DiffusersSchedulersAreUnderstood) {
   test::Folder folder;
   write_text(folder / "a.json",
              R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.5, "use_karras": false})");
   const SamplerConfig config = load_sampler_config(folder / "a.json");
-  EXPECT_EQ(config.solver, "euler");
+  EXPECT_EQ(config.solver, SolverKind::kEuler);
   EXPECT_EQ(config.shift, 1.5);
   write_text(folder / "a.json", R"({"_class_name": "DDIMScheduler"})");
-  EXPECT_NE(test::error_of([&] { load_sampler_config(folder / "a.json"); })
-                .find("a.json: _class_name = DDIMScheduler, expected UniPCMultistepScheduler or"),
+  EXPECT_NE(test::error_of([&] {
+              load_sampler_config(folder / "a.json");
+            }).find("a.json: _class_name = DDIMScheduler, expected UniPCMultistepScheduler or"),
             std::string::npos);
 }
 

@@ -7,6 +7,7 @@
 
 #include "moga/core/safetensors.h"
 #include "moga/pipeline/denoise.h"
+#include "tests/pipeline/tiny_folder.h"
 #include "tests/support/compare.h"
 
 namespace moga {
@@ -27,7 +28,9 @@ struct Case {
   }
   VideoRequest video() const {
     VideoRequest video;
-    video.shape = video_shape(request["width"], request["height"], {latent_frames(request["num_frames"])});
+    const Strides pixels = models.pixels_per_token();
+    video.shape =
+        video_shape({request["width"], request["height"]}, {pixels.latent_frames(request["num_frames"])}, pixels);
     video.captions = {request["prompt"].get<std::string>()};
     video.negative_prompt = request["negative_prompt"];
     video.noise = file.load("latents")[0];
@@ -37,15 +40,15 @@ struct Case {
 
 TEST(WanPipeline, LoadsAsDiffusersWritesIt) {
   const Case wan;
-  EXPECT_EQ(wan.models.transformer->config().moga.kind, "full");
-  EXPECT_EQ(wan.models.sampler.solver, "unipc");
+  EXPECT_EQ(wan.models.transformer->config().attention().kind, AttentionKind::kFull);
+  EXPECT_EQ(wan.models.sampler.solver, SolverKind::kUniPc);
   EXPECT_EQ(wan.models.sampler.shift, 3.0);
   EXPECT_TRUE(wan.models.sampler.whole_timesteps);
 }
 
 TEST(WanPipeline, DrawsWhatDiffusersDraws) {
   Case wan;
-  const at::Tensor latents = denoise(wan.models, {wan.video()}, wan.sampler()).front();
+  const at::Tensor latents = test::denoised(wan.models, {wan.video()}, {wan.sampler()}).front();
   EXPECT_TRUE(test::close(latents, wan.file.load("final_latents"), 1e-5));
   std::vector<at::Tensor> frames;
   wan.models.vae->decode(latents.unsqueeze(0), [&](const at::Tensor& f) { frames.push_back(f[0].transpose(0, 1)); });
@@ -58,10 +61,10 @@ TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {
   const at::Tensor expected = wan.file.load("final_latents");
   SamplerConfig sampler = wan.sampler();
   sampler.whole_timesteps = false;
-  EXPECT_GT(test::difference(denoise(wan.models, {wan.video()}, sampler)[0], expected).relative, 1e-4);
+  EXPECT_GT(test::difference(test::denoised(wan.models, {wan.video()}, {sampler})[0], expected).relative, 1e-4);
   VideoRequest other = wan.video();
   other.captions = {"Ada & Bo walk in the \"park\", a person's blue hat."};
-  EXPECT_GT(test::difference(denoise(wan.models, {other}, wan.sampler())[0], expected).relative, 1e-4);
+  EXPECT_GT(test::difference(test::denoised(wan.models, {other}, {wan.sampler()})[0], expected).relative, 1e-4);
 }
 
 }  // namespace

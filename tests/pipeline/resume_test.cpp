@@ -20,7 +20,7 @@ namespace {
 class Resume : public testing::Test {
  protected:
   Resume() {
-    request_.shape = video_shape(48, 32, {2, 2});
+    request_.shape = video_shape({48, 32}, {2, 2}, models_.pixels_per_token());
     request_.captions = {"Mara waves.", "Mara walks."};
     sampler_ = models_.sampler;
     sampler_.steps = 5;
@@ -43,7 +43,7 @@ class Resume : public testing::Test {
       return [](int64_t layer, auto&&...) { set_interrupted(layer == 0); };
     };
     try {
-      return denoise(models_, {request_}, sampler_, observe, continuation).front();
+      return test::denoised(models_, {request_}, {sampler_, observe, continuation}).front();
     } catch (const Interrupted&) {
       kept.keep_last();
       throw;
@@ -67,20 +67,20 @@ class Resume : public testing::Test {
 };
 
 TEST_F(Resume, GoesOnBitForBit) {
-  for (const char* solver : {"unipc", "euler"})
+  for (const SolverKind solver : {SolverKind::kUniPc, SolverKind::kEuler})
     for (const int64_t last : {1, 3, 5}) {
       sampler_.solver = solver;
-      const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+      const at::Tensor expected = test::denoised(models_, {request_}, {sampler_}).front();
       EXPECT_THROW(denoise_until(last, /*resume=*/false), Interrupted);
       set_interrupted(false);
-      EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected)) << solver << " after step " << last;
+      EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected)) << name_of(solver) << " after step " << last;
       EXPECT_EQ(first_step_, last + 1);
       remove_kept(keep(true));
     }
 }
 
 TEST_F(Resume, GoesOnFromTheLastWholeStepOfAnInterruptWithinOne) {
-  const at::Tensor expected = denoise(models_, {request_}, sampler_).front();
+  const at::Tensor expected = test::denoised(models_, {request_}, {sampler_}).front();
   EXPECT_THROW(denoise_until(2, /*resume=*/false, /*within=*/true), Interrupted);
   set_interrupted(false);
   EXPECT_THROW(denoise_until(2, /*resume=*/true, /*within=*/true), Interrupted);  // the first step that it takes
@@ -150,7 +150,7 @@ TEST_F(Resume, ShortRunsLeaveNothing) {
   KeepConfig config = keep(true);  // nothing there: begins at the first step
   config.seconds = 60;
   KeptState kept(config, models_, request_, sampler_);
-  denoise(models_, {request_}, sampler_, {}, kept.continuation());
+  test::denoised(models_, {request_}, {.sampler = sampler_, .continuation = kept.continuation()});
   EXPECT_FALSE(std::filesystem::exists(config.path));
 }
 
@@ -159,7 +159,7 @@ TEST_F(Resume, NothingIsLeftOfAFinishedVideo) {
   script.size = {48, 32};
   script.shot = {{"Mara waves.", std::nullopt, 5}};
   const GenerateOptions options{.sampler = sampler_, .keep = keep(false)};
-  generate_files(script, models_, options, folder_ / "film.y4m");
+  generate_files(script, std::move(models_), options, folder_ / "film.y4m");
   EXPECT_TRUE(std::filesystem::exists(folder_ / "film.y4m"));
   EXPECT_FALSE(std::filesystem::exists(options.keep.path));
 }
@@ -168,7 +168,7 @@ TEST_F(Resume, LatentsThatAreNotFiniteEndTheRunByTheirStep) {
   request_.noise = at::randn({4, 4, 4, 6});
   request_.noise[0][0][0][0] = std::numeric_limits<float>::quiet_NaN();
   try {
-    denoise(models_, {request_}, sampler_);
+    test::denoised(models_, {request_}, {sampler_});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("step 1 of 5: the latents are NaN or infinite"), std::string::npos)

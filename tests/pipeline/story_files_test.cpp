@@ -14,7 +14,7 @@ TEST(StoryFiles, TheScriptTellsTheSameStory) {
   const Script script = story_script(story);
   script.validate();
   EXPECT_EQ(script.captions(), story.captions());
-  EXPECT_EQ(script.latent_shot_frames(), story.latent_shot_frames());
+  EXPECT_EQ(script.latent_shot_frames(kWanPixelsPerToken), story.latent_shot_frames());
 }
 
 TEST(StoryFiles, AreWrittenWhole) {

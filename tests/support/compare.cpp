@@ -1,4 +1,4 @@
-// Comparing tensors, with the worst element printed. See compare.h.
+// Differences of tensors in float64 on the CPU; a failure prints the worst element. See compare.h.
 #include "tests/support/compare.h"
 
 #include <sstream>

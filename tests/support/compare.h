@@ -1,5 +1,5 @@
-// The error a test allows is measured, not guessed: the result of an implementation may differ from the float64
-// reference at most `factor` times as much as plain ATen operations in the same dtype do.
+// Comparing tensors. The allowed error is measured: an implementation may differ from the float64 reference by at most
+// `factor` times the error of plain ATen operations in the same dtype. NaN masks are compared exactly.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -10,7 +10,7 @@ namespace moga::test {
 struct Difference {
   double relative = 0;  // ‖a − b‖ / ‖b‖
   double largest = 0;   // max |a − b|
-  std::string worst;    // where the largest lies, with both values
+  std::string worst;    // the element with the largest difference, with both values
 };
 Difference difference(const at::Tensor& actual, const at::Tensor& expected);
 

@@ -1,4 +1,5 @@
-// What work that must fail says.
+// The message of an error that a test expects. A test compares the text: a throw alone does not show that the message
+// names what was wrong.
 #pragma once
 
 #include <string>
@@ -7,7 +8,7 @@
 
 namespace moga::test {
 
-// The message of the Error that `work` throws; empty when it throws none.
+// The message of the Error that `work` throws, or "" when it throws none. Other exceptions pass through.
 template <class Work>
 std::string error_of(Work&& work) {
   try {

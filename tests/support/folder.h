@@ -1,4 +1,4 @@
-// A fresh folder for one test, removed with it.
+// A new temporary folder for one test, removed at the end of the test.
 #pragma once
 
 #include <unistd.h>

@@ -16,7 +16,7 @@ namespace moga::test {
 
 using Tensors = std::vector<at::Tensor>;
 
-// `inputs` are float64; f may return any shape. Changes in routing inside ± step are the caller's to avoid.
+// `inputs` are float64; f may return any shape. The caller chooses inputs whose routing does not change within ± step.
 inline testing::AssertionResult gradcheck(const std::function<at::Tensor(const Tensors&)>& f, const Tensors& inputs,
                                           double step = 1e-6, double tolerance = 1e-6) {
   const auto projected = [&](const Tensors& at) {

@@ -1,5 +1,5 @@
-// The main function of every test program. A suite named *Gpu* begins with MOGA_NEEDS_GPU (gpu.h); what a skipped test
-// does to the exit status is decided in exit_status.h.
+// The main function of every test program, and of the ranks that its tests start (ranks.h). A suite named *Gpu* begins
+// with MOGA_NEEDS_GPU (gpu.h); what a skipped test does to the exit status is decided in exit_status.h.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -7,8 +7,10 @@
 #include "moga/core/device.h"
 #include "moga/core/log.h"
 #include "tests/support/exit_status.h"
+#include "tests/support/ranks.h"
 
 int main(int argc, char** argv) {
+  if (const auto status = moga::test::run_as_rank()) return *status;
   testing::InitGoogleTest(&argc, argv);
   if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
   moga::set_quiet(true);

@@ -1,5 +1,5 @@
-// A complete model folder of a few kilobytes with random weights: every part there and of the right kind, so that the
-// pipeline and the program can be tested end to end. What it draws is noise.
+// A complete model folder of a few kilobytes with random weights, so that the pipeline and the program can be tested
+// end to end. Its videos are noise.
 #pragma once
 
 #include <filesystem>

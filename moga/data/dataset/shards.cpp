@@ -1,9 +1,14 @@
-// Latent shards: safetensors files with the tensors latent.0, latent.1, … and, in the file's metadata under "samples",
-// a JSON list of {"captions": […], "shot_frames": […]} in the same order. Checked when opened, so that a damaged or
-// foreign file is named before training begins.
+// Latent shards: safetensors files with the tensors latent.0, latent.1, …, with text embeddings also text.0.0 (sample,
+// shot), … and, in the file's metadata under "samples", a JSON list of {"captions": […], "shot_frames": […]} in the
+// same order. Checked when opened, so that a damaged, foreign or missing file is named before training starts.
 #include "moga/data/dataset/shards.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
+#include <deque>
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -18,7 +23,14 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kDatasetFile = "dataset.json";
+constexpr const char* kNegativeFile = "negative.safetensors";
+
 std::string tensor_name(int64_t index) { return "latent." + std::to_string(index); }
+
+std::string text_name(int64_t index, size_t shot) {
+  return "text." + std::to_string(index) + "." + std::to_string(shot);
+}
 
 std::string shard_name(int64_t number) {
   const std::string digits = std::to_string(number);
@@ -33,6 +45,23 @@ std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& fold
       paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   return paths;
+}
+
+// dataset.json: {"shards": 3, "samples": 700}. Data sets of earlier versions lack it.
+void check_complete(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& paths) {
+  int64_t shards = static_cast<int64_t>(paths.size());
+  if (const auto file = folder / kDatasetFile; std::filesystem::exists(file)) {
+    try {
+      shards = json::parse(read_text(file, kMostConfigBytes)).at("shards").get<int64_t>();
+    } catch (const json::exception& error) {
+      fail(file.string(), ": expected the numbers of shards and samples: ", reason(error));
+    }
+  }
+  for (int64_t i = 0; i < static_cast<int64_t>(paths.size()); ++i)
+    check(paths[i].filename() == shard_name(i), folder.string(), ": ", shard_name(i), " is missing, found ",
+          paths[i].filename().string());
+  check(static_cast<int64_t>(paths.size()) == shards, folder.string(), " has ", paths.size(), " shards, ", kDatasetFile,
+        " says ", shards);
 }
 
 void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, const std::vector<int64_t>& shot_frames,
@@ -54,7 +83,7 @@ struct Description {
   std::vector<std::string> captions;
 };
 
-std::vector<Description> read_descriptions(const Safetensors& file, const std::string& source) {
+std::vector<Description> parse_descriptions(const Safetensors& file, const std::string& source) {
   const auto metadata = file.metadata();
   const auto text = metadata.find("samples");
   check(text != metadata.end(), source, ": not a latent shard: the metadata has no \"samples\"");
@@ -69,13 +98,29 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
   } catch (const json::exception& error) {
     fail(source, ": the metadata \"samples\" is not a list of captions and shot_frames: ", reason(error));
   }
-  check(file.names().size() == result.size(), source, ": holds ", file.names().size(), " tensors, the metadata lists ",
-        result.size(), " samples");
+  return result;
+}
+
+void check_text(const Safetensors& file, const std::string& name, const std::string& source) {
+  check(file.contains(name), source, ": tensor ", name, " is missing");
+  check(file.dtype(name) == c10::kBFloat16 && file.shape(name).size() == 2, source, ": ", name, " is ",
+        dtype_name(file.dtype(name)), " with ", file.shape(name).size(), " dimensions, expected bfloat16 [tokens, d]");
+}
+
+std::vector<Description> read_descriptions(const Safetensors& file, const std::string& source) {
+  std::vector<Description> result = parse_descriptions(file, source);
+  const bool with_text = file.contains(text_name(0, 0));
+  size_t tensors = result.size();
+  for (const Description& sample : result) tensors += with_text ? sample.captions.size() : 0;
+  check(file.names().size() == tensors, source, ": holds ", file.names().size(), " tensors, the metadata lists ",
+        result.size(), " samples", with_text ? " with text" : "");
   for (size_t i = 0; i < result.size(); ++i) {
     const std::string name = tensor_name(static_cast<int64_t>(i));
     check(file.contains(name), source, ": tensor ", name, " is missing, found ", file.names().front(), " and others");
     check_sample(file.shape(name), file.dtype(name), result[i].shot_frames, result[i].captions.size(),
                  source + ": " + name);
+    for (size_t shot = 0; with_text && shot < result[i].captions.size(); ++shot)
+      check_text(file, text_name(static_cast<int64_t>(i), shot), source);
   }
   return result;
 }
@@ -85,12 +130,14 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
 struct ShardWriter::State {
   std::filesystem::path folder;
   int64_t samples_a_shard = 1;
-  int64_t shards = 0;
+  int64_t shards = 0, total = 0;
   TensorMap tensors;
   json samples = json::array();
+  bool with_text = false;
 
   void flush() {
     if (tensors.empty()) return;
+    total += static_cast<int64_t>(samples.size());
     save_safetensors(folder / shard_name(shards++), tensors, {{"samples", samples.dump()}});
     tensors.clear();
     samples = json::array();
@@ -108,35 +155,88 @@ ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_
 ShardWriter::~ShardWriter() = default;
 
 void ShardWriter::add(const Sample& sample) {
-  const std::string name = tensor_name(static_cast<int64_t>(state_->tensors.size()));
+  State& state = *state_;
+  const auto index = static_cast<int64_t>(state.samples.size());
+  const std::string name = tensor_name(index);
+  const std::string where = (state.folder / shard_name(state.shards)).string() + ": " + name;
   check_sample(sample.latent.sizes().vec(), sample.latent.scalar_type(), sample.shot_frames, sample.captions.size(),
-               (state_->folder / shard_name(state_->shards)).string() + ": " + name);
-  state_->tensors[name] = sample.latent.detach().cpu();
-  state_->samples.push_back({{"captions", sample.captions}, {"shot_frames", sample.shot_frames}});
-  if (static_cast<int64_t>(state_->tensors.size()) == state_->samples_a_shard) state_->flush();
+               where);
+  check(sample.text.empty() || sample.text.size() == sample.captions.size(), where, ": text embeddings for ",
+        sample.text.size(), " shots, expected ", sample.captions.size());
+  const bool first = state.total == 0 && index == 0;
+  check(first || state.with_text == !sample.text.empty(), where,
+        ": some samples have text embeddings, others have none");
+  state.with_text = !sample.text.empty();
+  state.tensors[name] = sample.latent.detach().cpu();
+  for (size_t shot = 0; shot < sample.text.size(); ++shot)
+    state.tensors[text_name(index, shot)] = sample.text[shot].detach().to(at::kBFloat16).cpu();
+  state.samples.push_back({{"captions", sample.captions}, {"shot_frames", sample.shot_frames}});
+  if (static_cast<int64_t>(state.samples.size()) == state.samples_a_shard) state.flush();
 }
 
-void ShardWriter::finish() { state_->flush(); }
+void ShardWriter::set_negative(const NegativeText& negative) {
+  save_safetensors(state_->folder / kNegativeFile, {{"text", negative.text.detach().to(at::kBFloat16).cpu()}},
+                   {{"prompt", negative.prompt}});
+}
+
+void ShardWriter::finish() {
+  state_->flush();
+  const json content = {{"shards", state_->shards}, {"samples", state_->total}};
+  write_text(state_->folder / kDatasetFile, content.dump() + "\n");
+}
 
 struct ShardDataset::State {
   struct Shard {
     Safetensors file;
     std::vector<Description> samples;
   };
-  std::vector<Shard> shards;
+  std::filesystem::path folder;
+  std::vector<std::filesystem::path> paths;
   std::vector<int64_t> ends;  // samples up to and with each shard
+  size_t open_shards = 0;
+  mutable std::mutex mutex;
+  mutable std::map<size_t, std::shared_ptr<const Shard>> open;
+  mutable std::deque<size_t> order;  // of the open shards, the one opened first in front
+
+  std::shared_ptr<const Shard> read(size_t number) const {
+    Safetensors file(paths[number]);
+    auto samples = read_descriptions(file, paths[number].string());
+    return std::make_shared<const Shard>(Shard{std::move(file), std::move(samples)});
+  }
+  void keep(size_t number, const std::shared_ptr<const Shard>& shard) const {
+    if (!open.emplace(number, shard).second) return;
+    order.push_back(number);
+    if (open_shards == 0 || order.size() <= open_shards) return;
+    open.erase(order.front());
+    order.pop_front();
+  }
+  std::shared_ptr<const Shard> shard(size_t number) const {
+    {
+      const std::lock_guard lock(mutex);
+      if (const auto found = open.find(number); found != open.end()) return found->second;
+    }
+    const auto shard = read(number);
+    const std::lock_guard lock(mutex);
+    keep(number, shard);
+    return shard;
+  }
 };
 
-ShardDataset::ShardDataset(const std::filesystem::path& folder) : state_(new State) {
+ShardDataset::ShardDataset(const std::filesystem::path& folder, size_t open_shards) : state_(new State) {
+  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder");
+  state_->folder = folder;
+  state_->open_shards = open_shards;
+  state_->paths = shard_paths(folder);
+  check(!state_->paths.empty(), folder.string(),
+        ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
+  check_complete(folder, state_->paths);
   int64_t total = 0;
-  for (const auto& path : shard_paths(folder)) {
-    Safetensors file(path);
-    auto samples = read_descriptions(file, path.string());
-    total += static_cast<int64_t>(samples.size());
-    state_->shards.push_back({std::move(file), std::move(samples)});
+  for (size_t number = 0; number < state_->paths.size(); ++number) {
+    const auto shard = state_->read(number);
+    state_->keep(number, shard);
+    total += static_cast<int64_t>(shard->samples.size());
     state_->ends.push_back(total);
   }
-  check(std::filesystem::is_directory(folder), folder.string(), ": no such folder");
   check(total > 0, folder.string(), ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
 }
 
@@ -148,10 +248,22 @@ int64_t ShardDataset::size() const { return state_->ends.back(); }
 Sample ShardDataset::get(int64_t index) const {
   check(index >= 0 && index < size(), "sample ", index, " was asked for, the shards have 0 to ", size() - 1);
   const auto end = std::upper_bound(state_->ends.begin(), state_->ends.end(), index);
-  const auto& shard = state_->shards[static_cast<size_t>(end - state_->ends.begin())];
-  const int64_t local = index - (*end - static_cast<int64_t>(shard.samples.size()));
-  const Description& sample = shard.samples[static_cast<size_t>(local)];
-  return {shard.file.load(tensor_name(local)), sample.shot_frames, sample.captions};
+  const auto shard = state_->shard(static_cast<size_t>(end - state_->ends.begin()));
+  const int64_t local = index - (*end - static_cast<int64_t>(shard->samples.size()));
+  const Description& sample = shard->samples[static_cast<size_t>(local)];
+  Sample result = {shard->file.load(tensor_name(local)), sample.shot_frames, sample.captions};
+  if (shard->file.contains(text_name(local, 0)))
+    for (size_t shot = 0; shot < sample.captions.size(); ++shot)
+      result.text.push_back(shard->file.load(text_name(local, shot)));
+  return result;
+}
+
+NegativeText ShardDataset::negative() const {
+  const std::filesystem::path path = state_->folder / kNegativeFile;
+  if (!std::filesystem::exists(path)) return {};
+  const Safetensors file(path);
+  check_text(file, "text", path.string());
+  return {file.metadata()["prompt"], file.load("text")};
 }
 
 }  // namespace moga

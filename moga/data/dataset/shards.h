@@ -1,5 +1,6 @@
-// Latent shards: stories or videos encoded once, read many times. A shard is a safetensors file with a number of
-// samples; a folder of shards is a dataset. Memory-mapped; sample i is found without reading the others.
+// Latent shards: videos encoded once and read many times. A shard is a safetensors file with a number of samples; a
+// folder of shards is a data set, and dataset.json in it says how many shards and samples it has. Files are
+// memory-mapped; sample i is read without reading the others.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +15,15 @@ namespace moga {
 struct Sample {
   at::Tensor latent;                  // [z, F, Y', X'] bfloat16 or float32, normalised
   std::vector<int64_t> shot_frames;   // latent frames of each shot
-  std::vector<std::string> captions;  // one a shot
+  std::vector<std::string> captions;  // one per shot
+  // Stored text embeddings: one per shot, bfloat16 [text tokens, d]; empty when the data set has none.
+  std::vector<at::Tensor> text = {};
+};
+
+// The embedding of the prompt that replaces dropped captions, stored once per data set.
+struct NegativeText {
+  std::string prompt;
+  at::Tensor text;  // bfloat16 [text tokens, d]; undefined when the data set has no embeddings
 };
 
 class ShardWriter {
@@ -22,8 +31,11 @@ class ShardWriter {
   // Begins a new shard after `samples_a_shard` samples; files are shard-00000.safetensors, ….
   ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard);
   ~ShardWriter();
+  // All samples have text embeddings or none has.
   void add(const Sample& sample);
-  void finish();  // writes what has not yet filled a shard; without it that is lost
+  void set_negative(const NegativeText& negative);
+  // Writes the last shard and dataset.json. Without it the samples of an unfinished shard are lost.
+  void finish();
 
  private:
   struct State;
@@ -32,12 +44,16 @@ class ShardWriter {
 
 class ShardDataset {
  public:
-  // Throws one line that names the file when a shard is damaged, foreign, or its metadata and tensors disagree.
-  explicit ShardDataset(const std::filesystem::path& folder);
+  // Throws one line that names the file when a shard is missing, damaged or foreign, or its metadata and tensors
+  // disagree.
+  // All shards are checked at once. At most `open_shards` stay open (0: all), others are opened again when needed, so
+  // that memory does not grow with the data set.
+  explicit ShardDataset(const std::filesystem::path& folder, size_t open_shards = 0);
   ~ShardDataset();
   ShardDataset(ShardDataset&&) noexcept;
   int64_t size() const;
-  Sample get(int64_t index) const;
+  Sample get(int64_t index) const;  // may be called by several threads at once
+  NegativeText negative() const;
 
  private:
   struct State;

@@ -27,7 +27,7 @@ constexpr Name kNames[] = {{"Mara", true}, {"Jon", false},   {"Lena", true},  {"
 
 using Presence = std::vector<std::vector<int64_t>>;  // persons of each shot
 
-int64_t latent_frames(const StoryConfig& config) { return 1 + (config.frames - 1) / kLatentStride; }
+int64_t latent_frames(const StoryConfig& config) { return kWanPixelsPerToken.latent_frames(config.frames); }
 
 std::vector<Person> draw_persons(Dice& dice, int64_t count) {
   std::vector<Person> persons;
@@ -162,18 +162,23 @@ const std::vector<Palette::Entry>& Palette::skin() {
 }
 
 void StoryConfig::validate() const {
-  check(width >= 32 && height >= 32 && width <= kLargestSide && height <= kLargestSide && width % 16 == 0 &&
-            height % 16 == 0,
-        "story size ", width, "×", height, ": expected multiples of 16 from 32 to ", kLargestSide,
+  check(width >= 32 && height >= 32 && width <= kLargestSide && height <= kLargestSide &&
+            kWanPixelsPerToken.divide(width, height),
+        "story size ", width, "×", height, ": expected ", kWanPixelsPerToken.multiples(), " from 32 to ", kLargestSide,
         ", so that the story's script can be generated");
   check(width >= height, "story size ", width, "×", height, ": pictures are at least as wide as high");
-  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + 4k");
+  check(frames >= 1 && frames % kLatentStride == 1, "story frames = ", frames, ", expected 1 + ", kLatentStride, "k");
   check(min_shots >= 1 && min_shots <= max_shots, "min_shots = ", min_shots, ", max_shots = ", max_shots,
         ": expected 1 ≤ min_shots ≤ max_shots");
   check(max_persons >= 1 && max_persons <= 2, "max_persons = ", max_persons, ", expected 1 or 2");
   check(away >= 0 && away <= 1, "away = ", away, ", expected a probability");
   check(max_shots * kLatentFramesLeast <= latent_frames(*this), max_shots, " shots do not fit into ", frames,
         " frames: a shot takes at least ", kLatentFramesLeast, " of its ", latent_frames(*this), " latent frames");
+}
+
+void check_story_codec(const Strides& strides) {
+  check(strides.frames == kLatentStride, "stories cut at every ", kLatentStride,
+        "th pixel frame; a latent frame of this codec is ", strides.frames);
 }
 
 std::vector<std::string> Story::captions() const {
@@ -212,7 +217,7 @@ Story plan_story(uint64_t seed, const StoryConfig& config) {
   int64_t first = 0, latent = 0;
   for (int64_t length : deal_latent_frames(dice, latent_frames(config), shots)) {
     latent += length;
-    const int64_t end = kLatentStride * (latent - 1) + 1;
+    const int64_t end = kWanPixelsPerToken.pixel_frames(latent);
     StoryShot& shot = story.shots.emplace_back();
     shot.first_frame = first;
     shot.frames = end - first;

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "moga/core/strides.h"
+
 namespace moga {
 
 struct StoryConfig {
@@ -82,11 +84,14 @@ struct Story {
   std::vector<StoryShot> shots;
 
   std::vector<std::string> captions() const;
-  std::vector<int64_t> latent_shot_frames() const;  // cuts are between latent frames: shots end at pixel frame 4i + 1
+  std::vector<int64_t> latent_shot_frames() const;  // a cut is between latent frames: shots end at pixel 4i + 1
   int64_t first_shot(int64_t person) const;         // the shot that introduces this person
 };
 
-// The story of a seed. Every choice comes from random_key(seed, …).
+// Throws unless a codec of these strides has its latent frames where stories cut.
+void check_story_codec(const Strides& strides);
+
+// The story of this seed. Every choice comes from random_key(seed, …).
 Story plan_story(uint64_t seed, const StoryConfig& config);
 
 }  // namespace moga

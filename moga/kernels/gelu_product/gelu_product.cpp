@@ -22,6 +22,7 @@ LtOwner<cublasLtMatmulDesc_t> product_of(const GeluProduct& work) {
   cublasLtMatmulDesc_t desc = nullptr;
   check_cublas(lt.desc_create(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): some attributes are pointers
     check_cublas(lt.desc_set(desc, attribute, &value, sizeof(value)), "attribute of a product");
   };
   set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);

@@ -44,7 +44,7 @@ Hidden hidden_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   return hidden;
 }
 
-// The gradient of hidden [N, hidden] becomes that of pre, in place. Returns db₁ [hidden] float32.
+// Turns the gradient of hidden [N, hidden] into that of pre, in place. Returns db₁ [hidden] float32.
 at::Tensor differentiate_gelu(at::Tensor& gradient, const at::Tensor& pre) {
   const c10::DeviceGuard guard(pre.device());
   const int64_t rows = pre.size(0);
@@ -63,35 +63,43 @@ at::Tensor differentiate_gelu(at::Tensor& gradient, const at::Tensor& pre) {
   return dbias;
 }
 
-// Takes a tensor out of the context, which lets it go unless the graph is kept for another backward.
+// A saved tensor, released by the context unless the graph is kept for another backward pass.
 at::Tensor take(AutogradContext* context, const std::string& name) {
   const at::Tensor tensor = context->saved_data.at(name).toTensor();
   if (!torch::autograd::get_current_graph_task_keep_graph()) context->saved_data.erase(name);
   return tensor;
 }
 
+struct LayerPair : torch::CustomClassHolder {
+  LayerPair(Linear first, Linear second) : first(std::move(first)), second(std::move(second)) {}
+  Linear first, second;
+};
+
 struct GeluMlp : torch::autograd::Function<GeluMlp> {
+  // The layers' parameters are arguments so that gradients flow to them; their values are read through the layers.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w1, const at::Tensor& b1,
-                            const at::Tensor& w2, const at::Tensor& b2) {
+                            const at::Tensor& w2, const at::Tensor& b2, const Linear& first, const Linear& second) {
     const at::ScalarType dtype = x.scalar_type();
-    const Hidden hidden = hidden_of(x, w1.to(dtype).contiguous(), b1.to(dtype));
+    const Hidden hidden = hidden_of(x, first->weight_in(dtype).contiguous(), first->bias_in(dtype));
     context->save_for_backward({x, w1, b1, w2, b2});
     context->saved_data["pre"] = hidden.pre;
     context->saved_data["hidden"] = hidden.value;
-    return at::linear(hidden.value, w2.to(dtype), b2.to(dtype));
+    context->saved_data["layers"] = c10::IValue::make_capsule(c10::make_intrusive<LayerPair>(first, second));
+    return at::linear(hidden.value, second->weight_in(dtype), second->bias_in(dtype));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto kept = context->get_saved_variables();
-    const at::Tensor &x = kept[0], &w1 = kept[1], &b1 = kept[2], &w2 = kept[3], &b2 = kept[4];
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &w1 = saved[1], &b1 = saved[2], &w2 = saved[3], &b2 = saved[4];
+    const auto layers = c10::static_intrusive_pointer_cast<LayerPair>(context->saved_data["layers"].toCapsule());
     const at::Tensor dy = gradients[0].contiguous();
     const at::Tensor dw2 = dy.t().mm(take(context, "hidden")).to(w2.scalar_type());
     const at::Tensor db2 = (row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0)).to(b2.scalar_type());
-    at::Tensor dpre = dy.mm(w2.to(dy.scalar_type()));  // of hidden until the next line
+    at::Tensor dpre = dy.mm(layers->second->weight_in(dy.scalar_type()));  // of hidden until the next line
     const at::Tensor db1 = differentiate_gelu(dpre, take(context, "pre"));
     at::Tensor dx;
-    if (context->needs_input_grad(0)) dx = dpre.mm(w1.to(dy.scalar_type()));
-    return {dx, dpre.t().mm(x).to(w1.scalar_type()), db1.to(b1.scalar_type()), dw2, db2};
+    if (context->needs_input_grad(0)) dx = dpre.mm(layers->first->weight_in(dy.scalar_type()));
+    return {dx, dpre.t().mm(x).to(w1.scalar_type()), db1.to(b1.scalar_type()), dw2, db2, {}, {}};
   }
 };
 
@@ -99,18 +107,16 @@ bool whole_vectors(const at::Tensor& x) { return x.numel() > 0 && x.size(-1) % 8
 
 }  // namespace
 
-bool gelu_mlp_serves(const at::Tensor& x, const at::Tensor& w1, const at::Tensor& w2) {
-  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && x.dim() == 2 && whole_vectors(x) && whole_vectors(w2) &&
-         w2.size(0) % 8 == 0 && w1.size(0) == w2.size(1);
+bool gelu_mlp_serves(const at::Tensor& x, const Linear& first, const Linear& second) {
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && x.dim() == 2 && whole_vectors(x) && second->in() % 8 == 0 &&
+         second->out() % 8 == 0 && first->out() == second->in();
 }
 
-at::Tensor gelu_mlp(const at::Tensor& x, const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
-                    const at::Tensor& b2) {
-  check(w1.size(1) == x.size(1) && b1.size(0) == w1.size(0), "mlp: x ", x.sizes(), " does not fit weight ", w1.sizes(),
-        " and bias ", b1.sizes());
-  check(w1.device() == x.device() && b1.device() == x.device(), "mlp: x is on ", x.device(), ", weight on ",
-        w1.device(), ", bias on ", b1.device());
-  return GeluMlp::apply(x.contiguous(), w1, b1, w2, b2);
+at::Tensor gelu_mlp(const at::Tensor& x, const Linear& first, const Linear& second) {
+  check(first->in() == x.size(1), "mlp: x ", x.sizes(), " does not fit weight ", first->weight.sizes());
+  check(first->weight.device() == x.device() && first->bias.device() == x.device(), "mlp: x is on ", x.device(),
+        ", weight on ", first->weight.device(), ", bias on ", first->bias.device());
+  return GeluMlp::apply(x.contiguous(), first->weight, first->bias, second->weight, second->bias, first, second);
 }
 
 }  // namespace moga
@@ -119,10 +125,8 @@ at::Tensor gelu_mlp(const at::Tensor& x, const at::Tensor& w1, const at::Tensor&
 
 namespace moga {
 
-bool gelu_mlp_serves(const at::Tensor&, const at::Tensor&, const at::Tensor&) { return false; }
-at::Tensor gelu_mlp(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
-  kernels_not_compiled();
-}
+bool gelu_mlp_serves(const at::Tensor&, const Linear&, const Linear&) { return false; }
+at::Tensor gelu_mlp(const at::Tensor&, const Linear&, const Linear&) { kernels_not_compiled(); }
 
 }  // namespace moga
 

@@ -12,36 +12,48 @@
 namespace moga {
 namespace {
 
+using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+struct LayerHolder : torch::CustomClassHolder {
+  explicit LayerHolder(std::vector<Linear> value) : layers(std::move(value)) {}
+  std::vector<Linear> layers;
+};
+
 // Products of one x in bfloat16 on CUDA, with the biases' gradients by our column sum: ATen's reduction over rows takes
-// as long as the product itself. Weights are cast again in the backward rather than kept twice.
+// as long as the product itself. The backward pass asks the layers for their weights again instead of saving a cast.
 struct TrainedLinears : torch::autograd::Function<TrainedLinears> {
-  // parameters: weight, bias of the first product, of the second, …
-  static variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                               at::TensorList parameters) {
-    variable_list kept = {x}, results;
-    kept.insert(kept.end(), parameters.begin(), parameters.end());
-    context->save_for_backward(kept);
+  // parameters: weight and bias of each layer, the inputs that gradients flow to.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, at::TensorList parameters,
+                               const std::vector<Linear>& layers) {
+    variable_list saved = {x}, results;
+    saved.insert(saved.end(), parameters.begin(), parameters.end());
+    context->save_for_backward(saved);
+    context->saved_data["layers"] = c10::IValue::make_capsule(c10::make_intrusive<LayerHolder>(layers));
     const at::ScalarType dtype = x.scalar_type();
-    for (size_t i = 0; i < parameters.size(); i += 2)
-      results.push_back(at::linear(x, parameters[i].to(dtype), parameters[i + 1].to(dtype)));
+    for (const Linear& layer : layers) results.push_back(at::linear(x, layer->weight_in(dtype), layer->bias_in(dtype)));
     return results;
   }
 
-  static variable_list backward(torch::autograd::AutogradContext* context, const variable_list& gradients) {
-    const auto kept = context->get_saved_variables();
-    const at::Tensor x = kept[0].reshape({-1, kept[0].size(-1)});
-    variable_list result(kept.size());  // of x, then of the parameters
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto holder = c10::static_intrusive_pointer_cast<LayerHolder>(context->saved_data["layers"].toCapsule());
+    const at::Tensor x = saved[0].reshape({-1, saved[0].size(-1)});
+    variable_list result(saved.size() + 1);  // of x, of the parameters, none of the layers
     at::Tensor& dx = result[0];
-    for (size_t i = 1; i < kept.size(); i += 2) {
-      const at::Tensor &weight = kept[i], &bias = kept[i + 1], &dy_ = gradients[i / 2];
-      const at::Tensor dy = dy_.reshape({-1, dy_.size(-1)}).contiguous(), cast = weight.to(dy.scalar_type());
-      if (context->needs_input_grad(0)) dx = dx.defined() ? dx.addmm_(dy, cast) : dy.mm(cast);
-      if (context->needs_input_grad(i)) result[i] = dy.t().mm(x).to(weight.scalar_type());
-      if (context->needs_input_grad(i + 1)) result[i + 1] = sum_of_rows(dy).to(bias.scalar_type());
+    for (size_t i = 0; i < holder->layers.size(); ++i) {
+      const size_t of_weight = 1 + 2 * i, of_bias = of_weight + 1;
+      const at::Tensor &weight = saved[of_weight], &bias = saved[of_bias];
+      const at::Tensor dy = gradients[i].reshape({-1, gradients[i].size(-1)}).contiguous();
+      if (context->needs_input_grad(0)) {
+        const at::Tensor cast = holder->layers[i]->weight_in(dy.scalar_type());
+        dx = dx.defined() ? dx.addmm_(dy, cast) : dy.mm(cast);
+      }
+      if (context->needs_input_grad(of_weight))
+        result[of_weight] = dy.t().mm(x).to(weight.scalar_type()).view(weight.sizes());
+      if (context->needs_input_grad(of_bias)) result[of_bias] = sum_of_rows(dy).to(bias.scalar_type());
     }
-    if (dx.defined()) dx = dx.view(kept[0].sizes());
+    if (dx.defined()) dx = dx.view(saved[0].sizes());
     return result;
   }
 
@@ -50,41 +62,53 @@ struct TrainedLinears : torch::autograd::Function<TrainedLinears> {
   }
 };
 
-bool trained_on_cuda(const at::Tensor& x, const at::Tensor& bias) {
-  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && bias.requires_grad();
+bool trained_on_cuda(const at::Tensor& x, const Linear& layer) {
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && layer->bias.requires_grad();
+}
+
+std::vector<at::Tensor> trained_linears(const at::Tensor& x, const std::vector<Linear>& layers) {
+  std::vector<at::Tensor> parameters;
+  for (const Linear& layer : layers) parameters.insert(parameters.end(), {layer->weight, layer->bias});
+  return TrainedLinears::apply(x, at::TensorList(parameters), layers);
 }
 
 // GELU in the product's epilogue (cuBLASLt's is the tanh form): the widest tensor of a block is written once and not
-// read and written again. Training needs the input of GELU as well, which this does not leave behind.
-at::Tensor linear_gelu(const at::Tensor& x, const Linear& product) {
-  return at::_addmm_activation(product->bias.to(x.scalar_type()), x, product->weight.to(x.scalar_type()).t(), 1, 1,
-                               /*use_gelu=*/true);
+// read and written again. Training needs the input of GELU as well, which this does not produce.
+at::Tensor linear_gelu(const at::Tensor& x, const Linear& layer) {
+  const at::ScalarType dtype = x.scalar_type();
+  return at::_addmm_activation(layer->bias_in(dtype), x, layer->weight_in(dtype).t(), 1, 1, /*use_gelu=*/true);
 }
 
 }  // namespace
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (trained_on_cuda(x, bias)) return TrainedLinears::apply(x, at::TensorList{weight, bias})[0];
-  return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+LinearImpl::LinearImpl(int64_t in, int64_t out) : LinearImpl(at::IntArrayRef{out, in}) {}
+
+LinearImpl::LinearImpl(at::IntArrayRef weight_sizes)
+    : weight(register_parameter("weight", at::empty(weight_sizes))),
+      bias(register_parameter("bias", at::empty({weight_sizes[0]}))) {}
+
+at::Tensor LinearImpl::weight_in(at::ScalarType dtype) const { return weight.flatten(1).to(dtype); }
+
+at::Tensor LinearImpl::bias_in(at::ScalarType dtype) const { return bias.to(dtype); }
+
+at::Tensor LinearImpl::forward(const at::Tensor& x) {
+  return linears(x, {Linear(std::static_pointer_cast<LinearImpl>(shared_from_this()))})[0];
 }
 
-LinearImpl::LinearImpl(int64_t in, int64_t out)
-    : weight(register_parameter("weight", at::empty({out, in}))), bias(register_parameter("bias", at::empty({out}))) {}
-
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& products) {
-  std::vector<at::Tensor> parameters, results;
-  bool trained = true;
-  for (const Linear& product : products) {
-    parameters.insert(parameters.end(), {product->weight, product->bias});
-    trained = trained && trained_on_cuda(x, product->bias);
-  }
-  if (trained) return TrainedLinears::apply(x, at::TensorList(parameters));
-  for (const Linear& product : products) results.push_back(linear(x, product->weight, product->bias));
+  if (std::ranges::all_of(products, [&](const Linear& layer) { return trained_on_cuda(x, layer); }))
+    return trained_linears(x, products);
+  std::vector<at::Tensor> results;
+  for (const Linear& layer : products)
+    results.push_back(trained_on_cuda(x, layer)
+                          ? trained_linears(x, {layer})[0]
+                          : at::linear(x, layer->weight_in(x.scalar_type()), layer->bias_in(x.scalar_type())));
   return results;
 }
 
 void LinearImpl::fill_xavier() {
-  torch::nn::init::xavier_uniform_(weight);
+  torch::NoGradGuard no_grad;
+  torch::nn::init::xavier_uniform_(weight.flatten(1));
   torch::nn::init::zeros_(bias);
 }
 
@@ -100,13 +124,13 @@ MlpImpl::MlpImpl(int64_t in, int64_t hidden, int64_t out, Activation activation)
 
 at::Tensor MlpImpl::forward(const at::Tensor& x) {
   if (!at::GradMode::is_enabled() && x.dim() == 2) {
-    const int64_t row_bytes = first->weight.size(0) * static_cast<int64_t>(x.element_size());
+    const int64_t row_bytes = first->out() * static_cast<int64_t>(x.element_size());
     const int64_t rows = std::max<int64_t>(1, hidden_bytes / row_bytes);
     if (x.size(0) > rows) return in_chunks(x, rows);
   }
   const bool trained = at::GradMode::is_enabled() && first->weight.requires_grad();
-  if (trained && activation_ == Activation::kGeluTanh && gelu_mlp_serves(x, first->weight, second->weight))
-    return gelu_mlp(x, first->weight, first->bias, second->weight, second->bias);
+  if (trained && activation_ == Activation::kGeluTanh && gelu_mlp_serves(x, first, second))
+    return gelu_mlp(x, first, second);
   return second(hidden(x));
 }
 
@@ -118,7 +142,7 @@ at::Tensor MlpImpl::hidden(const at::Tensor& x) {
 }
 
 at::Tensor MlpImpl::in_chunks(const at::Tensor& x, int64_t rows) {
-  const at::Tensor weight = second->weight.to(x.scalar_type()).t(), bias = second->bias.to(x.scalar_type());
+  const at::Tensor weight = second->weight_in(x.scalar_type()).t(), bias = second->bias_in(x.scalar_type());
   at::Tensor y = at::empty({x.size(0), weight.size(1)}, x.options());
   for (int64_t begin = 0; begin < x.size(0); begin += rows) {
     const int64_t end = std::min(begin + rows, x.size(0));

@@ -1,4 +1,4 @@
-// See norm.h. Every pass reads and writes x's dtype and computes in float32 inside: on a GPU one norm moves 8 bytes a
+// See norm.h. Every pass reads and writes x's dtype and computes in float32 inside: on a GPU one norm moves 8 bytes per
 // bfloat16 element, where casting to float32 first, as the public implementations do, moves 28.
 #include "moga/model/layers/norm.h"
 
@@ -8,7 +8,6 @@
 #include "moga/core/check.h"
 #include "moga/model/layers/linear.h"
 #include "moga/model/layers/norm_cuda.h"
-#include "moga/model/layers/rope.h"
 
 namespace moga {
 namespace {
@@ -16,51 +15,62 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Rows of a span [videos, tokens, C], and its videos' vectors [videos, 1, C].
-at::Tensor rows_of(const at::Tensor& x, const EqualVideos& span) {
-  return x.narrow(0, span.begin, span.videos * span.tokens).view({span.videos, span.tokens, x.size(1)});
+// The rows of a segment [vectors, rows, C], and its vectors [vectors, 1, C].
+at::Tensor rows_of(const at::Tensor& x, const Segment& segment) {
+  return x.narrow(0, segment.first_row, segment.vectors * segment.rows)
+      .view({segment.vectors, segment.rows, x.size(1)});
 }
 
-at::Tensor vectors_of(const at::Tensor& vectors, const EqualVideos& span) {
-  return vectors.narrow(0, span.first, span.videos).unsqueeze(1);
+at::Tensor vectors_of(const at::Tensor& vectors, const Segment& segment) {
+  return vectors.narrow(0, segment.first_vector, segment.vectors).unsqueeze(1);
 }
 
-// [B, C]: the sum of the rows of each video, in float32.
-at::Tensor sum_of_videos(const at::Tensor& rows, const Spans& spans) {
+// [V, C] in float32: the sum of the rows of each of `count` vectors, zero for a vector without rows.
+at::Tensor sum_per_vector(const at::Tensor& rows, const Segments& segments, int64_t count) {
+  const at::ScalarType dtype = wide(rows.scalar_type());
   std::vector<at::Tensor> sums;
-  for (const EqualVideos& span : spans) sums.push_back(rows_of(rows, span).sum(1, false, wide(rows.scalar_type())));
+  int64_t end = 0;
+  const auto zeros_up_to = [&](int64_t vector) {
+    if (vector > end) sums.push_back(at::zeros({vector - end, rows.size(1)}, rows.options().dtype(dtype)));
+  };
+  for (const Segment& segment : segments) {
+    zeros_up_to(segment.first_vector);
+    sums.push_back(rows_of(rows, segment).sum(1, false, dtype));
+    end = segment.end_vector();
+  }
+  zeros_up_to(count);
   return sums.size() == 1 ? sums[0] : at::cat(sums);
 }
 
-// Spans as an IValue, for the backward.
-struct SpanHolder : torch::CustomClassHolder {
-  explicit SpanHolder(Spans value) : spans(std::move(value)) {}
-  Spans spans;
+// Segments as an IValue, for the backward pass.
+struct SegmentHolder : torch::CustomClassHolder {
+  explicit SegmentHolder(Segments value) : segments(std::move(value)) {}
+  Segments segments;
 };
 
-void save_spans(AutogradContext* context, const Spans& spans) {
-  context->saved_data["spans"] = c10::IValue::make_capsule(c10::make_intrusive<SpanHolder>(spans));
+void save_segments(AutogradContext* context, const Segments& segments) {
+  context->saved_data["segments"] = c10::IValue::make_capsule(c10::make_intrusive<SegmentHolder>(segments));
 }
 
-Spans saved_spans(AutogradContext* context) {
-  return c10::static_intrusive_pointer_cast<SpanHolder>(context->saved_data["spans"].toCapsule())->spans;
+Segments saved_segments(AutogradContext* context) {
+  return c10::static_intrusive_pointer_cast<SegmentHolder>(context->saved_data["segments"].toCapsule())->segments;
 }
 
 struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, const Spans& spans, double eps) {
-    save_spans(context, spans);
+                            const at::Tensor& bias, const Segments& segments, double eps) {
+    save_segments(context, segments);
     context->saved_data["eps"] = eps;
     if (row_kernels_serve(x)) {
-      const Normalised fused = adaptive_norm_cuda({.x = x}, weight, bias, spans, eps);
+      const Normalised fused = adaptive_norm_cuda({.x = x}, weight, bias, segments, eps);
       context->save_for_backward({x, weight, fused.mean, fused.rstd});
       return fused.y;
     }
     auto [normal, mean, rstd] = at::native_layer_norm(x, {x.size(1)}, {}, {}, eps);
     at::Tensor y = at::empty_like(x);
-    for (const EqualVideos& span : spans) {
-      at::Tensor out = rows_of(y, span);
-      at::addcmul_out(out, vectors_of(bias, span), rows_of(normal, span), vectors_of(weight, span));
+    for (const Segment& segment : segments) {
+      at::Tensor out = rows_of(y, segment);
+      at::addcmul_out(out, vectors_of(bias, segment), rows_of(normal, segment), vectors_of(weight, segment));
     }
     context->save_for_backward({x, weight, mean, rstd});
     return y;
@@ -69,40 +79,41 @@ struct ScaledNorm : torch::autograd::Function<ScaledNorm> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3];
-    const Spans spans = saved_spans(context);
+    const Segments segments = saved_segments(context);
     const at::Tensor dy = gradients[0].contiguous();
     const bool vectors = context->needs_input_grad(1) || context->needs_input_grad(2);
     if (row_kernels_serve(x)) {
-      const auto fused = adaptive_norm_backward_cuda(dy, {}, {}, weight, {x, {}, mean, rstd}, spans, vectors);
+      const auto fused = adaptive_norm_backward_cuda(dy, {}, {}, weight, {x, {}, mean, rstd}, segments, vectors);
       return {fused.x, fused.weight, fused.bias, {}, {}};
     }
     at::Tensor dnormal = at::empty_like(x);
-    for (const EqualVideos& span : spans) {
-      at::Tensor out = rows_of(dnormal, span);
-      at::mul_out(out, rows_of(dy, span), vectors_of(weight, span));
+    for (const Segment& segment : segments) {
+      at::Tensor out = rows_of(dnormal, segment);
+      at::mul_out(out, rows_of(dy, segment), vectors_of(weight, segment));
     }
     const at::Tensor dx =
         std::get<0>(at::native_layer_norm_backward(dnormal, x, {x.size(1)}, mean, rstd, {}, {}, {true, false, false}));
     at::Tensor dweight, dbias;
     if (context->needs_input_grad(1)) {
       const double eps = context->saved_data["eps"].toDouble();
-      dweight = sum_of_videos(std::get<0>(at::native_layer_norm(x, {x.size(1)}, {}, {}, eps)) * dy, spans);
+      const at::Tensor normal = std::get<0>(at::native_layer_norm(x, {x.size(1)}, {}, {}, eps));
+      dweight = sum_per_vector(normal * dy, segments, weight.size(0));
     }
-    if (context->needs_input_grad(2)) dbias = sum_of_videos(dy, spans);
+    if (context->needs_input_grad(2)) dbias = sum_per_vector(dy, segments, weight.size(0));
     return {dx, dweight, dbias, {}, {}};
   }
 };
 
 struct GatedResidual : torch::autograd::Function<GatedResidual> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& branch,
-                            const at::Tensor& gate, const Spans& spans) {
+                            const at::Tensor& gate, const Segments& segments) {
     context->save_for_backward({branch, gate});
-    save_spans(context, spans);
-    if (row_kernels_serve(x)) return gated_residual_cuda(x, branch, gate, spans);
+    save_segments(context, segments);
+    if (row_kernels_serve(x)) return gated_residual_cuda(x, branch, gate, segments);
     at::Tensor y = at::empty_like(x);
-    for (const EqualVideos& span : spans) {
-      at::Tensor out = rows_of(y, span);
-      at::addcmul_out(out, rows_of(x, span), rows_of(branch, span), vectors_of(gate, span));
+    for (const Segment& segment : segments) {
+      at::Tensor out = rows_of(y, segment);
+      at::addcmul_out(out, rows_of(x, segment), rows_of(branch, segment), vectors_of(gate, segment));
     }
     return y;
   }
@@ -110,18 +121,18 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &branch = saved[0], &gate = saved[1];
-    const Spans spans = saved_spans(context);
+    const Segments segments = saved_segments(context);
     const at::Tensor dy = gradients[0].contiguous();
     if (row_kernels_serve(branch)) {
-      const auto fused = gated_residual_backward_cuda(dy, branch, gate, spans, context->needs_input_grad(2));
+      const auto fused = gated_residual_backward_cuda(dy, branch, gate, segments, context->needs_input_grad(2));
       return {dy, fused[0], fused[1], {}};
     }
-    at::Tensor dbranch = at::empty_like(branch);
-    for (const EqualVideos& span : spans) {
-      at::Tensor out = rows_of(dbranch, span);
-      at::mul_out(out, rows_of(dy, span), vectors_of(gate, span));
+    at::Tensor dbranch = at::empty_like(branch), dgate;
+    for (const Segment& segment : segments) {
+      at::Tensor out = rows_of(dbranch, segment);
+      at::mul_out(out, rows_of(dy, segment), vectors_of(gate, segment));
     }
-    const at::Tensor dgate = context->needs_input_grad(2) ? sum_of_videos(dy * branch, spans) : at::Tensor();
+    if (context->needs_input_grad(2)) dgate = sum_per_vector(dy * branch, segments, gate.size(0));
     return {dy, dbranch, dgate, {}};
   }
 };
@@ -130,13 +141,13 @@ struct GatedResidual : torch::autograd::Function<GatedResidual> {
 struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                                const at::Tensor& bias, const std::optional<at::Tensor>& branch,
-                               const std::optional<at::Tensor>& gate, const Spans& spans, double eps) {
+                               const std::optional<at::Tensor>& gate, const Segments& segments, double eps) {
     const Residual residual = {x, branch.value_or(at::Tensor()), gate.value_or(at::Tensor())};
-    const Normalised fused = adaptive_norm_cuda(residual, weight, bias, spans, eps);
+    const Normalised fused = adaptive_norm_cuda(residual, weight, bias, segments, eps);
     const at::Tensor kept_branch = residual.gate.defined() ? residual.branch : at::Tensor();
     context->save_for_backward({fused.x, weight, fused.mean, fused.rstd, kept_branch, residual.gate});
     context->saved_data["branch"] = residual.branch.defined();
-    save_spans(context, spans);
+    save_segments(context, segments);
     context->set_materialize_grads(false);
     return {fused.x, fused.y};
   }
@@ -146,8 +157,9 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     const at::Tensor &x = saved[0], &weight = saved[1], &branch = saved[4], &gate = saved[5];
     const at::Tensor others = gradients[0].defined() ? gradients[0].contiguous() : at::Tensor();
     const at::Tensor dy = gradients[1].defined() ? gradients[1].contiguous() : at::zeros_like(x);
-    const auto fused = adaptive_norm_backward_cuda(dy, others, {.x = {}, .branch = branch, .gate = gate}, weight,
-                                                   {x, {}, saved[2], saved[3]}, saved_spans(context), /*vectors=*/true);
+    const auto fused =
+        adaptive_norm_backward_cuda(dy, others, {.x = {}, .branch = branch, .gate = gate}, weight,
+                                    {x, {}, saved[2], saved[3]}, saved_segments(context), /*vectors=*/true);
     variable_list result = {fused.x, fused.weight, fused.bias};
     const bool with_branch = context->saved_data["branch"].toBool();
     result.push_back(gate.defined() ? fused.branch : with_branch ? fused.x : at::Tensor());
@@ -156,95 +168,61 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
   }
 };
 
-// RMSNorm and turn in one pass each way; keeps x, where separate operations would keep x and the normalised x.
-struct FusedQkNorm : torch::autograd::Function<FusedQkNorm> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& rotary, double eps) {
-    const at::Tensor table = rotary.value_or(at::Tensor());
-    context->save_for_backward({x, weight, table});
-    context->saved_data["eps"] = eps;
-    return qk_norm_cuda(x, weight, table, eps);
-  }
+std::optional<at::Tensor> optional(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
+}
 
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const auto [dx, dweight] = qk_norm_backward_cuda(gradients[0].contiguous(), saved[0], saved[1], saved[2],
-                                                     context->saved_data["eps"].toDouble());
-    return {dx, dweight.to(saved[1].scalar_type()), {}, {}};
-  }
-};
-
-void check_rows(const char* name, const at::Tensor& x, const at::Tensor& vectors, const Spans& spans) {
-  check(!spans.empty() && x.dim() == 2 && vectors.dim() == 2, name, ": needs rows [N, C] and vectors [B, C], got ",
-        x.sizes(), " and ", vectors.sizes());
-  const EqualVideos& last = spans.back();
-  check(x.size(0) == last.begin + last.videos * last.tokens, name, ": ", x.size(0), " rows, the videos have ",
-        last.begin + last.videos * last.tokens);
-  check(vectors.size(0) == last.first + last.videos && vectors.size(1) == x.size(1), name, ": vectors ",
-        vectors.sizes(), ", expected [", last.first + last.videos, ", ", x.size(1), "]");
+void check_rows(const char* name, const at::Tensor& x, const at::Tensor& vectors, const Segments& segments) {
+  check(x.dim() == 2 && vectors.dim() == 2 && x.size(1) == vectors.size(1), name, ": rows ", x.sizes(), " and vectors ",
+        vectors.sizes(), ", expected [N, C] and [V, C]");
+  check_segments(name, segments, x.size(0), vectors.size(0));
 }
 
 }  // namespace
 
-at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
+at::Tensor scaled_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Segments& segments,
                        double eps) {
-  check_rows("scaled_norm", x, weight, spans);
-  return ScaledNorm::apply(x.contiguous(), weight, bias, spans, eps);
+  check_rows("scaled_norm", x, weight, segments);
+  check(bias.sizes() == weight.sizes(), "scaled_norm: bias ", bias.sizes(), ", expected ", weight.sizes());
+  return ScaledNorm::apply(x.contiguous(), weight, bias, segments, eps);
 }
 
-at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate, const Spans& spans) {
-  check_rows("gated_residual", x, gate, spans);
-  return GatedResidual::apply(x.contiguous(), branch.contiguous(), gate, spans);
+at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate,
+                          const Segments& segments) {
+  check_rows("gated_residual", x, gate, segments);
+  check(branch.sizes() == x.sizes(), "gated_residual: branch ", branch.sizes(), ", expected ", x.sizes());
+  return GatedResidual::apply(x.contiguous(), branch.contiguous(), gate, segments);
 }
 
-Normed residual_norm(const Residual& residual, const at::Tensor& weight, const at::Tensor& bias, const Spans& spans,
-                     double eps) {
+Normed residual_norm(const Residual& residual, const at::Tensor& weight, const at::Tensor& bias,
+                     const Segments& segments, double eps) {
   const auto& [x, branch, gate] = residual;
-  check_rows("residual_norm", x, weight, spans);
+  check_rows("residual_norm", x, weight, segments);
   check(branch.defined() ? branch.sizes() == x.sizes() : !gate.defined(), "residual_norm: x ", x.sizes(), ", branch ",
         branch.defined() ? branch.sizes() : at::IntArrayRef());
-  if (gate.defined()) check_rows("residual_norm", branch, gate, spans);
+  if (gate.defined()) check_rows("residual_norm", branch, gate, segments);
   if (row_kernels_serve(x)) {
-    const auto optional = [](const at::Tensor& tensor) {
-      return tensor.defined() ? std::optional(tensor) : std::nullopt;
-    };
-    const auto results = ResidualNorm::apply(
-        x, weight, bias, branch.defined() ? optional(branch.contiguous()) : std::nullopt, optional(gate), spans, eps);
+    const auto rows = branch.defined() ? optional(branch.contiguous()) : std::nullopt;
+    const auto results = ResidualNorm::apply(x, weight, bias, rows, optional(gate), segments, eps);
     return {results[0], results[1]};
   }
   at::Tensor sum = x;
-  if (branch.defined()) sum = gate.defined() ? gated_residual(x, branch, gate, spans) : x + branch;
-  return {sum, scaled_norm(sum, weight, bias, spans, eps)};
+  if (branch.defined()) sum = gate.defined() ? gated_residual(x, branch, gate, segments) : x + branch;
+  return {sum, scaled_norm(sum, weight, bias, segments, eps)};
 }
-
-QkNormImpl::QkNormImpl(int64_t width, double eps)
-    : weight(register_parameter("weight", at::empty({width}))), eps_(eps) {}
-
-at::Tensor QkNormImpl::forward(const at::Tensor& x, const at::Tensor& rotary, int64_t heads) {
-  check(x.dim() == 2 && x.size(1) == weight.size(0) && x.size(1) % heads == 0, "qk norm: x ", x.sizes(),
-        ", expected [rows, ", weight.size(0), "], ", heads, " heads");
-  const std::array<int64_t, 3> shape = {x.size(0), heads, x.size(1) / heads};
-  if (row_kernels_serve(x) && shape[2] % 8 == 0) {
-    const auto table = rotary.defined() ? std::optional(rotary) : std::nullopt;
-    return FusedQkNorm::apply(x, weight, table, eps_).view(shape);
-  }
-  const at::Tensor normal = at::rms_norm(x, {x.size(1)}, weight.to(x.scalar_type()), eps_).view(shape);
-  return rotary.defined() ? rotate(normal, rotary) : normal;
-}
-
-void QkNormImpl::initialise() { torch::nn::init::ones_(weight); }
 
 AffineNormImpl::AffineNormImpl(int64_t width, double eps)
     : weight(register_parameter("weight", at::empty({width}))),
       bias(register_parameter("bias", at::empty({width}))),
       eps_(eps) {}
 
-Normed AffineNormImpl::forward(const Residual& residual, const Spans& spans) {
-  const int64_t videos = spans.back().first + spans.back().videos;
-  const auto of_each_video = [&](const at::Tensor& vector) {
-    return vector.to(wide(residual.x.scalar_type())).expand({videos, vector.size(0)});
+Normed AffineNormImpl::forward(const Residual& residual, const Segments& segments) {
+  // One copy per vector, so that the gradient is summed per segment as any modulation's is.
+  const int64_t vectors = segments.empty() ? 0 : segments.back().end_vector();
+  const auto for_each_vector = [&](const at::Tensor& vector) {
+    return vector.to(wide(residual.x.scalar_type())).expand({vectors, vector.size(0)});
   };
-  return residual_norm(residual, of_each_video(weight), of_each_video(bias), spans, eps_);
+  return residual_norm(residual, for_each_vector(weight), for_each_vector(bias), segments, eps_);
 }
 
 void AffineNormImpl::initialise() {

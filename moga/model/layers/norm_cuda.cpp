@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "moga/attention/kernel_tensors.h"
+#include "moga/core/check.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -20,25 +21,28 @@ namespace {
 
 using kernels::Bfloat16;
 
-kernels::RowShape shape_of(const at::Tensor& x, const EqualVideos& span) {
-  return {span.videos, span.tokens, static_cast<int32_t>(x.size(1))};
+constexpr int64_t kMostVectors = 65535;  // of one launch: the grid's second dimension
+
+kernels::RowShape shape_of(const at::Tensor& x, const Segment& segment) {
+  check(segment.vectors <= kMostVectors, "a segment of ", segment.vectors, " vectors, expected at most ", kMostVectors);
+  return {segment.vectors, segment.rows, static_cast<int32_t>(x.size(1))};
 }
 
-// Rows [N, C] of the span; null for an undefined tensor, here and below.
-const Bfloat16* rows(const at::Tensor& x, const EqualVideos& span) {
-  return x.defined() ? kernel_read(x) + span.begin * x.size(1) : nullptr;
+// The segment's rows of x [N, C]; null for an undefined tensor, here and below.
+const Bfloat16* rows(const at::Tensor& x, const Segment& segment) {
+  return x.defined() ? kernel_read(x) + segment.first_row * x.size(1) : nullptr;
 }
 
-Bfloat16* rows_to(at::Tensor& x, const EqualVideos& span) {
-  return x.defined() ? kernel_write(x) + span.begin * x.size(1) : nullptr;
+Bfloat16* rows_to(at::Tensor& x, const Segment& segment) {
+  return x.defined() ? kernel_write(x) + segment.first_row * x.size(1) : nullptr;
 }
 
-// Vectors [B, C] from the first video of the span on.
-const float* vectors(const at::Tensor& x, const EqualVideos& span) {
-  return x.defined() ? x.const_data_ptr<float>() + span.first * x.size(1) : nullptr;
+// The segment's vectors of x [V, C].
+const float* vectors(const at::Tensor& x, const Segment& segment) {
+  return x.defined() ? x.const_data_ptr<float>() + segment.first_vector * x.size(1) : nullptr;
 }
-float* vectors_to(at::Tensor& x, const EqualVideos& span) {
-  return x.defined() ? x.mutable_data_ptr<float>() + span.first * x.size(1) : nullptr;
+float* vectors_to(at::Tensor& x, const Segment& segment) {
+  return x.defined() ? x.mutable_data_ptr<float>() + segment.first_vector * x.size(1) : nullptr;
 }
 
 at::Tensor plain(const at::Tensor& vectors) { return vectors.to(at::kFloat).contiguous(); }
@@ -47,7 +51,14 @@ at::Tensor scratch(const at::Tensor& x, const kernels::RowShape& shape, int64_t 
   return at::empty({sums * static_cast<int64_t>(kernels::partial_sums(shape))}, x.options().dtype(at::kFloat));
 }
 
-EqualVideos all_rows(const at::Tensor& x) { return {.first = 0, .videos = 1, .begin = 0, .tokens = x.size(0)}; }
+// For the gradients of vectors [V, C]: those that no segment uses stay zero.
+at::Tensor gradient_like(const at::Tensor& vectors, const Segments& segments) {
+  int64_t used = 0;
+  for (const Segment& segment : segments) used += segment.vectors;
+  return used == vectors.size(0) ? at::empty_like(vectors) : at::zeros_like(vectors);
+}
+
+Segment all_rows(const at::Tensor& x) { return {.first_vector = 0, .vectors = 1, .first_row = 0, .rows = x.size(0)}; }
 
 const float* angles(const at::Tensor& table) {
   return table.defined() ? reinterpret_cast<const float*>(table.const_data_ptr<c10::complex<float>>()) : nullptr;
@@ -58,7 +69,7 @@ int32_t head_dim(const at::Tensor& table) { return table.defined() ? static_cast
 }  // namespace
 
 Normalised adaptive_norm_cuda(const Residual& residual, const at::Tensor& weight_, const at::Tensor& bias_,
-                              const Spans& spans, double eps) {
+                              const Segments& segments, double eps) {
   const at::Tensor &before = residual.x, &branch = residual.branch;
   const c10::DeviceGuard guard(before.device());
   const at::Tensor weight = plain(weight_), bias = plain(bias_);
@@ -67,26 +78,26 @@ Normalised adaptive_norm_cuda(const Residual& residual, const at::Tensor& weight
   at::Tensor x = branch.defined() ? at::empty_like(before) : at::Tensor();
   Normalised result = {x, at::empty_like(before), at::empty({before.size(0)}, floats),
                        at::empty({before.size(0)}, floats)};
-  for (const EqualVideos& span : spans)
-    kernels::adaptive_norm({.before = rows(before, span),
-                            .branch = rows(branch, span),
-                            .gate = vectors(gate, span),
-                            .x = rows_to(x, span),
-                            .weight = vectors(weight, span),
-                            .bias = vectors(bias, span),
-                            .y = rows_to(result.y, span),
-                            .mean = result.mean.mutable_data_ptr<float>() + span.begin,
-                            .rstd = result.rstd.mutable_data_ptr<float>() + span.begin,
+  for (const Segment& segment : segments)
+    kernels::adaptive_norm({.before = rows(before, segment),
+                            .branch = rows(branch, segment),
+                            .gate = vectors(gate, segment),
+                            .x = rows_to(x, segment),
+                            .weight = vectors(weight, segment),
+                            .bias = vectors(bias, segment),
+                            .y = rows_to(result.y, segment),
+                            .mean = result.mean.mutable_data_ptr<float>() + segment.first_row,
+                            .rstd = result.rstd.mutable_data_ptr<float>() + segment.first_row,
                             .eps = static_cast<float>(eps),
-                            .shape = shape_of(before, span),
+                            .shape = shape_of(before, segment),
                             .stream = current_cuda_stream(before.device())});
   if (!branch.defined()) result.x = before;
   return result;
 }
 
 NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& others, const Residual& residual,
-                                          const at::Tensor& weight_, const Normalised& forward, const Spans& spans,
-                                          bool with_vectors) {
+                                          const at::Tensor& weight_, const Normalised& forward,
+                                          const Segments& segments, bool with_vectors) {
   const at::Tensor& x = forward.x;
   const c10::DeviceGuard guard(x.device());
   const bool gated = residual.gate.defined();
@@ -94,25 +105,25 @@ NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor
   const at::Tensor branch = gated ? residual.branch : at::Tensor();
   NormGradients result = {at::empty_like(x), gated ? at::empty_like(x) : at::Tensor(), {}, {}, {}};
   if (with_vectors) {
-    result.weight = at::empty_like(weight), result.bias = at::empty_like(weight);
-    if (gated) result.gate = at::empty_like(gate);
+    result.weight = gradient_like(weight, segments), result.bias = gradient_like(weight, segments);
+    if (gated) result.gate = gradient_like(gate, segments);
   }
-  for (const EqualVideos& span : spans) {
-    const kernels::RowShape shape = shape_of(x, span);
+  for (const Segment& segment : segments) {
+    const kernels::RowShape shape = shape_of(x, segment);
     at::Tensor partial = scratch(x, shape, gated ? 3 : 2);
-    kernels::adaptive_norm_backward({.dy = rows(dy, span),
-                                     .x = rows(x, span),
-                                     .weight = vectors(weight, span),
-                                     .mean = forward.mean.const_data_ptr<float>() + span.begin,
-                                     .rstd = forward.rstd.const_data_ptr<float>() + span.begin,
-                                     .dx_others = rows(others, span),
-                                     .branch = rows(branch, span),
-                                     .gate = vectors(gate, span),
-                                     .dx = rows_to(result.x, span),
-                                     .dbranch = rows_to(result.branch, span),
-                                     .dweight = vectors_to(result.weight, span),
-                                     .dbias = vectors_to(result.bias, span),
-                                     .dgate = vectors_to(result.gate, span),
+    kernels::adaptive_norm_backward({.dy = rows(dy, segment),
+                                     .x = rows(x, segment),
+                                     .weight = vectors(weight, segment),
+                                     .mean = forward.mean.const_data_ptr<float>() + segment.first_row,
+                                     .rstd = forward.rstd.const_data_ptr<float>() + segment.first_row,
+                                     .dx_others = rows(others, segment),
+                                     .branch = rows(branch, segment),
+                                     .gate = vectors(gate, segment),
+                                     .dx = rows_to(result.x, segment),
+                                     .dbranch = rows_to(result.branch, segment),
+                                     .dweight = vectors_to(result.weight, segment),
+                                     .dbias = vectors_to(result.bias, segment),
+                                     .dgate = vectors_to(result.gate, segment),
                                      .partial = partial.mutable_data_ptr<float>(),
                                      .shape = shape,
                                      .stream = current_cuda_stream(x.device())});
@@ -121,34 +132,35 @@ NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor
 }
 
 at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate_,
-                               const Spans& spans) {
+                               const Segments& segments) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor gate = plain(gate_);
   at::Tensor y = at::empty_like(x);
-  for (const EqualVideos& span : spans)
-    kernels::gated_residual({.x = rows(x, span),
-                             .branch = rows(branch, span),
-                             .gate = vectors(gate, span),
-                             .y = rows_to(y, span),
-                             .shape = shape_of(x, span),
+  for (const Segment& segment : segments)
+    kernels::gated_residual({.x = rows(x, segment),
+                             .branch = rows(branch, segment),
+                             .gate = vectors(gate, segment),
+                             .y = rows_to(y, segment),
+                             .shape = shape_of(x, segment),
                              .stream = current_cuda_stream(x.device())});
   return y;
 }
 
 std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor& dy, const at::Tensor& branch,
-                                                       const at::Tensor& gate_, const Spans& spans, bool with_vectors) {
+                                                       const at::Tensor& gate_, const Segments& segments,
+                                                       bool with_vectors) {
   const c10::DeviceGuard guard(dy.device());
   const at::Tensor gate = plain(gate_);
   at::Tensor dbranch = at::empty_like(branch), dgate;
-  if (with_vectors) dgate = at::empty_like(gate);
-  for (const EqualVideos& span : spans) {
-    const kernels::RowShape shape = shape_of(dy, span);
+  if (with_vectors) dgate = gradient_like(gate, segments);
+  for (const Segment& segment : segments) {
+    const kernels::RowShape shape = shape_of(dy, segment);
     at::Tensor partial = scratch(dy, shape, 1);
-    kernels::gated_residual_backward({.dy = rows(dy, span),
-                                      .branch = rows(branch, span),
-                                      .gate = vectors(gate, span),
-                                      .dbranch = rows_to(dbranch, span),
-                                      .dgate = vectors_to(dgate, span),
+    kernels::gated_residual_backward({.dy = rows(dy, segment),
+                                      .branch = rows(branch, segment),
+                                      .gate = vectors(gate, segment),
+                                      .dbranch = rows_to(dbranch, segment),
+                                      .dgate = vectors_to(dgate, segment),
                                       .partial = partial.mutable_data_ptr<float>(),
                                       .shape = shape,
                                       .stream = current_cuda_stream(dy.device())});
@@ -160,14 +172,14 @@ at::Tensor qk_norm_cuda(const at::Tensor& x, const at::Tensor& weight_, const at
   const c10::DeviceGuard guard(x.device());
   const at::Tensor weight = plain(weight_);
   at::Tensor y = at::empty_like(x);
-  const EqualVideos span = all_rows(x);
-  kernels::qk_norm({.x = rows(x, span),
+  const Segment segment = all_rows(x);
+  kernels::qk_norm({.x = rows(x, segment),
                     .weight = weight.const_data_ptr<float>(),
                     .table = angles(table),
-                    .y = rows_to(y, span),
+                    .y = rows_to(y, segment),
                     .head_dim = head_dim(table),
                     .eps = static_cast<float>(eps),
-                    .shape = shape_of(x, span),
+                    .shape = shape_of(x, segment),
                     .stream = current_cuda_stream(x.device())});
   return y;
 }
@@ -176,14 +188,14 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
                                                 const at::Tensor& table, double eps) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor weight = plain(weight_);
-  const EqualVideos span = all_rows(x);
-  const kernels::RowShape shape = shape_of(x, span);
+  const Segment segment = all_rows(x);
+  const kernels::RowShape shape = shape_of(x, segment);
   at::Tensor dx = at::empty_like(x), dweight = at::empty_like(weight), partial = scratch(x, shape, 1);
-  kernels::qk_norm_backward({.dy = rows(dy, span),
-                             .x = rows(x, span),
+  kernels::qk_norm_backward({.dy = rows(dy, segment),
+                             .x = rows(x, segment),
                              .weight = weight.const_data_ptr<float>(),
                              .table = angles(table),
-                             .dx = rows_to(dx, span),
+                             .dx = rows_to(dx, segment),
                              .dweight = dweight.mutable_data_ptr<float>(),
                              .partial = partial.mutable_data_ptr<float>(),
                              .head_dim = head_dim(table),
@@ -195,10 +207,10 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 
 at::Tensor column_sum_cuda(const at::Tensor& x) {
   const c10::DeviceGuard guard(x.device());
-  const EqualVideos span = all_rows(x);
-  const kernels::RowShape shape = shape_of(x, span);
+  const Segment segment = all_rows(x);
+  const kernels::RowShape shape = shape_of(x, segment);
   at::Tensor out = at::empty({x.size(1)}, x.options().dtype(at::kFloat)), partial = scratch(x, shape, 1);
-  kernels::column_sum({.x = rows(x, span),
+  kernels::column_sum({.x = rows(x, segment),
                        .out = out.mutable_data_ptr<float>(),
                        .partial = partial.mutable_data_ptr<float>(),
                        .shape = shape,
@@ -238,18 +250,18 @@ void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu,
 
 namespace moga {
 
-Normalised adaptive_norm_cuda(const Residual&, const at::Tensor&, const at::Tensor&, const Spans&, double) {
+Normalised adaptive_norm_cuda(const Residual&, const at::Tensor&, const at::Tensor&, const Segments&, double) {
   kernels_not_compiled();
 }
 NormGradients adaptive_norm_backward_cuda(const at::Tensor&, const at::Tensor&, const Residual&, const at::Tensor&,
-                                          const Normalised&, const Spans&, bool) {
+                                          const Normalised&, const Segments&, bool) {
   kernels_not_compiled();
 }
-at::Tensor gated_residual_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Spans&) {
+at::Tensor gated_residual_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Segments&) {
   kernels_not_compiled();
 }
 std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                                       const Spans&, bool) {
+                                                       const Segments&, bool) {
   kernels_not_compiled();
 }
 at::Tensor qk_norm_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&, double) { kernels_not_compiled(); }

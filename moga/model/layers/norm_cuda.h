@@ -1,6 +1,6 @@
-// The elementwise arithmetic of norm.h, linear.h and vae_layers.h by our CUDA kernels (moga/kernels): the seam
-// between tensors and plain pointers. Each function allocates, fills in and launches, once a span of equal videos; the
-// callers have asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors float32.
+// The elementwise arithmetic of norm.h, qk_norm.h, linear.h and vae/layers.h by our CUDA kernels (moga/kernels): the
+// seam between tensors and plain pointers. Each function allocates, fills in and launches, once per segment; its caller
+// has asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors are converted to float32.
 #pragma once
 
 #include <array>
@@ -16,24 +16,25 @@ struct Normalised {
   at::Tensor mean, rstd;  // [N] float32
 };
 Normalised adaptive_norm_cuda(const Residual& residual, const at::Tensor& weight, const at::Tensor& bias,
-                              const Spans& spans, double eps);
-// Gradients: branch and gate undefined without a gate (then the branch's is x's), the vectors' undefined unless
-// `vectors`. `others`: what other readers of x say about it, or undefined. Of the residual, branch and gate are read.
+                              const Segments& segments, double eps);
+// Gradients. Those of branch and gate are undefined without a gate (the branch's is then x's), those of the vectors
+// unless `vectors`. `others`: gradients that reach x elsewhere, or undefined. Only branch and gate of the residual are
+// read.
 struct NormGradients {
   at::Tensor x, branch;           // [N, C]
-  at::Tensor weight, bias, gate;  // [B, C]
+  at::Tensor weight, bias, gate;  // [V, C]
 };
 NormGradients adaptive_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& others, const Residual& residual,
-                                          const at::Tensor& weight, const Normalised& forward, const Spans& spans,
+                                          const at::Tensor& weight, const Normalised& forward, const Segments& segments,
                                           bool vectors);
 
 at::Tensor gated_residual_cuda(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gate,
-                               const Spans& spans);
+                               const Segments& segments);
 // Gradients of branch and gate; the latter undefined unless `vectors`.
 std::array<at::Tensor, 2> gated_residual_backward_cuda(const at::Tensor& dy, const at::Tensor& branch,
-                                                       const at::Tensor& gate, const Spans& spans, bool vectors);
+                                                       const at::Tensor& gate, const Segments& segments, bool vectors);
 
-// x [N, C], weight [C], table complex64 [N, D/2] or undefined (no turn).
+// x [N, C], weight [C], table complex64 [N, D/2] or undefined (no rotation).
 at::Tensor qk_norm_cuda(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& table, double eps);
 std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
                                                 const at::Tensor& table, double eps);
@@ -41,9 +42,9 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 // x [N, C] → [C] float32
 at::Tensor column_sum_cuda(const at::Tensor& x);
 
-// The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h. y, of x's
-// sizes, need be channels-last only within each of the B, and so need `kept`, unless undefined [B, C, count, Y, X] for
-// the last frames once more.
+// The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h. y has x's
+// sizes. `kept` [B, C, count, Y, X], where defined, receives a second copy of the last `count` frames. Both need be
+// channels-last only within each of the B.
 bool channel_norm_serves(const at::Tensor& x);
 void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma, bool silu, at::Tensor y, at::Tensor kept = {});
 

@@ -35,25 +35,16 @@ std::vector<at::Tensor> unpatchify(const at::Tensor& rows, const Layout& layout,
 }
 
 PatchEmbeddingImpl::PatchEmbeddingImpl(int64_t channels, int64_t width, PatchSize patch)
-    : weight(register_parameter("weight", at::empty({width, channels, 1, patch.rows, patch.columns}))),
-      bias(register_parameter("bias", at::empty({width}))) {}
-
-at::Tensor PatchEmbeddingImpl::forward(const at::Tensor& rows) { return linear(rows, weight.flatten(1), bias); }
-
-void PatchEmbeddingImpl::initialise() {
-  torch::NoGradGuard no_grad;
-  torch::nn::init::xavier_uniform_(weight.flatten(1));
-  torch::nn::init::zeros_(bias);
-}
+    : LinearImpl(at::IntArrayRef{width, channels, 1, patch.rows, patch.columns}) {}
 
 HeadImpl::HeadImpl(int64_t width, int64_t out, double eps)
     : head(register_module("head", Linear(width, out))),
       modulation(register_parameter("modulation", at::empty({1, 2, width}))),
       eps_(eps) {}
 
-at::Tensor HeadImpl::forward(const at::Tensor& x, const at::Tensor& embedding, const Spans& spans) {
-  const at::Tensor e = modulation.to(embedding.scalar_type()) + embedding.unsqueeze(1);  // [B, 2, C]
-  return head(scaled_norm(x, 1 + e.select(1, 1), e.select(1, 0), spans, eps_));
+at::Tensor HeadImpl::forward(const at::Tensor& x, const at::Tensor& embedding, const Segments& segments) {
+  const at::Tensor e = modulation.to(embedding.scalar_type()) + embedding.unsqueeze(1);  // [V, 2, C]
+  return head(scaled_norm(x, 1 + e.select(1, 1), e.select(1, 0), segments, eps_));
 }
 
 void HeadImpl::initialise() {

@@ -1,8 +1,8 @@
 // Latents ↔ packed tokens: the first and the last layer of the transformer.
 //
 //   patchify    [C_z, F, Y', X'] of each video → rows [N, C_z · p_y · p_x], in (frame, row, column) order
-//   PatchEmbedding  Conv3d with kernel = stride = patch, written as one product over all videos' rows
-//   Head        norm, modulation by the timestep, product to [N, p_y · p_x · C_out]
+//   PatchEmbedding  Conv3d with kernel = stride = patch, as one product over the rows of all videos
+//   Head        norm with the timestep's modulation, product to [N, p_y · p_x · C_out]
 //   unpatchify  rows → [C_out, F, Y', X'] of each video
 #pragma once
 
@@ -25,22 +25,19 @@ struct PatchSize {
 at::Tensor patchify(const std::vector<at::Tensor>& latents, PatchSize patch, at::ScalarType dtype);
 std::vector<at::Tensor> unpatchify(const at::Tensor& rows, const Layout& layout, PatchSize patch);
 
-class PatchEmbeddingImpl : public torch::nn::Module {
+// A Linear whose weight [C, C_z, 1, p_y, p_x] is that of the convolution.
+class PatchEmbeddingImpl : public LinearImpl {
  public:
   PatchEmbeddingImpl(int64_t channels, int64_t width, PatchSize patch);
-  at::Tensor forward(const at::Tensor& rows);  // [N, C_z · p_y · p_x] → [N, C]
-  void initialise();
-
-  at::Tensor weight;  // [C, C_z, 1, p_y, p_x]
-  at::Tensor bias;    // [C]
+  void initialise() { fill_xavier(); }
 };
 TORCH_MODULE(PatchEmbedding);
 
 class HeadImpl : public torch::nn::Module {
  public:
   HeadImpl(int64_t width, int64_t out, double eps);
-  // x [N, C], embedding [B, C] of the timestep → [N, out]
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding, const Spans& spans);
+  // x [N, C], embedding [V, C] of the timestep → [N, out]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding, const Segments& segments);
   void initialise();
 
   Linear head{nullptr};

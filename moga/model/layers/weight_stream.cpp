@@ -33,7 +33,7 @@ WeightStream::WeightStream(const Modules& blocks, c10::Device device) : device_(
 }
 
 void WeightStream::start() {
-  check(!started(), "the weights are streamed already");
+  check(!started(), "weight stream: started twice");
   int64_t largest = 0;
   for (const Block& block : blocks_) largest = std::max(largest, block.bytes);
   for (Slot& slot : slots_) slot.bytes = at::empty({largest}, at::TensorOptions(at::kByte).device(device_));
@@ -43,16 +43,17 @@ void WeightStream::start() {
     computed_.emplace(device.type());
     for (Slot& slot : slots_) {
       slot.there.emplace(device.type());
-      slot.bytes.record_stream(*copies_);  // its memory is not given away while a copy is under way
+      slot.bytes.record_stream(*copies_);  // its memory is not reused while a copy is running
     }
   }
   for (size_t i = 0; i < blocks_.size(); ++i) point(blocks_[i], slot_of(static_cast<int64_t>(i)).bytes);
 }
 
-void WeightStream::enter(int64_t block) {
+void WeightStream::enter(int64_t block, Pass pass) {
+  check(pass == Pass::kForward, "streamed weights serve inference only");
   Slot& own = slot_of(block);
   if (own.block != block) fetch(block);
-  // With an odd number of blocks the last and the first share a buffer: the first is then fetched when it is entered.
+  // With an odd number of blocks the first and the last share a buffer: the first is then fetched on its own enter().
   const int64_t next = (block + 1) % static_cast<int64_t>(blocks_.size());
   if (&slot_of(next) != &own && slot_of(next).block != next) fetch(next);
   if (own.there) own.there->block(c10::impl::VirtualGuardImpl(device_.type()).getStream(own.bytes.device()));
@@ -68,7 +69,7 @@ void WeightStream::fetch(int64_t block) {
     to.copy_(from);
     return;
   }
-  // The buffer is free when all that was queued so far is done: its last block is among that.
+  // The buffer is free once everything queued so far has run, which includes the last block that used it.
   computed_->record(c10::impl::VirtualGuardImpl(device_.type()).getStream(to.device()));
   computed_->block(*copies_);
   const c10::StreamGuard guard(*copies_);
@@ -76,7 +77,7 @@ void WeightStream::fetch(int64_t block) {
   slot.there->record(*copies_);
 }
 
-// The block's parameters become views of `bytes`, one behind the other.
+// Makes the block's parameters views of `bytes`, one after the other.
 void WeightStream::point(Block& block, const at::Tensor& bytes) {
   int64_t begin = 0;
   for (at::Tensor& parameter : block.parameters) {

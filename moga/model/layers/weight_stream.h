@@ -1,11 +1,12 @@
-// Blocks' weights that lie in host memory and are on the device only while they are used: for models that do not fit
-// beside their activations.
+// Block weights that are stored in host memory and copied to the device only while they are used, for models that do
+// not fit on the device next to their activations.
 //
-//   device buffers   0: block 0 │ block 2 │ block 4 …      while a block computes, the one after it is copied into the
-//                    1:      block 1 │ block 3 │ …         other buffer, on a stream of its own
+//   device buffers   0: block 0 │ block 2 │ block 4 …      while one block computes, the next is copied to the other
+//                    1:      block 1 │ block 3 │ …         buffer on a stream of its own
 //
-// The parameters of even blocks are views of buffer 0, of odd ones of buffer 1, so a block needs no other code, and
-// gives the same bits. Inference only. Copying is hidden where a block computes longer than its bytes take from the host.
+// The parameters of even blocks are views of buffer 0, those of odd blocks of buffer 1, so a block needs no other code
+// and computes the same bits. Inference only. The copy is hidden where a block computes longer than its bytes take to
+// arrive.
 #pragma once
 
 #include <c10/core/Event.h>
@@ -16,20 +17,25 @@
 #include <optional>
 #include <vector>
 
+#include "moga/model/layers/block_weights.h"
+
 namespace moga {
 
-class WeightStream {
+class WeightStream : public BlockWeights {
  public:
   using Modules = std::vector<std::shared_ptr<torch::nn::Module>>;
 
-  // Gives the parameters of `blocks` host memory, pinned for a GPU, of the shapes and dtypes that they have; their values
-  // are not kept. Fill them, then start.
+  // Allocates host memory, pinned for a GPU, for the parameters of `blocks` in their shapes and dtypes; their values
+  // are not kept. Fill them, then call start.
   WeightStream(const Modules& blocks, c10::Device device);
-  // From here on the parameters are views of the device's buffers, with a block's values between its enter() and that of
-  // the block after the next.
+  // From here on the parameters are views of the device buffers. They hold a block's values from its enter() to that of
+  // the next block but one.
   void start();
-  // Before block i computes on the current stream, which must be the same from call to call. Nothing waits on the host.
-  void enter(int64_t block);
+
+  bool resident() const override { return false; }
+  bool trainable() const override { return false; }
+  void enter(int64_t block, Pass pass) override;
+  void leave(int64_t, Pass) override {}
 
   bool started() const { return slots_[0].bytes.defined(); }
   int64_t host_bytes() const { return host_.numel(); }

@@ -26,9 +26,11 @@ at::Tensor masked_bias(const at::Tensor& bias, const at::Tensor& known, at::Scal
 TextTableImpl::TextTableImpl(int64_t rows, int64_t columns)
     : weight(register_parameter("weight", at::empty({rows, columns}))) {}
 
-at::Tensor TextTableImpl::product(const at::Tensor& x) const { return at::linear(x, weight.to(x.scalar_type())); }
+at::Tensor TextTableImpl::product(const at::Tensor& x) const { return at::linear(x, weight_in(x.scalar_type())); }
 
-at::Tensor TextTableImpl::rows(const at::Tensor& indices) const { return at::embedding(weight, indices); }
+at::Tensor TextTableImpl::rows(const at::Tensor& indices) const {
+  return at::embedding(weight_in(weight.scalar_type()), indices);
+}
 
 void TextTableImpl::fill_normal(double deviation) { torch::nn::init::normal_(weight, 0.0, deviation); }
 
@@ -105,8 +107,9 @@ at::Tensor PositionBiasImpl::forward(const at::Tensor& buckets) {
   return by_distance.unfold(1, length, 1).flip(1);
 }
 
-// A small encoder that starts from bias zero sees a bag of words and takes long to leave it. So heads begin near: half of
-// them look back, half ahead, with a score that falls by 1, 1/2, 1/4, … a text token and by 2 more on the other side.
+// A small encoder that starts from bias zero sees a bag of words and takes long to leave it. So heads begin near: half
+// of them look back, half ahead, with a score that falls by 1, 1/2, 1/4, … a text token and by 2 more on the other
+// side.
 void PositionBiasImpl::initialise() {
   constexpr double kOtherSide = 2.0;
   embedding_->fill_normal(deviation_);

@@ -11,12 +11,13 @@ namespace moga {
 
 struct TextEncoderConfig;
 
-// Weight of a product without bias, or rows of an embedding; kept as the master, cast at use.
+// Weight of a product without bias, or rows of an embedding; stored as the master, cast at use by weight_in.
 class TextTableImpl : public torch::nn::Module {
  public:
   TextTableImpl(int64_t rows, int64_t columns);
   at::Tensor product(const at::Tensor& x) const;     // [..., columns] · Wᵀ → [..., rows], in x's dtype
   at::Tensor rows(const at::Tensor& indices) const;  // int64 [...] → [..., columns], in the weight's dtype
+  at::Tensor weight_in(at::ScalarType dtype) const { return weight.to(dtype); }  // the one place it is read
   void fill_normal(double deviation);
 
   at::Tensor weight;  // [rows, columns]

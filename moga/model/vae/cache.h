@@ -1,4 +1,4 @@
-// What the VAE's causal layers remember between the chunks of one clip.
+// The state of the VAE's causal layers between the chunks of one clip.
 //
 // A causal convolution over time needs the few frames before those it is given. Each layer asks for them in turn, once
 // a chunk, so the cache is a row of slots and a cursor. A clip evaluated at once is the same computation with a single
@@ -22,7 +22,7 @@ class FeatureCache {
   // The first chunk begins with pixel frame 0, which has a latent frame of its own.
   bool first_chunk() const { return first_chunk_; }
 
-  // x [B, C, T, Y, X] behind the `count` frames that came before it → [B, C, count + T, Y, X]; frames before the clip
+  // x [B, C, T, Y, X] after the `count` frames that precede it → [B, C, count + T, Y, X]; frames before the clip
   // are zero. Keeps the last `count` frames of the result for the next chunk.
   at::Tensor extend(const at::Tensor& x, int64_t count);
   // The same with the result's frames of x filled in by `write`, which gets them as a view: no copy of x is made.

@@ -90,15 +90,6 @@ at::Tensor by_library(const at::Tensor& x, const at::Tensor& weight, const at::T
 
 }  // namespace
 
-ConvolutionWay parse_convolution_way(const std::string& name) {
-  if (name == "auto") return ConvolutionWay::automatic;
-  if (name == "volume") return ConvolutionWay::volume;
-  if (name == "planes") return ConvolutionWay::planes;
-  if (name == "stacked") return ConvolutionWay::stacked;
-  check(name == "sm90", "convolution is '", name, "', expected auto, sm90, volume, planes or stacked");
-  return ConvolutionWay::sm90;
-}
-
 at::Tensor causal_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                               const ConvolutionOptions& options) {
   if (x.size(2) < weight.size(2)) return x.new_empty({x.size(0), weight.size(0), 0, x.size(3), x.size(4)});

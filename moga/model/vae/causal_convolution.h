@@ -1,13 +1,12 @@
 // The VAE's 3D convolution over the frames given: y_t = b + Σ_k W_k ∗ x_{t·stride + k}, W_k a 2D kernel.
 //
-// Frames come with their past before them (vae_cache.h) and are stored channels-last. There is more than one way to the
-// same sum; which is fast depends on the device and on its library. A residual of y's shape may be added.
+// Frames include their past (cache.h) and are stored channels-last. There are several ways to compute the same sum;
+// which is fast depends on the device and on its library. A residual of y's shape may be added.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-
+#include "moga/core/choice.h"
 #include "moga/model/vae/convolution_weight.h"
 
 namespace moga {
@@ -19,7 +18,14 @@ enum class ConvolutionWay {
   stacked,    // the kernel's frames side by side as channels, one 2D convolution: more bytes, one sum
   sm90,       // our kernel: compute capability 9.0, bfloat16, no gradients; bias and residual inside
 };
-ConvolutionWay parse_convolution_way(const std::string& name);
+template <>
+inline constexpr auto kChoices<ConvolutionWay> = std::array{
+    Choice{ConvolutionWay::automatic, "auto", "chosen by device and dtype"},
+    Choice{ConvolutionWay::sm90, "sm90", "our kernel"},
+    Choice{ConvolutionWay::volume, "volume", "one 3D convolution of the library"},
+    Choice{ConvolutionWay::planes, "planes", "2D convolutions added up"},
+    Choice{ConvolutionWay::stacked, "stacked", "one 2D convolution over stacked frames"},
+};
 
 struct ConvolutionOptions {
   int64_t time_stride = 1;
@@ -28,8 +34,8 @@ struct ConvolutionOptions {
   ConvolutionWeight* tiled = nullptr;  // where sm90 keeps its form of the weight between calls, or null
 };
 // x [B, C, T, Y, X], weight [C', C, frames, rows, columns], bias [C'] → [B, C', (T − frames) / stride + 1, Y, X], zero
-// padding in space alone. weight and bias are cast to x's dtype. None come out when fewer frames than the kernel's go
-// in. Throws when the way cannot serve.
+// padding in space alone. weight and bias are cast to x's dtype. The result has no frames when T is less than the
+// kernel's. Throws when the way does not support the arguments.
 at::Tensor causal_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                               const ConvolutionOptions& options = {});
 

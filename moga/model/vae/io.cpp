@@ -1,6 +1,8 @@
 // A VAE in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
 #include <torch/types.h>
 
+#include <nlohmann/json.hpp>
+
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
@@ -8,8 +10,8 @@
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
-#include "moga/model/vae/vae.h"
 #include "moga/model/vae/names.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga {
 namespace {
@@ -48,14 +50,20 @@ FileFit vae_file_fit(const std::filesystem::path& folder) {
   return file_fit(*Vae(config), file, options);
 }
 
-void save_vae(const std::filesystem::path& folder, const Vae& model, at::ScalarType dtype, WeightLayout layout) {
+void VaeImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*model)) {
+  for (const auto& [name, tensor] : named_tensors(*this)) {
     const bool rename = layout == WeightLayout::kDiffusers;
-    tensors[rename ? diffusers_vae_name(name, model->config()) : name] = tensor.detach().to(dtype);
+    tensors[rename ? diffusers_vae_name(name, config_) : name] = tensor.detach().to(dtype);
   }
   save_safetensors(folder / "diffusion_pytorch_model.safetensors", tensors, {{"format", "pt"}});
-  write_text(folder / "config.json", to_json(model->config()));
+  nlohmann::ordered_json json = {{"_class_name", config_.class_name()}};
+  json.update(nlohmann::ordered_json::parse(to_json(config_)));
+  write_text(folder / "config.json", json.dump(2) + "\n");
+}
+
+void save_vae(const std::filesystem::path& folder, const Vae& model, at::ScalarType dtype, WeightLayout layout) {
+  model->save(folder, dtype, layout);
 }
 
 }  // namespace moga

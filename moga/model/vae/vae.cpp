@@ -1,7 +1,9 @@
-// Both directions of the VAE, whole and streamed. See vae.h.
+// See vae.h. Both directions of the VAE, whole and streamed.
 #include "moga/model/vae/vae.h"
 
 #include <torch/types.h>
+
+#include <algorithm>
 
 #include "moga/core/check.h"
 #include "moga/model/layers/limits.h"
@@ -17,36 +19,19 @@ at::Tensor as_row(const std::vector<double>& values, at::Device device) {
   return row.view({1, -1, 1, 1, 1}).to(device);
 }
 
-void check_video(const at::Tensor& video) {
+void check_video(const at::Tensor& video, const Strides& strides) {
   check(video.dim() == 5 && video.size(1) == 3, "the VAE got a video of shape ", video.sizes(),
         ", expected [B, 3, T, Y, X]");
-  check(video.size(3) % 8 == 0 && video.size(4) % 8 == 0, "the VAE got frames of ", video.size(4), "×", video.size(3),
-        " pixels, expected multiples of 8");
-  latent_frames(video.size(2));
+  check(strides.divide(video.size(4), video.size(3)), "the VAE got frames of ", video.size(4), "×", video.size(3),
+        " pixels, expected ", strides.multiples());
+  strides.latent_frames(video.size(2));
 }
 
 }  // namespace
 
-int64_t pixel_frames(int64_t latent_frames) {
-  check(latent_frames >= 1, "got ", latent_frames, " latent frames, expected at least 1");
-  return 1 + 4 * (latent_frames - 1);
-}
-
-int64_t latent_frames(int64_t pixel_frames) {
-  check(pixel_frames >= 1 && pixel_frames % 4 == 1, "got ", pixel_frames, " pixel frames, expected 1 + 4k; ",
-        pixel_frames < 1 ? 1 : 1 + (pixel_frames + 1) / 4 * 4, " would be right");
-  return 1 + (pixel_frames - 1) / 4;
-}
-
-std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames) {
-  std::vector<int64_t> result;
-  for (const int64_t frames : latent_shot_frames) result.push_back(result.empty() ? pixel_frames(frames) : 4 * frames);
-  return result;
-}
-
 void VaeConfig::validate() const {
-  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim,
-        " must be even, and z_dim ", z_dim, " positive");
+  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim, " must be even, and z_dim ", z_dim,
+        " positive");
   // Bounded so that a damaged config is refused before its modules fill the memory.
   check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
         ", expected 1 to ", kMostResidualBlocks);
@@ -64,6 +49,14 @@ void VaeConfig::validate() const {
   for (const double deviation : latents_std) check(deviation > 0, "VAE: latents_std has ", deviation, ", expected > 0");
 }
 
+std::shared_ptr<Codec> VaeConfig::build() const { return std::make_shared<VaeImpl>(*this); }
+
+Strides VaeConfig::strides() const {
+  const int64_t halvings = std::count(temperal_downsample.begin(), temperal_downsample.end(), true);
+  const int64_t side = int64_t{1} << (dim_mult.size() - 1);
+  return {int64_t{1} << halvings, side, side};
+}
+
 VaeImpl::VaeImpl(const VaeConfig& config) : config_(config) {
   config_.validate();
   encoder_ = register_module("encoder", std::make_shared<VaeEncoderImpl>(config_));
@@ -76,7 +69,7 @@ VaeImpl::VaeImpl(const VaeConfig& config) : config_(config) {
 }
 
 std::pair<at::Tensor, at::Tensor> VaeImpl::encode_moments(const at::Tensor& video) {
-  check_video(video);
+  check_video(video, config_.strides());
   FeatureCache cache(FeatureCache::Clip::whole);
   const auto moments = conv1_->convolve(encoder_->forward(video, cache)).chunk(2, 1);
   return {moments[0], moments[1].clamp(-30.0, 20.0)};
@@ -88,11 +81,11 @@ at::Tensor VaeImpl::decode_raw(const at::Tensor& latent) {
 }
 
 at::Tensor VaeImpl::encode(const at::Tensor& video) {
-  check_video(video);
+  check_video(video, config_.strides());
   FeatureCache cache(FeatureCache::Clip::chunked);
   std::vector<at::Tensor> chunks;
   for (int64_t begin = 0; begin < video.size(2);) {
-    const int64_t frames = begin == 0 ? 1 : 4;
+    const int64_t frames = begin == 0 ? 1 : config_.strides().frames;
     if (begin > 0) cache.next_chunk();
     const at::Tensor chunk = video.narrow(2, begin, frames).to(options());
     const at::Tensor moments = conv1_->convolve(encoder_->forward(chunk, cache));
@@ -102,9 +95,9 @@ at::Tensor VaeImpl::encode(const at::Tensor& video) {
   return normalise(at::cat(chunks, 2));
 }
 
-void VaeImpl::decode(const at::Tensor& latent, const std::function<void(const at::Tensor& frames)>& sink) {
+void VaeImpl::decode(const at::Tensor& latent, const FrameSink& sink) {
   check(latent.dim() == 5 && latent.size(1) == config_.z_dim, "the VAE got a latent of shape ", latent.sizes(),
-        ", expected [B, ", config_.z_dim, ", F, Y/8, X/8]");
+        ", expected [B, ", config_.z_dim, ", F, Y', X']");
   FeatureCache cache(FeatureCache::Clip::chunked);
   for (int64_t frame = 0; frame < latent.size(2); ++frame) {
     if (frame > 0) cache.next_chunk();

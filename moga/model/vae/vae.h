@@ -1,7 +1,8 @@
 // Wan2.1's causal 3D autoencoder: video [3, T, Y, X] in [-1, 1] ↔ latent [z, 1 + (T-1)/4, Y/8, X/8].
 //
 // Every convolution is causal in time, so both directions run chunk by chunk with a feature cache, in memory that does
-// not grow with duration, and equal to whole-clip evaluation. Latents leave normalised by the config's mean and deviation.
+// not grow with duration, and equal to whole-clip evaluation. Encoded latents are normalised by the config's mean and
+// deviation. The interface is codec.h; encode_moments and decode_raw serve training.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -14,8 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "moga/model/vae/layers.h"
+#include "moga/model/codec.h"
 #include "moga/model/layers/weight_layout.h"
+#include "moga/model/vae/layers.h"
 
 namespace moga {
 
@@ -23,7 +25,7 @@ class VaeEncoderImpl;
 class VaeDecoderImpl;
 
 // diffusers' config.json keys (AutoencoderKLWan).
-struct VaeConfig {
+struct VaeConfig : CodecConfig {
   int64_t base_dim = 96;
   int64_t z_dim = 16;
   std::vector<int64_t> dim_mult = {1, 2, 4, 4};
@@ -34,13 +36,20 @@ struct VaeConfig {
   std::vector<double> latents_mean;  // [z_dim]
   std::vector<double> latents_std;
 
-  void validate() const;
+  const char* class_name() const override { return "AutoencoderKLWan"; }
+  std::unique_ptr<CodecConfig> clone() const override { return std::make_unique<VaeConfig>(*this); }
+  std::shared_ptr<Codec> build() const override;
+  void validate() const override;
+  Strides strides() const override;
+  int64_t latent_channels() const override { return z_dim; }
+  double encode_flop(double latents) const override;  // cost.cpp
+  double decode_flop(double latents) const override;
   template <class Fields>
   void fields(Fields& field) {
     field("base_dim", base_dim, "channels at full resolution");
     field("z_dim", z_dim, "latent channels");
     field("dim_mult", dim_mult, "channel multiplier of each level");
-    field("num_res_blocks", num_res_blocks, "residual blocks a level");
+    field("num_res_blocks", num_res_blocks, "residual blocks per level");
     field("attn_scales", attn_scales, "scales with attention (none in Wan2.1)");
     field("temperal_downsample", temperal_downsample, "levels that halve time");
     field("dropout", dropout, "dropout");
@@ -49,7 +58,7 @@ struct VaeConfig {
   }
 };
 
-class VaeImpl : public torch::nn::Module {
+class VaeImpl : public Codec {
  public:
   explicit VaeImpl(const VaeConfig& config);
 
@@ -59,19 +68,16 @@ class VaeImpl : public torch::nn::Module {
   // latent (not normalised) [B, z, F, Y', X'] → [B, 3, T, Y, X], not clamped.
   at::Tensor decode_raw(const at::Tensor& latent);
 
-  // Normalised latents of a clip, streamed: 1 + 4(F-1) pixel frames → [B, z, F, Y/8, X/8] float32 (float64 from float64
-  // weights) on the weights' device. The video may lie elsewhere and in another dtype; it is taken chunk by chunk.
-  at::Tensor encode(const at::Tensor& video);
-  // Latent frame by latent frame: `sink` gets [B, 3, 1 or 4, Y, X] in [-1, 1] in order, in the weights' dtype.
-  void decode(const at::Tensor& latent, const std::function<void(const at::Tensor& frames)>& sink);
+  at::Tensor encode(const at::Tensor& video) override;
+  void decode(const at::Tensor& latent, const FrameSink& sink) override;
 
-  // float32 copies of the config's mean and deviation, shaped [1, z, 1, 1, 1].
-  at::Tensor normalise(const at::Tensor& latent) const;
-  at::Tensor denormalise(const at::Tensor& latent) const;
-  const VaeConfig& config() const { return config_; }
-  // For inference on a GPU: weights stored as its convolutions read them, so that no call lays them out anew.
-  void store_channels_last();
-  // Of all causal convolutions; 2D ones know sm90 and the library.
+  // With float32 copies of the config's mean and deviation.
+  at::Tensor normalise(const at::Tensor& latent) const override;
+  at::Tensor denormalise(const at::Tensor& latent) const override;
+  const VaeConfig& config() const override { return config_; }
+  void store_channels_last() override;
+  void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
+  // Of all causal convolutions; 2D ones support sm90 and the library only.
   void set_convolution(ConvolutionWay way);
   void set_statistics(std::vector<double> mean, std::vector<double> deviation);
 
@@ -84,12 +90,6 @@ class VaeImpl : public torch::nn::Module {
   CausalConv3d conv1_{nullptr}, conv2_{nullptr};  // 1×1×1, between coder and latent
 };
 TORCH_MODULE(Vae);
-
-// Pixel frames of F latent frames and the reverse: 1 + 4 (F - 1); T must be 1 + 4k.
-int64_t pixel_frames(int64_t latent_frames);
-int64_t latent_frames(int64_t pixel_frames);
-// Pixel frames of each shot: the first latent frame of a video is one pixel frame, all others are four.
-std::vector<int64_t> pixel_shot_frames(const std::vector<int64_t>& latent_shot_frames);
 
 // A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing or has
 // another shape.

@@ -12,9 +12,9 @@ namespace moga {
 
 namespace {
 
-Normed before_text(const Residual& residual, AffineNorm& norm, const Spans& spans) {
-  if (norm) return norm(residual, spans);
-  const at::Tensor x = gated_residual(residual.x, residual.branch, residual.gate, spans);
+Normed before_text(const Residual& residual, AffineNorm& norm, const Segments& segments) {
+  if (norm) return norm(residual, segments);
+  const at::Tensor x = gated_residual(residual.x, residual.branch, residual.gate, segments);
   return {x, x};
 }
 
@@ -54,23 +54,27 @@ void ProjectionsImpl::initialise() {
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
-    : ProjectionsImpl(config), layer_(config.layer), config_(config.moga), full_config_(config.moga.with_kind("full")) {
+    : ProjectionsImpl(config),
+      layer_(config.layer),
+      config_(config.moga),
+      full_config_(config.moga.with_kind(AttentionKind::kFull)) {
   if (config_.uses_router()) router_ = register_module("router", Router(config.width(), config_.groups, config_.gate));
 }
 
-BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const BlockContext& context) {
+BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
+                                       const BlockRun& run) {
   BlockOutput result;
   std::optional<Routing> routing;
-  if (router_ && !context.full_attention) {
-    const Layout& layout = context.groupings.layout;
+  if (router_ && !global.full_attention) {
+    const Layout& layout = global.groupings.layout;
     routing = router_(x, layout);
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
   }
-  const auto [q, k, v] = projected(routing ? routing->x : x, context.rotary);
-  if (context.observer) context.observer(layer_, x, q, k, v);
-  result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, context.groupings,
-                                     context.full_attention ? full_config_ : config_));
+  const auto [q, k, v] = projected(routing ? routing->x : x, local.rotary);
+  if (global.observer && !run.again) global.observer(layer_, x, q, k, v);
+  result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
+                                     global.full_attention ? full_config_ : config_, run.memory));
   return result;
 }
 
@@ -83,8 +87,9 @@ void SelfAttentionImpl::initialise_router() {
 CrossAttentionImpl::CrossAttentionImpl(const BlockConfig& config)
     : ProjectionsImpl(config), backend_(config.moga.backend) {}
 
-at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const BlockContext& context) {
-  return output(attend(queries(x), keys(context.text), values(context.text), context.text_groups, backend_).output);
+// Without a memory: its output is as wide as x, and it is one percent of the block's forward pass.
+at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const at::Tensor& text, const Grouping& groups) {
+  return output(attend(queries(x), keys(text), values(text), groups, backend_).output);
 }
 
 BlockImpl::BlockImpl(const BlockConfig& config)
@@ -96,15 +101,20 @@ BlockImpl::BlockImpl(const BlockConfig& config)
   if (config.cross_attn_norm) norm3_ = register_module("norm3", AffineNorm(config.width(), config.eps));
 }
 
-BlockOutput BlockImpl::forward(const at::Tensor& input, const BlockContext& context) {
-  const Spans& spans = context.spans;
-  const auto e = (modulation_.to(context.modulation.scalar_type()) + context.modulation).unbind(1);  // 6 × [B, C]
+BlockOutput BlockImpl::forward(const BlockInput& input, const LocalContext& local, const GlobalContext& global,
+                               const BlockRun& run) {
+  const Segments& segments = local.segments;
+  const auto e = (modulation_.to(input.modulation.scalar_type()) + input.modulation).unbind(1);  // 6 × [V, C]
+  // One node that sums the gradients from keys and values: the text's gradient is then one addend per block, whether or
+  // not the block is recomputed, and its bits are the same.
+  const at::Tensor text = input.text.alias();
 
-  Normed normed = residual_norm({.x = input}, 1 + e[1], e[0], spans, eps_);
-  BlockOutput result = self_attn_(normed.y, context);
-  normed = before_text({.x = normed.x, .branch = std::exchange(result.x, {}), .gate = e[2]}, norm3_, spans);
-  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, context)}, 1 + e[4], e[3], spans, eps_);
-  result.x = gated_residual(normed.x, ffn_(normed.y), e[5], spans);
+  Normed normed = residual_norm({.x = input.x}, 1 + e[1], e[0], segments, eps_);
+  BlockOutput result = self_attn_(normed.y, local, global, run);
+  normed = before_text({.x = normed.x, .branch = std::exchange(result.x, {}), .gate = e[2]}, norm3_, segments);
+  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, text, local.text_groups)}, 1 + e[4], e[3],
+                         segments, eps_);
+  result.x = gated_residual(normed.x, ffn_(normed.y), e[5], segments);
   return result;
 }
 

@@ -1,10 +1,12 @@
-// One block of Wan2.1's transformer, with MoGA as its self-attention. e = modulation + timestep's six vectors:
+// One block of Wan2.1's transformer, with MoGA as its self-attention. e = the block's modulation + the timestep's, six
+// vectors each:
 //
 //   x += e₂ · o(visual_attention(rope(norm_q(q y)), rope(norm_k(k y)), v y))   y = norm1(x)(1 + e₁) + e₀
 //   x += o(attend(norm_q(q y), norm_k(k text), v text))                        y = norm3(x), text of the token's shot
 //   x += e₅ · ffn(y)                                                           y = norm2(x)(1 + e₄) + e₃
 //
-// x [N, C] holds the packed tokens of all videos. forward is a pure function of x and its context.
+// x [N, C] holds the packed tokens of all videos. forward is a pure function of its inputs and contexts, so that a
+// backward pass can recompute it (layers/recompute.h). Where the block's weights come from is not its concern.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -13,6 +15,8 @@
 #include "moga/attention/visual_attention.h"
 #include "moga/model/layers/linear.h"
 #include "moga/model/layers/norm.h"
+#include "moga/model/layers/qk_norm.h"
+#include "moga/model/layers/recompute.h"
 
 namespace moga {
 
@@ -23,21 +27,30 @@ struct BlockConfig {
   bool cross_attn_norm = true;
   bool qk_norm = true;
   double eps = 1e-6;
-  int64_t layer = 0;  // the block's number, for an observer
+  int64_t layer = 0;  // number of the block, passed to an observer
   VisualAttentionConfig moga;
 
   int64_t width() const { return heads * head_dim; }
 };
 
-// What all blocks of a forward share.
-struct BlockContext {
-  at::Tensor modulation;  // [B, 6, C] float32, of the timestep
+// The tensors that a block is differentiated by. All blocks share modulation and text.
+struct BlockInput {
+  at::Tensor x;           // [N, C]
+  at::Tensor modulation;  // [V, 6, C] float32, of the timestep: one per video, or several (Segments)
   at::Tensor text;        // [text tokens of all shots, C] in the compute dtype
-  at::Tensor rotary;      // [N, D/2] complex, see rope.h
-  Spans spans;
-  Grouping text_groups;
+};
+
+// What describes the rows of x: all tokens, or the slice that a rank holds.
+struct LocalContext {
+  Segments segments;     // vectors of the modulation for the rows
+  at::Tensor rotary;     // [N, D/2] complex, see rope.h
+  Grouping text_groups;  // rows of x that see each shot's text tokens
+};
+
+// What describes the videos as a whole, the same on all ranks.
+struct GlobalContext {
   StaticGroupings groupings;
-  bool full_attention = false;  // in place of the config's kind; routers rest
+  bool full_attention = false;  // instead of the config's kind; routers are then unused
   AttentionObserver observer;   // may be empty
 };
 
@@ -55,7 +68,7 @@ class ProjectionsImpl : public torch::nn::Module {
   at::Tensor queries(const at::Tensor& x);
   at::Tensor keys(const at::Tensor& x);
   at::Tensor values(const at::Tensor& x);
-  // The three of the same x, queries and keys turned by the table (rope.h) as well.
+  // All three of one x, with queries and keys rotated by the table (rope.h).
   struct Projected {
     at::Tensor q, k, v;
   };
@@ -75,8 +88,8 @@ class ProjectionsImpl : public torch::nn::Module {
 class SelfAttentionImpl : public ProjectionsImpl {
  public:
   explicit SelfAttentionImpl(const BlockConfig& config);
-  BlockOutput forward(const at::Tensor& x, const BlockContext& context);
-  void initialise_router();  // nothing without one
+  BlockOutput forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global, const BlockRun& run);
+  void initialise_router();  // does nothing without one
 
  private:
   int64_t layer_;
@@ -88,17 +101,18 @@ TORCH_MODULE(SelfAttention);
 class CrossAttentionImpl : public ProjectionsImpl {
  public:
   explicit CrossAttentionImpl(const BlockConfig& config);
-  at::Tensor forward(const at::Tensor& x, const BlockContext& context);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& text, const Grouping& groups);
 
  private:
-  std::string backend_;
+  AttentionBackend backend_;
 };
 TORCH_MODULE(CrossAttention);
 
 class BlockImpl : public torch::nn::Module {
  public:
   explicit BlockImpl(const BlockConfig& config);
-  BlockOutput forward(const at::Tensor& x, const BlockContext& context);  // x [N, C]
+  BlockOutput forward(const BlockInput& input, const LocalContext& local, const GlobalContext& global,
+                      const BlockRun& run = {});
   void initialise();
   void initialise_router();
 

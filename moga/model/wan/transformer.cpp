@@ -1,4 +1,4 @@
-// See transformer.h. Reading and writing lies in transformer_io.cpp.
+// See transformer.h. Reading and writing is transformer_io.cpp.
 #include "moga/model/wan/transformer.h"
 
 #include "moga/core/check.h"
@@ -25,6 +25,22 @@ BlockConfig block_config(const TransformerConfig& config, int64_t layer) {
           .moga = config.moga.of_layer(layer)};
 }
 
+struct BlockContexts {
+  LocalContext local;
+  GlobalContext global;
+};
+
+BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<torch::nn::Module>& module,
+                      const BlockInput& input, const std::shared_ptr<const BlockContexts>& contexts) {
+  const auto function = [module, contexts](const std::vector<at::Tensor>& inputs, const BlockRun& run) {
+    const BlockOutput output = module->as<BlockImpl>()->forward(
+        {.x = inputs[0], .modulation = inputs[1], .text = inputs[2]}, contexts->local, contexts->global, run);
+    return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram};
+  };
+  const auto outputs = runner.run(layer, *module, function, {input.x, input.modulation, input.text});
+  return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]};
+}
+
 }  // namespace
 
 void TransformerConfig::validate() const {
@@ -42,6 +58,23 @@ void TransformerConfig::validate() const {
   moga.validate();
   for (const int64_t layer : moga.full_layers)
     check(layer < num_layers, "transformer: full_layers has ", layer, ", the blocks are 0 to ", num_layers - 1);
+}
+
+std::shared_ptr<VideoModel> TransformerConfig::build(bool initialise) const {
+  return std::make_shared<TransformerImpl>(*this, initialise);
+}
+
+ModelShape TransformerConfig::shape() const {
+  const int64_t patch = patch_size[0] * patch_size[1] * patch_size[2];
+  return {.layers = num_layers,
+          .heads = num_attention_heads,
+          .head_dim = attention_head_dim,
+          .ffn = ffn_dim,
+          .patch_in = in_channels * patch,
+          .patch_out = out_channels * patch,
+          .text_tokens = text_len,
+          .text_dim = text_dim,
+          .freq_dim = freq_dim};
 }
 
 TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialise) : config_(config) {
@@ -73,13 +106,24 @@ void TransformerImpl::initialise_routers() {
   for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise_router();
 }
 
+void TransformerImpl::fill_head() {
+  const at::NoGradGuard no_grad;
+  head_->head->weight.normal_(0.0, 0.02);
+}
+
 void TransformerImpl::keep_blocks_on_host(at::Device device) {
   weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
+  block_weights_ = weight_stream_;
 }
 
 void TransformerImpl::stream_blocks() { weight_stream_->start(); }
 
-void TransformerImpl::check_input(const TransformerInput& input) const {
+void TransformerImpl::set_recompute(const RecomputeConfig& config) {
+  config.validate();
+  recompute_ = config;
+}
+
+void TransformerImpl::check_input(const VideoModelInput& input) const {
   const Layout& layout = input.layout;
   layout.validate();
   const int64_t videos = static_cast<int64_t>(layout.videos.size());
@@ -90,17 +134,14 @@ void TransformerImpl::check_input(const TransformerInput& input) const {
   check(input.text.dim() == 3 && input.text.size(0) == layout.shots() && input.text.size(2) == config_.text_dim,
         "transformer: text ", input.text.sizes(), ", expected [", layout.shots(), " (shots), ", config_.text_len, ", ",
         config_.text_dim, "]");
-  const PatchSize patch = patch_of(config_);
   for (int64_t video = 0; video < videos; ++video) {
-    const VideoShape& shape = layout.videos[video];
-    const std::vector<int64_t> expected = {config_.in_channels, shape.frames, shape.rows * patch.rows,
-                                           shape.columns * patch.columns};
+    const std::vector<int64_t> expected = config_.latent_shape(layout.videos[video]);
     check(input.latents[video].sizes() == expected, "transformer: latent ", video, " is ", input.latents[video].sizes(),
           ", its layout says ", at::IntArrayRef(expected));
   }
 }
 
-const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerInput& input, at::ScalarType dtype) {
+const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInput& input, at::ScalarType dtype) {
   const at::Device device = input.text.device();
   const int64_t text_tokens = input.text.size(1);
   const bool current = tables_ && tables_->device == device && tables_->dtype == wide(dtype) &&
@@ -118,37 +159,35 @@ const TransformerImpl::LayoutTables& TransformerImpl::tables(const TransformerIn
   return *tables_;
 }
 
-TransformerOutput TransformerImpl::forward(const TransformerInput& input, at::ScalarType dtype) {
+VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::ScalarType dtype) {
   check_input(input);
   const LayoutTables& shared = tables(input, dtype);
   const PatchSize patch = patch_of(config_);
 
   const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
   const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
-  const BlockContext context = {.modulation = time_projection_(embedding),
-                                .text = text_embedding_(input.text.to(dtype)).flatten(0, 1),
-                                .rotary = shared.rotary,
-                                .spans = input.layout.equal_videos(),
-                                .text_groups = shared.text_groups,
-                                .groupings = shared.groupings,
-                                .full_attention = input.full_attention,
-                                .observer = input.observer};
+  const auto contexts = std::make_shared<const BlockContexts>(BlockContexts{
+      .local = {.segments = video_segments(input.layout), .rotary = shared.rotary, .text_groups = shared.text_groups},
+      .global = {.groupings = shared.groupings, .full_attention = input.full_attention, .observer = input.observer}});
+  BlockInput block_input = {.x = patch_embedding_(patchify(input.latents, patch, dtype)),
+                            .modulation = time_projection_(embedding),
+                            .text = text_embedding_(input.text.to(dtype)).flatten(0, 1)};
 
-  at::Tensor x = patch_embedding_(patchify(input.latents, patch, dtype));  // [N, C]
+  BlockRunner runner(recompute_, config_.num_layers, block_weights_);
   std::vector<at::Tensor> balance, histogram;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();
-    if (weight_stream_) weight_stream_->enter(layer);
-    const BlockOutput output = blocks_[layer]->as<BlockImpl>()->forward(x, context);
-    x = output.x;
+    const BlockOutput output = run_block(runner, layer, blocks_[layer], block_input, contexts);
+    block_input.x = output.x;
     if (output.balance_loss.defined()) {
       balance.push_back(output.balance_loss);
       histogram.push_back(output.group_histogram.sum(0));
     }
   }
 
-  TransformerOutput result;
-  result.velocity = unpatchify(head_(x, embedding, context.spans).to(wide(dtype)), input.layout, patch);
+  VideoModelOutput result;
+  result.velocity =
+      unpatchify(head_(block_input.x, embedding, contexts->local.segments).to(wide(dtype)), input.layout, patch);
   if (!balance.empty()) {
     result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
     result.group_histogram = at::stack(histogram);

@@ -3,8 +3,8 @@
 //   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → latents
 //
 // Modules carry Wan2.1's own parameter names (patch_embedding, text_embedding.0, time_embedding.0,
-// time_projection.1, blocks.0.self_attn.q, …, head.head); MoGA adds blocks.N.self_attn.router. Parallelism, sampling
-// and text encoding live elsewhere.
+// time_projection.1, blocks.0.self_attn.q, …, head.head); MoGA adds blocks.N.self_attn.router. The interface is
+// video_model.h; it does no parallelism, sampling or text encoding.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -14,9 +14,10 @@
 #include <filesystem>
 
 #include "moga/attention/visual_attention.h"
-#include "moga/model/wan/block.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
+#include "moga/model/video_model.h"
+#include "moga/model/wan/block.h"
 #include "moga/model/wan/weight_names.h"
 
 namespace moga {
@@ -24,7 +25,7 @@ namespace moga {
 class WeightStream;
 
 // diffusers' config.json keys (WanTransformer3DModel) and a section "moga".
-struct TransformerConfig {
+struct TransformerConfig : VideoModelConfig {
   int64_t num_attention_heads = 12;  // H
   int64_t attention_head_dim = 128;  // D; C = H·D
   int64_t in_channels = 16;          // C_z
@@ -37,11 +38,24 @@ struct TransformerConfig {
   std::string qk_norm = "rms_norm_across_heads";
   double eps = 1e-6;
   std::vector<int64_t> patch_size = {1, 2, 2};
-  int64_t text_len = 512;  // text tokens a caption (ours; Wan: 512)
+  int64_t text_len = 512;  // text tokens per caption (ours; Wan: 512)
   VisualAttentionConfig moga;
 
   int64_t width() const { return num_attention_heads * attention_head_dim; }
-  void validate() const;
+
+  const char* class_name() const override { return "WanTransformer3DModel"; }
+  const char* codec_class() const override { return "AutoencoderKLWan"; }
+  std::unique_ptr<VideoModelConfig> clone() const override { return std::make_unique<TransformerConfig>(*this); }
+  std::shared_ptr<VideoModel> build(bool initialise) const override;
+  void apply(const std::vector<std::string>& settings, const std::string& source) override;
+  void validate() const override;
+  int64_t latent_channels() const override { return in_channels; }
+  Strides patch() const override { return {patch_size[0], patch_size[1], patch_size[2]}; }
+  Conditioning conditioning() const override { return {.text_tokens = text_len, .text_dim = text_dim}; }
+  ModelShape shape() const override;
+  const VisualAttentionConfig& attention() const override { return moga; }
+  VisualAttentionConfig& attention() override { return moga; }
+  void set_layers(int64_t layers) override { num_layers = layers; }
   template <class Fields>
   void fields(Fields& field) {
     field("num_attention_heads", num_attention_heads, "attention heads H");
@@ -56,48 +70,31 @@ struct TransformerConfig {
     field("qk_norm", qk_norm, "rms_norm_across_heads, or empty for none");
     field("eps", eps, "epsilon of the norms");
     field("patch_size", patch_size, "patch (frames, rows, columns)");
-    field("text_len", text_len, "text tokens a caption");
+    field("text_len", text_len, "text tokens per caption");
     field("moga", moga, "visual attention");
   }
 };
 
-struct TransformerInput {
-  std::vector<at::Tensor> latents;  // one a video, [C_z, F, Y', X']
-  at::Tensor timestep;              // [B] float32 in [0, 1000]
-  // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_len, text_dim]. Rows beyond a
-  // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
-  at::Tensor text;
-  Layout layout;                    // rows = Y'/2, columns = X'/2, shots
-  bool full_attention = false;      // in all layers, instead of what the config says: a step of a schedule
-  AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
-};
-
-struct TransformerOutput {
-  std::vector<at::Tensor> velocity;  // one a video, [C_z, F, Y', X'], float32
-  at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
-  // [layers with a router, M] int64, summed over videos, on the device; undefined without a router
-  at::Tensor group_histogram;
-};
-
-class TransformerImpl : public torch::nn::Module {
+class TransformerImpl : public VideoModel {
  public:
   // Weights as Wan2.1 initialises them, from the default generator; `initialise` false leaves them unset, for a file.
   explicit TransformerImpl(const TransformerConfig& config, bool initialise = true);
-  // Products and attention run in `dtype` (weights are cast when they are kept wider: float32 masters); norms,
-  // modulation and the softmax of the router in float32.
-  TransformerOutput forward(const TransformerInput& input, at::ScalarType dtype);
-  const TransformerConfig& config() const { return config_; }
+  VideoModelOutput forward(const VideoModelInput& input, at::ScalarType dtype) override;
+  const TransformerConfig& config() const override { return config_; }
 
-  void initialise();          // all weights
+  void initialise() override;
   void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
+  void fill_head() override;
+  at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const override;
 
-  // For inference with a model that does not fit: the blocks' weights get host memory, without values; once they are
-  // filled, stream_blocks() makes each block's come to `device` while the block before it computes (weight_stream.h).
-  void keep_blocks_on_host(at::Device device);
-  void stream_blocks();
+  void keep_blocks_on_host(at::Device device) override;
+  void stream_blocks() override;
+  // What blocks keep for their backward pass; everything unless set.
+  void set_recompute(const RecomputeConfig& config);
+  void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:
-  // What depends on the layout alone: made once, kept while the layout stays the same (the steps of a sampler).
+  // What depends on the layout alone: computed once, kept while the layout stays the same (the steps of a sampler).
   struct LayoutTables {
     at::Device device;
     at::ScalarType dtype;
@@ -106,8 +103,8 @@ class TransformerImpl : public torch::nn::Module {
     Grouping text_groups;
     StaticGroupings groupings;
   };
-  const LayoutTables& tables(const TransformerInput& input, at::ScalarType dtype);
-  void check_input(const TransformerInput& input) const;
+  const LayoutTables& tables(const VideoModelInput& input, at::ScalarType dtype);
+  void check_input(const VideoModelInput& input) const;
 
   TransformerConfig config_;
   std::optional<LayoutTables> tables_;
@@ -115,7 +112,9 @@ class TransformerImpl : public torch::nn::Module {
   Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
-  std::shared_ptr<WeightStream> weight_stream_;
+  std::shared_ptr<WeightStream> weight_stream_;  // null unless blocks are kept on the host
+  std::shared_ptr<BlockWeights> block_weights_ = std::make_shared<ResidentWeights>();
+  RecomputeConfig recompute_;
   Head head_{nullptr};
 };
 TORCH_MODULE(Transformer);
@@ -126,8 +125,8 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // A folder with config.json and safetensors, keys and names of Wan2.1 or of diffusers. Throws when a tensor is missing
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
-// keeps them so; they are small and sensitive). A block whose attention is full has no router: the file's, if it has
-// one, is passed over. `settings` go over config.json: {"moga.kind=full", …}. `stream_blocks`: see TransformerImpl.
+// keeps them so; they are small and sensitive). A block whose attention is full has no router: one in the file is
+// skipped. `settings` override config.json: {"moga.kind=full", …}. `stream_blocks`: see VideoModel.
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                              const std::vector<std::string>& settings = {}, bool stream_blocks = false);
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,

@@ -44,7 +44,22 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   return options;
 }
 
+// config.json with the class name first, as diffusers writes it.
+std::string config_text(const TransformerConfig& config) {
+  nlohmann::ordered_json json = {{"_class_name", config.class_name()}};
+  json.update(nlohmann::ordered_json::parse(to_json(config)));
+  return json.dump(2) + "\n";
+}
+
 }  // namespace
+
+void TransformerConfig::apply(const std::vector<std::string>& settings, const std::string& source) {
+  apply_overrides(*this, settings, source);
+}
+
+at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
+  return moga::kept_dtype(name, dtype);
+}
 
 TransformerConfig load_transformer_config(const std::filesystem::path& path) {
   const std::string text = read_text(path, kMostConfigBytes);
@@ -70,7 +85,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
     const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
-    const auto storage = at::TensorOptions(place).dtype(kept_dtype(item.key(), dtype));
+    const auto storage = at::TensorOptions(place).dtype(moga::kept_dtype(item.key(), dtype));
     item.value().set_data(at::empty(item.value().sizes(), storage));
   }
   if (stream_blocks) model->keep_blocks_on_host(device);
@@ -78,7 +93,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
 
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
-    log_info(folder.string(), ": no routers in the file, initialised anew (", report.kept.size(),
+    log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
              " tensors); moga calibrate makes better ones");
   if (!report.unused.empty())
     log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
@@ -94,15 +109,19 @@ FileFit transformer_file_fit(const std::filesystem::path& folder) {
   return file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
-void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
-                      WeightLayout layout) {
+void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*model))
+  for (const auto& [name, tensor] : named_tensors(*this))
     tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
-  TransformerConfig config = model->config();
-  config.moga.backend = "auto";  // whatever it was trained with: another machine may not have it
-  write_text(folder / "config.json", to_json(config));
+  TransformerConfig config = config_;
+  config.moga.backend = AttentionBackend::kAuto;  // whatever it was trained with: another machine may not have it
+  write_text(folder / "config.json", config_text(config));
+}
+
+void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
+                      WeightLayout layout) {
+  model->save(folder, dtype, layout);
 }
 
 }  // namespace moga

@@ -1,9 +1,6 @@
 // Checkpoints: written whole, verified when read. See checkpoint.h.
 #include "moga/train/loop/checkpoint.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -19,19 +16,30 @@ namespace {
 
 constexpr const char* kPrefix = "step-";
 
-void sync_folder(const fs::path& folder) {
-  const int handle = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (handle < 0) return;
-  ::fsync(handle);
-  ::close(handle);
-}
-
 nlohmann::json describe_files(const fs::path& folder) {
   nlohmann::json files = nlohmann::json::object();
   for (const auto& entry : fs::directory_iterator(folder))
     files[entry.path().filename().string()] = {{"bytes", fs::file_size(entry.path())},
                                                {"hash", to_hex(file_hash(entry.path()))}};
   return files;
+}
+
+// Of all keys but "checksum" itself.
+std::string checksum_of(nlohmann::json state) {
+  state.erase("checksum");
+  return to_hex(text_hash(state.dump()));
+}
+
+// Temporary folders of checkpoints whose process was killed.
+void remove_unfinished(const fs::path& run) {
+  std::vector<fs::path> checkpoints;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    const std::string name = entry.path().filename().string();
+    const size_t mark = name.find(".partial-");
+    if (name.starts_with(std::string(".") + kPrefix) && mark != std::string::npos)
+      checkpoints.push_back(run / name.substr(1, mark - 1));
+  }
+  for (const fs::path& checkpoint : checkpoints) remove_abandoned(checkpoint);
 }
 
 void remove_old(const fs::path& run, int64_t keep) {
@@ -75,24 +83,22 @@ std::string step_name(int64_t step) {
 
 fs::path save_checkpoint(const fs::path& run, const CheckpointContents& contents, int64_t keep) {
   const fs::path folder = run / step_name(contents.step);
-  const fs::path temporary = run / ("." + step_name(contents.step) + ".tmp");
-  fs::remove_all(temporary);
-  make_folder(temporary);
-  for (const auto& [part, tensors] : contents.parts) save_safetensors(temporary / (part + ".safetensors"), tensors);
-  write_text(temporary / "config.toml", contents.config);
-  const nlohmann::json state = {
-      {"step", contents.step}, {"state", contents.state}, {"files", describe_files(temporary)}};
-  write_text(temporary / "state.json", state.dump(2) + "\n");
-  sync_folder(temporary);
-  fs::remove_all(folder);
-  fs::rename(temporary, folder);
-  sync_folder(run);
+  write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
+    for (const auto& [part, tensors] : contents.parts) save_safetensors(temporary / (part + ".safetensors"), tensors);
+    write_text(temporary / "config.toml", contents.config);
+    nlohmann::json state = {{"step", contents.step}, {"state", contents.state}, {"files", describe_files(temporary)}};
+    state["checksum"] = checksum_of(state);
+    write_text(temporary / "state.json", state.dump(2) + "\n");
+  });
+  remove_unfinished(run);
   remove_old(run, keep);
   return folder;
 }
 
-TensorMap Checkpoint::load(const std::string& part, c10::Device device) const {
-  return Safetensors(folder / (part + ".safetensors")).load_all(device);
+fs::path Checkpoint::file_of(const std::string& part) const {
+  const std::string name = part + ".safetensors";
+  check(files.contains(name), folder.string(), " has no ", name);
+  return folder / name;
 }
 
 Checkpoint open_checkpoint(const fs::path& folder) {
@@ -102,9 +108,13 @@ Checkpoint open_checkpoint(const fs::path& folder) {
   checkpoint.folder = folder;
   try {
     const nlohmann::json state = nlohmann::json::parse(read_text(folder / "state.json"));
+    check(state.contains("checksum"), folder.string(), " is damaged: state.json has no checksum");
+    const std::string expected = checksum_of(state), found = state.at("checksum").get<std::string>();
+    check(found == expected, folder.string(), " is damaged: state.json has checksum ", found, ", expected ", expected);
     checkpoint.step = state.at("step").get<int64_t>();
     checkpoint.state = state.at("state");
-    verify_files(folder, state.at("files"));
+    checkpoint.files = state.at("files");
+    verify_files(folder, checkpoint.files);
   } catch (const nlohmann::json::exception& error) {
     fail(folder.string(), " is damaged: state.json: ", reason(error));
   }
@@ -119,7 +129,7 @@ std::optional<Checkpoint> resume_checkpoint(const fs::path& run, const std::stri
     if (checkpoints.empty()) return std::nullopt;
     folder = checkpoints.front();
   }
-  while (!folder.has_filename() && folder.has_parent_path()) folder = folder.parent_path();  // a trailing slash
+  while (!folder.has_filename() && folder.has_relative_path()) folder = folder.parent_path();  // a trailing slash
   try {
     return open_checkpoint(folder);
   } catch (const Error& error) {
@@ -134,7 +144,7 @@ std::vector<fs::path> list_checkpoints(const fs::path& run) {
   if (!fs::is_directory(run)) return checkpoints;
   for (const auto& entry : fs::directory_iterator(run)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && name.rfind(kPrefix, 0) == 0) checkpoints.push_back(entry.path());
+    if (entry.is_directory() && name.starts_with(kPrefix)) checkpoints.push_back(entry.path());
   }
   std::sort(checkpoints.rbegin(), checkpoints.rend());
   return checkpoints;

@@ -1,12 +1,13 @@
-// Checkpoints of a run: RUN/step-00001000/ with one safetensors file a part (weights, EMA, optimiser), the complete
-// config and state.json, which lists every file's size and checksum. A folder is written under a temporary name, synced
-// and renamed, so a checkpoint is whole or absent; what a disk did to it afterwards is found by the checksums.
+// Checkpoints of a run: RUN/step-00001000/ with one safetensors file per part (weights, EMA, optimiser), the complete
+// config and state.json, which lists size and checksum of every file and ends with a checksum of itself.
+//
+// A checkpoint is written under a temporary name, synced and renamed, so it is whole or absent. Damage after that is
+// found when it is opened: nothing of a damaged checkpoint is believed.
 #pragma once
-
-#include <nlohmann/json.hpp>
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -19,12 +20,13 @@ std::string step_name(int64_t step);
 
 struct CheckpointContents {
   int64_t step = 0;
-  nlohmann::json state;                    // whatever the trainer needs beside tensors
+  nlohmann::json state;                    // what the training loop needs besides tensors
   std::map<std::string, TensorMap> parts;  // "model" → model.safetensors, …
   std::string config;                      // config.toml
 };
 
-// Writes RUN/step-<step>, then removes all but the `keep` newest checkpoints. Returns the new folder.
+// Writes RUN/step-<step>, then removes all but the `keep` newest checkpoints and what a killed run left unfinished.
+// Returns the new folder.
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, const CheckpointContents& contents,
                                       int64_t keep);
 
@@ -32,16 +34,18 @@ struct Checkpoint {
   std::filesystem::path folder;
   int64_t step = 0;
   nlohmann::json state;
+  nlohmann::json files;  // name → size and checksum
 
-  TensorMap load(const std::string& part, c10::Device device = c10::Device(c10::kCPU)) const;
+  // The file of a part. Throws when the checkpoint does not have it.
+  std::filesystem::path file_of(const std::string& part) const;
 };
 
-// Reads and verifies one checkpoint. Throws "FOLDER is damaged: FILE …", naming the first file that is missing, has
-// another size or another checksum.
+// Reads and verifies one checkpoint. Throws "FOLDER is damaged: FILE …", naming the first file that is missing or has
+// another size or checksum.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
 // What --resume asks for: "" nothing; "auto" the newest checkpoint of the run, nothing when it has none; else a folder.
-// A damaged one is refused by name, and the newest whole one before it is offered; it is never taken silently.
+// A damaged one is an error that names it and offers the newest whole one before it, which is never used silently.
 std::optional<Checkpoint> resume_checkpoint(const std::filesystem::path& run, const std::string& request);
 
 // The checkpoints of a run, newest first.

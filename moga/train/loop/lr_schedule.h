@@ -1,21 +1,29 @@
 // The learning rate of a train step: linear warm-up from 0 to the base rate, then constant or half a cosine down to a
-// fraction of it. A function of the step alone, so that a resumed run needs no state of it.
+// fraction of it. A function of the step alone, so a resumed run needs no state for it.
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "moga/core/choice.h"
 
 namespace moga {
 
+enum class LrKind { kConstant, kCosine };
+template <>
+inline constexpr auto kChoices<LrKind> = std::array{
+    Choice{LrKind::kConstant, "constant", "the base rate after the warm-up"},
+    Choice{LrKind::kCosine, "cosine", "half a cosine from the base rate to final_fraction of it"},
+};
+
 struct LrScheduleConfig {
-  std::string kind = "constant";
+  LrKind kind = LrKind::kConstant;
   int64_t warmup_steps = 200;
   double final_fraction = 0.1;
 
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
-    field("kind", kind, "constant or cosine, after the warm-up");
+    field("kind", kind, "learning rate after the warm-up");
     field("warmup_steps", warmup_steps, "train steps of linear warm-up");
     field("final_fraction", final_fraction, "cosine: last learning rate over the first");
   }

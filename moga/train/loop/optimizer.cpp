@@ -1,11 +1,45 @@
-// AdamW by ATen's fused kernels. See optimizer.h.
+// AdamW by ATen's fused kernels, in place where everything is float32, else over converted pieces. See optimizer.h.
 #include "moga/train/loop/optimizer.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "moga/core/check.h"
+#include "moga/core/random.h"
+#include "moga/train/loop/stochastic_rounding.h"
 
 namespace moga {
+namespace {
+
+constexpr int64_t kPieceElements = int64_t{1} << 25;  // converted at once: 128 MiB per float32 buffer
+constexpr int64_t kAlignment = 64;                    // elements, so that every piece of a buffer is aligned
+constexpr int64_t kMostPieces = int64_t{1} << 20;     // of a step: each has its own random stream
+
+// The storage of a dense tensor as one dimension.
+at::Tensor flat(const at::Tensor& tensor) { return tensor.as_strided({tensor.numel()}, {1}, tensor.storage_offset()); }
+
+int64_t aligned(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
+
+at::Tensor global_norm(const std::vector<at::Tensor>& gradients) {
+  const bool wide = std::all_of(gradients.begin(), gradients.end(),
+                                [](const at::Tensor& gradient) { return gradient.scalar_type() == at::kFloat; });
+  const auto dtype = wide ? std::nullopt : std::optional(at::kFloat);
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, dtype)));
+}
+
+// Pieces of one float32 buffer, one for each of `like`.
+std::vector<at::Tensor> pieces_of(const at::Tensor& buffer, const std::vector<at::Tensor>& like) {
+  std::vector<at::Tensor> pieces;
+  int64_t begin = 0;
+  for (const at::Tensor& piece : like) {
+    pieces.push_back(buffer.narrow(0, begin, piece.numel()));
+    begin += aligned(piece.numel());
+  }
+  return pieces;
+}
+
+}  // namespace
 
 void OptimizerConfig::validate() const {
   check(beta1 >= 0 && beta1 < 1, "beta1 is ", beta1, ", expected 0 or more and below 1");
@@ -15,68 +49,151 @@ void OptimizerConfig::validate() const {
   check(clip >= 0, "clip is ", clip, ", expected at least 0");
 }
 
-AdamW::AdamW(NamedTensors parameters, const OptimizerConfig& config)
-    : parameters_(std::move(parameters)), config_(config) {
-  check(!parameters_.empty(), "nothing to train: no parameter requires a gradient");
-  parts_[0].weight_decay = config.weight_decay;
-  for (const auto& [name, weight] : parameters_) {
-    check(weight.scalar_type() == at::kFloat, name, " is ", weight.scalar_type(), ": masters must be float32");
-    moments1_.push_back(at::zeros_like(weight));
-    moments2_.push_back(at::zeros_like(weight));
-    Part& part = parts_[weight.dim() >= 2 ? 0 : 1];
-    part.weights.push_back(weight);
-    part.moments1.push_back(moments1_.back());
-    part.moments2.push_back(moments2_.back());
+AdamW::AdamW(const NamedTensors& parameters, const NamedTensors& masters, const OptimizerConfig& config, uint64_t seed)
+    : config_(config), seed_(seed) {
+  check(!parameters.empty(), "nothing to train: no parameter requires a gradient");
+  const at::ScalarType dtype = config.moments == Storage::kFloat32 ? at::kFloat : at::kBFloat16;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const auto& [name, weight] = parameters[i];
+    const at::Tensor master = masters.at(i).second.detach();
+    check(master.scalar_type() == at::kFloat, name, " is ", master.scalar_type(), ": masters must be float32");
+    check(weight.is_non_overlapping_and_dense(), name, " has strides ", weight.strides(), ", expected dense storage");
+    slots_.push_back({.name = name,
+                      .weight = weight,
+                      .master = master,
+                      .moment1 = at::zeros_like(master, dtype),
+                      .moment2 = at::zeros_like(master, dtype),
+                      .sum = {}});
   }
-  steps_ = at::zeros({}, parameters_.front().second.options().requires_grad(false));
+  steps_ = at::zeros({}, slots_.front().master.options());
 }
 
-AdamW::Step AdamW::step(double learning_rate) {
+// The fused kernels walk memory: strides must agree, in dimensions of size 1 too.
+bool AdamW::Slot::in_place(const at::Tensor& gradient) const {
+  return !rounded() && moment1.scalar_type() == at::kFloat && gradient.scalar_type() == at::kFloat &&
+         gradient.strides() == weight.strides();
+}
+
+AdamW::Step AdamW::step(double learning_rate, int64_t index) {
   at::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients;
-  for (const auto& item : parameters_)
-    if (item.second.grad().defined()) gradients.push_back(item.second.grad());
+  for (const Slot& slot : slots_)
+    if (const at::Tensor gradient = slot.gradient(); gradient.defined()) gradients.push_back(gradient);
   check(!gradients.empty(), "AdamW step without gradients");
 
-  Step step;
-  step.gradient_norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)));
-  step.skipped = step.gradient_norm.isfinite().logical_not().to(at::kFloat);
+  Call call = {.learning_rate = learning_rate, .step = {}, .scale = {}, .index = index};
+  call.step.gradient_norm = global_norm(gradients);
+  call.step.skipped = call.step.gradient_norm.isfinite().logical_not().to(at::kFloat);
   // The kernels divide gradients by this scale, which saves a pass over them.
-  const at::Tensor scale = config_.clip > 0 ? (step.gradient_norm / config_.clip).clamp_min(1.0) : at::Tensor();
-  steps_.add_(1).sub_(step.skipped);
-  for (const Part& part : parts_) step_part(part, learning_rate, step, scale);
-  return step;
+  if (config_.clip > 0) call.scale = (call.step.gradient_norm / config_.clip).clamp_min(1.0);
+  steps_.add_(1).sub_(call.step.skipped);
+  gradients.clear();
+  for (const bool decayed : {true, false}) step_slots(decayed, call);
+  return call.step;
 }
 
-void AdamW::step_part(const Part& part, double learning_rate, const Step& step, const at::Tensor& scale) {
-  std::vector<at::Tensor> weights, gradients, moments1, moments2;
-  for (size_t i = 0; i < part.weights.size(); ++i) {
-    const at::Tensor& gradient = part.weights[i].grad();
-    if (!gradient.defined()) continue;
-    weights.push_back(part.weights[i].detach());
-    // The fused kernels walk memory: strides must agree, in dimensions of size 1 too.
-    const bool same = gradient.strides() == weights.back().strides();
-    gradients.push_back(same ? gradient : at::empty_like(weights.back()).copy_(gradient));
-    moments1.push_back(part.moments1[i]);
-    moments2.push_back(part.moments2[i]);
+void AdamW::step_slots(bool decayed, Call& call) {
+  Lists in_place, pieces;
+  for (const Slot& slot : slots_) {
+    at::Tensor gradient = slot.gradient();
+    if (slot.decayed() != decayed || !gradient.defined()) continue;
+    if (slot.in_place(gradient)) {
+      in_place.masters.push_back(slot.master);
+      in_place.gradients.push_back(gradient);
+      in_place.moments1.push_back(slot.moment1);
+      in_place.moments2.push_back(slot.moment2);
+      continue;
+    }
+    if (gradient.strides() != slot.weight.strides())
+      gradient = at::empty_like(slot.weight.detach(), gradient.options()).copy_(gradient);
+    for (int64_t begin = 0, length = 0; begin < slot.weight.numel(); begin += length) {
+      length = std::min(slot.weight.numel() - begin, kPieceElements - pieces.elements);
+      const auto piece = [&](const at::Tensor& tensor) { return flat(tensor.detach()).narrow(0, begin, length); };
+      pieces.weights.push_back(slot.rounded() ? piece(slot.weight) : at::Tensor());
+      pieces.masters.push_back(piece(slot.master));
+      pieces.gradients.push_back(piece(gradient));
+      pieces.moments1.push_back(piece(slot.moment1));
+      pieces.moments2.push_back(piece(slot.moment2));
+      pieces.elements += length;
+      if (pieces.elements == kPieceElements) step_pieces(pieces, decayed, call);
+    }
   }
-  if (weights.empty()) return;
-  const std::vector<at::Tensor> steps(weights.size(), steps_);  // read only: one count serves all
-  const std::optional<at::Tensor> grad_scale = scale.defined() ? std::optional(scale) : std::nullopt;
-  at::_fused_adamw_(weights, gradients, moments1, moments2, {}, steps, learning_rate, config_.beta1, config_.beta2,
-                    part.weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false, grad_scale,
-                    step.skipped);
+  if (!in_place.masters.empty()) update(in_place, decayed, call);
+  if (!pieces.masters.empty()) step_pieces(pieces, decayed, call);
+}
+
+// Converts, updates, and converts back. Leaves `pieces` empty.
+void AdamW::step_pieces(Lists& pieces, bool decayed, Call& call) {
+  Lists wide = {.weights = {}, .masters = pieces.masters, .gradients = {}, .moments1 = {}, .moments2 = {}};
+  for (const at::Tensor& gradient : pieces.gradients) wide.gradients.push_back(gradient.to(at::kFloat));
+  at::Tensor buffers;  // [2, elements]: both moments
+  if (config_.moments == Storage::kFloat32) {
+    wide.moments1 = pieces.moments1;
+    wide.moments2 = pieces.moments2;
+  } else {
+    int64_t elements = 0;
+    for (const at::Tensor& piece : pieces.masters) elements += aligned(piece.numel());
+    buffers = at::zeros({2, elements}, pieces.masters.front().options());
+    wide.moments1 = pieces_of(buffers[0], pieces.masters);
+    wide.moments2 = pieces_of(buffers[1], pieces.masters);
+    at::_foreach_copy_(wide.moments1, pieces.moments1);
+    at::_foreach_copy_(wide.moments2, pieces.moments2);
+  }
+  update(wide, decayed, call);
+  if (buffers.defined()) {
+    check(call.pieces < kMostPieces, "a step of more than ", kMostPieces, " pieces");
+    const auto name = static_cast<uint64_t>(call.index * kMostPieces + call.pieces);
+    round_to_bfloat16(buffers, random_stream(seed_, "rounding of moments", name, buffers.device()));
+    at::_foreach_copy_(pieces.moments1, wide.moments1);
+    at::_foreach_copy_(pieces.moments2, wide.moments2);
+  }
+  std::vector<at::Tensor> weights, masters;
+  for (size_t i = 0; i < pieces.weights.size(); ++i) {
+    if (!pieces.weights[i].defined()) continue;
+    weights.push_back(pieces.weights[i]);
+    masters.push_back(pieces.masters[i]);
+  }
+  if (!weights.empty()) at::_foreach_copy_(weights, masters);
+  ++call.pieces;
+  pieces = {};
+}
+
+void AdamW::update(Lists& lists, bool decayed, const Call& call) {
+  const std::vector<at::Tensor> steps(lists.masters.size(), steps_);  // read only: one count serves all
+  const std::optional<at::Tensor> grad_scale = call.scale.defined() ? std::optional(call.scale) : std::nullopt;
+  at::_fused_adamw_(lists.masters, lists.gradients, lists.moments1, lists.moments2, {}, steps, call.learning_rate,
+                    config_.beta1, config_.beta2, decayed ? config_.weight_decay : 0.0, config_.epsilon,
+                    /*amsgrad=*/false, /*maximize=*/false, grad_scale, call.step.skipped);
+}
+
+void AdamW::accumulate() {
+  at::NoGradGuard no_grad;
+  for (Slot& slot : slots_) {
+    at::Tensor& gradient = slot.weight.mutable_grad();
+    if (!slot.rounded() || !gradient.defined()) continue;
+    slot.sum = slot.sum.defined() ? slot.sum.add_(gradient) : gradient.to(at::kFloat);
+    gradient.reset();
+  }
+}
+
+void AdamW::write_weights() {
+  at::NoGradGuard no_grad;
+  for (Slot& slot : slots_)
+    if (slot.rounded()) slot.weight.detach().copy_(slot.master);
 }
 
 void AdamW::zero_grad() {
-  for (auto& item : parameters_) item.second.mutable_grad().reset();
+  for (Slot& slot : slots_) {
+    slot.weight.mutable_grad().reset();
+    slot.sum.reset();
+  }
 }
 
 NamedTensors AdamW::state() const {
   NamedTensors state = {{"steps", steps_}};
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    state.emplace_back("moment1." + parameters_[i].first, moments1_[i]);
-    state.emplace_back("moment2." + parameters_[i].first, moments2_[i]);
+  for (const Slot& slot : slots_) {
+    state.emplace_back("moment1." + slot.name, slot.moment1);
+    state.emplace_back("moment2." + slot.name, slot.moment2);
   }
   return state;
 }

@@ -1,15 +1,28 @@
-// AdamW (Loshchilov & Hutter, 2019) over a flat list of float32 parameters, with the gradients' global norm clipped:
+// AdamW (Loshchilov & Hutter, 2019) over a flat list of parameters, with the gradients' global norm clipped:
 //
 //   g ← g · min(1, c / ‖g‖);  m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  w ← w - lr · (m̂ / (√v̂ + ε) + λw)
 //
-// A step is a handful of fused kernels and never waits for the device: the norm stays there, and clips there. A step
-// whose norm is not finite leaves weights and state as they were, on the device's own decision. Weight decay λ spares
-// parameters with fewer than two dimensions (biases, norms, modulation vectors).
+// Masters are float32. A float32 parameter is its own master; a bfloat16 parameter has one here and is rounded from it
+// after each step. Moments are float32, or bfloat16 with stochastic rounding. What has to be converted is updated in
+// pieces, so a step needs 0.7 GiB of temporary memory whatever the size of the model.
+//
+// A step never waits for the device: the norm stays there, and clips there. A step whose norm is not finite leaves
+// weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only.
 #pragma once
 
+#include <array>
+
+#include "moga/core/choice.h"
 #include "moga/train/loop/parameters.h"
 
 namespace moga {
+
+enum class Storage { kFloat32, kBfloat16 };
+template <>
+inline constexpr auto kChoices<Storage> = std::array{
+    Choice{Storage::kFloat32, "float32", "four bytes each"},
+    Choice{Storage::kBfloat16, "bfloat16", "two bytes each"},
+};
 
 struct OptimizerConfig {
   double beta1 = 0.9;
@@ -17,6 +30,7 @@ struct OptimizerConfig {
   double epsilon = 1e-8;
   double weight_decay = 0.01;
   double clip = 1.0;
+  Storage moments = Storage::kFloat32;
 
   void validate() const;
   template <class Fields>
@@ -26,36 +40,65 @@ struct OptimizerConfig {
     field("epsilon", epsilon, "added to the root of the second moment");
     field("weight_decay", weight_decay, "decoupled weight decay of matrices; vectors have none");
     field("clip", clip, "largest global norm of the gradients; 0: no clipping");
+    field("moments", moments, "storage of both moments; bfloat16 is rounded stochastically");
   }
 };
 
 class AdamW {
  public:
-  AdamW(NamedTensors parameters, const OptimizerConfig& config);
+  // Float32 parameters.
+  AdamW(const NamedTensors& parameters, const OptimizerConfig& config) : AdamW(parameters, parameters, config, 0) {}
+  // `masters`: of the parameters, in their order; a float32 parameter itself (parameters.h, store_in_bfloat16).
+  // `seed`: of the stochastic rounding.
+  AdamW(const NamedTensors& parameters, const NamedTensors& masters, const OptimizerConfig& config, uint64_t seed);
 
   struct Step {
     at::Tensor gradient_norm;  // [] float32 on the device, before clipping
     at::Tensor skipped;        // [] float32 on the device: 1 when the norm was not finite, else 0
   };
-  // One step with the parameters' gradients; a parameter without a gradient stays as it is.
-  Step step(double learning_rate);
+  // One step with the parameters' gradients; a parameter without a gradient stays as it is. `index`: train steps before
+  // this one, which names the random numbers of the rounding.
+  Step step(double learning_rate, int64_t index = 0);
   void zero_grad();
+
+  // Adds the gradients of bfloat16 parameters to float32 sums, which the next step uses. Called after each piece of a
+  // batch; float32 parameters accumulate in their own gradients.
+  void accumulate();
+  // Rounds the parameters from their masters, after these were restored.
+  void write_weights();
 
   // Moments and step count by name, for a checkpoint; nothing is copied.
   NamedTensors state() const;
 
  private:
-  struct Part {  // parameters that share a weight decay
-    double weight_decay = 0;
-    std::vector<at::Tensor> weights, moments1, moments2;
-  };
-  void step_part(const Part& part, double learning_rate, const Step& step, const at::Tensor& scale);
+  struct Slot {
+    std::string name;
+    at::Tensor weight, master, moment1, moment2;
+    at::Tensor sum;  // float32, of the gradients of several pieces; undefined otherwise
 
-  NamedTensors parameters_;
+    bool decayed() const { return weight.dim() >= 2; }
+    bool rounded() const { return weight.scalar_type() != at::kFloat; }  // the parameter is not its own master
+    at::Tensor gradient() const { return sum.defined() ? sum : weight.grad(); }
+    bool in_place(const at::Tensor& gradient) const;
+  };
+  struct Lists {  // tensors, or flat pieces of tensors, that are updated by one kernel
+    std::vector<at::Tensor> weights, masters, gradients, moments1, moments2;
+    int64_t elements = 0;
+  };
+  struct Call {  // what one step passes to every kernel
+    double learning_rate = 0;
+    Step step;
+    at::Tensor scale;
+    int64_t index = 0, pieces = 0;
+  };
+  void step_slots(bool decayed, Call& call);
+  void step_pieces(Lists& pieces, bool decayed, Call& call);
+  void update(Lists& lists, bool decayed, const Call& call);
+
+  std::vector<Slot> slots_;
   OptimizerConfig config_;
-  std::vector<at::Tensor> moments1_, moments2_;  // in the order of parameters_
-  Part parts_[2];                                // decayed, not decayed
-  at::Tensor steps_;                             // [] float32, on the device
+  uint64_t seed_;
+  at::Tensor steps_;  // [] float32, on the device
 };
 
 }  // namespace moga

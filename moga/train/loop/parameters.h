@@ -1,10 +1,12 @@
-// The parameters of a run as one flat, named list: what the optimiser steps, the EMA follows and a checkpoint holds.
+// The parameters of a run as one flat, named list: what the optimiser updates, the EMA averages and a checkpoint holds.
 // The order is that of registration, so it is the same in every run of the same model.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +20,10 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 // The parameters of `module` that require a gradient, each named prefix + its own name.
 NamedTensors named_parameters(const torch::nn::Module& module, const std::string& prefix = "");
 
+// Gives the parameters that `selected` names storage in bfloat16 and returns the float32 masters of all, in their
+// order: for the others the parameter itself.
+NamedTensors store_in_bfloat16(const NamedTensors& parameters, const std::function<bool(const std::string&)>& selected);
+
 int64_t element_count(const NamedTensors& named);
 
 std::vector<at::Tensor> tensors_of(const NamedTensors& named);
@@ -25,8 +31,10 @@ std::vector<at::Tensor> tensors_of(const NamedTensors& named);
 // A view for saving: names and tensors, nothing copied.
 TensorMap to_map(const NamedTensors& named);
 
-// Copies `saved` into `named`. Throws when a name is missing or superfluous or a shape differs; `source` names the
-// file.
+// Copies `saved` into `named`. Throws when a name is missing or superfluous, or a shape or dtype differs; `source`
+// names the file.
 void restore(const NamedTensors& named, const TensorMap& saved, const std::string& source);
+// The same from a file, one tensor at a time.
+void restore(const NamedTensors& named, const std::filesystem::path& file);
 
 }  // namespace moga

@@ -1,4 +1,4 @@
-// The common ground of both trainers. See run.h.
+// Start and identity of a run. See run.h.
 #include "moga/train/loop/run.h"
 
 #include <algorithm>
@@ -12,8 +12,8 @@ std::optional<Checkpoint> begin_run(const std::filesystem::path& run, const std:
   std::optional<Checkpoint> checkpoint = resume_checkpoint(run, resume);
   if (checkpoint) return checkpoint;
   check(list_checkpoints(run).empty(), run.string(),
-        " holds the checkpoints of a run: go on with --resume auto, or choose another folder");
-  if (!resume.empty()) log_info(run.string(), " holds no checkpoint: the run begins");
+        " holds the checkpoints of a run: resume it with --resume auto, or choose another folder");
+  if (!resume.empty()) log_info(run.string(), " holds no checkpoint: a new run starts");
   return std::nullopt;
 }
 
@@ -29,9 +29,8 @@ void check_same_run(const nlohmann::json& checkpoint, const nlohmann::json& conf
   }
 }
 
-void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint, c10::Device device) {
-  for (const auto& [part, tensors] : parts)
-    restore(tensors, checkpoint.load(part, device), (checkpoint.folder / part).string() + ".safetensors");
+void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint) {
+  for (const auto& [part, tensors] : parts) restore(tensors, checkpoint.file_of(part));
   log_info("resumed from ", checkpoint.folder.string());
 }
 

@@ -1,5 +1,5 @@
-// What the runs of both trainers (trainer.h, vae_trainer.h) have in common: how one begins and goes on from a
-// checkpoint, the clock of its training time, and the dtype it computes in.
+// How a run starts or resumes from a checkpoint, what a checkpoint is compared with, and the clock of training time.
+// The loop itself is trainer.h.
 #pragma once
 
 #include <chrono>
@@ -15,17 +15,18 @@ namespace moga {
 
 enum class TrainEnd { done, out_of_time, interrupted };
 
-// The checkpoint that --resume asks for (checkpoint.h), or none for a new run. Throws when a new run would begin in a
-// folder that holds checkpoints; says so when "auto" finds none.
+// The checkpoint that --resume asks for (checkpoint.h), or none for a new run. Throws when a new run would start in a
+// folder that holds checkpoints; logs it when "auto" finds none.
 std::optional<Checkpoint> begin_run(const std::filesystem::path& run, const std::string& resume);
 
 // Weights, EMA, optimiser: "model" → tensors, ….
 using TrainParts = std::map<std::string, NamedTensors>;
-// What a checkpoint remembers of a run's identity against that of `config`. Throws naming the first key that differs.
-// Keys that the checkpoint lacks (stages added since) are allowed.
+
+// Compares the identity that a checkpoint stores with that of `config`. Throws, naming the first key that differs. Keys
+// that the checkpoint lacks (stages added since) are allowed.
 void check_same_run(const nlohmann::json& checkpoint, const nlohmann::json& config, const std::string& source);
 
-void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint, c10::Device device);
+void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint);
 std::map<std::string, TensorMap> to_maps(const TrainParts& parts);
 
 // Seconds of training over all runs that led here.

@@ -1,4 +1,4 @@
-// Everything the training of a text encoder is told, as TOML.
+// The settings of training a text encoder, as TOML.
 #pragma once
 
 #include <string>
@@ -20,11 +20,14 @@ struct TextTrainConfig {
   int64_t steps = 2000;
   int64_t batch = 128;
   double lr = 1e-3;
-  LrScheduleConfig schedule = {.kind = "cosine", .warmup_steps = 100, .final_fraction = 0.02};
+  LrScheduleConfig schedule = {.kind = LrKind::kCosine, .warmup_steps = 100, .final_fraction = 0.02};
   OptimizerConfig optimizer;
   int64_t held_out = 512;
+  double max_minutes = 0;
   int64_t log_every = 50;
   int64_t measure_every = 500;
+  int64_t checkpoint_every = 500;
+  int64_t keep_checkpoints = 2;
   TextEncoderConfig model;
   StoryConfig stories;
 
@@ -32,7 +35,7 @@ struct TextTrainConfig {
   template <class Fields>
   void fields(Fields& field) {
     field("seed", seed, "seed of weights and stories");
-    field("out", out, "folder of the run: log.jsonl, config.toml, the finished model");
+    field("out", out, "folder of the run: checkpoints, log.jsonl, config.toml, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of products; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
@@ -43,8 +46,11 @@ struct TextTrainConfig {
     field("schedule", schedule, "learning rate over the steps");
     field("optimizer", optimizer, "AdamW");
     field("held_out", held_out, "captions of other stories that the facts read are measured on");
+    field("max_minutes", max_minutes, "end cleanly after this time, as if the steps were done; 0: no limit");
     field("log_every", log_every, "train steps between log lines");
     field("measure_every", measure_every, "train steps between measurements on held-out captions");
+    field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
+    field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
     field("model", model, "the text encoder");
     field("stories", stories, "the stories whose captions are read");
   }

@@ -29,7 +29,8 @@ at::Tensor FactReaderImpl::forward(const at::Tensor& text, const at::Tensor& len
   const int64_t batch = text.size(0), facts = queries_.size(0);
   const auto by_head = [&](const at::Tensor& x) { return x.unflatten(-1, {heads_, -1}).transpose(1, 2); };
   const at::Tensor q = by_head(queries_.to(text.scalar_type()).expand({batch, facts, -1}));  // [B, H, facts, D]
-  const at::Tensor known = (at::arange(text.size(1), lengths.options()) < lengths.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
+  const at::Tensor known =
+      (at::arange(text.size(1), lengths.options()) < lengths.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
   const at::Tensor read = at::scaled_dot_product_attention(q, by_head(k_(text)), by_head(v_(text)), known);
   const at::Tensor rows = read.transpose(1, 2).flatten(2).to(at::kFloat);  // [B, facts, width]
   const at::Tensor logits = at::einsum("bfw,fwc->bfc", {rows, classifier_});

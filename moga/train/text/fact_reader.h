@@ -24,7 +24,7 @@ class FactReaderImpl : public torch::nn::Module {
 
  private:
   int64_t heads_;
-  at::Tensor queries_;     // [facts, width]
+  at::Tensor queries_;  // [facts, width]
   Linear k_{nullptr}, v_{nullptr};
   at::Tensor classifier_;  // [facts, width, most classes]
   at::Tensor absent_;      // bool [facts, most classes]

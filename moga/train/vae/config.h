@@ -1,4 +1,4 @@
-// Everything the training of a VAE is told, as TOML.
+// The settings of training a VAE, as TOML.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ struct VaeTrainConfig {
   int64_t pool = 192;
   int64_t renew_every = 4;
   double lr = 1e-3;
-  LrScheduleConfig schedule = {.kind = "cosine", .warmup_steps = 50, .final_fraction = 0.02};
+  LrScheduleConfig schedule = {.kind = LrKind::kCosine, .warmup_steps = 50, .final_fraction = 0.02};
   OptimizerConfig optimizer;
   double ema = 0.998;
   VaeLossConfig loss;

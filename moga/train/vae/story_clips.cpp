@@ -7,6 +7,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/random.h"
+#include "moga/data/limits.h"
 #include "moga/data/story/render.h"
 
 namespace moga {
@@ -32,9 +33,9 @@ at::Tensor with_detail(const DrawnStory& drawn) {
 
 StoryClips::StoryClips(Source source, at::Device device)
     : source_(std::move(source)),
-      ahead_([source = source_](int64_t story) {
-        return plan_story(random_key(source.seed, source.purpose, story), source.story);
-      }, device, /*with_parts=*/true) {
+      ahead_([source = source_](
+                 int64_t story) { return plan_story(random_key(source.seed, source.purpose, story), source.story); },
+             device, /*with_parts=*/true) {
   check(source_.stories > 0, "a pool of ", source_.stories, " stories, expected at least 1");
   pool_.resize(source_.stories);
 }
@@ -52,7 +53,7 @@ Clips StoryClips::draw(const ClipShape& shape, at::Generator random) const {
   std::vector<Cut> cuts;
   for (int64_t clip = 0; clip < shape.clips; ++clip)
     cuts.push_back({.story = below(source_.stories),
-                    .frame = 4 * below(1 + (story.frames - shape.frames) / 4),
+                    .frame = kLatentStride * below(1 + (story.frames - shape.frames) / kLatentStride),
                     .row = below(1 + story.height - shape.height),
                     .column = below(1 + story.width - shape.width)});
   return cut(cuts, shape);

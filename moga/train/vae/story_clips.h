@@ -1,7 +1,8 @@
 // Clips to train the VAE on: a pool of stories held on the training device, from which random clips and crops are cut.
 //
-// Drawing all of them again would hold a train step up, so the pool is renewed story by story while training goes on. Its
-// content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool again.
+// Drawing all of them again would hold a train step up, so the pool is renewed story by story while training goes on.
+// Its content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool
+// again.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -17,7 +18,7 @@ namespace moga {
 
 struct ClipShape {
   int64_t clips = 1;   // B
-  int64_t frames = 1;  // T = 1 + 4k
+  int64_t frames = 1;  // T, see Strides::pixel_frames
   int64_t height = 0, width = 0;
 };
 
@@ -40,8 +41,8 @@ class StoryClips {
   void advance(int64_t drawn);
   int64_t drawn() const { return drawn_; }
 
-  // Random stories and places. Clips begin at multiples of 4 frames, so that cuts lie between latent frames as in the
-  // stories themselves. `random` is a generator of the CPU.
+  // Random stories and places. Clips begin at the first pixel frame of a latent frame, so that cuts are between latent
+  // frames as in the stories themselves. `random` is a generator of the CPU.
   Clips draw(const ClipShape& shape, at::Generator random) const;
   // Whole pictures of the stories first, first + 1, … of the pool, from frame 0.
   Clips whole(int64_t first, int64_t clips, int64_t frames) const;

@@ -6,6 +6,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/train/video/init_config.h"
 
 namespace moga {
 
@@ -30,21 +31,45 @@ void TrainConfig::validate() const {
   check(!stage.empty(), "no [[stage]]: nothing to train on");
   std::set<std::string> names;
   for (const StageConfig& one : stage) check(names.insert(one.name).second, "two stages are named '", one.name, "'");
-  check(!tokenizer.empty(), "tokenizer is empty, expected a sentencepiece model");
-  check(cache == "device" || cache == "host", "cache is '", cache, "', expected device or host");
+  const bool encodes = text == TextSource::kEncoder;
+  check(!encodes || !tokenizer.empty(), "tokenizer is empty, expected a sentencepiece model");
+  check(encodes || !train_text_encoder,
+        "text = \"stored\" keeps the text encoder as it is: train_text_encoder must be false");
   check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
   check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
   check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");
   check(keep_checkpoints > 0, "keep_checkpoints is ", keep_checkpoints, ", expected more than 0");
-  check(transformer.text_dim == text_encoder.d_model, "transformer.text_dim is ", transformer.text_dim,
+  check(!encodes || transformer.text_dim == text_encoder.d_model, "transformer.text_dim is ", transformer.text_dim,
         ", expected text_encoder.d_model = ", text_encoder.d_model);
-  check(train_text_encoder || !init.empty() || !text_encoder_init.empty(),
+  check(!encodes || train_text_encoder || !init.empty() || !text_encoder_init.empty(),
         "train_text_encoder is off, init and text_encoder_init are empty: the text encoder would stay random");
   check(samples.every == 0 || !vae.empty(), "samples.every is ", samples.every, ": contact sheets need vae");
 }
 
+namespace {
+
+// The model folder that a run starts from: the last setting, else the config's key.
+std::string init_of(const config_detail::Node& tree, const std::vector<std::string>& settings) {
+  std::string init;
+  for (const auto& [key, value] : tree.members)
+    if (key == "init") init = value.text;
+  for (const std::string& setting : settings)
+    if (setting.starts_with("init=")) init = setting.substr(5);
+  return init;
+}
+
+TrainConfig read_over_init(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+  const config_detail::Node tree = config_detail::toml_tree(config_detail::read_config_text(path), path.string());
+  const config_detail::Source source{path.string()};
+  TrainConfig config = config_of_init(init_of(tree, settings));
+  config_detail::Reader(tree, source).read(tree, config);
+  return config;
+}
+
+}  // namespace
+
 TrainConfig load_train_config(const std::filesystem::path& path, const std::vector<std::string>& settings) {
-  TrainConfig config = load_toml<TrainConfig>(path);
+  TrainConfig config = read_over_init(path, settings);
   const std::regex of_stage(R"(stage\.([0-9]{1,6})\.(.*))");
   std::vector<std::string> others;
   for (const std::string& setting : settings) {
@@ -58,6 +83,7 @@ TrainConfig load_train_config(const std::filesystem::path& path, const std::vect
     apply_override(config.stage[index], match[2]);
   }
   apply_overrides(config, others);
+  check_fits_init(config);
   return config;
 }
 

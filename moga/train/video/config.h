@@ -1,17 +1,19 @@
-// Everything a training run is told, as TOML: models, data by stage, flow, optimiser, what is written when. The
-// complete result, defaults included, is printed and saved with every checkpoint.
+// The settings of training a video transformer, as TOML: models, data by stage, flow, optimiser, what is written when.
+// The complete result, defaults included, is printed and saved with every checkpoint.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
 #include "moga/sampler/solver.h"
-#include "moga/train/video/flow_loss.h"
+#include "moga/train/loop/ema.h"
 #include "moga/train/loop/lr_schedule.h"
 #include "moga/train/loop/optimizer.h"
+#include "moga/train/video/flow_loss.h"
 
 namespace moga {
 
@@ -41,6 +43,21 @@ struct StageConfig {
   }
 };
 
+enum class LatentCache { kDevice, kHost, kStream };
+template <>
+inline constexpr auto kChoices<LatentCache> = std::array{
+    Choice{LatentCache::kDevice, "device", "all latents of a stage on the device"},
+    Choice{LatentCache::kHost, "host", "all latents of a stage in host memory"},
+    Choice{LatentCache::kStream, "stream", "read ahead from the shards, in bounded memory"},
+};
+
+enum class TextSource { kEncoder, kStored };
+template <>
+inline constexpr auto kChoices<TextSource> = std::array{
+    Choice{TextSource::kEncoder, "encoder", "captions are encoded in every train step"},
+    Choice{TextSource::kStored, "stored", "embeddings of the shards; neither text encoder nor tokenizer is loaded"},
+};
+
 struct SampleGridConfig {
   int64_t every = 0;
   std::string data;
@@ -53,7 +70,7 @@ struct SampleGridConfig {
     field("every", every, "train steps between contact sheets; 0: none");
     field("data", data, "folder of held-out shards whose captions are drawn; empty: the stage's own");
     field("videos", videos, "videos drawn");
-    field("columns", columns, "pictures a shot");
+    field("columns", columns, "pictures per shot");
     field("sampler", sampler, "how they are drawn");
   }
 };
@@ -63,7 +80,8 @@ struct TrainConfig {
   std::string out = "runs/moga";
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string cache = "device";
+  LatentCache cache = LatentCache::kDevice;
+  TextSource text = TextSource::kEncoder;
   std::string tokenizer;
   std::string vae;
   std::string init;
@@ -71,11 +89,14 @@ struct TrainConfig {
   bool train_text_encoder = true;
   double caption_dropout = 0.1;
   std::string negative_prompt;
+  Storage weights = Storage::kFloat32;
   double ema = 0.999;
+  EmaPlace ema_place = EmaPlace::kDevice;
   double max_minutes = 0;
   int64_t log_every = 20;
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
+  RecomputeConfig recompute;
   TransformerConfig transformer;
   TextEncoderConfig text_encoder;
   FlowConfig flow;
@@ -90,9 +111,9 @@ struct TrainConfig {
     field("seed", seed, "seed of weights, data order, noise, timesteps and dropout");
     field("out", out, "folder of the run: checkpoints, log.jsonl, samples, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
-    field("dtype", dtype,
-          "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
-    field("cache", cache, "where a stage's latents stay: device or host");
+    field("dtype", dtype, "of products and attention; auto: bfloat16 on CUDA, float32 on the CPU");
+    field("cache", cache, "where the latents of a stage are kept");
+    field("text", text, "where the text comes from");
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
     field("vae", vae, "VAE folder: decodes the contact sheets, goes into the finished model");
     field("init", init, "model folder to start from instead of random weights");
@@ -100,11 +121,14 @@ struct TrainConfig {
     field("train_text_encoder", train_text_encoder, "train the text encoder too; else it stays as in init");
     field("caption_dropout", caption_dropout, "share of videos trained on the negative prompt alone, for guidance");
     field("negative_prompt", negative_prompt, "caption of the unconditional");
-    field("ema", ema, "decay of the weights' moving average");
+    field("weights", weights, "storage of the weights; with bfloat16 the optimiser keeps float32 masters");
+    field("ema", ema, "decay of the weights' moving average; 0: none");
+    field("ema_device", ema_place, "where the moving average is kept");
     field("max_minutes", max_minutes, "end cleanly after this time, as if the steps were done; 0: no limit");
     field("log_every", log_every, "train steps between log lines");
     field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
+    field("recompute", recompute, "recomputation of transformer blocks: less memory, the same gradients");
     field("transformer", transformer, "the video transformer");
     field("text_encoder", text_encoder, "the text encoder");
     field("flow", flow, "rectified flow");

@@ -4,8 +4,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 
 #include "moga/core/check.h"
 
@@ -13,13 +11,6 @@ namespace moga {
 namespace {
 
 constexpr double kTimeScale = 1000;  // the model's timesteps run from 0 to 1000
-
-std::vector<int64_t> element_counts(const PackedLatents& latents) {
-  std::vector<int64_t> counts;
-  for (const auto& shape : latents.shapes)
-    counts.push_back(std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()));
-  return counts;
-}
 
 // The time of each video's elements, [E].
 at::Tensor times_of_elements(const at::Tensor& times, const std::vector<int64_t>& counts) {
@@ -31,46 +22,29 @@ at::Tensor times_of_elements(const at::Tensor& times, const std::vector<int64_t>
   return at::cat(parts);
 }
 
-at::Tensor flatten_all(const std::vector<at::Tensor>& tensors) {
-  std::vector<at::Tensor> flat;
-  for (const at::Tensor& tensor : tensors) flat.push_back(tensor.reshape({-1}));
-  return at::cat(flat);
-}
-
 }  // namespace
 
 void FlowConfig::validate() const {
-  check(timesteps == "logit_normal" || timesteps == "uniform", "timesteps is '", timesteps,
-        "', expected logit_normal or uniform");
   check(deviation > 0, "deviation is ", deviation, ", expected more than 0");
   check(shift > 0, "shift is ", shift, ", expected more than 0");
 }
 
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator) {
   const auto options = at::TensorOptions(at::kFloat).device(generator.device());
-  const at::Tensor u = config.timesteps == "uniform"
+  const at::Tensor u = config.timesteps == Timesteps::kUniform
                            ? at::rand({videos}, generator, options)
                            : (at::randn({videos}, generator, options) * config.deviation + config.mean).sigmoid();
   return u * config.shift / (u * (config.shift - 1) + 1);
 }
 
-std::vector<at::Tensor> PackedLatents::views() const {
-  std::vector<at::Tensor> videos;
-  const std::vector<int64_t> counts = element_counts(*this);
-  int64_t begin = 0;
-  for (size_t video = 0; video < shapes.size(); begin += counts[video++])
-    videos.push_back(values.narrow(0, begin, counts[video]).view(shapes[video]));
-  return videos;
-}
-
 FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input) {
   const at::Tensor& x0 = input.latents.values;
-  const at::Tensor t = times_of_elements(input.times, element_counts(input.latents));  // [E]
+  const at::Tensor t = times_of_elements(input.times, input.latents.counts());  // [E]
   const PackedLatents noisy = {at::lerp(x0, input.noise, t), input.latents.shapes};
 
-  const TransformerOutput output = model(
+  const VideoModelOutput output = model(
       {.latents = noisy.views(), .timestep = input.times * kTimeScale, .text = input.text, .layout = input.layout});
-  const at::Tensor velocity = flatten_all(output.velocity);  // [E] float32
+  const at::Tensor velocity = PackedLatents::pack(output.velocity).values;  // [E] float32
   return {.flow = at::mse_loss(velocity, input.noise - x0),
           .balance = output.balance_loss,
           .group_histogram = output.group_histogram};

@@ -1,15 +1,25 @@
 // The rectified-flow loss over a packed batch: x_t = (1 - t) x_0 + t ε, the model predicts ε - x_0, and the loss is the
-// squared error averaged over all elements of all videos, plus the balance loss of the routers. One t a video.
+// squared error averaged over all elements of all videos, plus the balance loss of the routers. Each video has its own
+// t.
 #pragma once
 
 #include <functional>
 
-#include "moga/model/wan/transformer.h"
+#include "moga/core/choice.h"
+#include "moga/model/packed_latents.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 
+enum class Timesteps { kLogitNormal, kUniform };
+template <>
+inline constexpr auto kChoices<Timesteps> = std::array{
+    Choice{Timesteps::kLogitNormal, "logit_normal", "u = sigmoid(mean + deviation · n), n normal"},
+    Choice{Timesteps::kUniform, "uniform", "u uniform in (0, 1)"},
+};
+
 struct FlowConfig {
-  std::string timesteps = "logit_normal";
+  Timesteps timesteps = Timesteps::kLogitNormal;
   double mean = 0.0;
   double deviation = 1.0;
   double shift = 3.0;
@@ -17,7 +27,7 @@ struct FlowConfig {
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
-    field("timesteps", timesteps, "distribution of u: logit_normal or uniform");
+    field("timesteps", timesteps, "distribution of u");
     field("mean", mean, "of the logit of u");
     field("deviation", deviation, "of the logit of u");
     field("shift", shift, "t = s u / (1 + (s - 1) u): more weight on noise, as longer videos need");
@@ -26,14 +36,6 @@ struct FlowConfig {
 
 // Times [videos] float32 in (0, 1), on the generator's device.
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator);
-
-// Videos of a batch as one flat tensor: the latents [C_z, F, Y', X'] of each, one after the other.
-struct PackedLatents {
-  at::Tensor values;                         // [E] float32
-  std::vector<std::vector<int64_t>> shapes;  // of each video
-
-  std::vector<at::Tensor> views() const;  // one a video, sharing memory with values
-};
 
 struct FlowInput {
   PackedLatents latents;  // x_0
@@ -49,8 +51,8 @@ struct FlowLoss {
   at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
 };
 
-// The transformer, or anything of its signature.
-using VelocityModel = std::function<TransformerOutput(const TransformerInput&)>;
+// VideoModel::forward, or anything of its signature.
+using VelocityModel = std::function<VideoModelOutput(const VideoModelInput&)>;
 
 FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
@@ -16,6 +17,8 @@
 #include "moga/data/dataset/shards.h"
 #include "moga/data/story/ahead.h"
 #include "moga/data/video/video.h"
+#include "moga/model/text/captions.h"
+#include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/model/vae/vae.h"
 #include "moga/train/loop/run.h"
@@ -94,6 +97,32 @@ class Encoder {
   double seconds_ = 0;
 };
 
+// Stores embeddings of captions, bfloat16 on the host, without padding.
+class TextEmbedder {
+ public:
+  TextEmbedder(const PrepareConfig& config, at::Device device, at::ScalarType dtype)
+      : encoder_(load_text_encoder(config.text_encoder, device, dtype)),
+        tokenizer_(config.tokenizer),
+        text_len_(config.text_len),
+        dtype_(dtype) {}
+
+  std::vector<at::Tensor> embed(const std::vector<std::string>& captions) {
+    const at::Tensor lengths = tokenizer_.encode_batch(captions, text_len_).lengths;
+    const at::Tensor text =
+        encode_captions(encoder_, tokenizer_, captions, text_len_, dtype_).to(at::kBFloat16).cpu();  // [S, L, d]
+    std::vector<at::Tensor> rows;
+    for (int64_t i = 0; i < text.size(0); ++i)
+      rows.push_back(text[i].narrow(0, 0, lengths[i].item<int64_t>()).contiguous());
+    return rows;
+  }
+
+ private:
+  TextEncoder encoder_;
+  Tokenizer tokenizer_;
+  int64_t text_len_;
+  at::ScalarType dtype_;
+};
+
 // To a tenth.
 double rounded(double seconds) { return std::round(seconds * 10) / 10; }
 
@@ -103,26 +132,31 @@ void PrepareConfig::validate() const {
   check(count > 0, "count is ", count, ", expected more than 0");
   check(first_seed >= 0, "first_seed is ", first_seed, ", expected at least 0");
   check(batch > 0, "batch is ", batch, ", expected more than 0");
+  check(text_encoder.empty() || !tokenizer.empty(), "text_encoder needs tokenizer, its sentencepiece model");
+  check(text_len > 0, "text_len is ", text_len, ", expected at least 1");
   check(samples_a_shard > 0, "samples_a_shard is ", samples_a_shard, ", expected more than 0");
-  check(mode == "auto" || mode == "clip" || mode == "stream", "mode is '", mode, "', expected auto, clip or stream");
 }
 
 int64_t prepare_stories(const PrepareConfig& config) {
   check(!config.vae.empty(), "vae is empty, expected a VAE folder");
   check(!config.out.empty(), "out is empty, expected a folder for the shards");
-  fs::path out = config.out;
-  if (!out.has_filename()) out = out.parent_path();  // written with a slash at its end
-  check(!fs::exists(out) || fs::is_empty(out), config.out, " is not empty: choose another folder, or remove it");
+  check(!fs::exists(config.out) || fs::is_empty(config.out), config.out,
+        " is not empty: choose another folder, or remove it");
   at::NoGradGuard no_grad;
   const at::Device device = parse_device(config.device);
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
-  const bool whole_clip = config.mode == "clip" || (config.mode == "auto" && device.is_cuda());
+  const bool whole_clip = config.mode == EncodeMode::kClip || (config.mode == EncodeMode::kAuto && device.is_cuda());
   Vae vae = load_vae(config.vae, device, dtype);
-  fs::path partial = out;
-  partial += ".partial";  // so that a training that begins meanwhile does not take a part
-  fs::remove_all(partial);
-  write_text(partial / "prepare.toml", to_toml(config));
-  ShardWriter writer(partial, config.samples_a_shard);
+  check_story_codec(vae->config().strides());
+  remove_abandoned(config.out);
+  PendingFolder folder(config.out, Existing::kReplace);  // the folder is empty or new
+  write_text(folder.temporary() / "prepare.toml", to_toml(config));
+  ShardWriter writer(folder.temporary(), config.samples_a_shard);
+  std::optional<TextEmbedder> text;
+  if (!config.text_encoder.empty()) {
+    text.emplace(config, device, dtype);
+    writer.set_negative({config.negative_prompt, text->embed({config.negative_prompt}).front()});
+  }
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
   Encoder encoder(std::move(vae), dtype, whole_clip);
@@ -135,16 +169,23 @@ int64_t prepare_stories(const PrepareConfig& config) {
     while (!encoder.stories().empty()) {
       const auto count = static_cast<int64_t>(encoder.stories().size());
       Batch next = draw_batch(ahead, config, written + count);  // while the device encodes
-      const std::vector<Sample> samples = encoder.finish();
+      std::vector<Sample> samples = encoder.finish();
       encoder.start(std::move(next));
-      for (const Sample& sample : samples) writer.add(sample);  // while it encodes the next
+      for (Sample& sample : samples) {  // while it encodes the next
+        if (text) sample.text = text->embed(sample.captions);
+        writer.add(sample);
+      }
       written += count;
       progress.advance(count);
     }
   }
   writer.finish();
-  fs::remove(out);
-  fs::rename(partial, out);
+  if (written < config.count) {
+    if (written > 0)
+      log_info("interrupted after ", written, " of ", config.count, " stories: they are in ", folder.keep().string());
+    return written;
+  }
+  folder.commit();
   log_info("prepared ", written, " stories in ", format_duration(seconds), ": ", rounded(encoder.seconds()),
            " s waiting for encoding, ", rounded(ahead.seconds_waited()), " s for drawing");
   return written;

@@ -15,11 +15,16 @@ nlohmann::json run_identity(const TrainConfig& config) {
                              {"transformer", nlohmann::json::parse(to_json(config.transformer))},
                              {"text_encoder", nlohmann::json::parse(to_json(config.text_encoder))},
                              {"stage", nlohmann::json::array()}};
-  // Kernels give the same result by another way, so a run may change them.
+  // A run may change its backend: all of them compute the same.
   identity["transformer"]["moga"].erase("backend");
-  std::filesystem::path tokenizer = config.tokenizer;
-  if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
-  identity["tokenizer"] = to_hex(file_hash(tokenizer));
+  if (config.text == TextSource::kStored) {
+    identity["text"] = name_of(config.text);
+    identity.erase("text_encoder");
+  } else {
+    std::filesystem::path tokenizer = config.tokenizer;
+    if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
+    identity["tokenizer"] = to_hex(file_hash(tokenizer));
+  }
   for (const StageConfig& stage : config.stage)
     identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}, {"frames", stage.frames}});
   return identity;

@@ -1,5 +1,5 @@
-// What makes two runs the same run: models, seed, tokenizer and data. A checkpoint remembers it, and going on with
-// another is an error; everything else (learning rates, batch, steps, intervals) may change between runs.
+// What makes two runs the same run: models, seed, tokenizer and data. A checkpoint stores it, and resuming with another
+// identity is an error. Everything else (learning rates, batch, steps, intervals) may change between runs.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,10 +1,10 @@
-// Contact sheets on the way of a run: the captions of a few videos, drawn from noise with the averaged weights, decoded
-// by the VAE, a PNG a video with a row a shot.
+// Contact sheets during a run: videos sampled from the captions of a few training videos with the averaged weights,
+// decoded by the codec. One PNG per video, one row per shot.
 #pragma once
 
 #include <filesystem>
 
-#include "moga/model/vae/vae.h"
+#include "moga/model/codec.h"
 #include "moga/train/video/train_step.h"
 
 namespace moga {
@@ -22,7 +22,7 @@ class SampleGrid {
 
   TrainConfig config_;
   TrainData data_;
-  Vae vae_;  // float32: its decoder shows every rounding error
+  CodecPtr vae_;  // float32: its decoder shows every rounding error
 };
 
 }  // namespace moga

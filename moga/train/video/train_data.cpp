@@ -4,14 +4,23 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "moga/core/check.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
-#include "moga/data/dataset/shards.h"
 
 namespace moga {
 namespace {
+
+constexpr size_t kOpenShards = 8;  // of a streamed data set
+constexpr int kReadingThreads = 2;
+
+int64_t bytes_of(const std::vector<at::Tensor>& tensors) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : tensors) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
 
 }  // namespace
 
@@ -23,78 +32,150 @@ Sample first_frames(Sample sample, int64_t frames) {
   for (; left > 0; ++shots) left -= sample.shot_frames[shots] = std::min(sample.shot_frames[shots], left);
   sample.shot_frames.resize(shots);
   sample.captions.resize(shots);
+  if (!sample.text.empty()) sample.text.resize(shots);
   return sample;
 }
 
-TrainData::TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer) : config_(config) {
-  const ShardDataset shards(config.folder);
-  const int64_t size = config.limit > 0 ? std::min(config.limit, shards.size()) : shards.size();
-  check(size > 0, config.folder.string(), ": no videos");
-  std::vector<std::string> captions;
-  size_t most_shots = 1;
-  int64_t bytes = 0;
-  for (int64_t i = 0; i < size; ++i) {
-    const Sample sample = first_frames(shards.get(i), config.frames);
-    videos_.push_back(read_video(sample.latent, sample.shot_frames));
-    videos_.back().first_caption = static_cast<int64_t>(captions.size());
-    captions.insert(captions.end(), sample.captions.begin(), sample.captions.end());
-    most_shots = std::max(most_shots, sample.captions.size());
-    bytes += static_cast<int64_t>(videos_.back().latent.nbytes());
+TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
+    : config_(config), tokenizer_(tokenizer) {
+  const bool stream = config.cache == LatentCache::kStream;
+  shards_ = std::make_unique<ShardDataset>(config.folder, stream ? kOpenShards : 0);
+  size_ = config.limit > 0 ? std::min(config.limit, shards_->size()) : shards_->size();
+  if (tokenizer_) {
+    negative_ = tokenizer_->encode_batch({config.negative_prompt}, config.text_len);
+    negative_ = {negative_.ids.to(config.device), negative_.lengths.to(config.device)};
+  } else {
+    const NegativeText negative = shards_->negative();
+    check(negative.text.defined(), config.folder.string(),
+          ": holds no text embeddings; prepare it with a text encoder, or train with text = \"encoder\"");
+    check(negative.prompt == config.negative_prompt, config.folder.string(), ": stores the negative prompt '",
+          negative.prompt, "', the config says '", config.negative_prompt, "'");
+    negative_text_ = negative.text;
   }
-  captions_ = tokenizer.encode_batch(captions, config.text_len);
-  const int64_t full = captions_.lengths.ge(config.text_len).sum().item<int64_t>();
-  if (full > 0)
-    log_info(config.folder.string(), ": ", full, " captions fill all ", config.text_len,
-             " text tokens; what is beyond is cut");
-  negative_ = tokenizer.encode_batch(std::vector<std::string>(most_shots, config.negative_prompt), config.text_len);
-  for (TokenBatch* tokens : {&captions_, &negative_}) {
-    tokens->ids = tokens->ids.to(config.device);
-    tokens->lengths = tokens->lengths.to(config.device);
-  }
-  log_info(config.folder.string(), ": ", size, " videos, ", captions.size(), " captions, ", format_bytes(bytes), " on ",
-           config.on_device ? config.device.str() : "the host");
+  if (stream)
+    log_info(config.folder.string(), ": ", size_, " videos, read while training");
+  else
+    keep_all();
 }
 
-TrainData::Video TrainData::read_video(const at::Tensor& latent, const std::vector<int64_t>& shot_frames) const {
+TrainData::~TrainData() = default;
+TrainData::TrainData(TrainData&&) noexcept = default;
+
+void TrainData::keep_all() {
+  int64_t captions = 0, full = 0, bytes = 0;
+  for (int64_t i = 0; i < size_; ++i) {
+    Video video = make_video(i);
+    captions += video.shape.shots();
+    bytes += static_cast<int64_t>(video.latent.nbytes()) + bytes_of(video.text);
+    if (tokenizer_) {
+      full += video.tokens.lengths.ge(config_.text_len).sum().item<int64_t>();
+      video.tokens = {video.tokens.ids.to(config_.device), video.tokens.lengths.to(config_.device)};
+    }
+    if (config_.cache == LatentCache::kDevice) video.latent = video.latent.to(config_.device);
+    videos_.push_back(std::make_shared<const Video>(std::move(video)));
+  }
+  shards_.reset();
+  if (full > 0)
+    log_info(config_.folder.string(), ": ", full, " captions fill all ", config_.text_len,
+             " text tokens; the rest of each is cut");
+  log_info(config_.folder.string(), ": ", size_, " videos, ", captions, " captions, ",
+           format_bytes(static_cast<double>(bytes)), " on ",
+           config_.cache == LatentCache::kDevice ? config_.device.str() : "the host");
+}
+
+TrainData::Video TrainData::make_video(int64_t index) const {
+  const Sample sample = first_frames(shards_->get(index), config_.frames);
+  const at::Tensor& latent = sample.latent;
   const std::vector<int64_t>& patch = config_.patch_size;
-  check(latent.dim() == 4, config_.folder.string(), ": a latent has shape ", latent.sizes(), ", expected [z, F, Y, X]");
   for (int64_t axis = 0; axis < 3; ++axis)
     check(latent.size(axis + 1) % patch[axis] == 0, config_.folder.string(), ": latent ", latent.sizes(),
           " does not divide into patches of ", at::IntArrayRef(patch));
   Video video;
+  video.index = index;
   video.latent_shape = latent.sizes().vec();
   video.shape = {.frames = latent.size(1) / patch[0],
                  .rows = latent.size(2) / patch[1],
                  .columns = latent.size(3) / patch[2],
-                 .shot_frames = shot_frames};
+                 .shot_frames = sample.shot_frames};
   video.shape.validate();
   video.latent = latent.reshape({-1}).contiguous();
-  if (config_.on_device) video.latent = video.latent.to(config_.device);
+  if (tokenizer_) {
+    video.tokens = tokenizer_->encode_batch(sample.captions, config_.text_len);
+    return video;
+  }
+  check(!sample.text.empty(), config_.folder.string(), ": video ", index, " has no text embeddings");
+  video.text = sample.text;
   return video;
 }
 
-at::Tensor TrainData::gather_latents(const std::vector<at::Tensor>& parts) const {
-  at::Tensor values = at::cat(parts);
-  if (values.device() != config_.device) values = values.pin_memory().to(config_.device, /*non_blocking=*/true);
-  return values.to(at::kFloat);
+void TrainData::read_ahead(std::function<int64_t(int64_t)> index_at, int64_t first, int64_t ahead) {
+  if (config_.cache != LatentCache::kStream) return;
+  const auto mutex = std::make_shared<std::mutex>();
+  const auto make = [this, index_at = std::move(index_at), mutex](int64_t position) {
+    int64_t index = 0;
+    {
+      const std::lock_guard lock(*mutex);
+      index = index_at(position);
+    }
+    return std::make_shared<const Video>(make_video(index));
+  };
+  ahead_ = std::make_unique<ReadAhead<std::shared_ptr<const Video>>>(make, first, ahead, kReadingThreads);
+}
+
+std::shared_ptr<const TrainData::Video> TrainData::video(int64_t index) const {
+  if (!videos_.empty()) return videos_.at(static_cast<size_t>(index));
+  if (!ahead_) return std::make_shared<const Video>(make_video(index));
+  const auto next = ahead_->next();
+  check(next->index == index, config_.folder.string(), ": video ", index, " was asked for, video ", next->index,
+        " was read ahead");
+  return next;
+}
+
+at::Tensor TrainData::to_device(const at::Tensor& host) const {
+  if (host.device() == config_.device) return host;
+  return host.pin_memory().to(config_.device, /*non_blocking=*/true);
+}
+
+void TrainData::add_captions(const Video& video, bool dropped, TokenBatch& tokens,
+                             std::vector<at::Tensor>& text) const {
+  const int64_t shots = video.shape.shots();
+  if (!tokenizer_) {
+    for (int64_t shot = 0; shot < shots; ++shot)
+      text.push_back(dropped ? negative_text_ : video.text[static_cast<size_t>(shot)]);
+    return;
+  }
+  const at::Tensor ids = dropped ? negative_.ids.expand({shots, config_.text_len}) : to_device(video.tokens.ids);
+  const at::Tensor lengths = dropped ? negative_.lengths.expand({shots}) : to_device(video.tokens.lengths);
+  tokens.ids = tokens.ids.defined() ? at::cat({tokens.ids, ids}) : ids;
+  tokens.lengths = tokens.lengths.defined() ? at::cat({tokens.lengths, lengths}) : lengths;
+}
+
+// Embeddings [tokens, d] → [S, text_len, d], cut to text_len or followed by zeros.
+at::Tensor TrainData::pad(const std::vector<at::Tensor>& text) const {
+  at::Tensor padded =
+      at::zeros({static_cast<int64_t>(text.size()), config_.text_len, text.front().size(1)}, text.front().options());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const int64_t tokens = std::min(text[i].size(0), config_.text_len);
+    padded[static_cast<int64_t>(i)].narrow(0, 0, tokens).copy_(text[i].narrow(0, 0, tokens));
+  }
+  return padded;
 }
 
 TrainBatch TrainData::batch(const std::vector<Pick>& picks) const {
   TrainBatch batch;
-  std::vector<at::Tensor> latents, ids, lengths;
+  TokenBatch tokens;
+  std::vector<at::Tensor> latents, text;
   for (const Pick& pick : picks) {
-    const Video& video = videos_.at(pick.index);
-    latents.push_back(video.latent);
-    batch.latents.shapes.push_back(video.latent_shape);
-    batch.layout.videos.push_back(video.shape);
-    const TokenBatch& source = pick.dropped ? negative_ : captions_;
-    const int64_t first = pick.dropped ? 0 : video.first_caption;
-    ids.push_back(source.ids.narrow(0, first, video.shape.shots()));
-    lengths.push_back(source.lengths.narrow(0, first, video.shape.shots()));
+    const auto video = this->video(pick.index);
+    latents.push_back(video->latent);
+    batch.latents.shapes.push_back(video->latent_shape);
+    batch.layout.videos.push_back(video->shape);
+    add_captions(*video, pick.dropped, tokens, text);
   }
-  batch.latents.values = gather_latents(latents);
-  batch.ids = at::cat(ids);
-  batch.lengths = at::cat(lengths);
+  batch.latents.values = to_device(at::cat(latents)).to(at::kFloat);
+  batch.ids = tokens.ids;
+  batch.lengths = tokens.lengths;
+  if (!text.empty()) batch.text = to_device(pad(text)).to(config_.text_dtype);
   return batch;
 }
 

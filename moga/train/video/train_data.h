@@ -1,16 +1,21 @@
-// Latent shards → packed batches. All captions of a stage are tokenised once, and latents and ids stay on the device
-// when they fit, so that making a batch is two concatenations and no host work to speak of. Which videos a train step
-// sees, and which of them lose their captions, are functions of (seed, step): nothing of it is saved.
+// Latent shards → packed batches. The latents of a stage are kept on the device, kept in host memory, or read ahead
+// from the shards by threads with bounded memory (LatentCache). Captions come as text tokens or as stored text
+// embeddings.
+//
+// Which videos a train step sees, and which of them lose their captions, are functions of (seed, step): nothing of it
+// is saved, and the cache changes nothing about it.
 #pragma once
 
 #include <filesystem>
-#include <map>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "moga/data/dataset/read_ahead.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/model/text/tokenizer.h"
-#include "moga/train/video/flow_loss.h"
+#include "moga/train/video/config.h"
 
 namespace moga {
 
@@ -19,6 +24,7 @@ struct TrainBatch {
   Layout layout;
   at::Tensor ids;      // int64 [S_total, text_len] on the device
   at::Tensor lengths;  // int64 [S_total]
+  at::Tensor text;     // stored embeddings [S_total, text_len, d] in place of ids and lengths, or undefined
 };
 
 struct Pick {
@@ -35,32 +41,50 @@ struct TrainDataConfig {
   int64_t text_len = 512;
   std::vector<int64_t> patch_size = {1, 2, 2};
   c10::Device device = c10::Device(c10::kCPU);
-  bool on_device = true;
-  int64_t limit = 0;   // only the first videos; 0: all
-  int64_t frames = 0;  // only the first latent frames of each, and their shots; 0: all
+  LatentCache cache = LatentCache::kDevice;
+  c10::ScalarType text_dtype = c10::kFloat;  // of stored embeddings in a batch
+  int64_t limit = 0;                         // only the first videos; 0: all
+  int64_t frames = 0;                        // only the first latent frames of each, and their shots; 0: all
 };
 
 class TrainData {
  public:
-  TrainData(const TrainDataConfig& config, const Tokenizer& tokenizer);
+  // Without a tokenizer the stored text embeddings are used; a data set that has none is an error.
+  TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer);
+  ~TrainData();
+  TrainData(TrainData&&) noexcept;
 
-  int64_t size() const { return static_cast<int64_t>(videos_.size()); }
+  int64_t size() const { return size_; }
   TrainBatch batch(const std::vector<Pick>& picks) const;
+
+  // kStream: begins to read the videos index_at(first), index_at(first + 1), …, at most `ahead` of them before their
+  // batch asks for them. batch() must ask in this order. Without effect in the other modes.
+  void read_ahead(std::function<int64_t(int64_t)> index_at, int64_t first, int64_t ahead);
 
  private:
   struct Video {
     at::Tensor latent;  // [C_z F Y' X'] flat
     std::vector<int64_t> latent_shape;
     VideoShape shape;
-    int64_t first_caption = 0;  // row of ids_
+    TokenBatch tokens;             // one row per shot, on the device unless streamed
+    std::vector<at::Tensor> text;  // stored embeddings, one per shot, on the host
+    int64_t index = 0;
   };
-  Video read_video(const at::Tensor& latent, const std::vector<int64_t>& shot_frames) const;
-  at::Tensor gather_latents(const std::vector<at::Tensor>& parts) const;
+  Video make_video(int64_t index) const;  // everything on the host; called by several threads
+  void keep_all();
+  std::shared_ptr<const Video> video(int64_t index) const;
+  void add_captions(const Video& video, bool dropped, TokenBatch& tokens, std::vector<at::Tensor>& text) const;
+  at::Tensor pad(const std::vector<at::Tensor>& text) const;
+  at::Tensor to_device(const at::Tensor& host) const;
 
   TrainDataConfig config_;
-  std::vector<Video> videos_;
-  TokenBatch captions_;  // one row a shot of a video
-  TokenBatch negative_;  // the negative prompt, a row for each shot of the video with most shots
+  const Tokenizer* tokenizer_;
+  int64_t size_ = 0;
+  std::unique_ptr<ShardDataset> shards_;
+  std::vector<std::shared_ptr<const Video>> videos_;  // empty when streamed
+  TokenBatch negative_;                               // one row
+  at::Tensor negative_text_;
+  std::unique_ptr<ReadAhead<std::shared_ptr<const Video>>> ahead_;
 };
 
 // A permutation of the data for each epoch: position 0, 1, … of the stage → index of a video.

@@ -9,7 +9,9 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
+#include "moga/core/safetensors.h"
+#include "moga/model/vae/names.h"
+#include "moga/train/loop/random_scope.h"
 
 namespace fs = std::filesystem;
 
@@ -33,12 +35,14 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
   }
 }
 
-// diffusers' keys, so that other programs find the shift, and SamplerConfig's, which say all.
+std::string scheduler_class(const SamplerConfig& sampler) {
+  return sampler.solver == SolverKind::kEuler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler";
+}
+
+// diffusers' keys, so that other programs find the shift, and the complete SamplerConfig.
 nlohmann::json scheduler_json(const SamplerConfig& sampler) {
-  const bool euler = sampler.solver == "euler";
-  nlohmann::json scheduler = {{"_class_name", euler ? "FlowMatchEulerDiscreteScheduler" : "UniPCMultistepScheduler"},
-                              {"num_train_timesteps", 1000}};
-  if (euler) {
+  nlohmann::json scheduler = {{"_class_name", scheduler_class(sampler)}, {"num_train_timesteps", 1000}};
+  if (sampler.solver == SolverKind::kEuler) {
     scheduler["shift"] = sampler.shift;
   } else {
     scheduler.update({{"prediction_type", "flow_prediction"},
@@ -51,57 +55,89 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-nlohmann::json index_json() {
+nlohmann::json index_json(const std::string& scheduler) {
   return {{"_class_name", "WanPipeline"},
           {"transformer", {"diffusers", "WanTransformer3DModel"}},
           {"text_encoder", {"transformers", "UMT5EncoderModel"}},
           {"tokenizer", {"transformers", "T5TokenizerFast"}},
           {"vae", {"diffusers", "AutoencoderKLWan"}},
-          {"scheduler", {"diffusers", "UniPCMultistepScheduler"}}};
+          {"scheduler", {"diffusers", scheduler}}};
 }
 
-fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "spiece.model" : path; }
+// A VAE as it is, or renamed when it has the original repository's names.
+void copy_vae(const fs::path& from, const fs::path& to) {
+  const Safetensors file(from);
+  if (detect_vae_layout(file.names(), from.string()) == WeightLayout::kDiffusers)
+    return fs::copy(from, to, fs::copy_options::recursive);
+  const at::ScalarType dtype = file.dtype(file.names().front());
+  save_vae(to, load_vae(from, at::kCPU, dtype), dtype);
+}
+
+// Where the text encoder's weights come from; empty when it starts at random.
+fs::path text_encoder_folder(const TrainConfig& config) {
+  if (!config.text_encoder_init.empty()) return config.text_encoder_init;
+  return config.init.empty() ? fs::path() : fs::path(config.init) / "text_encoder";
+}
+
+// A run on stored text does not load these two: they are copied where the config names them.
+void copy_text_encoder(const TrainConfig& config, const fs::path& to) {
+  const fs::path from = text_encoder_folder(config);
+  if (fs::is_directory(from)) return fs::copy(from, to, fs::copy_options::recursive);
+  log_info("the model is written without a text encoder: neither init nor text_encoder_init has one");
+}
+
+void copy_tokenizer(const TrainConfig& config, const fs::path& to) {
+  fs::path from = config.tokenizer.empty() ? fs::path(config.init) / "tokenizer" : fs::path(config.tokenizer);
+  if (fs::is_directory(from)) from /= "spiece.model";
+  if (!fs::exists(from))
+    return log_info("the model is written without a tokenizer: neither tokenizer nor init has one");
+  make_folder(to);
+  fs::copy_file(from, to / "spiece.model");
+}
 
 }  // namespace
 
 NamedTensors TrainModels::parameters() const {
   NamedTensors named = named_parameters(*transformer, "transformer.");
+  if (!text_encoder) return named;
   for (auto& item : named_parameters(*text_encoder, "text_encoder.")) named.push_back(std::move(item));
   return named;
 }
 
 TrainModels make_models(const TrainConfig& config, at::Device device) {
-  at::manual_seed(random_key(config.seed, "weights"));
+  const RandomScope random(config.seed, "weights");
   TrainModels models;
   models.transformer = Transformer(config.transformer);
-  models.text_encoder = TextEncoder(config.text_encoder);
-  if (!config.init.empty()) {
-    const fs::path init = config.init;
+  if (config.text == TextSource::kEncoder) models.text_encoder = TextEncoder(config.text_encoder);
+  const fs::path init = config.init;
+  if (!config.init.empty())
     copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
-    if (config.text_encoder_init.empty())
-      copy_weights(*models.text_encoder, *load_text_encoder(init / "text_encoder", at::kCPU, at::kFloat), config.init);
-  }
-  if (const std::string& folder = config.text_encoder_init; !folder.empty())
-    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder);
+  models.transformer->set_recompute(config.recompute);
   models.transformer->to(device, at::kFloat);
-  models.text_encoder->to(device, at::kFloat);
   for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
+  if (!models.text_encoder) return models;
+
+  if (const fs::path folder = text_encoder_folder(config); !folder.empty())
+    copy_weights(*models.text_encoder, *load_text_encoder(folder, at::kCPU, at::kFloat), folder.string());
+  models.text_encoder->to(device, at::kFloat);
   for (at::Tensor& weight : models.text_encoder->parameters()) weight.requires_grad_(config.train_text_encoder);
   return models;
 }
 
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
-  const fs::path temporary = folder.string() + ".tmp";
-  fs::remove_all(temporary);
-  make_folder(temporary / "tokenizer");
-  save_transformer(temporary / "transformer", models.transformer, at::kBFloat16);
-  save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16);
-  fs::copy_file(tokenizer_file(config.tokenizer), temporary / "tokenizer" / "spiece.model");
-  if (!config.vae.empty()) fs::copy(config.vae, temporary / "vae", fs::copy_options::recursive);
-  write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(config.samples.sampler).dump(2) + "\n");
-  write_text(temporary / "model_index.json", index_json().dump(2) + "\n");
-  fs::remove_all(folder);
-  fs::rename(temporary, folder);
+  constexpr WeightLayout layout = WeightLayout::kDiffusers;
+  write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
+    save_transformer(temporary / "transformer", models.transformer, at::kBFloat16, layout);
+    if (models.text_encoder)
+      save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
+    else
+      copy_text_encoder(config, temporary / "text_encoder");
+    copy_tokenizer(config, temporary / "tokenizer");
+    if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
+    const SamplerConfig& sampler = config.samples.sampler;
+    write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
+    write_text(temporary / "model_index.json", index_json(scheduler_class(sampler)).dump(2) + "\n");
+  });
 }
 
 }  // namespace moga

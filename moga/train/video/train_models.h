@@ -1,13 +1,13 @@
-// The two models that a run trains jointly: the transformer and, unless it is frozen, the text encoder. Weights are
-// float32 masters on the training device; both compute in the dtype they are called with.
+// The two models of a run: the transformer and the text encoder, which is trained jointly unless it is frozen. Weights
+// are float32 masters on the training device; both compute in the dtype they are called with.
 #pragma once
 
 #include <filesystem>
 
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
-#include "moga/train/video/config.h"
 #include "moga/train/loop/parameters.h"
+#include "moga/train/video/config.h"
 
 namespace moga {
 
@@ -22,8 +22,8 @@ struct TrainModels {
 // Random weights from the config's seed, or those of config.init; routers that init lacks stay random.
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
-// A model folder: transformer/, text_encoder/, tokenizer/, vae/ when the config names one, scheduler/,
-// model_index.json. Weights are written in bfloat16. The folder is written under a temporary name and renamed.
+// Writes a model folder as diffusers' WanPipeline reads it: transformer/, text_encoder/, tokenizer/, vae/ when the
+// config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or absent.
 void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
 
 }  // namespace moga

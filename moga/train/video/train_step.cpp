@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "moga/core/random.h"
+#include "moga/model/layers/kept_precision.h"
 
 namespace moga {
 namespace {
@@ -11,6 +12,20 @@ namespace {
 void add_to(at::Tensor& sum, const at::Tensor& value) {
   if (!value.defined()) return;
   sum = sum.defined() ? sum + value : value;
+}
+
+// Norms, modulations, routers and the time embedding stay float32: their rounding would reach every token.
+bool becomes_bfloat16(const std::string& name) { return kept_dtype(name, at::kBFloat16) == at::kBFloat16; }
+
+// The weights in the storage that the config asks for, those of a frozen text encoder too. Returns the masters.
+NamedTensors store_weights(const TrainConfig& config, const TrainModels& models, const NamedTensors& parameters) {
+  if (config.weights == Storage::kFloat32) return parameters;
+  if (models.text_encoder && !config.train_text_encoder) {
+    NamedTensors frozen;
+    for (const auto& item : models.text_encoder->named_parameters()) frozen.emplace_back(item.key(), item.value());
+    store_in_bfloat16(frozen, becomes_bfloat16);
+  }
+  return store_in_bfloat16(parameters, becomes_bfloat16);
 }
 
 }  // namespace
@@ -21,10 +36,12 @@ TrainState::TrainState(const TrainConfig& config, at::Device device, at::ScalarT
       dtype_(dtype),
       models_(make_models(config, device)),
       parameters_(models_.parameters()),
-      optimizer_(parameters_, config.optimizer),
-      ema_(parameters_, config.ema) {}
+      masters_(store_weights(config, models_, parameters_)),
+      optimizer_(parameters_, masters_, config.optimizer, config.seed),
+      ema_(parameters_, masters_, config.ema, config.ema_place) {}
 
 at::Tensor TrainState::encode_text(const TrainBatch& batch) {
+  if (batch.text.defined()) return batch.text;
   const at::AutoGradMode gradient(at::GradMode::is_enabled() && config_.train_text_encoder);
   return models_.text_encoder->forward(batch.ids, batch.lengths, dtype_);
 }
@@ -43,7 +60,7 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
       sample_times(config_.flow, videos, random_stream(config_.seed, "times", input.step, device_));
 
   // 2. Forward and backward, piece by piece; each counts by its share of elements (flow) and of videos (balance).
-  const VelocityModel model = [&](const TransformerInput& x) { return models_.transformer->forward(x, dtype_); };
+  const VelocityModel model = [&](const VideoModelInput& x) { return models_.transformer->forward(x, dtype_); };
   StepResult result;
   result.videos = videos;
   result.tokens = tokens;
@@ -65,6 +82,7 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
     }
     add_to(result.group_histogram, loss.group_histogram);
     total.backward();
+    if (input.pieces.size() > 1) optimizer_.accumulate();
     first_element += piece_elements;
     first_video += piece_videos;
   }
@@ -75,7 +93,7 @@ StepResult TrainState::train_step(const StepInput& input) {
   StepResult result = accumulate_gradient(input);  // 1, 2
 
   // 3. Clip and step.
-  const AdamW::Step taken = optimizer_.step(input.lr);
+  const AdamW::Step taken = optimizer_.step(input.lr, input.step);
   result.gradient_norm = taken.gradient_norm;
   result.skipped = taken.skipped;
   optimizer_.zero_grad();
@@ -86,7 +104,9 @@ StepResult TrainState::train_step(const StepInput& input) {
 }
 
 std::map<std::string, NamedTensors> TrainState::parts() const {
-  return {{"model", parameters_}, {"ema", ema_.weights()}, {"optimizer", optimizer_.state()}};
+  std::map<std::string, NamedTensors> parts = {{"model", masters_}, {"optimizer", optimizer_.state()}};
+  if (!ema_.weights().empty()) parts["ema"] = ema_.weights();
+  return parts;
 }
 
 }  // namespace moga

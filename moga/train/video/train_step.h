@@ -1,5 +1,5 @@
 // One train step: random numbers, forward and backward over the pieces of the batch, clipped AdamW, EMA. Nothing waits
-// for the device; what is worth knowing comes back as tensors.
+// for the device; losses and norms are returned as tensors.
 #pragma once
 
 #include "moga/train/loop/ema.h"
@@ -24,7 +24,7 @@ struct StepResult {
   int64_t videos = 0, tokens = 0;
 };
 
-// Weights, their average and the optimiser's moments: all that training changes.
+// Weights, their average and the optimiser's moments: everything that training changes.
 class TrainState {
  public:
   TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype);
@@ -33,21 +33,24 @@ class TrainState {
   // Stages 1 and 2 of a step: leaves the gradient in the parameters.
   StepResult accumulate_gradient(const StepInput& input);
 
-  at::Tensor encode_text(const TrainBatch& batch);  // [S_total, text_len, text_dim]
+  // [S_total, text_len, text_dim]: what the batch carries, else the text encoder's output.
+  at::Tensor encode_text(const TrainBatch& batch);
 
   TrainModels& models() { return models_; }
   Ema& ema() { return ema_; }
   at::Device device() const { return device_; }
   at::ScalarType dtype() const { return dtype_; }
-  // "model", "ema", "optimizer" → tensors, for a checkpoint.
+  // "model" (float32 masters), "optimizer" and, unless config.ema is 0, "ema" → tensors, for a checkpoint.
   std::map<std::string, NamedTensors> parts() const;
+  // Called after parts() were restored.
+  void restored() { optimizer_.write_weights(); }
 
  private:
   TrainConfig config_;
   at::Device device_;
   at::ScalarType dtype_;
   TrainModels models_;
-  NamedTensors parameters_;
+  NamedTensors parameters_, masters_;
   AdamW optimizer_;
   Ema ema_;
 };

@@ -39,6 +39,46 @@ TEST(Shards, GiveBackWhatWasPutIn) {
   }
 }
 
+TEST(Shards, AreOpenedAgainWhenFewMayStayOpen) {
+  const test::Folder folder;
+  ShardWriter writer(folder.path(), 2);
+  for (int64_t i = 0; i < 9; ++i) writer.add(sample_of(i, {2}));
+  writer.finish();
+  const ShardDataset dataset(folder.path(), /*open_shards=*/2);
+  for (const int64_t i : {8, 0, 3, 1, 5, 8, 2, 7})
+    EXPECT_TRUE(at::equal(dataset.get(i).latent, sample_of(i, {2}).latent)) << i;
+}
+
+TEST(Shards, TextIsStoredForAllSamplesOrNone) {
+  const test::Folder folder;
+  ShardWriter writer(folder.path(), 2);
+  Sample sample = sample_of(1, {2, 1});
+  sample.text = {at::ones({3, 4}, at::kBFloat16), at::zeros({1, 4}, at::kBFloat16)};
+  writer.add(sample);
+  EXPECT_NE(test::error_of([&] { writer.add(sample_of(2, {2})); }).find("some samples have text embeddings"),
+            std::string::npos);
+  writer.set_negative({"blurry", at::ones({2, 4})});
+  writer.finish();
+  const ShardDataset dataset(folder.path());
+  EXPECT_TRUE(at::equal(dataset.get(0).text[0], sample.text[0]));
+  EXPECT_EQ(dataset.negative().prompt, "blurry");
+}
+
+TEST(Shards, AMissingShardIsNoticed) {
+  const auto error_without = [](const char* shard) {
+    const test::Folder folder;
+    ShardWriter writer(folder.path(), 2);
+    for (int64_t i = 0; i < 5; ++i) writer.add(sample_of(i, {2}));
+    writer.finish();
+    std::filesystem::remove(folder / shard);
+    return test::error_of([&] { ShardDataset{folder.path()}; });
+  };
+  EXPECT_NE(error_without("shard-00000.safetensors").find("shard-00000.safetensors is missing"), std::string::npos);
+  EXPECT_NE(error_without("shard-00001.safetensors").find("shard-00001.safetensors is missing"), std::string::npos);
+  EXPECT_NE(error_without("shard-00002.safetensors").find("has 2 shards, dataset.json says 3"), std::string::npos);
+  EXPECT_EQ(error_without("dataset.json"), "");  // made before there was one
+}
+
 TEST(Shards, WrongSamplesAreRefused) {
   test::Folder folder;
   ShardWriter writer(folder.path(), 2);
@@ -64,8 +104,9 @@ TEST(Shards, ForeignFilesAreNamed) {
             std::string::npos);
   save_safetensors(folder / "shard-00000.safetensors", {{"latent.0", at::zeros({2, 3, 1, 1})}},
                    {{"samples", R"([{"captions": ["a"], "shot_frames": [4]}])"}});
-  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; }).find("a shot has 4 latent frames, expected 1 to the 3"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([&] { ShardDataset{folder.path()}; }).find("a shot has 4 latent frames, expected 1 to the 3"),
+      std::string::npos);
   EXPECT_NE(test::error_of([&] { ShardDataset{folder / "none"}; }).find("none: no such folder"), std::string::npos);
 }
 

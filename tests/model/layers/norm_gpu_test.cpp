@@ -6,6 +6,7 @@
 #include "moga/core/device.h"
 #include "moga/model/layers/linear.h"
 #include "moga/model/layers/norm.h"
+#include "moga/model/layers/qk_norm.h"
 #include "moga/model/layers/rope.h"
 #include "moga/model/vae/layers.h"
 #include "tests/support/compare.h"
@@ -50,7 +51,7 @@ TEST(NormGpu, ScaledNorm) {
   MOGA_NEEDS_GPU();
   for (const int64_t width : kWidths)
     expect_as_good_as_plain(
-        [](const Tensors& x) { return scaled_norm(x[0], x[1], x[2], kLayout.equal_videos(), kEps); },
+        [](const Tensors& x) { return scaled_norm(x[0], x[1], x[2], video_segments(kLayout), kEps); },
         {at::randn({kLayout.tokens(), width}) * 3 + 1, at::randn({3, width}) + 1, at::randn({3, width})}, 1);
 }
 
@@ -58,7 +59,7 @@ TEST(NormGpu, GatedResidual) {
   MOGA_NEEDS_GPU();
   for (const int64_t width : kWidths)
     expect_as_good_as_plain(
-        [](const Tensors& x) { return gated_residual(x[0], x[1], x[2], kLayout.equal_videos()); },
+        [](const Tensors& x) { return gated_residual(x[0], x[1], x[2], video_segments(kLayout)); },
         {at::randn({kLayout.tokens(), width}), at::randn({kLayout.tokens(), width}), at::randn({3, width})}, 2);
 }
 
@@ -66,7 +67,7 @@ TEST(NormGpu, GatedResidual) {
 at::Tensor residual_and_norm(const Tensors& x) {
   const Residual residual = {x[0], x.size() > 3 ? x[1] : at::Tensor(), x.size() > 4 ? x[4] : at::Tensor()};
   const size_t weight = x.size() > 3 ? 2 : 1;
-  const Normed normed = residual_norm(residual, x[weight], x[weight + 1], kLayout.equal_videos(), kEps);
+  const Normed normed = residual_norm(residual, x[weight], x[weight + 1], video_segments(kLayout), kEps);
   return at::cat({normed.x, normed.y}, 1);
 }
 
@@ -85,7 +86,7 @@ TEST(NormGpu, ResidualNormWhoseSumNobodyReads) {
   MOGA_NEEDS_GPU();
   expect_as_good_as_plain(
       [](const Tensors& x) {
-        return residual_norm({x[0], x[1], x[4]}, x[2], x[3], kLayout.equal_videos(), kEps).y;
+        return residual_norm({x[0], x[1], x[4]}, x[2], x[3], video_segments(kLayout), kEps).y;
       },
       {at::randn({kLayout.tokens(), 320}), at::randn({kLayout.tokens(), 320}), at::randn({3, 320}) + 1,
        at::randn({3, 320}), at::randn({3, 320})},
@@ -129,10 +130,17 @@ TEST(NormGpu, ChannelNormAndSilu) {
     }
 }
 
+Linear linear_of(const at::Tensor& weight, const at::Tensor& bias) {
+  Linear layer(weight.size(1), weight.size(0));
+  layer->weight = weight;
+  layer->bias = bias;
+  return layer;
+}
+
 TEST(NormGpu, LinearsBiasGradient) {
   MOGA_NEEDS_GPU();
   for (const int64_t width : {64, 896})
-    expect_as_good_as_plain([](const Tensors& x) { return linear(x[0], x[1], x[2]); },
+    expect_as_good_as_plain([](const Tensors& x) { return linear_of(x[1], x[2])(x[0]); },
                             {at::randn({66001, 16}), at::randn({width, 16}) / 4, at::randn({width})}, 1);
 }
 
@@ -171,11 +179,7 @@ TEST(NormGpu, LinearsOfOneX) {
   MOGA_NEEDS_GPU();
   const auto operation = [](const Tensors& x) {
     std::vector<Linear> products;
-    for (size_t i = 1; i < x.size(); i += 2) {
-      products.emplace_back(x[i].size(1), x[i].size(0));
-      products.back()->weight = x[i];
-      products.back()->bias = x[i + 1];
-    }
+    for (size_t i = 1; i < x.size(); i += 2) products.push_back(linear_of(x[i], x[i + 1]));
     return at::cat(linears(x[0], products), 1);
   };
   const auto weight = [](int64_t out) { return at::randn({out, 320}) / 18; };

@@ -1,4 +1,4 @@
-// Streamed weights: a block finds its own when it computes, and a model gives the bits that it gives without.
+// Streamed weights: each block computes with its own, and a model gives the same bits as without streaming.
 #include "moga/model/layers/weight_stream.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include "moga/core/check.h"
 #include "moga/model/layers/linear.h"
 #include "tests/model/wan/transformer_cases.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 
@@ -32,7 +33,7 @@ void expect_each_block_its_own(int64_t count, at::Device device) {
   const Numbered numbered(count, device);
   for (int pass = 0; pass < 3; ++pass)
     for (int64_t i = 0; i < count; ++i) {
-      numbered.stream->enter(i);
+      numbered.stream->enter(i, Pass::kForward);
       for (const at::Tensor& parameter : numbered.blocks[i]->parameters())
         EXPECT_TRUE(parameter.eq(i).all().item<bool>()) << count << " blocks, block " << i << ", pass " << pass;
     }
@@ -51,7 +52,7 @@ TEST(WeightStream, TwoBuffersServeAllBlocks) {
   EXPECT_THROW(numbered.stream->start(), Error);
 }
 
-// A model of as many layers loaded both ways, on several inputs in turn.
+// The same model loaded both ways, on several inputs.
 void expect_same_bits(TransformerConfig config, at::Device device, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   const test::Folder folder;
@@ -59,7 +60,7 @@ void expect_same_bits(TransformerConfig config, at::Device device, at::ScalarTyp
   Transformer whole = load_transformer(folder.path(), device, dtype);
   Transformer streamed = load_transformer(folder.path(), device, dtype, {}, /*stream_blocks=*/true);
   for (const int64_t frames : {2, 5, 3}) {
-    TransformerInput input = test::random_input(config, {{frames, 4, 6, {}}});
+    VideoModelInput input = test::random_input(config, {{frames, 4, 6, {}}});
     input.latents[0] = input.latents[0].to(device);
     input.text = input.text.to(device);
     input.timestep = input.timestep.to(device);
@@ -72,6 +73,19 @@ TEST(WeightStream, AStreamedTransformerGivesTheSameBits) {
   TransformerConfig config = test::small_config();
   for (config.num_layers = 1; config.num_layers <= 4; ++config.num_layers)
     expect_same_bits(config, at::kCPU, at::kFloat);
+}
+
+TEST(WeightStream, TrainingIsRefused) {
+  const Numbered numbered(2, at::kCPU);
+  EXPECT_EQ(test::error_of([&] { numbered.stream->enter(0, Pass::kBackward); }),
+            "streamed weights serve inference only");
+  const TransformerConfig config = test::small_config();
+  Transformer model = test::random_transformer(config);
+  model->keep_blocks_on_host(at::kCPU);
+  model->stream_blocks();
+  const VideoModelInput input = test::random_input(config, {{2, 4, 6, {}}});
+  EXPECT_EQ(test::error_of([&] { model->forward(input, at::kFloat); }),
+            "streamed weights serve inference only, and gradients are enabled");
 }
 
 TEST(WeightStreamGpu, EachBlockFindsItsOwnWeights) {

@@ -20,7 +20,7 @@ TEST(CausalConvolution, EveryWayAddsTheResidual) {
   const at::Tensor bias = at::randn({3}, at::kDouble), residual = at::randn({2, 3, 3, 7, 4}, at::kDouble);
   const at::Tensor expected = at::conv3d(x, weight, bias, 1, at::IntArrayRef{0, 1, 1}) + residual;
   for (const char* name : {"auto", "volume", "planes", "stacked"}) {
-    const ConvolutionWay way = parse_convolution_way(name);
+    const ConvolutionWay way = choice<ConvolutionWay>("convolution", name);
     EXPECT_TRUE(test::close(causal_convolution(x, weight, bias, {.way = way, .residual = residual}), expected, 1e-12))
         << name;
   }

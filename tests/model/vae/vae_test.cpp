@@ -53,7 +53,7 @@ TEST(Vae, StreamingEqualsWholeClips) {
   for (const int64_t frames : {1, 5, 17}) {
     const at::Tensor video = at::randn({2, 3, frames, 16, 24}, at::kDouble);
     const at::Tensor latent = vae->encode(video);
-    EXPECT_EQ(latent.sizes(), at::IntArrayRef({2, 4, latent_frames(frames), 2, 3}));
+    EXPECT_EQ(latent.sizes(), at::IntArrayRef({2, 4, vae->config().strides().latent_frames(frames), 2, 3}));
     EXPECT_TRUE(close(latent, vae->normalise(vae->encode_moments(video).first), 1e-12));
     const at::Tensor whole = vae->decode_raw(vae->denormalise(latent)).clamp(-1, 1);
     EXPECT_TRUE(close(decode_all(vae, latent), whole, 1e-12));
@@ -122,7 +122,7 @@ TEST(Vae, EveryWayOfConvolutionGivesTheSame) {
   const at::Tensor video = at::randn({2, 3, 9, 16, 24}, at::kDouble), latent = vae->encode(video);
   const at::Tensor frames = decode_all(vae, latent);
   for (const char* name : {"volume", "stacked"}) {
-    vae->set_convolution(parse_convolution_way(name));
+    vae->set_convolution(choice<ConvolutionWay>("convolution", name));
     EXPECT_TRUE(close(vae->encode(video), latent, 1e-12)) << name;
     EXPECT_TRUE(close(decode_all(vae, latent), frames, 1e-12)) << name;
   }
@@ -216,7 +216,7 @@ TEST(VaeGpu, StreamsInBfloat16AsWellAsTheCpu) {
   vae->to(at::kCUDA);
   vae->store_channels_last();
   for (const char* way : {"volume", "planes", "stacked", "auto"}) {
-    vae->set_convolution(parse_convolution_way(way));
+    vae->set_convolution(choice<ConvolutionWay>("convolution", way));
     EXPECT_TRUE(as_good_as(vae->encode(video).cpu(), plain_latent, latent)) << way;
     EXPECT_TRUE(as_good_as(decode_all(vae, latent.cuda()).cpu(), plain_frames, frames)) << way;
   }

@@ -21,7 +21,7 @@ TransformerConfig small_config() {
 }
 
 TransformerConfig full_attention(TransformerConfig config) {
-  config.moga.kind = "full";
+  config.moga.kind = AttentionKind::kFull;
   return config;
 }
 
@@ -32,18 +32,17 @@ Transformer random_transformer(const TransformerConfig& config) {
   return model;
 }
 
-TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos) {
-  TransformerInput input;
+VideoModelInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos) {
+  VideoModelInput input;
   input.layout.videos = videos;
-  for (const VideoShape& video : videos)
-    input.latents.push_back(at::randn({config.in_channels, video.frames, 2 * video.rows, 2 * video.columns}));
+  for (const VideoShape& video : videos) input.latents.push_back(at::randn(config.latent_shape(video)));
   input.timestep = at::rand({static_cast<int64_t>(videos.size())}) * 1000;
   input.text = at::randn({input.layout.shots(), config.text_len, config.text_dim});
   input.text.narrow(1, 5, config.text_len - 5).zero_();
   return input;
 }
 
-TransformerInput alone(const TransformerInput& input, size_t video) {
+VideoModelInput alone(const VideoModelInput& input, size_t video) {
   int64_t first_shot = 0;
   for (size_t i = 0; i < video; ++i) first_shot += input.layout.videos[i].shots();
   const VideoShape& shape = input.layout.videos[video];

@@ -14,9 +14,9 @@ TransformerConfig full_attention(TransformerConfig config);
 Transformer random_transformer(const TransformerConfig& config);
 
 // Random latents, timesteps and texts for videos of these shapes.
-TransformerInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos);
+VideoModelInput random_input(const TransformerConfig& config, const std::vector<VideoShape>& videos);
 
 // The part of `input` that belongs to one video.
-TransformerInput alone(const TransformerInput& input, size_t video);
+VideoModelInput alone(const VideoModelInput& input, size_t video);
 
 }  // namespace moga::test

@@ -50,9 +50,9 @@ TEST(TransformerFolder, SensitiveWeightsStayWide) {
 TEST(TransformerFolder, SavesNoChoiceOfTheMachine) {
   const Folder folder;
   TransformerConfig config = small_config();
-  config.moga.backend = "reference";
+  config.moga.backend = AttentionBackend::kReference;
   save_transformer(folder.path(), random_transformer(config), at::kFloat);
-  EXPECT_EQ(load_transformer(folder.path(), at::kCPU, at::kFloat)->config().moga.backend, "auto");
+  EXPECT_EQ(load_transformer(folder.path(), at::kCPU, at::kFloat)->config().moga.backend, AttentionBackend::kAuto);
 }
 
 TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
@@ -88,7 +88,7 @@ TEST(TransformerFolder, SettingsGoOverTheConfig) {
   const auto load = [&](const std::string& setting) {
     return load_transformer(folder.path(), at::kCPU, at::kFloat, {setting})->config().moga;
   };
-  EXPECT_EQ(load("moga.combine=lse").combine, "lse");
+  EXPECT_EQ(load("moga.combine=lse").combine, Combine::kLse);
   EXPECT_FALSE(load("moga.kind=full").uses_router());
   EXPECT_THROW(load("moga.combine=sum"), Error);
   EXPECT_THROW(load("moga.combined=lse"), Error);
@@ -97,7 +97,7 @@ TEST(TransformerFolder, SettingsGoOverTheConfig) {
 TEST(TransformerFolder, ReadsWansOwnConfig) {
   const Folder folder;
   TransformerConfig config = small_config();
-  config.moga.kind = "full";
+  config.moga.kind = AttentionKind::kFull;
   Transformer model = random_transformer(config);
   save_transformer(folder.path(), model, at::kFloat);
   write_text(folder / "config.json", R"({"_class_name": "WanModel", "dim": 32, "num_heads": 2, "in_dim": 4,
@@ -125,7 +125,7 @@ struct WanFixture {
 TEST(TransformerFolder, AgreesWithTheOriginalWan) {
   const WanFixture fixture;
   Transformer model = load_transformer(fixture.folder.path(), at::kCPU, at::kFloat);
-  TransformerInput input;
+  VideoModelInput input;
   input.timestep = fixture.file.load("timestep");
   input.text = fixture.file.load("text");
   for (const char* video : {"0", "1"}) {

@@ -39,7 +39,7 @@ void copy_parameters(Transformer& to, const Transformer& from) {
   for (auto& [name, tensor] : named_tensors(*to)) tensor.copy_(source.at(name));
 }
 
-TransformerInput on_device(TransformerInput input, c10::Device device) {
+VideoModelInput on_device(VideoModelInput input, c10::Device device) {
   for (at::Tensor& latent : input.latents) latent = latent.to(device);
   input.text = input.text.to(device);
   input.timestep = input.timestep.to(device);
@@ -66,7 +66,7 @@ struct DiffusersFixture {
 
   Safetensors file{MOGA_FIXTURES "/transformer.safetensors"};
   Transformer model{full_attention(small_config())};
-  TransformerInput input;
+  VideoModelInput input;
 };
 
 TEST_F(TransformerTest, AgreesWithDiffusers) {
@@ -83,7 +83,7 @@ TEST_F(TransformerTest, LosesNoMoreInBFloat16ThanDiffusers) {
 TEST_F(TransformerTest, PackedVideosEqualEachAlone) {
   for (const TransformerConfig& config : {small_config(), full_attention(small_config())}) {
     Transformer model = random_transformer(config);
-    const TransformerInput input = random_input(config, {kTwoShots, kOneShot, kOneShot});
+    const VideoModelInput input = random_input(config, {kTwoShots, kOneShot, kOneShot});
     const auto packed = model->forward(input, at::kFloat).velocity;
     for (size_t video = 0; video < packed.size(); ++video)
       EXPECT_TRUE(close(packed[video], model->forward(alone(input, video), at::kFloat).velocity[0], 1e-5)) << video;
@@ -93,8 +93,8 @@ TEST_F(TransformerTest, PackedVideosEqualEachAlone) {
 TEST_F(TransformerTest, PackedGradientsAreTheSumOfEachAlone) {
   const TransformerConfig config = full_attention(small_config());
   Transformer model = random_transformer(config);
-  const TransformerInput input = random_input(config, {kTwoShots, kOneShot, kOneShot});
-  const auto loss = [&](const TransformerInput& part) {
+  const VideoModelInput input = random_input(config, {kTwoShots, kOneShot, kOneShot});
+  const auto loss = [&](const VideoModelInput& part) {
     at::Tensor sum = at::zeros({});
     for (const at::Tensor& velocity : model->forward(part, at::kFloat).velocity) sum = sum + velocity.square().sum();
     return sum;
@@ -113,7 +113,7 @@ TEST_F(TransformerTest, ACaptionReachesItsShotOnly) {
   config.moga.routed = false;
   config.moga.windows.boundary_frames = 0;
   Transformer model = random_transformer(config);
-  TransformerInput input = random_input(config, {kTwoShots});
+  VideoModelInput input = random_input(config, {kTwoShots});
   const at::Tensor before = model->forward(input, at::kFloat).velocity[0];
   input.text = input.text.clone();
   input.text[1].normal_();
@@ -124,7 +124,7 @@ TEST_F(TransformerTest, ACaptionReachesItsShotOnly) {
 
 TEST_F(TransformerTest, RoutedGroupsCarryACaptionToOtherShots) {
   Transformer model = random_transformer(small_config());
-  TransformerInput input = random_input(small_config(), {kTwoShots});
+  VideoModelInput input = random_input(small_config(), {kTwoShots});
   const at::Tensor before = model->forward(input, at::kFloat).velocity[0];
   input.text = input.text.clone();
   input.text[1].normal_();
@@ -135,12 +135,12 @@ TEST_F(TransformerTest, RoutedGroupsCarryACaptionToOtherShots) {
 TEST_F(TransformerTest, OneGroupWithoutGateAndStaticGroupsIsFullAttention) {
   TransformerConfig config = small_config();
   config.moga.groups = 1;
-  config.moga.gate = "none";
+  config.moga.gate = Gate::kNone;
   config.moga.window = config.moga.frame = false;
   Transformer grouped = random_transformer(config);
   Transformer full(full_attention(config));
   copy_parameters(full, grouped);
-  const TransformerInput input = random_input(config, {kTwoShots, kOneShot});
+  const VideoModelInput input = random_input(config, {kTwoShots, kOneShot});
   const auto expected = full->forward(input, at::kFloat).velocity;
   const auto velocity = grouped->forward(input, at::kFloat).velocity;
   for (size_t video = 0; video < 2; ++video) EXPECT_TRUE(close(velocity[video], expected[video], 1e-6));
@@ -161,10 +161,10 @@ TEST_F(TransformerTest, EveryParameterGetsAFiniteGradient) {
 
 TEST_F(TransformerTest, DerivativeAlongADirectionIsThatOfFiniteDifferences) {
   TransformerConfig config = small_config();
-  config.moga.backend = "reference";
+  config.moga.backend = AttentionBackend::kReference;
   Transformer model = random_transformer(config);
   model->to(at::kDouble);
-  TransformerInput input = random_input(config, {kTwoShots, kOneShot});
+  VideoModelInput input = random_input(config, {kTwoShots, kOneShot});
   const auto loss = [&] {
     const auto output = model->forward(input, at::kDouble);
     return output.velocity[0].square().sum() + output.velocity[1].sin().sum() + output.balance_loss;
@@ -188,7 +188,7 @@ TEST_F(TransformerTest, DerivativeAlongADirectionIsThatOfFiniteDifferences) {
 
 TEST_F(TransformerTest, TrainsAfterSamplingInInferenceMode) {
   Transformer model = random_transformer(small_config());
-  const TransformerInput input = random_input(small_config(), {kTwoShots});
+  const VideoModelInput input = random_input(small_config(), {kTwoShots});
   {
     const c10::InferenceMode sampling;
     model->forward(input, at::kFloat);
@@ -221,12 +221,12 @@ TEST_F(TransformerTest, AStepOrAllLayersOfFullAttentionIsTheFullModel) {
   TransformerConfig layers = small_config();
   layers.moga.full_layers = {1, 0};
   Transformer full = same_weights(model, full_attention(small_config())), by_layer = same_weights(model, layers);
-  TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  VideoModelInput input = random_input(small_config(), {kTwoShots, kOneShot});
   const at::Tensor expected = full->forward(input, at::kFloat).velocity[0];
   EXPECT_TRUE(at::equal(by_layer->forward(input, at::kFloat).velocity[0], expected));
   EXPECT_GT(test::difference(model->forward(input, at::kFloat).velocity[0], expected).relative, 1e-3);
   input.full_attention = true;
-  const TransformerOutput step = model->forward(input, at::kFloat);
+  const VideoModelOutput step = model->forward(input, at::kFloat);
   EXPECT_TRUE(at::equal(step.velocity[0], expected));
   EXPECT_FALSE(step.balance_loss.defined());
 }
@@ -250,7 +250,7 @@ TEST_F(TransformerTest, MoreBlocksThanAnyModelHasAreRefused) {
 
 TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
   Transformer model = random_transformer(small_config());
-  TransformerInput input = random_input(small_config(), {kTwoShots});
+  VideoModelInput input = random_input(small_config(), {kTwoShots});
   const at::Tensor plain = model->forward(input, at::kFloat).velocity[0];
   std::vector<int64_t> layers;
   input.observer = [&](int64_t layer, const at::Tensor& x, const at::Tensor& q, const at::Tensor& k,
@@ -265,7 +265,7 @@ TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
 
 TEST_F(TransformerTest, AWrongInputIsNamed) {
   Transformer model(small_config());
-  TransformerInput input = random_input(small_config(), {kOneShot});
+  VideoModelInput input = random_input(small_config(), {kOneShot});
   input.latents[0] = at::randn({4, 3, 6, 10});
   EXPECT_THROW(model->forward(input, at::kFloat), Error);
   input = random_input(small_config(), {kTwoShots});
@@ -284,7 +284,7 @@ TEST(TransformerGpu, AgreesWithTheCpu) {
   MOGA_NEEDS_GPU();
   at::manual_seed(3);
   Transformer model = random_transformer(small_config());
-  const TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  const VideoModelInput input = random_input(small_config(), {kTwoShots, kOneShot});
   const at::NoGradGuard no_grad;
   const auto expected = model->forward(input, at::kFloat).velocity;
   model->to(at::kCUDA);
@@ -294,7 +294,7 @@ TEST(TransformerGpu, AgreesWithTheCpu) {
 }
 
 // Of all parameters, by name, on the CPU.
-std::map<std::string, at::Tensor> gradients(Transformer& model, const TransformerInput& input, at::ScalarType dtype) {
+std::map<std::string, at::Tensor> gradients(Transformer& model, const VideoModelInput& input, at::ScalarType dtype) {
   const auto output = model->forward(input, dtype);
   at::Tensor loss = output.balance_loss;
   for (const at::Tensor& velocity : output.velocity)
@@ -314,7 +314,7 @@ TEST(TransformerGpu, GradientsAreAsGoodAsTheCpus) {
   for (const auto& item : model->named_parameters())  // no ties: rounding must not move a token to another group
     if (item.key().ends_with("router.weight")) item.value().zero_();
   const at::AutoGradMode with_gradients(true);
-  const TransformerInput input = random_input(small_config(), {kTwoShots, kOneShot});
+  const VideoModelInput input = random_input(small_config(), {kTwoShots, kOneShot});
   const auto exact = gradients(model, input, at::kFloat), plain = gradients(model, input, at::kBFloat16);
   model->to(at::kCUDA);
   for (const auto& [name, gradient] : gradients(model, on_device(input, at::kCUDA), at::kBFloat16))

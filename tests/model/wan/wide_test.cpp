@@ -9,10 +9,10 @@
 
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
-#include "moga/model/wan/transformer.h"
 #include "moga/model/vae/names.h"
-#include "tests/model/wan/transformer_cases.h"
+#include "moga/model/wan/transformer.h"
 #include "tests/model/vae/vae_fixture.h"
+#include "tests/model/wan/transformer_cases.h"
 #include "tests/support/compare.h"
 #include "tests/support/gpu.h"
 
@@ -36,7 +36,8 @@ class Dice {
     const at::NoGradGuard no_grad;
     for (const auto& [name, weight] : weights) {
       const auto inputs = static_cast<double>(weight.numel() / weight.size(0));
-      const bool scales = name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
+      const bool scales =
+          name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
       double bound = inputs == 1 ? 0.3 : std::sqrt(3 / inputs);
       if (name == "decoder.conv_out.weight") bound /= 8;
       const at::Tensor value = draw(weight.sizes()).to(at::kDouble) * bound + (inputs == 1 && scales ? 1.0 : 0.0);
@@ -51,7 +52,7 @@ class Dice {
 at::Tensor fixture(const std::string& name) { return Safetensors(MOGA_FIXTURES "/wide.safetensors").load(name); }
 
 struct WideTransformer {
-  explicit WideTransformer(const std::string& backend) {
+  explicit WideTransformer(AttentionBackend backend) {
     TransformerConfig config;
     config.num_attention_heads = 2;
     config.attention_head_dim = 128;
@@ -59,7 +60,7 @@ struct WideTransformer {
     config.ffn_dim = 512;
     config.num_layers = 2;
     config.text_len = 16;
-    config.moga.kind = "full";
+    config.moga.kind = AttentionKind::kFull;
     config.moga.backend = backend;
     model = Transformer(config);
     std::map<std::string, at::Tensor> weights;
@@ -87,14 +88,15 @@ struct WideTransformer {
 };
 
 TEST(Wide, TransformerAgreesWithDiffusers) {
-  EXPECT_TRUE(close(WideTransformer("auto").velocity(at::kCPU, at::kFloat), fixture("velocity")[0], 1e-5));
+  EXPECT_TRUE(
+      close(WideTransformer(AttentionBackend::kAuto).velocity(at::kCPU, at::kFloat), fixture("velocity")[0], 1e-5));
 }
 
 TEST(WideGpu, TransformerLosesAtMostTwiceWhatDiffusersLoses) {
   MOGA_NEEDS_GPU();
-  for (const char* backend : {"sm90", "flash"}) {
+  for (const AttentionBackend backend : {AttentionBackend::kSm90, AttentionBackend::kFlash}) {
     const at::Tensor velocity = WideTransformer(backend).velocity(at::kCUDA, at::kBFloat16);
-    EXPECT_TRUE(as_good_as(velocity, fixture("velocity_bfloat16")[0], fixture("velocity")[0])) << backend;
+    EXPECT_TRUE(as_good_as(velocity, fixture("velocity_bfloat16")[0], fixture("velocity")[0])) << name_of(backend);
   }
 }
 
@@ -132,8 +134,8 @@ TEST(WideGpu, VaeLosesAtMostTwiceWhatDiffusersLoses) {
   wide.vae->to(at::kCUDA, at::kBFloat16);
   wide.vae->store_channels_last();
   EXPECT_TRUE(as_good_as(wide.vae->encode(wide.clip.cuda()), fixture("mean_bfloat16"), fixture("mean")));
-  EXPECT_TRUE(as_good_as(test::decode_all(wide.vae, wide.latent.cuda()), fixture("decoded_bfloat16"),
-                         fixture("decoded")));
+  EXPECT_TRUE(
+      as_good_as(test::decode_all(wide.vae, wide.latent.cuda()), fixture("decoded_bfloat16"), fixture("decoded")));
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "moga/core/check.h"
+#include "moga/core/files.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -41,7 +41,7 @@ TEST(Checkpoint, ComesBackWhole) {
   const Checkpoint checkpoint = *resume_checkpoint(run.path(), "auto");
   EXPECT_EQ(checkpoint.step, 1000);
   EXPECT_EQ(checkpoint.state.at("mark"), 1000);
-  EXPECT_TRUE(at::equal(checkpoint.load("model").at("w"), at::full({64}, 1000)));
+  EXPECT_TRUE(at::equal(Safetensors(checkpoint.file_of("model")).load("w"), at::full({64}, 1000)));
   EXPECT_FALSE(resume_checkpoint(run.path() / "nothing", "auto").has_value());
 }
 
@@ -58,6 +58,42 @@ TEST(Checkpoint, CorruptIsRefusedByNameAndTheOneBeforeOffered) {
   EXPECT_NE(resume_error(run, run / "step-00001000").find("has 40 bytes, expected"), std::string::npos);
 }
 
+// Changes `from` to `to` in state.json of step 500 and returns what resuming says.
+std::string error_after(const std::string& from, const std::string& to) {
+  const test::Folder run;
+  save(run, 500);
+  std::string state = read_text(run / "step-00000500/state.json");
+  const size_t at = state.find(from);
+  EXPECT_NE(at, std::string::npos) << from << " in " << state;
+  write_text(run / "step-00000500/state.json", state.replace(at, from.size(), to));
+  return resume_error(run, "auto");
+}
+
+TEST(Checkpoint, NothingInADamagedStateIsBelieved) {
+  EXPECT_EQ(error_after("\"mark\": 500", "\"mark\":   500"), "");  // the same content
+  for (const auto& [from, to] : {std::pair("\"mark\": 500", "\"mark\": 501"),
+                                 {"\"step\": 500", "\"step\": 400"},
+                                 {"\"model.safetensors\"", "\"modem.safetensors\""},
+                                 {"\"checksum\": \"", "\"checksum\": \"0"}}) {
+    const std::string message = error_after(from, to);
+    EXPECT_NE(message.find("step-00000500 is damaged: state.json has checksum"), std::string::npos) << to << message;
+  }
+  EXPECT_NE(error_after("checksum", "checksun").find("state.json has no checksum"), std::string::npos);
+}
+
+TEST(Checkpoint, PartsThatAreNotListedAreNotRead) {
+  const test::Folder run;
+  save(run, 500);
+  const Checkpoint checkpoint = *resume_checkpoint(run.path(), "auto");
+  fs::copy_file(run / "step-00000500/model.safetensors", run / "step-00000500/ema.safetensors");
+  EXPECT_NE(test::error_of([&] { checkpoint.file_of("ema"); }).find("has no ema.safetensors"), std::string::npos);
+}
+
+TEST(Checkpoint, TheRootFolderIsNoCheckpoint) {
+  const test::Folder run;
+  EXPECT_NE(resume_error(run, "/").find("state.json is missing"), std::string::npos);
+}
+
 TEST(Checkpoint, SaysWhenNothingComesBefore) {
   const test::Folder run;
   save(run, 500);
@@ -69,7 +105,7 @@ TEST(Checkpoint, SaysWhenNothingComesBefore) {
 
 TEST(Checkpoint, KeepsTheNewestAndLeavesNoTemporaries) {
   const test::Folder run;
-  fs::create_directories(run / ".step-00000003.tmp");  // of a run that was killed while it saved
+  fs::create_directories(run / ".step-00000003.partial-0123456789abcdef");  // of a run that was killed while it saved
   for (int64_t step = 1; step <= 4; ++step) save(run, step, 2);
   const auto kept = list_checkpoints(run.path());
   ASSERT_EQ(kept.size(), 2u);

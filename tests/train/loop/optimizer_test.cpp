@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 
-#include "moga/core/check.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -76,8 +76,74 @@ TEST(AdamW, GoesOnFromItsState) {
 }
 
 TEST(AdamW, WantsFloat32Masters) {
-  EXPECT_THROW(AdamW({{"w", torch::zeros({2}, at::kBFloat16).requires_grad_()}}, {}), Error);
-  EXPECT_THROW(AdamW({}, {}), Error);
+  const NamedTensors narrow = {{"w", torch::zeros({2}, at::kBFloat16).requires_grad_()}};
+  EXPECT_NE(test::error_of([&] { AdamW(narrow, {}); }).find("w is BFloat16: masters must be float32"),
+            std::string::npos);
+  EXPECT_NE(test::error_of([] { AdamW(NamedTensors(), {}); }).find("nothing to train"), std::string::npos);
+}
+
+// The weights of two_weights() in bfloat16, and their masters.
+std::pair<NamedTensors, NamedTensors> rounded_weights() {
+  const NamedTensors weights = two_weights();
+  const NamedTensors masters = store_in_bfloat16(weights, [](const std::string&) { return true; });
+  return {weights, masters};
+}
+
+TEST(AdamW, MastersOfBfloat16WeightsFollowTheFloat32Run) {
+  const auto [weights, masters] = rounded_weights();
+  const NamedTensors wide = two_weights();
+  AdamW optimizer(weights, masters, {}, 1), reference(wide, {});
+  for (int64_t step = 0; step < 3; ++step) {
+    set_gradients(wide, step);
+    for (size_t i = 0; i < 2; ++i) {
+      weights[i].second.mutable_grad() = wide[i].second.grad().to(at::kBFloat16);
+      wide[i].second.mutable_grad() = weights[i].second.grad().to(at::kFloat);
+    }
+    optimizer.step(0.01, step);
+    reference.step(0.01);
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(test::close(masters[i].second, wide[i].second, 1e-6));
+    EXPECT_TRUE(at::equal(weights[i].second, masters[i].second.to(at::kBFloat16)));
+  }
+}
+
+TEST(AdamW, PiecesOfABatchAreSummedInFloat32) {
+  const auto [weights, masters] = rounded_weights();
+  AdamW optimizer(weights, masters, {}, 1);
+  const auto piece = [&](double value) {
+    for (const auto& item : weights) item.second.mutable_grad() = torch::full_like(item.second, value).detach();
+    optimizer.accumulate();
+  };
+  piece(1);
+  for (int i = 0; i < 64; ++i) piece(1.0 / 512);  // each vanishes in a bfloat16 sum
+  EXPECT_NEAR(optimizer.step(0.0).gradient_norm.item<double>(), 1.125 * std::sqrt(17.0), 1e-5);
+}
+
+TEST(AdamW, Bfloat16MomentsStayCloseAndAreReproduced) {
+  const OptimizerConfig rounded = {.moments = Storage::kBfloat16};
+  const NamedTensors weights = two_weights(), twins = two_weights(), wide = two_weights();
+  AdamW optimizer(weights, weights, rounded, 1), twin(twins, twins, rounded, 1), reference(wide, {});
+  for (int64_t step = 0; step < 50; ++step) {
+    for (const NamedTensors& all : {weights, twins, wide}) set_gradients(all, step);
+    optimizer.step(0.01, step);
+    twin.step(0.01, step);
+    reference.step(0.01);
+  }
+  EXPECT_EQ(optimizer.state()[1].second.scalar_type(), at::kBFloat16);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(at::equal(weights[i].second, twins[i].second));
+    EXPECT_TRUE(test::close(weights[i].second, wide[i].second, 2e-2));
+    EXPECT_FALSE(at::equal(weights[i].second, wide[i].second));
+  }
+}
+
+TEST(AdamW, RestoredMastersAreWrittenToTheWeights) {
+  const auto [weights, masters] = rounded_weights();
+  AdamW optimizer(weights, masters, {}, 1);
+  for (const auto& item : masters) item.second.fill_(2);
+  optimizer.write_weights();
+  for (const auto& item : weights) EXPECT_EQ(item.second.detach().to(at::kFloat).mean().item<float>(), 2);
 }
 
 }  // namespace

@@ -4,10 +4,10 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/train/video/prepare.h"
 #include "moga/train/text/config.h"
-#include "moga/train/video/trainer.h"
 #include "moga/train/vae/config.h"
+#include "moga/train/video/prepare.h"
+#include "moga/train/video/task.h"
 #include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
@@ -37,7 +37,7 @@ std::string config_error(const std::vector<std::string>& settings) {
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
   const TrainConfig config =
       with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
-  EXPECT_EQ(config.transformer.moga.kind, "full");
+  EXPECT_EQ(config.transformer.moga.kind, AttentionKind::kFull);
   EXPECT_EQ(config.stage[0].steps, 7);
   EXPECT_EQ(config.out, "runs/a b");
   EXPECT_EQ(config.ema, 0.9);
@@ -53,11 +53,47 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("stage.0.batch=0", "batch is 0");
   says("stage.0.accumulation=3", "expected a divisor of batch = 16");
   says("transformer.text_dim=32", "expected text_encoder.d_model = 16");
-  says("flow.timesteps=cosine", "expected logit_normal or uniform");
+  says("flow.timesteps=cosine", "flow.timesteps 'cosine' is not one of logit_normal, uniform");
   says("samples.every=10", "contact sheets need vae");
   says("train_text_encoder=false", "would stay random");
   says("stage.4.steps=1", "has 1 stages");
   says("ema", "expected key=value");
+}
+
+// A config that says nothing but where to start from.
+std::string from_init(const test::Folder& folder, const std::string& lines) {
+  write_text(folder / "run.toml", "tokenizer = \"t\"\ninit = \"" + (folder / "model").string() + "\"\n" + lines +
+                                      "\n[[stage]]\ndata = \"d\"\n");
+  return (folder / "run.toml").string();
+}
+
+class TrainConfigOfInit : public testing::Test {
+ protected:
+  TrainConfigOfInit() {
+    TransformerConfig transformer = test::tiny_config("unused").transformer;
+    transformer.moga.groups = 3;
+    write_text(folder_ / "model/transformer/config.json", to_json(transformer));
+    write_text(folder_ / "model/text_encoder/config.json", to_json(test::tiny_config("unused").text_encoder));
+  }
+  std::string error(const std::string& lines) {
+    return test::error_of([&] { load_train_config(from_init(folder_, lines)); });
+  }
+  test::Folder folder_;
+};
+
+TEST_F(TrainConfigOfInit, HasItsArchitectureAndAttention) {
+  const TrainConfig config = load_train_config(from_init(folder_, ""));
+  EXPECT_EQ(config.transformer.num_layers, 2);
+  EXPECT_EQ(config.transformer.moga.groups, 3);
+  EXPECT_EQ(config.text_encoder.d_model, 16);
+}
+
+TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {
+  EXPECT_EQ(error("[transformer]\nnum_layers = 2"), "");
+  EXPECT_NE(error("[transformer]\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);
+  EXPECT_NE(error("[transformer.moga]\ngroups = 5").find("transformer.moga.groups = 5, but init "), std::string::npos);
+  EXPECT_NE(error("[text_encoder]\nd_ff = 7").find("text_encoder.d_ff = 7, but init "), std::string::npos);
+  EXPECT_EQ(error("[transformer.moga]\nkind = \"full\"\ngroups = 5"), "");
 }
 
 TEST(TrainConfig, IsWrittenComplete) {
@@ -68,10 +104,11 @@ TEST(TrainConfig, IsWrittenComplete) {
 }
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
-  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../configs";
+  const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../../configs";
   EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
   EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
-  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  EXPECT_FALSE(
+      load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})

@@ -23,8 +23,8 @@ TEST(FlowLoss, IsZeroForTheTrueVelocityAndTheErrorOtherwise) {
   const FlowInput input = two_videos();
   const PackedLatents truth = {input.noise - input.latents.values, input.latents.shapes};
   for (const double error : {0.0, 0.5}) {
-    const auto model = [&](const TransformerInput&) {
-      TransformerOutput output;
+    const auto model = [&](const VideoModelInput&) {
+      VideoModelOutput output;
       for (const at::Tensor& video : truth.views()) output.velocity.push_back(video + error);
       return output;
     };
@@ -36,11 +36,11 @@ TEST(FlowLoss, MixesDataAndNoiseByTheTimeOfEachVideo) {
   const FlowInput input = two_videos();
   const auto x0 = input.latents.views();
   const auto noise = PackedLatents{input.noise, input.latents.shapes}.views();
-  const auto model = [&](const TransformerInput& seen) {
+  const auto model = [&](const VideoModelInput& seen) {
     EXPECT_TRUE(test::close(seen.latents[0], 0.75 * x0[0] + 0.25 * noise[0], 1e-6));
     EXPECT_TRUE(test::close(seen.latents[1], 0.25 * x0[1] + 0.75 * noise[1], 1e-6));
     EXPECT_TRUE(test::close(seen.timestep, torch::tensor({250.f, 750.f}), 1e-6));
-    TransformerOutput output;
+    VideoModelOutput output;
     output.velocity = seen.latents;
     return output;
   };
@@ -49,14 +49,14 @@ TEST(FlowLoss, MixesDataAndNoiseByTheTimeOfEachVideo) {
 
 // P(t ≤ x) = u(x) = x / (s - (s - 1) x) for uniform u.
 TEST(SampleTimes, UniformTimesFollowTheShift) {
-  const FlowConfig config = {.timesteps = "uniform", .shift = 5};
+  const FlowConfig config = {.timesteps = Timesteps::kUniform, .shift = 5};
   const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
   for (const double x : {0.3, 0.6, 0.9})
     EXPECT_NEAR((t <= x).to(at::kFloat).mean().item<double>(), x / (5 - 4 * x), 0.01) << x;
 }
 
 TEST(SampleTimes, LogitNormalTimesAreShiftedAroundTheirMedian) {
-  const FlowConfig config = {.timesteps = "logit_normal", .shift = 3};
+  const FlowConfig config = {.timesteps = Timesteps::kLogitNormal, .shift = 3};
   const at::Tensor t = sample_times(config, 40000, random_stream(1, "times"));
   EXPECT_NEAR(t.median().item<double>(), 0.75, 0.01);  // u = 1/2 → 3/2 / 2
   EXPECT_GT(t.min().item<double>(), 0);

@@ -3,13 +3,14 @@
 
 #include <ATen/ATen.h>
 
-#include "moga/core/check.h"
 #include "moga/core/interrupt.h"
 #include "moga/data/dataset/shards.h"
 #include "moga/data/story/render.h"
 #include "moga/data/video/video.h"
+#include "moga/model/text/captions.h"
 #include "moga/model/text/tokenizer.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 #include "tests/train/vae/tiny_vae.h"
 
@@ -32,10 +33,7 @@ PrepareConfig tiny_prepare(const test::Folder& folder) {
 TEST(Prepare, WritesLatentsShotsAndCaptionsOfTheStories) {
   const test::Folder folder;
   const PrepareConfig config = tiny_prepare(folder);
-  std::filesystem::create_directories(config.out + ".partial/left by a run that was killed");
   EXPECT_EQ(prepare_stories(config), 3);
-  EXPECT_FALSE(std::filesystem::exists(config.out + ".partial"));
-  EXPECT_FALSE(std::filesystem::exists(config.out + "/left by a run that was killed"));
   const ShardDataset shards(config.out);
   ASSERT_EQ(shards.size(), 3);
   const Story story = plan_story(42, config.story);
@@ -53,22 +51,57 @@ TEST(Prepare, WholeClipsAndStreamsGiveTheSameLatents) {
   const test::Folder folder;
   PrepareConfig config = tiny_prepare(folder);
   std::vector<at::Tensor> latents;
-  for (const char* mode : {"clip", "stream"}) {
+  for (const EncodeMode mode : {EncodeMode::kClip, EncodeMode::kStream}) {
     config.mode = mode;
-    config.out = (folder / mode).string();
+    config.out = (folder / name_of(mode)).string();
     prepare_stories(config);
     latents.push_back(ShardDataset(config.out).get(0).latent.to(at::kFloat));
   }
   EXPECT_TRUE(test::close(latents[0], latents[1], 4e-3));
 }
 
-TEST(Prepare, RefusesAFolderThatHoldsSomethingAndEndsCleanlyWhenInterrupted) {
+TEST(Prepare, AnInterruptedRunLeavesNothingUnderTheFinalName) {
   const test::Folder folder;
   const PrepareConfig config = tiny_prepare(folder);
+  const std::string notes = config.out + ".partial/a person's notes";
+  std::filesystem::create_directories(notes);
   set_interrupted(true);
   EXPECT_EQ(prepare_stories(config), 0);
   set_interrupted(false);
-  EXPECT_THROW(prepare_stories(config), Error);  // prepare.toml is there
+  EXPECT_FALSE(std::filesystem::exists(config.out));
+  EXPECT_EQ(prepare_stories(config), 3);
+  EXPECT_TRUE(std::filesystem::exists(notes));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 3);  // vae, shards, notes
+}
+
+TEST(Prepare, RefusesAFolderThatHoldsSomething) {
+  const test::Folder folder;
+  const PrepareConfig config = tiny_prepare(folder);
+  std::filesystem::create_directories(config.out + "/holiday");
+  EXPECT_NE(test::error_of([&] { prepare_stories(config); }).find("is not empty"), std::string::npos);
+}
+
+TEST(Prepare, StoresTheEmbeddingsThatTheTextEncoderGives) {
+  const test::Folder folder;
+  PrepareConfig config = tiny_prepare(folder);
+  prepare_tokenizer({}, 0, 40, 200, folder / "spiece.model");
+  TextEncoder encoder(
+      TextEncoderConfig{.vocab_size = 200, .d_model = 16, .d_kv = 8, .d_ff = 32, .num_layers = 1, .num_heads = 2});
+  save_text_encoder(folder / "text_encoder", encoder, at::kFloat);
+  config.text_encoder = (folder / "text_encoder").string();
+  config.tokenizer = (folder / "spiece.model").string();
+  config.text_len = 24;
+  EXPECT_EQ(prepare_stories(config), 3);
+  const at::NoGradGuard no_grad;
+  const Tokenizer tokenizer(config.tokenizer);
+  const ShardDataset shards(config.out);
+  const Sample sample = shards.get(1);
+  const at::Tensor expected = encode_captions(encoder, tokenizer, sample.captions, 24, at::kFloat).to(at::kBFloat16);
+  const at::Tensor lengths = tokenizer.encode_batch(sample.captions, 24).lengths;
+  ASSERT_EQ(sample.text.size(), sample.captions.size());
+  for (size_t shot = 0; shot < sample.text.size(); ++shot)
+    EXPECT_TRUE(at::equal(sample.text[shot], expected[shot].narrow(0, 0, lengths[shot].item<int64_t>()))) << shot;
+  EXPECT_EQ(shards.negative().text.size(0), 1);  // the end of an empty prompt
 }
 
 TEST(Prepare, TokenizerKnowsTheCaptions) {

@@ -8,13 +8,14 @@
 
 #include "moga/data/dataset/shards.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/train/tiny_run.h"
 
 namespace moga {
 namespace {
 
 TrainData tiny(const Tokenizer& tokenizer) {
-  return TrainData({.folder = test::tiny_data() / "shards", .negative_prompt = "", .text_len = 12}, tokenizer);
+  return TrainData({.folder = test::tiny_data() / "shards", .negative_prompt = "", .text_len = 12}, &tokenizer);
 }
 
 TEST(TrainData, PacksVideosOfUnequalShape) {
@@ -44,12 +45,61 @@ TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {
   const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
   const ShardDataset shards(test::tiny_data() / "shards");
   for (const auto& [frames, shot_frames] : {std::pair{1, std::vector<int64_t>{1}}, {2, {1, 1}}, {9, {1, 2}}}) {
-    const TrainData data({.folder = test::tiny_data() / "shards", .text_len = 12, .frames = frames}, tokenizer);
+    const TrainData data({.folder = test::tiny_data() / "shards", .text_len = 12, .frames = frames}, &tokenizer);
     const TrainBatch batch = data.batch({{.index = 4}});
     EXPECT_TRUE(at::equal(batch.latents.views()[0], shards.get(4).latent.narrow(1, 0, std::min(frames, 3))));
     EXPECT_EQ(batch.layout.videos[0].shot_frames, shot_frames);
     EXPECT_EQ(batch.ids.size(0), static_cast<int64_t>(shot_frames.size()));
   }
+}
+
+TEST(TrainData, StreamsInTheOrderAskedForAndOnlyThat) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  TrainData stream({.folder = test::tiny_data() / "shards", .text_len = 12, .cache = LatentCache::kStream}, &tokenizer);
+  const TrainData whole = tiny(tokenizer);
+  stream.read_ahead([](int64_t position) { return (3 * position) % 10; }, 2, 4);
+  for (int64_t position = 2; position < 30; position += 2) {
+    const std::vector<Pick> picks = {{.index = (3 * position) % 10},
+                                     {.index = (3 * position + 3) % 10, .dropped = true}};
+    const TrainBatch a = stream.batch(picks), b = whole.batch(picks);
+    EXPECT_TRUE(at::equal(a.latents.values, b.latents.values));
+    EXPECT_TRUE(at::equal(a.ids, b.ids) && at::equal(a.lengths, b.lengths));
+  }
+  EXPECT_NE(test::error_of([&] { stream.batch({{.index = 9}}); }).find("video 9 was asked for, video 0 was read ahead"),
+            std::string::npos);
+}
+
+// A data set with embeddings that tell sample, shot and token, and a negative prompt of one token.
+void write_stored_text(const std::filesystem::path& folder) {
+  ShardWriter writer(folder, 2);
+  for (int64_t i = 0; i < 3; ++i)
+    writer.add({.latent = at::zeros({4, 3, 4, 4}),
+                .shot_frames = {1, 2},
+                .captions = {"a", "b"},
+                .text = {at::full({2, 5}, i + 1).to(at::kBFloat16), at::full({9, 5}, i + 101).to(at::kBFloat16)}});
+  writer.set_negative({"blurry", at::full({1, 5}, -1).to(at::kBFloat16)});
+  writer.finish();
+}
+
+TEST(TrainData, StoredTextIsPaddedAndCutAsEncodedTextIs) {
+  const test::Folder folder;
+  write_stored_text(folder.path());
+  const TrainData data({.folder = folder.path(), .negative_prompt = "blurry", .text_len = 4}, nullptr);
+  const at::Tensor text = data.batch({{.index = 2}, {.index = 0, .dropped = true}}).text;
+  ASSERT_EQ(text.sizes(), at::IntArrayRef({4, 4, 5}));
+  const at::Tensor expected = at::tensor({3, 3, 0, 0, 103, 103, 103, 103, -1, 0, 0, 0, -1, 0, 0, 0}, at::kFloat);
+  EXPECT_TRUE(at::equal(text.select(2, 0).flatten(), expected));
+}
+
+TEST(TrainData, StoredTextMustBeThereAndFitTheNegativePrompt) {
+  const test::Folder folder;
+  write_stored_text(folder.path());
+  const auto error = [](const std::filesystem::path& shards, const std::string& prompt) {
+    return test::error_of([&] { TrainData({.folder = shards, .negative_prompt = prompt}, nullptr); });
+  };
+  EXPECT_NE(error(folder.path(), "").find("stores the negative prompt 'blurry', the config says ''"),
+            std::string::npos);
+  EXPECT_NE(error(test::tiny_data() / "shards", "").find("holds no text embeddings"), std::string::npos);
 }
 
 TEST(DataOrder, IsAnotherPermutationInEveryEpoch) {

@@ -2,7 +2,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "moga/train/video/trainer.h"
+#include "moga/train/video/task.h"
 #include "tests/support/compare.h"
 #include "tests/support/gpu.h"
 #include "tests/train/tiny_run.h"
@@ -40,12 +40,12 @@ TEST(TrainGpu, OverfitsOneBatchInBfloat16) {
   TrainConfig config = test::tiny_config(run.path());
   config.device = "cuda";
   config.transformer.attention_head_dim = 16;  // a multiple of 8: the flash backend
-  Trainer trainer(config);
-  EXPECT_EQ(trainer.state().dtype(), at::kBFloat16);
-  const TrainBatch batch = trainer.load_data(config.stage[0].data, 0).batch({{0}, {1}, {2}});
+  VideoTask task(config);
+  EXPECT_EQ(task.state().dtype(), at::kBFloat16);
+  const TrainBatch batch = task.load_data(config.stage[0].data, 0).batch({{0}, {1}, {2}});
   std::vector<double> losses;
   for (int64_t step = 0; step < 150; ++step)
-    losses.push_back(trainer.state().train_step({.step = 0, .lr = 5e-3, .pieces = {batch}}).flow.item<double>());
+    losses.push_back(task.state().train_step({.step = 0, .lr = 5e-3, .pieces = {batch}}).flow.item<double>());
   EXPECT_LT(losses.back(), losses.front() / 5);
 }
 
@@ -54,9 +54,10 @@ TEST(TrainGpu, RunsToAModelAndResumes) {
   const test::Folder run;
   TrainConfig config = test::tiny_config(run.path());
   config.device = "cuda";
-  config.cache = "host";
+  config.cache = LatentCache::kHost;
   config.transformer.attention_head_dim = 16;
-  EXPECT_EQ(Trainer(config).run(3), TrainEnd::interrupted);
+  VideoTask task(config);
+  EXPECT_EQ(Trainer(task, loop_config(config)).run(3), TrainEnd::interrupted);
   EXPECT_EQ(train(config, "auto"), TrainEnd::done);
   EXPECT_TRUE(std::filesystem::exists(run / "model/transformer/config.json"));
 }

@@ -1,0 +1,75 @@
+// Visual attention of each share, with the share's part of every grouping. See sequence_attention.h.
+#include "moga/attention/sequence_attention.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/attention/segments.h"
+#include "moga/core/check.h"
+#include "moga/parallel/all_sum.h"
+
+namespace moga {
+namespace {
+
+// Runs of videos of equal size of which the slice holds equally many tokens.
+std::vector<EqualVideos> videos_of_slice(const Layout& layout, int64_t first_row, int64_t rows) {
+  std::vector<EqualVideos> runs;
+  int64_t size = 0;  // of the videos of the last run
+  for (const Segment& segment : slice_of(video_segments(layout), first_row, rows))
+    for (int64_t i = 0; i < segment.vectors; ++i) {
+      const int64_t video = segment.first_vector + i, whole = layout.videos[video].tokens();
+      if (runs.empty() || runs.back().tokens != segment.rows || size != whole)
+        runs.push_back({video, 0, segment.first_row + i * segment.rows, segment.rows});
+      ++runs.back().videos;
+      size = whole;
+    }
+  return runs;
+}
+
+}  // namespace
+
+SequenceAttention::SequenceAttention(const ProcessGroup& group, const Layout& layout, int64_t heads,
+                                     const std::vector<int64_t>& slice_rows, const VisualAttentionConfig& config,
+                                     c10::Device device)
+    : group_(group), layout_(layout), exchange_(group, layout, heads, slice_rows, device) {
+  const StaticGroupings whole = static_groupings(layout, config, device);
+  for (const OwnShare& share : exchange_.shares()) {
+    StaticGroupings own = whole;
+    own.full = exchange_.of_share(whole.full, share);
+    if (whole.window) own.window = exchange_.of_share(*whole.window, share);
+    if (whole.frame) own.frame = exchange_.of_share(*whole.frame, share);
+    groupings_.push_back(own);
+  }
+}
+
+SliceRouting SequenceAttention::route(const TokenScores& scores) const {
+  const at::Tensor group = exchange_.gather(scores.group);
+  return {scores, group, routed_groups(layout_, group, scores.probabilities.size(1))};
+}
+
+at::Tensor SequenceAttention::forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                      const SliceRouting* routing, const VisualAttentionConfig& config,
+                                      AttentionMemory* memory) const {
+  const bool routed = config.uses_router();
+  check(routing || !routed, "attention over ranks: routed groups need a routing");
+  const auto attend_share = [&](const OwnShare& share, const ShareInputs& x) {
+    const StaticGroupings& groupings = groupings_[&share - exchange_.shares().data()];
+    if (!routed) return visual_attention(x.q, x.k, x.v, nullptr, groupings, config, memory);
+    Routing own;
+    own.gate = x.gate;
+    own.grouping = exchange_.routed_of_share(routing->grouping, routing->group, config.groups, share);
+    return visual_attention(x.q, x.k, x.v, &own, groupings, config, memory);
+  };
+  return exchange_.attend(q, k, v, routed ? routing->scores.gate : at::Tensor(), attend_share);
+}
+
+at::Tensor SequenceAttention::balance(const SliceRouting& routing, BalanceForm form) const {
+  const std::vector<EqualVideos> videos = videos_of_slice(layout_, first_row(), rows());
+  const at::Tensor part = partial_probabilities(routing.scores, videos, layout_, form);
+  return balance_loss({.counts = histogram(routing), .probabilities = all_sum(group_, part)}, layout_);
+}
+
+at::Tensor SequenceAttention::histogram(const SliceRouting& routing) const {
+  return group_histogram(routing.grouping, layout_);
+}
+
+}  // namespace moga

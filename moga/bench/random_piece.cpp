@@ -1,0 +1,29 @@
+// See random_piece.h.
+#include "moga/bench/random_piece.h"
+
+#include <ATen/ATen.h>
+
+#include "moga/core/random.h"
+
+namespace moga {
+
+TrainBatch random_piece(const RandomPiece& random, c10::Device device, c10::ScalarType dtype) {
+  const TransformerConfig& model = random.config.transformer;
+  const VideoShape& video = random.video;
+  const std::vector<int64_t> shape = model.latent_shape(video);
+  TrainBatch piece;
+  piece.latents.shapes.assign(random.videos, shape);
+  piece.latents.values = at::randn({random.videos * c10::multiply_integers(shape)},
+                                   random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
+  piece.layout.videos.assign(random.videos, video);
+  const int64_t captions = piece.layout.shots();
+  if (random.config.text == TextSource::kStored) {
+    piece.text = at::zeros({captions, model.text_len, model.text_dim}, piece.latents.values.options().dtype(dtype));
+    return piece;
+  }
+  piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));
+  piece.lengths = at::full({captions}, model.text_len, piece.ids.options());
+  return piece;
+}
+
+}  // namespace moga

@@ -1,0 +1,26 @@
+// `moga bench train`: a whole train step of a video model with random weights, from the latents of a batch to the
+// updated weights: forward and backward pass, clipped AdamW and what recomputation adds.
+#pragma once
+
+#include <vector>
+
+#include "moga/bench/report.h"
+#include "moga/model/layers/recompute.h"
+#include "moga/train/video/config.h"
+
+namespace moga {
+
+struct TrainBenchConfig {
+  TrainConfig train;  // model, storage of weights and moments, moving average
+  VideoShape video;
+  int64_t videos = 1;                     // per train step
+  std::vector<RecomputeConfig> variants;  // one row each
+
+  void validate() const;
+};
+
+// FLOP: those of the forward and backward pass (cost.h); what is recomputed is not counted, so the rate is that of
+// useful work. Routers are given biases that fill their groups evenly, as training leaves them.
+BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup);
+
+}  // namespace moga

@@ -1,0 +1,49 @@
+// A family's entry in the registry: how its config.json is recognised and how a folder of it is read. Writing is
+// VideoModel::save and Codec::save.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+#include <nlohmann/json_fwd.hpp>
+
+#include "moga/core/module_io.h"
+#include "moga/model/codec.h"
+#include "moga/model/video_model.h"
+
+namespace moga {
+
+struct VideoModelLoad {
+  c10::Device device;
+  c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
+  std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
+  bool stream_blocks = false;              // VideoModel::stream_blocks
+};
+
+struct VideoFamily {
+  using Path = std::filesystem::path;
+
+  std::vector<std::string> class_names;              // `_class_name`s that it reads
+  bool (*recognises)(const nlohmann::json& config);  // a config.json without `_class_name`
+  Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
+  VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
+  FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
+  WeightLayout (*layout)(const Path& folder);  // the names that its file uses
+  struct Size {
+    const char* name;  // "14B"
+    Cloned<VideoModelConfig> config;
+  };
+  std::vector<Size> sizes;  // published ones, for planning without a folder
+};
+
+struct CodecFamily {
+  using Path = std::filesystem::path;
+
+  std::vector<std::string> class_names;
+  bool (*recognises)(const nlohmann::json& config);
+  Cloned<CodecConfig> (*read_config)(const Path& config_json);
+  CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
+  FileFit (*file_fit)(const Path& folder);
+  Cloned<CodecConfig> published;  // the config of its published weights
+};
+
+}  // namespace moga

@@ -1,0 +1,94 @@
+// See registry.h. A family is one line in the two tables below.
+#include "moga/model/registry.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+#include "moga/core/files.h"
+#include "moga/core/json_text.h"
+#include "moga/model/vae/family.h"
+#include "moga/model/wan/family.h"
+
+namespace moga {
+namespace {
+
+using Path = std::filesystem::path;
+
+auto video_families() { return std::array{&wan_family()}; }
+auto codec_families() { return std::array{&wan_vae_family()}; }
+
+template <class Families>
+std::string supported(const Families& families) {
+  std::string names;
+  for (const auto* family : families)
+    for (const std::string& name : family->class_names) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+// `_class_name`, or empty.
+std::string class_of(const nlohmann::json& config) {
+  const auto found = config.find("_class_name");
+  if (found == config.end()) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+template <class Families>
+const auto& family_of(const Path& config_json, const Families& families) {
+  const nlohmann::json config = parse_json_object(read_text(config_json), config_json.string());
+  const std::string name = class_of(config);
+  for (const auto* family : families)
+    if (name.empty() ? family->recognises(config) : std::ranges::count(family->class_names, name) > 0) return *family;
+  fail(config_json.string(), name.empty() ? ": no _class_name, and no model has its keys" : ": _class_name = " + name,
+       ", expected ", supported(families));
+}
+
+const VideoFamily& video_family(const Path& folder) { return family_of(folder / "config.json", video_families()); }
+const CodecFamily& codec_family(const Path& folder) { return family_of(folder / "config.json", codec_families()); }
+
+}  // namespace
+
+Cloned<VideoModelConfig> load_video_model_config(const Path& config_json) {
+  return family_of(config_json, video_families()).read_config(config_json);
+}
+
+VideoModelPtr load_video_model(const Path& folder, const VideoModelLoad& how) {
+  return video_family(folder).load(folder, how);
+}
+
+FileFit video_model_file_fit(const Path& folder) { return video_family(folder).file_fit(folder); }
+WeightLayout video_model_layout(const Path& folder) { return video_family(folder).layout(folder); }
+
+Cloned<CodecConfig> load_codec_config(const Path& config_json) {
+  return family_of(config_json, codec_families()).read_config(config_json);
+}
+
+CodecPtr load_codec(const Path& folder, c10::Device device, c10::ScalarType dtype) {
+  return codec_family(folder).load(folder, device, dtype);
+}
+
+FileFit codec_file_fit(const Path& folder) { return codec_family(folder).file_fit(folder); }
+
+Cloned<VideoModelConfig> published_video_model(const std::string& size) {
+  for (const VideoFamily* family : video_families())
+    for (const VideoFamily::Size& published : family->sizes)
+      if (size == published.name) return published.config;
+  return {};
+}
+
+std::string size_names() {
+  std::string names;
+  for (const VideoFamily* family : video_families())
+    for (const VideoFamily::Size& published : family->sizes)
+      names += (names.empty() ? "" : ", ") + std::string(published.name);
+  return names;
+}
+
+Cloned<CodecConfig> published_codec(const std::string& class_name) {
+  for (const CodecFamily* family : codec_families())
+    if (std::ranges::count(family->class_names, class_name)) return family->published;
+  fail("codec class '", class_name, "' is not supported; supported: ", supported(codec_families()));
+}
+
+}  // namespace moga

@@ -1,0 +1,10 @@
+// Wan2.1's VAE in the registry (moga/model/registry.h): AutoencoderKLWan of diffusers.
+#pragma once
+
+#include "moga/model/family.h"
+
+namespace moga {
+
+const CodecFamily& wan_vae_family();
+
+}  // namespace moga

@@ -1,0 +1,109 @@
+// VideoModel: what the program knows of a video diffusion transformer, whatever its family: the velocity of a packed
+// batch, v(x_t, t, text), and the sizes that its callers depend on.
+//
+// A family is one folder (wan/) and one line in registry.cpp. Its module derives from VideoModel, its config, which
+// describes a model without weights, from VideoModelConfig. Parameters carry Wan2.1's names in every family
+// (blocks.0.self_attn.q.weight, …). Sampling is denoiser.h.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "moga/attention/cost.h"
+#include "moga/attention/visual_attention.h"
+#include "moga/core/cloned.h"
+#include "moga/core/strides.h"
+#include "moga/model/layers/kept_precision.h"
+#include "moga/model/layers/weight_layout.h"
+
+namespace moga {
+
+struct VideoModelInput {
+  std::vector<at::Tensor> latents;  // one per video, [C_z, F, Y', X']
+  at::Tensor timestep;              // [B] float32 in [0, 1000]
+  // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_tokens, text_dim]. Rows after a
+  // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
+  at::Tensor text;
+  Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
+  bool full_attention = false;      // in all layers, instead of what the config says: a step of a schedule
+  AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
+};
+
+struct VideoModelOutput {
+  std::vector<at::Tensor> velocity;  // one per video, [C_z, F, Y', X'], float32
+  at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
+  // [layers with a router, M] int64, summed over videos, on the device; undefined without a router
+  at::Tensor group_histogram;
+};
+
+// What a model is given besides latents and timesteps.
+struct Conditioning {
+  int64_t text_tokens = 0;  // per caption
+  int64_t text_dim = 0;     // width of the text encoder
+};
+
+class VideoModel;
+
+struct VideoModelConfig {
+  virtual ~VideoModelConfig() = default;
+
+  virtual const char* class_name() const = 0;   // `_class_name` of its config.json
+  virtual const char* codec_class() const = 0;  // the codec that its family is made for
+  virtual std::unique_ptr<VideoModelConfig> clone() const = 0;
+  // `initialise` false leaves the weights unset, for a file.
+  virtual std::shared_ptr<VideoModel> build(bool initialise) const = 0;
+  // {"moga.kind=full", …}; `source`: who gave them, for errors.
+  virtual void apply(const std::vector<std::string>& settings, const std::string& source) = 0;
+  virtual void validate() const = 0;
+
+  virtual int64_t latent_channels() const = 0;  // C_z
+  virtual Strides patch() const = 0;            // latents per token
+  virtual Conditioning conditioning() const = 0;
+  virtual ModelShape shape() const = 0;  // what its cost depends on
+  virtual const VisualAttentionConfig& attention() const = 0;
+  virtual VisualAttentionConfig& attention() = 0;
+  virtual void set_layers(int64_t layers) = 0;  // transformer blocks, for rehearsals with fewer
+
+  // [C_z, F, Y', X'] of a video of this many tokens.
+  std::vector<int64_t> latent_shape(const VideoShape& video) const {
+    const Strides latents = patch();
+    return {latent_channels(), video.frames * latents.frames, video.rows * latents.rows,
+            video.columns * latents.columns};
+  }
+
+ protected:
+  VideoModelConfig() = default;
+  VideoModelConfig(const VideoModelConfig&) = default;
+  VideoModelConfig& operator=(const VideoModelConfig&) = default;
+};
+
+class VideoModel : public torch::nn::Module {
+ public:
+  virtual const VideoModelConfig& config() const = 0;
+  // Products and attention run in `dtype` (weights are cast when they are kept wider: float32 masters); norms,
+  // modulation and the softmax of the router in float32.
+  virtual VideoModelOutput forward(const VideoModelInput& input, at::ScalarType dtype) = 0;
+
+  // All weights as the family's authors initialise them, from the default generator.
+  virtual void initialise() = 0;
+  // The output layer, which initialise() leaves at zero: N(0, 0.02²), so that a random model has a velocity.
+  virtual void fill_head() = 0;
+  // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
+  virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
+
+  // For inference with a model that does not fit: the blocks' weights get host memory, without values. Once they are
+  // filled, stream_blocks() copies each block's to `device` while the block before it computes (weight_stream.h).
+  virtual void keep_blocks_on_host(at::Device device) = 0;
+  virtual void stream_blocks() = 0;
+
+  // A folder with config.json and safetensors.
+  virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;
+};
+
+using VideoModelPtr = std::shared_ptr<VideoModel>;
+
+}  // namespace moga

@@ -1,0 +1,144 @@
+// The training loop. See trainer.h.
+#include "moga/train/loop/trainer.h"
+
+#include <algorithm>
+
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/interrupt.h"
+
+namespace moga {
+
+Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<Checkpoint>& checkpoint)
+    : task_(task), config_(config), stages_(task.stages()) {
+  check(!stages_.empty(), "nothing to train: no stages");
+  if (checkpoint) restore(*checkpoint);
+  write_text(config_.out / "config.toml", task_.config_toml());
+  log_info("complete config in ", (config_.out / "config.toml").string());
+  log_ = std::make_unique<JsonLog>(config_.out / "log.jsonl");
+  log_info("train ", task_.summary(), ", run ", config_.out.string());
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  check_same_run(checkpoint.state.at("identity"), task_.identity(), checkpoint.folder.string());
+  restore_parts(task_.parts(), checkpoint);
+  task_.restored();
+  position_ = {.stage = checkpoint.state.at("stage").get<size_t>(),
+               .stage_step = checkpoint.state.at("stage_step").get<int64_t>(),
+               .step = checkpoint.step};
+  check(position_.stage < stages_.size(), checkpoint.folder.string(), " is of stage ", position_.stage + 1,
+        ", the config has ", stages_.size());
+  saved_step_ = checkpoint.step;
+  clock_.go_on_from(checkpoint.state.at("seconds").get<double>());
+}
+
+TrainEnd Trainer::run(int64_t stop_after) {
+  const int64_t stop_at = stop_after < 0 ? -1 : position_.step + stop_after;
+  int64_t total = 0;
+  for (const TrainStage& stage : stages_) total += stage.steps;
+  Progress progress(task_.label(), total, "step", position_.step);
+  if (position_.step == 0 && config_.sample_every > 0 && task_.samples_the_start()) sample();
+  TrainEnd end = run_stage(stop_at, progress);
+  // The position stays in the last stage, so that a finished run can be resumed with more steps or more stages.
+  while (end == TrainEnd::done && position_.stage + 1 < stages_.size()) {
+    ++position_.stage;
+    position_.stage_step = 0;
+    end = run_stage(stop_at, progress);
+  }
+  finish(end);
+  return end;
+}
+
+TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
+  const int64_t steps = stages_[position_.stage].steps;
+  if (position_.stage_step >= steps) return TrainEnd::done;
+  task_.begin_stage(position_);
+  metrics_ = Metrics();
+  while (position_.stage_step < steps) {
+    const StepReport report = task_.step(position_);
+    metrics_.add(report);
+    lr_ = report.lr;
+    ++position_.stage_step;
+    ++position_.step;
+    after_step(progress);
+    if (interrupted() || position_.step == stop_at) return TrainEnd::interrupted;
+    if (config_.max_minutes > 0 && clock_.seconds() > 60 * config_.max_minutes) return TrainEnd::out_of_time;
+  }
+  if (metrics_.steps() > 0) check_finite(log());  // the stage's last steps
+  return TrainEnd::done;
+}
+
+void Trainer::after_step(Progress& progress) {
+  if (position_.step % config_.log_every == 0) check_finite(log());
+  progress.advance(1, note_);
+
+  const bool save_due = position_.step % config_.checkpoint_every == 0;
+  const bool sample_due = config_.sample_every > 0 && position_.step % config_.sample_every == 0;
+  if (!save_due && !sample_due) return;
+  synchronize(config_.device);  // so that steps still running count as training time
+  const double begin = clock_.seconds();
+  if (save_due) save();
+  if (sample_due) sample();
+  metrics_.exclude(clock_.seconds() - begin);
+}
+
+nlohmann::json Trainer::log() {
+  const Metrics::Line means = metrics_.take();
+  nlohmann::json line = {{"step", position_.step},
+                         {"lr", lr_},
+                         {"seconds", clock_.seconds()},
+                         {"peak_bytes", peak_memory(config_.device)}};
+  if (const std::string& stage = stages_[position_.stage].name; !stage.empty()) line["stage"] = stage;
+  line.update(means.means);
+  task_.complete(line, means.counts);
+  log_->write(line);
+  note_ = task_.note(line);
+  return line;
+}
+
+void Trainer::check_finite(const nlohmann::json& line) const {
+  const auto steps = line.at("steps").get<int64_t>();
+  if (line.at("skipped").get<int64_t>() < steps) return;
+  const std::string last =
+      saved_step_ < 0 ? "there is no checkpoint" : "the last checkpoint is of step " + std::to_string(saved_step_);
+  fail("no finite gradient in the ", steps, " steps before step ", position_.step, "; ", last);
+}
+
+void Trainer::save() {
+  if (saved_step_ == position_.step) return;
+  const CheckpointContents contents = {.step = position_.step,
+                                       .state = {{"stage", position_.stage},
+                                                 {"stage_step", position_.stage_step},
+                                                 {"seconds", clock_.seconds()},
+                                                 {"identity", task_.identity()}},
+                                       .parts = to_maps(task_.parts()),
+                                       .config = task_.config_toml()};
+  save_checkpoint(config_.out, contents, config_.keep_checkpoints);
+  saved_step_ = position_.step;
+}
+
+void Trainer::sample() {
+  if (sampled_step_ == position_.step) return;
+  nlohmann::json line = task_.sample(position_, config_.out / "samples" / step_name(position_.step));
+  sampled_step_ = position_.step;
+  if (line.is_null()) return;
+  line["step"] = position_.step;
+  log_->write(line);
+}
+
+void Trainer::finish(TrainEnd end) {
+  if (end == TrainEnd::interrupted) {
+    if (metrics_.steps() > 0) log();
+    save();
+    log_info("interrupted after step ", position_.step, "; resume with --resume auto");
+    return;
+  }
+  if (metrics_.steps() > 0) check_finite(log());
+  save();
+  if (config_.sample_every > 0) sample();
+  const std::string model = task_.save_model(position_, config_.out / "model");
+  log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", position_.step, ": ", model);
+}
+
+}  // namespace moga

@@ -1,0 +1,63 @@
+// The training loop: train steps over stages, log lines, checkpoints, samples, and the finished model of a task
+// (task.h).
+//
+//   RUN/log.jsonl  RUN/config.toml  RUN/step-00001000/  RUN/samples/step-00001000….png  RUN/model/
+//
+// A run ends when its steps are done, when its time is up (as if they were done), or when it is interrupted: then it
+// saves and says how to resume. A resumed run continues bit for bit as the uninterrupted one.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "moga/core/log.h"
+#include "moga/train/loop/metrics.h"
+#include "moga/train/loop/task.h"
+
+namespace moga {
+
+struct LoopConfig {
+  std::filesystem::path out;
+  at::Device device = at::Device(at::kCPU);
+  double max_minutes = 0;  // of training over all resumed runs; 0: no limit
+  int64_t log_every = 20;
+  int64_t checkpoint_every = 1000;
+  int64_t keep_checkpoints = 2;
+  int64_t sample_every = 0;  // 0: no samples
+};
+
+class Trainer {
+ public:
+  // Restores `checkpoint` into the task. Throws when it was made with another identity, naming the key.
+  Trainer(TrainTask& task, const LoopConfig& config, const std::optional<Checkpoint>& checkpoint = std::nullopt);
+
+  // `stop_after`: end as if interrupted after so many steps; -1: run to the end.
+  TrainEnd run(int64_t stop_after = -1);
+
+  const TrainPosition& position() const { return position_; }
+
+ private:
+  void restore(const Checkpoint& checkpoint);
+  TrainEnd run_stage(int64_t stop_at, Progress& progress);
+  void after_step(Progress& progress);
+  nlohmann::json log();
+  void check_finite(const nlohmann::json& line) const;  // throws when every step of the line was skipped
+  void save();
+  void sample();
+  void finish(TrainEnd end);
+
+  TrainTask& task_;
+  LoopConfig config_;
+  std::vector<TrainStage> stages_;
+  Metrics metrics_;
+  std::unique_ptr<JsonLog> log_;
+  std::string note_;
+  double lr_ = 0;  // of the last step
+  TrainPosition position_;
+  int64_t saved_step_ = -1, sampled_step_ = -1;
+  RunClock clock_;
+};
+
+}  // namespace moga

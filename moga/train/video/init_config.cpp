@@ -1,0 +1,73 @@
+// Architecture from a model folder. See init_config.h.
+#include "moga/train/video/init_config.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+
+namespace fs = std::filesystem;
+
+namespace moga {
+namespace {
+
+template <class Config>
+nlohmann::json json_of(const Config& config) {
+  return nlohmann::json::parse(to_json(config));
+}
+
+bool has_moga(const nlohmann::json& transformer) { return transformer.at("moga").at("kind") == "moga"; }
+
+// Empty without init.
+fs::path transformer_config(const std::string& init) {
+  return init.empty() ? fs::path() : fs::path(init) / "transformer" / "config.json";
+}
+
+// Without the keys that a run may choose by itself.
+nlohmann::json architecture(nlohmann::json transformer, bool with_attention) {
+  if (!with_attention) transformer.erase("moga");
+  if (with_attention)
+    for (const char* key : {"kind", "backend"}) transformer["moga"].erase(key);
+  return transformer;
+}
+
+void check_same(const nlohmann::json& found, const nlohmann::json& expected, const std::string& section,
+                const std::string& init) {
+  const nlohmann::json ours = found.flatten(), theirs = expected.flatten();
+  for (const auto& [pointer, value] : theirs.items()) {
+    std::string key = section + pointer;
+    std::replace(key.begin(), key.end(), '/', '.');
+    const std::string here = ours.contains(pointer) ? ours[pointer].dump() : "absent";
+    check(here == value.dump(), key, " = ", here, ", but init ", init, " has ", value.dump(),
+          "; remove the key, or start from another model");
+  }
+}
+
+}  // namespace
+
+TrainConfig config_of_init(const std::string& init) {
+  TrainConfig config;
+  if (!fs::exists(transformer_config(init))) return config;  // whoever loads the weights says so
+  const VisualAttentionConfig own = config.transformer.moga;
+  config.transformer = load_transformer_config(transformer_config(init));
+  if (!has_moga(json_of(config.transformer))) config.transformer.moga = own;
+  if (const fs::path text = fs::path(init) / "text_encoder" / "config.json"; fs::exists(text))
+    config.text_encoder = load_json<TextEncoderConfig>(text, /*ignore_unknown=*/true);
+  return config;
+}
+
+void check_fits_init(const TrainConfig& config) {
+  if (!fs::exists(transformer_config(config.init))) return;
+  const TrainConfig init = config_of_init(config.init);
+  const nlohmann::json ours = json_of(config.transformer);
+  const nlohmann::json theirs = json_of(load_transformer_config(transformer_config(config.init)));
+  const bool with_attention = has_moga(ours) && has_moga(theirs);
+  check_same(architecture(ours, with_attention), architecture(theirs, with_attention), "transformer", config.init);
+  const bool own_text = !config.text_encoder_init.empty() || config.text == TextSource::kStored;
+  if (!own_text && fs::exists(fs::path(config.init) / "text_encoder"))
+    check_same(json_of(config.text_encoder), json_of(init.text_encoder), "text_encoder", config.init);
+}
+
+}  // namespace moga

@@ -1,0 +1,20 @@
+// The architecture of a run that starts from a model folder (config.init) is that of the folder: what the config does
+// not say is taken from it, and what the config says differently is an error that names the key. So nothing of another
+// shape is allocated, and a calibrated model keeps its attention.
+#pragma once
+
+#include <string>
+
+#include "moga/train/video/config.h"
+
+namespace moga {
+
+// A config with the transformer and text encoder of the folder. The attention (transformer.moga) is taken over when the
+// folder's model has MoGA's; a model with full attention leaves it to the config.
+TrainConfig config_of_init(const std::string& init);
+
+// Throws when `config`, read over config_of_init(config.init), has another architecture than the folder.
+// The attention's kind and backend may differ.
+void check_fits_init(const TrainConfig& config);
+
+}  // namespace moga

@@ -1,0 +1,187 @@
+// Training of a video transformer as a task of the loop. See task.h.
+#include "moga/train/video/task.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+
+#include "moga/core/check.h"
+#include "moga/core/config.h"
+#include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/train/loop/out_of_memory.h"
+#include "moga/train/video/run_identity.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kBatchesAhead = 2;  // that a streamed stage reads before they are needed
+
+// "stage.0.accumulation=4": what lowers the memory of a run, and is not set already.
+std::string advice(const TrainConfig& config) {
+  std::vector<std::string> less;
+  for (size_t i = 0; i < config.stage.size(); ++i) {
+    const StageConfig& stage = config.stage[i];
+    const std::string prefix = "stage." + std::to_string(i);
+    if (stage.accumulation < stage.batch)
+      less.push_back(prefix + ".accumulation=" + std::to_string(stage.batch));
+    else
+      less.push_back("fewer latent frames (" + prefix + ".frames)");
+  }
+  if (config.recompute.mode != Recompute::kFull) less.push_back("recompute.mode=full");
+  if (!config.recompute.offload_inputs) less.push_back("recompute.offload_inputs=true");
+  if (config.cache == LatentCache::kDevice) less.push_back("cache=host");
+  if (config.weights == Storage::kFloat32) less.push_back("weights=bfloat16");
+  if (config.optimizer.moments == Storage::kFloat32) less.push_back("optimizer.moments=bfloat16");
+  if (config.ema > 0 && config.ema_place == EmaPlace::kDevice) less.push_back("ema_device=host");
+  if (config.text == TextSource::kEncoder && !config.train_text_encoder) less.push_back("text=stored");
+  std::string text;
+  for (const std::string& item : less) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+}  // namespace
+
+VideoTask::VideoTask(const TrainConfig& config)
+    : config_(config),
+      state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device))) {
+  if (config.text == TextSource::kStored) return;
+  tokenizer_.emplace(config.tokenizer);
+  check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
+        tokenizer_->vocab_size(), " text tokens, text_encoder.vocab_size is ", config.text_encoder.vocab_size);
+}
+
+std::string VideoTask::summary() const {
+  std::ostringstream text;
+  text << static_cast<double>(element_count(state_.parts().at("model"))) / 1e6 << " M parameters on "
+       << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
+  return text.str();
+}
+
+std::string VideoTask::config_toml() const { return to_toml(config_); }
+
+nlohmann::json VideoTask::identity() const { return run_identity(config_); }
+
+std::vector<TrainStage> VideoTask::stages() const {
+  std::vector<TrainStage> stages;
+  for (const StageConfig& stage : config_.stage) stages.push_back({stage.name, stage.steps});
+  return stages;
+}
+
+void VideoTask::begin_stage(const TrainPosition& position) {
+  stage_ = position.stage;
+  const StageConfig& stage = config_.stage[stage_];
+  log_info("stage ", stage.name, ": ", stage.steps, " steps of ", stage.batch, " videos");
+  data_.reset();
+  data_ = std::make_unique<TrainData>(load_data(stage.data, 0, stage.frames));
+  order_.emplace(data_order(stage, *data_));
+  data_->read_ahead([order = *order_](int64_t at) mutable { return order.at(at); }, position.stage_step * stage.batch,
+                    kBatchesAhead * stage.batch);
+  if (config_.samples.data.empty()) grid_.reset();  // the captions to draw are the stage's own
+}
+
+StepReport VideoTask::step(const TrainPosition& position) {
+  const StageConfig& stage = config_.stage[stage_];
+  const double lr = learning_rate(stage.schedule, stage.lr, position.stage_step, stage.steps);
+  const StepResult result =
+      state_.train_step({.step = position.step, .lr = lr, .pieces = next_batch(stage, *data_, *order_, position)});
+  StepReport report = {.lr = lr,
+                       .values = {{"loss", result.flow}, {"gradient_norm", result.gradient_norm}},
+                       .skipped = result.skipped,
+                       .counts = result.group_histogram,
+                       .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
+  if (result.balance.defined()) report.values.emplace_back("balance", result.balance);
+  return report;
+}
+
+std::vector<TrainBatch> VideoTask::next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order,
+                                              const TrainPosition& position) const {
+  const std::vector<bool> dropped = draw_dropout(config_.seed, position.step, stage.batch, config_.caption_dropout);
+  std::vector<TrainBatch> pieces;
+  const int64_t piece_videos = stage.batch / stage.accumulation;
+  for (int64_t first = 0; first < stage.batch; first += piece_videos) {
+    std::vector<Pick> picks;
+    for (int64_t i = first; i < first + piece_videos; ++i)
+      picks.push_back({order.at(position.stage_step * stage.batch + i), dropped[i]});
+    pieces.push_back(data.batch(picks));
+  }
+  return pieces;
+}
+
+// Adds the fraction of tokens of each group, [layers][M], and the largest group over the mean, [layers].
+void VideoTask::complete(nlohmann::json& line, const at::Tensor& counts) const {
+  if (!counts.defined()) return;
+  const at::Tensor fractions = counts / counts.sum(1, true).clamp_min(1);  // [layers, M]
+  const int64_t groups = fractions.size(1);
+  for (int64_t layer = 0; layer < fractions.size(0); ++layer) {
+    const double* row = fractions.const_data_ptr<double>() + layer * groups;
+    line["groups"].push_back(std::vector<double>(row, row + groups));
+    line["imbalance"].push_back(*std::max_element(row, row + groups) * static_cast<double>(groups));
+  }
+}
+
+std::string VideoTask::note(const nlohmann::json& line) const {
+  std::ostringstream note;
+  note << std::setprecision(4) << "loss " << line.at("loss").get<double>() << "  grad "
+       << line.at("gradient_norm").get<double>() << "  " << line.at("videos_per_second").get<double>() << " video/s";
+  return note.str();
+}
+
+nlohmann::json VideoTask::sample(const TrainPosition& position, const std::filesystem::path& prefix) {
+  if (!grid_) {
+    const std::string& own = config_.stage[position.stage].data;
+    grid_ = std::make_unique<SampleGrid>(
+        config_, load_data(config_.samples.data.empty() ? own : config_.samples.data, config_.samples.videos),
+        state_.device());
+  }
+  make_folder(prefix.parent_path());
+  grid_->draw(state_, prefix);
+  return nullptr;
+}
+
+std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::path& folder) {
+  const EmaScope averaged(state_.ema());
+  export_model(folder, state_.models(), config_);
+  return "model in " + folder.string();
+}
+
+DataOrder VideoTask::data_order(const StageConfig& stage, const TrainData& data) const {
+  return DataOrder(config_.seed, "order of " + stage.name, data.size());
+}
+
+TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t frames) const {
+  const bool whole = limit == 0;  // a few videos to draw are kept
+  return TrainData({.folder = folder,
+                    .negative_prompt = config_.negative_prompt,
+                    .text_len = config_.transformer.text_len,
+                    .patch_size = config_.transformer.patch_size,
+                    .device = state_.device(),
+                    .cache = whole ? config_.cache : LatentCache::kHost,
+                    .text_dtype = state_.dtype(),
+                    .limit = limit,
+                    .frames = frames},
+                   tokenizer_ ? &*tokenizer_ : nullptr);
+}
+
+LoopConfig loop_config(const TrainConfig& config) {
+  return {.out = config.out,
+          .device = parse_device(config.device),
+          .max_minutes = config.max_minutes,
+          .log_every = config.log_every,
+          .checkpoint_every = config.checkpoint_every,
+          .keep_checkpoints = config.keep_checkpoints,
+          .sample_every = config.samples.every};
+}
+
+TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned) {
+  const LoopConfig loop = loop_config(config);
+  const std::optional<Checkpoint> checkpoint = begin_run(config.out, resume);
+  return explain_out_of_memory({loop.device, planned, advice(config)}, [&] {
+    VideoTask task(config);
+    return Trainer(task, loop, checkpoint).run();
+  });
+}
+
+}  // namespace moga

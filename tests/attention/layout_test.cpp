@@ -1,0 +1,38 @@
+// Token counts, offsets and runs of equal videos of packed layouts.
+#include "moga/attention/layout.h"
+
+#include <gtest/gtest.h>
+
+#include "moga/core/check.h"
+
+namespace moga::test {
+namespace {
+
+const Layout kLayout{{{3, 2, 2, {1, 2}}, {2, 1, 3, {}}}};  // 12 + 6 tokens
+
+TEST(Layout, CountsTokensAndShots) {
+  EXPECT_EQ(kLayout.tokens(), 18);
+  EXPECT_EQ(kLayout.shots(), 3);
+  EXPECT_EQ(kLayout.video_offsets(), (std::vector<int64_t>{0, 12, 18}));
+  EXPECT_EQ(kLayout.videos[0].begin_of_shot(1), 1);
+  EXPECT_EQ(kLayout.videos[0].begin_of_shot(2), 3);
+  EXPECT_EQ(kLayout.videos[1].begin_of_shot(1), 2);
+}
+
+TEST(Layout, RefusesShotsThatDoNotFillTheVideo) {
+  EXPECT_THROW((VideoShape{5, 2, 2, {2, 2}}.validate()), Error);
+  EXPECT_THROW((VideoShape{5, 0, 2, {}}.validate()), Error);
+  EXPECT_THROW((VideoShape{5, 2, 2, {5, 0}}.validate()), Error);
+  EXPECT_THROW((Layout{}.validate()), Error);
+}
+
+TEST(Layout, FindsNeighboursOfEqualSize) {
+  const auto runs = Layout{{{2, 1, 3, {}}, {3, 2, 1, {}}, {1, 1, 1, {}}, {6, 1, 1, {}}}}.equal_videos();
+  ASSERT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs[0].videos, 2);
+  EXPECT_EQ(runs[2].first, 3);
+  EXPECT_EQ(runs[2].begin, 13);
+}
+
+}  // namespace
+}  // namespace moga::test

@@ -1,0 +1,85 @@
+// The velocity that a sampler sees: packed, guided, and the same as evaluating the model on each video.
+#include "moga/model/denoiser.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/core/safetensors.h"
+#include "tests/model/wan/transformer_cases.h"
+#include "tests/support/compare.h"
+#include "tests/support/error.h"
+
+namespace moga {
+namespace {
+
+using test::random_transformer;
+using test::small_config;
+
+const std::vector<VideoShape> kVideos = {{3, 2, 2, {1, 2}}, {2, 2, 3, {}}};  // 3 shots
+
+at::Tensor random_text(int64_t shots) { return at::randn({shots, 8, 16}); }
+
+TEST(PackedLatents, AreOneTensorAndViewsOfIt) {
+  const std::vector<at::Tensor> videos = {at::randn({4, 1, 2, 3}), at::randn({4, 2, 2, 2}).transpose(2, 3)};
+  const PackedLatents packed = PackedLatents::pack(videos);
+  EXPECT_EQ(packed.counts(), (std::vector<int64_t>{24, 32}));
+  for (size_t i = 0; i < videos.size(); ++i) EXPECT_TRUE(at::equal(packed.views()[i], videos[i]));
+  packed.values.zero_();
+  EXPECT_EQ(packed.views()[1].abs().max().item<float>(), 0);
+}
+
+TEST(Guidance, ExtrapolatesFromTheNegativePrompt) {
+  const at::Tensor captions = at::randn({5}), negative = at::randn({5});
+  EXPECT_TRUE(test::close(guided_velocity(captions, negative, 5.0), 5 * captions - 4 * negative, 1e-6));
+  EXPECT_TRUE(at::equal(guided_velocity(captions, negative, 0.0), negative));
+}
+
+TEST(Guidance, EqualsDiffusers) {
+  const Safetensors file(MOGA_FIXTURES "/../../sampler/fixtures/sampler.safetensors");
+  for (const std::string solver : {"euler", "unipc"}) {
+    const auto fixture = [&](const std::string& what) { return file.load("guided." + solver + "." + what); };
+    EXPECT_TRUE(test::close(guided_velocity(fixture("conditional"), fixture("unconditional"), 4.5),
+                            fixture("velocities"), 1e-6))
+        << solver;
+  }
+}
+
+TEST(Denoiser, EvaluatesTheModelOnEachVideo) {
+  const at::NoGradGuard no_grad;
+  Transformer model = random_transformer(small_config());
+  const at::Tensor text = random_text(3);
+  const Denoiser denoiser(*model, {.videos = kVideos, .text = text});
+  const PackedLatents x = {at::randn({4 * 3 * 16 + 4 * 2 * 24}), denoiser.latent_shapes()};
+  const DenoiserOutput output = denoiser.evaluate(x.values, {.timestep = 700});
+  VideoModelInput input{x.views(), at::full({2}, 700.0), text, {kVideos}};
+  const VideoModelOutput expected = model->forward(input, at::kFloat);
+  EXPECT_TRUE(at::equal(output.velocity, PackedLatents::pack(expected.velocity).values));
+  EXPECT_TRUE(at::equal(output.group_histogram, expected.group_histogram));
+  input.full_attention = true;
+  const at::Tensor full = denoiser.evaluate(x.values, {.timestep = 700, .full_attention = true}).velocity;
+  EXPECT_TRUE(at::equal(full, PackedLatents::pack(model->forward(input, at::kFloat).velocity).values));
+}
+
+TEST(Denoiser, GuidesByTheSecondHalfOfTheText) {
+  const at::NoGradGuard no_grad;
+  Transformer model = random_transformer(small_config());
+  const at::Tensor text = random_text(6), x = at::randn({4 * 3 * 16 + 4 * 2 * 24});
+  const auto velocity = [&](const at::Tensor& part, double guidance) {
+    const Denoiser denoiser(*model, {.videos = kVideos, .text = part, .guidance = guidance});
+    return denoiser.evaluate(x, {.timestep = 300}).velocity;
+  };
+  const at::Tensor captions = velocity(text.narrow(0, 0, 3), 1.0), negative = velocity(text.narrow(0, 3, 3), 1.0);
+  EXPECT_GT(test::difference(captions, negative).relative, 1e-3);
+  EXPECT_TRUE(test::close(velocity(text, 3.0), guided_velocity(captions, negative, 3.0), 1e-5));
+}
+
+TEST(Denoiser, AtGuidanceOneTakesTheCaptionsAlone) {
+  Transformer model = random_transformer(small_config());
+  EXPECT_EQ(test::error_of([&] { Denoiser(*model, {.videos = kVideos, .text = random_text(6)}); }),
+            "denoiser: text [6, 8, 16] for 3 shots");
+  EXPECT_EQ(test::error_of([&] { Denoiser(*model, {.videos = kVideos, .text = random_text(3), .guidance = 2}); }),
+            "denoiser: text [3, 8, 16] for 6 shots, those of the negative prompts included");
+}
+
+}  // namespace
+}  // namespace moga

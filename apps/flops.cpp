@@ -104,8 +104,7 @@ std::string to_json_text(const Costs& costs, const Layout& layout, const VisualA
   return json.dump(2) + "\n";
 }
 
-void print_table(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own,
-                 const Costs& costs) {
+void print_table(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& own, const Costs& costs) {
   const VideoShape& video = layout.videos.front();
   std::printf("%lld latent frames of %lldx%lld tokens = %lld tokens in %lld shots; %lld blocks of width %lld\n",
               static_cast<long long>(video.frames), static_cast<long long>(video.rows),

@@ -112,7 +112,8 @@ void run(const Options& options) {
   generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
   check_outputs(options, generation.keep.path);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken); !note.empty())
+  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken);
+      !note.empty())
     log_info(note);
   const bool streamed = plan(options, configs, script);
   check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first

@@ -15,8 +15,8 @@ constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the sec
 VideoRequest make_request(const Script& script, const Models& models, int64_t seed) {
   const Strides pixels_per_token = models.pixels_per_token();
   VideoRequest request;
-  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
-                              pixels_per_token);
+  request.shape =
+      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = seed;
@@ -46,8 +46,7 @@ std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Scrip
     return steps.contains(step) ? inputs.observer(steps.at(step)) : AttentionObserver();
   };
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
-  for (const Script& script : scripts)
-    run(models, make_request(script, models, script.seed), config, observer);
+  for (const Script& script : scripts) run(models, make_request(script, models, script.seed), config, observer);
   Progress progress("k-means", models.transformer->config().shape().layers, "layer");
   return inputs.fit(*models.transformer, config.routers, config.fit, models.device, [&] {
     progress.advance();

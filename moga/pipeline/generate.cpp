@@ -18,8 +18,8 @@ namespace {
 VideoRequest make_request(const Script& script, const Models& models, const GenerateOptions& options) {
   const Strides pixels_per_token = models.pixels_per_token();
   VideoRequest request;
-  request.shape = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token),
-                              pixels_per_token);
+  request.shape =
+      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = shot_captions(script, models);
   request.negative_prompt = script.negative_prompt;
   request.seed = script.seed;

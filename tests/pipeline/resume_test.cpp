@@ -140,8 +140,7 @@ TEST_F(Resume, FramesThatAreNotFiniteEndTheRunAndKeepTheLatents) {
 
 TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
   EXPECT_THROW(denoise_until(2, false), Interrupted);
-  EXPECT_NE(refusal(false).find("2 steps of an unfinished run; continue with --resume, or remove"),
-            std::string::npos);
+  EXPECT_NE(refusal(false).find("2 steps of an unfinished run; continue with --resume, or remove"), std::string::npos);
   write_text(keep(true).path, "not a state");
   EXPECT_NE(refusal(true), "");
 }

@@ -75,7 +75,7 @@ TEST_F(Faults, WhatIsPrintedHasNoControlCodes) {
   const Result result = moga("info " + at("odd.safetensors"));
   EXPECT_EQ(result.text.find('\x1b'), std::string::npos) << result.text;
   EXPECT_NE(result.text.find("a\\x1b[31mb"), std::string::npos) << result.text;
-  expect_error("info " + at("none$'\\x1b[31m'"), "none");
+  expect_error("info '" + at("none\x1b[31m") + "'", "none\\x1b[31m: no such file");
 }
 
 TEST_F(Faults, OutputsAreCheckedBeforeTheWork) {
@@ -86,7 +86,7 @@ TEST_F(Faults, OutputsAreCheckedBeforeTheWork) {
                "the file system allows 255");
   mkfifo(at("pipe.mp4").c_str(), 0600);
   expect_error("generate " + at("film.toml") + " --model none --out " + at("pipe.mp4"), "is a pipe or device");
-  expect_error("generate " + at("film.toml") + " --model none --out /proc/film.y4m", "cannot be written: /proc");
+  expect_error("generate " + at("film.toml") + " --model none --out /dev/null/film.y4m", "/dev/null is not a folder");
 }
 
 TEST_F(Faults, AnExistingVideoIsReplacedWithALineAndALinkStays) {

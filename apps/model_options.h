@@ -34,7 +34,8 @@ struct ModelOptions {
         ->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
     command.add_option("--vae-dtype", vae_dtype, "the VAE's (default: as --dtype on a GPU, else float32)");
-    command.add_option("--attention", attention, "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
+    command.add_option("--attention", attention,
+                       "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
     command.add_option("--solver", solver, choice_list<SolverKind>() + " (default: the model's)");
     command.add_option("--steps", steps, "sampler steps (default: the model's)");
     command.add_option("--shift", shift, "timestep shift (default: the model's)");

@@ -41,7 +41,8 @@ BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSe
   even_routers(*model, config.video, setup.device, setup.dtype);
   if (streamed) stream_blocks(*model, setup.device);
   const VideoModelInput input = random_input(*config.model, {config.video}, setup.device, setup.dtype);
-  log_info("measuring ", config.model->shape().layers, " blocks, ", name_of(kind), streamed ? ", weights streamed" : "");
+  log_info("measuring ", config.model->shape().layers, " blocks, ", name_of(kind),
+           streamed ? ", weights streamed" : "");
   const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
   const double flop = forward_cost(config.model->shape(), input.layout, moga).total();
   const char* work = kind == AttentionKind::kFull ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
@@ -62,8 +63,7 @@ BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup)
   report.rates = measure_rates(meter, setup.dtype);
   ModelBenchConfig own = config;
   const ModelShape shape = own.model->shape();
-  const at::Tensor q =
-      at::empty({0, shape.heads, shape.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
+  const at::Tensor q = at::empty({0, shape.heads, shape.head_dim}, at::TensorOptions(setup.dtype).device(setup.device));
   own.model->attention().backend = setup.backend == AttentionBackend::kAuto ? default_backend(q) : setup.backend;
   if (config.full) report.rows.push_back(measure_kind(AttentionKind::kFull, own, setup, meter));
   report.rows.push_back(measure_kind(AttentionKind::kMoga, own, setup, meter));

@@ -98,10 +98,12 @@ std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const s
   return fitted;
 }
 
-RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers,
-                                     int64_t seed, at::Device device)
-    : combine_(model.config().attention().combine), 
-      mean_(calibrated_attention(model.config())), lse_(mean_), device_(device) {
+RouterMeasurement::RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers, int64_t seed,
+                                     at::Device device)
+    : combine_(model.config().attention().combine),
+      mean_(calibrated_attention(model.config())),
+      lse_(mean_),
+      device_(device) {
   mean_.combine = Combine::kMean;
   lse_.combine = Combine::kLse;
   const TensorMap tensors = named_tensors(model);

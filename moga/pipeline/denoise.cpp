@@ -99,8 +99,8 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
     attention += ", full in " + std::to_string(moga.full_layers.size()) + " blocks";
   if (sparse && sampler.full_steps > 0)
     attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
-  log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention, ", backend ",
-           name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
+  log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention,
+           ", backend ", name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
 }

@@ -8,8 +8,8 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
-#include "moga/model/registry.h"
 #include "moga/core/json_text.h"
+#include "moga/model/registry.h"
 
 namespace moga {
 namespace {

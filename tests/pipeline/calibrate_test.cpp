@@ -125,7 +125,8 @@ TEST(Calibrate, WritesAFolderThatRuns) {
   write_calibrated(full_folder(), folder / "out", settings, calibration);
   const Models models = load_models(folder / "out", at::kCPU, at::kFloat);
   const VisualAttentionConfig& moga = models.transformer->config().attention();
-  EXPECT_EQ(std::string(name_of(moga.kind)) + " " + name_of(moga.combine) + " " + name_of(moga.backend), "moga lse auto");
+  EXPECT_EQ(std::string(name_of(moga.kind)) + " " + name_of(moga.combine) + " " + name_of(moga.backend),
+            "moga lse auto");
   const TensorMap tensors = named_tensors(*models.transformer);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string name = "blocks." + std::to_string(layer.layer) + ".self_attn.router.";

@@ -69,7 +69,8 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
   if (no_norms) config["qk_norm"] = "";
   const bool wan = config.contains("dim") && config.contains("num_heads");
   const bool foreign = !config.contains("moga");
-  if (!wan && !foreign && !no_norms) return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
+  if (!wan && !foreign && !no_norms)
+    return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
   if (wan) rename_wan_keys(config, path.string());
   if (foreign) config["moga"] = {{"kind", "full"}};  // all that Wan2.1 and diffusers know
   return parse_json<TransformerConfig>(config.dump(2), path.string(), true);

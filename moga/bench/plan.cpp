@@ -202,6 +202,7 @@ std::string to_table(const Plan& plan) {
   text += "weights " + gib(plan.weight_bytes) + (plan.stream_weights ? ", blocks streamed from the host" : "") +
           "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
+  if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
@@ -214,6 +215,8 @@ std::string to_json_text(const Plan& plan) {
                                  {"free_bytes", plan.memory.free},
                                  {"fits", plan.fits()},
                                  {"advice", plan.advice}};
+  if (plan.recompute)
+    json["recompute"] = {{"mode", name_of(plan.recompute->mode)}, {"offload_inputs", plan.recompute->offload_inputs}};
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

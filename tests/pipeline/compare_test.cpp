@@ -41,6 +41,10 @@ TEST(Compare, AnErrorAboveTheToleranceIsOne) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(test::error_of([&] { check_difference({{.name = "z", .relative = nan, .largest = nan}}, 9); }),
             "z differs: relative error nan, tolerance 9");
+  const std::string name(100, 'n');  // too long for a string without memory of its own
+  EXPECT_EQ(test::error_of([&] { check_difference({{.name = name, .relative = 2, .largest = 1}}, 1); }),
+            name + " differs: relative error 2, tolerance 1");
+  EXPECT_EQ(test::error_of([] { check_difference({}, 0); }), "");
 }
 
 TEST(Compare, TheTableIsShortAndTheLargestComesFirst) {

@@ -36,7 +36,7 @@ TEST(Models, SettingsGoOverTheConfigsOfTransformerAndSampler) {
   EXPECT_EQ(models.sampler.full_steps, 1);
   const auto error = [&](const char* setting) { return test::error_of([&] { load({setting}); }); };
   EXPECT_EQ(error("moga.kind=full").find("command line: setting 'moga.kind=full' belongs to no part; expected"), 0u);
-  EXPECT_EQ(error("transformer.moga.kinds=full").find("command line: unknown key 'kinds' in moga; did you mean"), 0u);
+  EXPECT_EQ(error("transformer.moga.kinds=full").find("command line: unknown key 'kinds' in [moga]; did you mean"), 0u);
   EXPECT_EQ(error("sampler.full_steps=-1"), "command line: full_steps = -1: expected 0 to 2, the number of steps");
 }
 

@@ -67,7 +67,7 @@ TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
   tensors.erase("blocks.1.ffn.0.bias");
   save_safetensors(folder / kFile, tensors);
   EXPECT_EQ(test::error_of([&] { load_transformer(folder.path(), at::kCPU, at::kFloat); }),
-            folder.path().string() + ": tensor blocks.1.ffn.0.bias is missing, expected shape [32]");
+            (folder / kFile).string() + ": tensor blocks.1.ffn.0.bias is missing, expected shape [32]");
 }
 
 TEST(TransformerFolder, AFullLayersRouterMayBeInTheFileOrNot) {
@@ -92,9 +92,9 @@ TEST(TransformerFolder, SettingsGoOverTheConfig) {
   EXPECT_EQ(load("moga.combine=lse").combine, Combine::kLse);
   EXPECT_FALSE(load("moga.kind=full").uses_router());
   EXPECT_EQ(test::error_of([&] { load("moga.combine=sum"); }),
-            "command line: moga.combine 'sum' is not one of mean, lse");
+            "command line: moga.combine: moga.combine 'sum' is not one of mean, lse");
   EXPECT_EQ(test::error_of([&] { load("moga.combined=lse"); }),
-            "command line: unknown key 'combined' in moga; did you mean 'combine'?");
+            "command line: unknown key 'combined' in [moga]; did you mean 'combine'?");
 }
 
 TEST(TransformerFolder, ReadsWansOwnConfig) {

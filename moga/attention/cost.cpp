@@ -68,7 +68,7 @@ ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const Vi
   const double videos = static_cast<double>(layout.videos.size());
   const double full_layers =
       config.kind == AttentionKind::kFull ? layers : static_cast<double>(config.full_layers.size());
-  check(full_layers <= layers, "full_layers names ", full_layers, " of ", layers, " layers");
+  check(full_layers <= layers, "full_layers names ", full_layers, " layers, the model has ", layers);
   ForwardCost cost;
   add_blocks(cost, block_cost(model, layout, config), layers - full_layers);
   add_blocks(cost, block_cost(model, layout, config.with_kind(AttentionKind::kFull)), full_layers);

@@ -102,8 +102,8 @@ Grouping frame_groups(const Layout& layout, c10::Device device) {
 
 Grouping text_groups(const Layout& layout, const std::vector<int64_t>& text_lengths, c10::Device device) {
   layout.validate();
-  check(static_cast<int64_t>(text_lengths.size()) == layout.shots(), "there are ", text_lengths.size(),
-        " captions for ", layout.shots(), " shots; each shot has one");
+  check(static_cast<int64_t>(text_lengths.size()) == layout.shots(), "text groups: ", text_lengths.size(),
+        " captions for ", layout.shots(), " shots, expected one per shot");
   std::vector<int64_t> lengths;
   for (const VideoShape& video : layout.videos)
     for (int64_t shot = 0; shot < video.shots(); ++shot)

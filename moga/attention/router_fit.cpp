@@ -133,7 +133,8 @@ RouterWeights fit_router(const at::Tensor& x, int64_t sets, int64_t groups, cons
   config.validate();
   check(x.dim() == 2 && sets > 0 && x.size(0) % sets == 0, "router fit: x is ", x.sizes(), ", expected rows of ", sets,
         " sets of one size");
-  check(groups > 0 && x.size(0) >= groups, "router fit: ", x.size(0), " rows for ", groups, " groups");
+  check(groups > 0 && x.size(0) >= groups, "router fit: ", x.size(0), " rows for ", groups,
+        " groups, expected at least one row per group");
   const at::NoGradGuard no_grad;
   const bool euclidean = config.metric == FitMetric::kEuclidean, spread = config.metric == FitMetric::kSpread;
   const at::Tensor mean = x.to(at::kFloat).mean(0);  // [C]

@@ -47,7 +47,7 @@ std::vector<Window> runs_of(const VideoShape& video, const WindowConfig& config)
 
 void WindowConfig::validate() const {
   check(rows > 0 && columns > 0, "a frame is cut into at least 1×1 windows, got ", rows, "×", columns);
-  check(run_frames > 0, "a run has at least one latent frame, run_frames = ", run_frames);
+  check(run_frames > 0, "run_frames = ", run_frames, ", expected 1 or more");
   check(boundary_frames >= 0, "boundary_frames = ", boundary_frames, ", expected 0 or more");
 }
 

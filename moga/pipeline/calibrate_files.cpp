@@ -87,7 +87,7 @@ std::vector<std::string> calibration_settings(const fs::path& folder, const std:
 }
 
 std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const Strides& pixels_per_token) {
-  check(frames >= 2, "calibration needs videos of two shots: ", frames, " frames, expected 2 or more");
+  check(frames >= 2, "calibration: frames = ", frames, ", expected 2 or more, as each video has two shots");
   std::vector<Script> scripts;
   for (const auto& captions : kCaptions) {
     Script script;

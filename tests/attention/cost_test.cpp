@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 
 namespace moga::test {
 namespace {
@@ -63,7 +63,7 @@ TEST(Cost, FullLayersAreCountedAsFull) {
   EXPECT_NEAR(mixed.full, 0.1 * full.full, 1e-9 * full.full);
   EXPECT_NEAR(mixed.total(), 0.9 * own.total() + 0.1 * full.total(), 1e-9 * own.total());
   wan.layers = 2;
-  EXPECT_THROW(forward_cost(wan, video(40), config), Error);
+  EXPECT_EQ(error_of([&] { forward_cost(wan, video(40), config); }), "full_layers names 3 layers, the model has 2");
 }
 
 TEST(Cost, ABlockIsALayersShare) {

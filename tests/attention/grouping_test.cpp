@@ -3,9 +3,9 @@
 
 #include <torch/types.h>
 
-#include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga::test {
@@ -25,13 +25,16 @@ TEST(Grouping, FullFramesAndCaptions) {
   EXPECT_EQ(list(text.query.offsets), (std::vector<int64_t>{0, 4, 12, 18}));
   EXPECT_EQ(list(text.key.offsets), (std::vector<int64_t>{0, 5, 5, 12}));
   EXPECT_EQ(text.key.longest, 7);
-  EXPECT_THROW(text_groups(kLayout, {5, 5}, at::kCPU), Error);
+  EXPECT_EQ(error_of([] {
+              text_groups(kLayout, {5, 5}, at::kCPU);
+            }),
+            "text groups: 2 captions for 3 shots, expected one per shot");
 }
 
 TEST(Grouping, NoticesRowsInSeveralGroups) {
   EXPECT_FALSE(make_rows({2, 1}, {4, 2, 0}, at::kCPU).repeated);
   EXPECT_TRUE(make_rows({2, 1}, {4, 2, 4}, at::kCPU).repeated);
-  EXPECT_THROW(make_rows({2, 1}, {4, 2}, at::kCPU), Error);
+  EXPECT_EQ(error_of([] { make_rows({2, 1}, {4, 2}, at::kCPU); }), "groups have 3 rows in all, the index has 2");
 }
 
 TEST(RoutedGroups, KeepRowsOfAVideoTogetherAndInOrder) {
@@ -62,7 +65,8 @@ TEST(RoutedGroups, HoldManyGroupsAndVideos) {
 }
 
 TEST(RoutedGroups, TakeOnlyARoutingOfTheLayout) {
-  EXPECT_THROW(routed_groups(kLayout, at::zeros({17}, at::kLong), 3), Error);
+  EXPECT_EQ(error_of([] { routed_groups(kLayout, at::zeros({17}, at::kLong), 3); }),
+            "routing has shape [17], expected [18]");
 }
 
 TEST(RoutedGroupsGpu, AreThoseOfTheCpu) {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 
 namespace moga::test {
 namespace {
@@ -20,10 +20,11 @@ TEST(Layout, CountsTokensAndShots) {
 }
 
 TEST(Layout, RefusesShotsThatDoNotFillTheVideo) {
-  EXPECT_THROW((VideoShape{5, 2, 2, {2, 2}}.validate()), Error);
-  EXPECT_THROW((VideoShape{5, 0, 2, {}}.validate()), Error);
-  EXPECT_THROW((VideoShape{5, 2, 2, {5, 0}}.validate()), Error);
-  EXPECT_THROW((Layout{}.validate()), Error);
+  const auto error = [](const VideoShape& video) { return error_of([&] { video.validate(); }); };
+  EXPECT_EQ(error({5, 2, 2, {2, 2}}), "shots have 4 latent frames in all, the video has 5");
+  EXPECT_EQ(error({5, 0, 2, {}}), "a video has at least one frame, row and column; got 5×0×2");
+  EXPECT_EQ(error({5, 2, 2, {5, 0}}), "a shot has at least one latent frame, got 0");
+  EXPECT_EQ(error_of([] { Layout{}.validate(); }), "a layout has at least one video");
 }
 
 TEST(Layout, FindsNeighboursOfEqualSize) {

@@ -5,9 +5,9 @@
 #include <torch/types.h>
 
 #include "moga/attention/visual_attention.h"
-#include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga::test {
 namespace {
@@ -131,9 +131,13 @@ TEST(RouterFit, IsGivenByItsSeedAndTakesOneGroup) {
 
 TEST(RouterFit, SaysWhatDoesNotFit) {
   const at::Tensor x = random({10, kWidth}, 11);
-  EXPECT_THROW(fit_router(x, 3, 2, {}), Error);
-  EXPECT_THROW(fit_router(x, 1, 11, {}), Error);
-  EXPECT_THROW(fit_router(x, 1, 2, {.confidence = 1.0}), Error);
+  const auto error = [&](int64_t sets, int64_t groups, const RouterFitConfig& config) {
+    return error_of([&] { fit_router(x, sets, groups, config); });
+  };
+  EXPECT_EQ(error(3, 2, {}), "router fit: x is [10, 24], expected rows of 3 sets of one size");
+  EXPECT_EQ(error(1, 11, {}), "router fit: 10 rows for 11 groups, expected at least one row per group");
+  EXPECT_EQ(error(1, 0, {}), "router fit: 10 rows for 0 groups, expected at least one row per group");
+  EXPECT_EQ(error(1, 2, {.confidence = 1.0}), "confidence = 1, expected a number between 0 and 1");
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include <set>
 
-#include "moga/core/check.h"
+#include "tests/support/error.h"
 
 namespace moga::test {
 namespace {
@@ -115,9 +115,12 @@ TEST(WindowGroups, CutsAreAsEqualAsTheyCome) {
 }
 
 TEST(WindowGroups, RefusesMoreWindowsThanRows) {
-  EXPECT_THROW(window_groups({{{2, 1, 4, {}}}}, {2, 2, 10, 2}, at::kCPU), Error);
-  EXPECT_THROW(window_groups({{{2, 4, 4, {}}}}, {2, 2, 0, 2}, at::kCPU), Error);
-  EXPECT_THROW(window_groups({{{2, 4, 4, {}}}}, {2, 2, 1, -1}, at::kCPU), Error);
+  const auto error = [](int64_t rows, const WindowConfig& config) {
+    return error_of([&] { window_groups({{{2, rows, 4, {}}}}, config, at::kCPU); });
+  };
+  EXPECT_EQ(error(1, {2, 2, 10, 2}), "a frame of 1×4 tokens cannot be cut into 2×2 windows");
+  EXPECT_EQ(error(4, {2, 2, 0, 2}), "run_frames = 0, expected 1 or more");
+  EXPECT_EQ(error(4, {2, 2, 1, -1}), "boundary_frames = -1, expected 0 or more");
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
 #include "tests/model/wan/transformer_cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -75,7 +75,8 @@ TEST(Calibration, OneGroupAloneHasNoError) {
 TEST(Calibration, NeedsAModelThatCanRoute) {
   TransformerConfig config = small_config();
   config.moga.routed = false;
-  EXPECT_THROW(calibrated_attention(config), Error);
+  EXPECT_EQ(test::error_of([&] { calibrated_attention(config); }),
+            "calibration: routed = false in the model's config, so it has no routers to calibrate");
   EXPECT_EQ(calibrated_attention(test::full_attention(small_config())).kind, AttentionKind::kMoga);
 }
 

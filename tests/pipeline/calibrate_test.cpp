@@ -6,11 +6,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "moga/model/wan/transformer.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -135,7 +135,8 @@ TEST(Calibrate, WritesAFolderThatRuns) {
   }
   for (const auto& [name, tensor] : Safetensors(full_folder() / kWeights).load_all())
     EXPECT_TRUE(at::equal(tensors.at(name), tensor)) << name;
-  EXPECT_THROW(write_calibrated(full_folder(), folder / "out", settings, calibration), Error);
+  EXPECT_EQ(test::error_of([&] { write_calibrated(full_folder(), folder / "out", settings, calibration); }),
+            (folder / "out").string() + ": exists already, expected a new folder");
 }
 
 TEST(Calibrate, ReportsAsTableAndJson) {
@@ -150,14 +151,21 @@ TEST(Calibrate, ReportsAsTableAndJson) {
 }
 
 TEST(Calibrate, SaysWhatDoesNotFit) {
-  for (const std::string setting : {"transformer.moga.routed=false", "transformer.moga.full_layers=[0, 1]"})
-    EXPECT_THROW(run(test::tiny_folder(), {setting}), Error) << setting;
+  using test::error_of;
+  EXPECT_EQ(error_of([] { run(test::tiny_folder(), {"transformer.moga.routed=false"}); }),
+            "calibration: routed = false in the model's config, so it has no routers to calibrate");
+  EXPECT_EQ(error_of([] { run(test::tiny_folder(), {"transformer.moga.full_layers=[0, 1]"}); }),
+            "calibrate: full_layers names every block, so there are no routers to calibrate");
   Models models = test::tiny_models();
   CalibrationConfig config = small_config(models);
-  EXPECT_THROW(calibrate(models, {}, config), Error);
+  EXPECT_EQ(error_of([&] { calibrate(models, {}, config); }), "calibrate: no scripts");
   config.routers = "best";
-  EXPECT_THROW(calibrate(models, small_scripts(), config), Error);
-  EXPECT_THROW(calibration_scripts({64, 64}, 1, kWanPixelsPerToken), Error);
+  EXPECT_EQ(error_of([&] { calibrate(models, small_scripts(), config); }),
+            "routers by 'best': expected auto, tokens, attention or spread");
+  EXPECT_EQ(error_of([] {
+              calibration_scripts({64, 64}, 1, kWanPixelsPerToken);
+            }),
+            "calibration: frames = 1, expected 2 or more, as each video has two shots");
 }
 
 }  // namespace

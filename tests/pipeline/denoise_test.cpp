@@ -126,23 +126,17 @@ TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
   Models models = test::tiny_models();
   VideoRequest request = request_of(32, {2}, 1);
   request.captions.push_back("one too many");
-  EXPECT_THROW(denoised(models, {request}, {models.sampler}), Error);
+  const auto error = [&] { return test::error_of([&] { denoised(models, {request}, {models.sampler}); }); };
+  EXPECT_EQ(error(), "denoise: 2 captions for 1 shots");
   request.captions.pop_back();
   request.noise = at::zeros({4, 2, 4, 5});
-  try {
-    denoised(models, {request}, {models.sampler});
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(),
-                 "noise [4, 2, 4, 5] does not fit the video, expected [4, 2, 4, 4] "
-                 "(z, latent frames, height/8, width/8)");
-  }
-  try {
-    video_shape({40, 32}, {1}, kTokenPixels);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "a video of 40x32 does not fit the model: width and height must be multiples of 16");
-  }
+  EXPECT_EQ(error(),
+            "noise [4, 2, 4, 5] does not fit the video, expected [4, 2, 4, 4] "
+            "(z, latent frames, height/8, width/8)");
+  EXPECT_EQ(test::error_of([] {
+              video_shape({40, 32}, {1}, kTokenPixels);
+            }),
+            "a video of 40x32 does not fit the model: width and height must be multiples of 16");
 }
 
 }  // namespace

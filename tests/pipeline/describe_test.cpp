@@ -7,7 +7,6 @@
 #include <chrono>
 #include <fstream>
 
-#include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/safetensors.h"
@@ -73,20 +72,36 @@ TEST(Describe, SaysWhatAModelFolderLacks) {
     EXPECT_NE(text.find(line), std::string::npos) << text;
 }
 
-// What describe says of the tiny model with the weights of one part changed, which load_models must then refuse.
-std::string described_with(const std::string& part, const std::function<void(TensorMap&)>& change, bool loads = false) {
+// What describe says of a model folder, and the error of loading it ("" when it loads).
+struct Described {
+  std::string text, error;
+};
+
+// The tiny model with the weights of one part changed.
+Described described_with(const std::string& part, const std::function<void(TensorMap&)>& change) {
   const test::Folder folder;
   std::filesystem::copy(test::tiny_folder(), folder.path(), std::filesystem::copy_options::recursive);
   const std::string file = part == "text_encoder" ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
   TensorMap tensors = Safetensors(folder / part / file).load_all();
   change(tensors);
   save_safetensors(folder / part / file, tensors);
-  EXPECT_EQ(test::error_of([&] { load_models(folder.path(), at::kCPU, at::kFloat); }).empty(), loads);
-  return describe(folder.path());
+  return {describe(folder.path()), test::error_of([&] { load_models(folder.path(), at::kCPU, at::kFloat); })};
 }
 
 void expect_says(const std::string& text, const std::string& line) {
   EXPECT_NE(text.find("\n    " + line + "\n"), std::string::npos) << text;
+}
+
+// Loading refuses the tensor that describe names first, in the same words.
+void expect_refused(const Described& described, const std::string& line) {
+  expect_says(described.text, line);
+  const std::string tensor = line.substr(line.find("first: ") + 7);
+  EXPECT_NE(described.error.find(": tensor " + tensor), std::string::npos) << described.error;
+}
+
+void expect_loads(const Described& described, const std::string& line) {
+  expect_says(described.text, line);
+  EXPECT_EQ(described.error, "");
 }
 
 void rename_as_diffusers(TensorMap& tensors) {
@@ -96,20 +111,21 @@ void rename_as_diffusers(TensorMap& tensors) {
 }
 
 TEST(Describe, NamesMissingTensorsAsTheFileWould) {
-  expect_says(described_with("transformer", [](TensorMap& tensors) { tensors.erase("blocks.1.self_attn.q.weight"); }),
-              "1 tensor missing, first: blocks.1.self_attn.q.weight is missing, expected shape [24, 24]");
+  expect_refused(
+      described_with("transformer", [](TensorMap& tensors) { tensors.erase("blocks.1.self_attn.q.weight"); }),
+      "1 tensor missing, first: blocks.1.self_attn.q.weight is missing, expected shape [24, 24]");
   // A shard gone, and with it the tensors that tell the layouts apart at a glance.
-  const std::string text = described_with("transformer", [](TensorMap& tensors) {
+  const Described layout = described_with("transformer", [](TensorMap& tensors) {
     rename_as_diffusers(tensors);
     std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("condition_embedder."); });
   });
-  expect_says(text,
-              "10 tensors missing, first: condition_embedder.text_embedder.linear_1.bias is missing, expected "
-              "shape [24]");
-  expect_says(described_with("text_encoder", [](TensorMap& tensors) { tensors.erase("token_embedding.weight"); }),
-              "1 tensor missing, first: token_embedding.weight is missing, expected shape [64, 16]");
-  expect_says(described_with("vae", [](TensorMap& tensors) { tensors.erase("decoder.conv_out.bias"); }),
-              "1 tensor missing, first: decoder.conv_out.bias is missing, expected shape [3]");
+  expect_refused(layout,
+                 "10 tensors missing, first: condition_embedder.text_embedder.linear_1.bias is missing, expected "
+                 "shape [24]");
+  expect_refused(described_with("text_encoder", [](TensorMap& tensors) { tensors.erase("token_embedding.weight"); }),
+                 "1 tensor missing, first: token_embedding.weight is missing, expected shape [64, 16]");
+  expect_refused(described_with("vae", [](TensorMap& tensors) { tensors.erase("decoder.conv_out.bias"); }),
+                 "1 tensor missing, first: decoder.conv_out.bias is missing, expected shape [3]");
 }
 
 TEST(Describe, NamesShapesThatConfigJsonDoesNotSay) {
@@ -117,10 +133,10 @@ TEST(Describe, NamesShapesThatConfigJsonDoesNotSay) {
     tensors["head.head.bias"] = at::zeros({17});
     tensors["blocks.0.ffn.0.bias"] = at::zeros({33});
   };
-  expect_says(described_with("transformer", widen),
-              "2 tensors not as config.json says, first: blocks.0.ffn.0.bias has shape [33], expected [32]");
-  expect_says(described_with("vae", [](TensorMap& tensors) { tensors["quant_conv.bias"] = at::zeros({2}); }),
-              "1 tensor not as config.json says, first: quant_conv.bias has shape [2], expected [8]");
+  expect_refused(described_with("transformer", widen),
+                 "2 tensors not as config.json says, first: blocks.0.ffn.0.bias has shape [33], expected [32]");
+  expect_refused(described_with("vae", [](TensorMap& tensors) { tensors["quant_conv.bias"] = at::zeros({2}); }),
+                 "1 tensor not as config.json says, first: quant_conv.bias has shape [2], expected [8]");
 }
 
 TEST(Describe, AnOriginalWanRepositoryIsToldTheTool) {
@@ -138,8 +154,8 @@ TEST(Describe, NamesTensorsThatConfigJsonHasNoUseFor) {
     tensors["blocks.2.ffn.0.bias"] = at::zeros({32});
     tensors["blocks.2.ffn.2.bias"] = at::zeros({24});
   };
-  expect_says(described_with("transformer", deepen, /*loads=*/true),
-              "2 tensors for which config.json has no use, first: blocks.2.ffn.0.bias");
+  expect_loads(described_with("transformer", deepen),
+               "2 tensors for which config.json has no use, first: blocks.2.ffn.0.bias");
 }
 
 TEST(Describe, NamesRoutersThatBeginAnew) {
@@ -147,8 +163,8 @@ TEST(Describe, NamesRoutersThatBeginAnew) {
     rename_as_diffusers(tensors);
     tensors.erase("blocks.1.attn1.router.weight");
   };
-  expect_says(described_with("transformer", erase, /*loads=*/true),
-              "1 tensor of routers missing, which start at random when loaded, first: blocks.1.attn1.router.weight");
+  expect_loads(described_with("transformer", erase),
+               "1 tensor of routers missing, which start at random when loaded, first: blocks.1.attn1.router.weight");
 }
 
 // The most address space that this process has held: memory that was asked for counts, touched or not.
@@ -181,12 +197,17 @@ TEST(Describe, A14BTransformerTakesNoMemoryAndNoTime) {
 
 TEST(Describe, OtherThingsGetOneLine) {
   test::Folder folder;
-  EXPECT_THROW(describe(folder / "nothing"), Error);
-  EXPECT_THROW(describe(folder.path()), Error);
+  const auto error = [](const std::filesystem::path& path) { return test::error_of([&] { describe(path); }); };
+  EXPECT_EQ(error(folder / "nothing"), (folder / "nothing").string() + ": no such file or folder");
+  EXPECT_EQ(error(folder.path()), folder.path().string() +
+                                      ": neither a model folder (transformer, text_encoder, "
+                                      "tokenizer, vae) nor one with safetensors");
   write_text(folder / "a.safetensors", "nothing of the kind");
-  EXPECT_THROW(describe(folder / "a.safetensors"), Error);
+  EXPECT_EQ(error(folder / "a.safetensors"),
+            (folder / "a.safetensors").string() +  // the length is "nothing ", read as a number
+                ": header length 2334956330817974126 is beyond the format's limit; is this a safetensors file?");
   write_text(folder / "vae.pth", "PK");
-  EXPECT_NE(test::error_of([&] { describe(folder / "vae.pth"); }).find("tools/convert_wan.py"), std::string::npos);
+  EXPECT_NE(error(folder / "vae.pth").find("tools/convert_wan.py"), std::string::npos);
 }
 
 }  // namespace

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/data/video/image.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -37,7 +37,8 @@ TEST(Evaluate, ReportsEveryStory) {
   EXPECT_EQ(json["stories"][2]["seed"], 1'000'000'002);
   EXPECT_EQ(json["all"]["cases"], evaluation.all.cases);
   EXPECT_EQ(load_png(folder / "stories.png").size(1), 4 + 2 * 68);  // generated above original
-  for (const char* row : {"returning", "all", "(told)"}) EXPECT_NE(score_table(evaluation).find(row), std::string::npos);
+  for (const char* row : {"returning", "all", "(told)"})
+    EXPECT_NE(score_table(evaluation).find(row), std::string::npos);
 }
 
 TEST(Evaluate, WrongConfigsAreRefused) {
@@ -45,7 +46,8 @@ TEST(Evaluate, WrongConfigsAreRefused) {
   Models models = test::tiny_models();
   StoryEvaluationConfig config = small();
   config.batch = 0;
-  EXPECT_THROW(evaluate_stories(models, config, folder.path()), Error);
+  EXPECT_EQ(test::error_of([&] { evaluate_stories(models, config, folder.path()); }),
+            "batch is 0, expected at least 1");
 }
 
 }  // namespace

@@ -4,10 +4,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -44,8 +44,11 @@ TEST(Export, WritesTheDtypeThatIsAskedForAndKeepsSensitiveWeightsWide) {
 
 TEST(Export, NeverWritesOverAFolder) {
   test::Folder folder;
-  EXPECT_THROW(export_model_folder(test::tiny_folder(), folder.path(), {}), Error);
-  EXPECT_THROW(export_model_folder(folder.path(), folder / "new", {}), Error);
+  const std::string path = folder.path().string();
+  EXPECT_EQ(test::error_of([&] { export_model_folder(test::tiny_folder(), folder.path(), {}); }),
+            path + ": exists already, expected a new folder");
+  EXPECT_EQ(test::error_of([&] { export_model_folder(folder.path(), folder / "new", {}); }),
+            path + ": not a model folder, it has no transformer/");
   EXPECT_FALSE(std::filesystem::exists(folder / "new"));
 }
 

@@ -198,8 +198,10 @@ Normed residual_norm(const Residual& residual, const at::Tensor& weight, const a
                      const Segments& segments, double eps) {
   const auto& [x, branch, gate] = residual;
   check_rows("residual_norm", x, weight, segments);
-  check(branch.defined() ? branch.sizes() == x.sizes() : !gate.defined(), "residual_norm: x ", x.sizes(), ", branch ",
-        branch.defined() ? branch.sizes() : at::IntArrayRef());
+  if (branch.defined())
+    check(branch.sizes() == x.sizes(), "residual_norm: branch ", branch.sizes(), ", expected ", x.sizes());
+  else if (gate.defined())
+    fail("residual_norm: a gate of ", gate.sizes(), " and no branch, expected both");
   if (gate.defined()) check_rows("residual_norm", branch, gate, segments);
   if (row_kernels_serve(x)) {
     const auto rows = branch.defined() ? optional(branch.contiguous()) : std::nullopt;

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 
-#include "moga/core/check.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
 #include "tests/support/gradcheck.h"
@@ -122,8 +121,17 @@ TEST(ResidualNorm, IsTheNormOfTheResidual) {
     expect({.x = x}, x);
     expect({.x = x, .branch = branch}, x + branch);
     expect({.x = x, .branch = branch, .gate = gate}, x + branch * per_row(gate, segments));
-    EXPECT_THROW(residual_norm({.x = x, .gate = gate}, weight, bias, segments, kEps), Error);
   }
+}
+
+TEST(ResidualNorm, ABranchAndGateThatDoNotFitAreNamed) {
+  const at::Tensor x = at::randn({29, 12}), weight = at::ones({3, 12}), bias = at::zeros({3, 12}), gate = weight;
+  const auto error = [&](const Residual& residual) {
+    return test::error_of([&] { residual_norm(residual, weight, bias, video_segments(kLayout), kEps); });
+  };
+  EXPECT_EQ(error({.x = x, .gate = gate}), "residual_norm: a gate of [3, 12] and no branch, expected both");
+  EXPECT_EQ(error({.x = x, .branch = x.slice(0, 1), .gate = gate}),
+            "residual_norm: branch [28, 12], expected [29, 12]");
 }
 
 TEST(AffineNorm, GivesAllSegmentsTheSameWeight) {

@@ -7,8 +7,8 @@
 
 #include <cmath>
 
-#include "moga/core/check.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -66,7 +66,10 @@ TEST(Rotate, GradientIsTheTurnBack) {
 }
 
 TEST(Rotate, ATableOfOtherSizeIsRefused) {
-  EXPECT_THROW(rotate(at::zeros({24, 2, 12}), rotary_table({{kVideo}}, kHeadDim, at::kCPU)), Error);
+  EXPECT_EQ(test::error_of([] {
+              rotate(at::zeros({24, 2, 12}), rotary_table({{kVideo}}, kHeadDim, at::kCPU));
+            }),
+            "rotate: x [24, 2, 12] does not fit a table of [24, 8]");
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -56,7 +56,9 @@ TEST(Captions, RefuseAnEncoderThatKnowsFewerPieces) {
   TextEncoderConfig config = tiny(tokenizer);
   config.vocab_size -= 1;
   TextEncoder encoder(config);
-  EXPECT_THROW(encode_captions(encoder, tokenizer, {"night"}, 12, at::kFloat), Error);
+  const std::string expected = "the tokenizer has " + std::to_string(config.vocab_size + 1) +
+                               " pieces, the text encoder knows " + std::to_string(config.vocab_size);
+  EXPECT_EQ(test::error_of([&] { encode_captions(encoder, tokenizer, {"night"}, 12, at::kFloat); }), expected);
 }
 
 }  // namespace

@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
-#include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "moga/model/text/names.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 
@@ -170,18 +170,20 @@ TEST(TextEncoderFiles, HuggingFaceFoldersLoadUnderEitherNameOfTheEmbedding) {
 TEST(TextEncoderConfig, RefusesSizesThatCannotBe) {
   TextEncoderConfig config = tiny();
   config.relative_attention_num_buckets = 6;
-  EXPECT_THROW(TextEncoder{config}, Error);
+  EXPECT_EQ(test::error_of([&] { TextEncoder{config}; }),
+            "relative_attention_num_buckets = 6: expected a multiple of 4");
   config = tiny();
   config.relative_attention_max_distance = 2;
-  EXPECT_THROW(TextEncoder{config}, Error);
+  EXPECT_EQ(test::error_of([&] { TextEncoder{config}; }),
+            "relative_attention_max_distance = 2: expected more than a quarter of relative_attention_num_buckets (8)");
   config = tiny();
   config.num_layers = 1'000'000'000;
-  EXPECT_THROW(config.validate(), Error);
+  EXPECT_EQ(test::error_of([&] { config.validate(); }), "num_layers = 1000000000: expected at most 10000");
 }
 
 TEST(TextNames, RefuseWhatIsNotTheEncoders) {
-  EXPECT_THROW(hugging_face_text_name("blocks.0.attn.router.weight"), Error);
-  EXPECT_THROW(hugging_face_text_name("blocks.0"), Error);
+  for (const std::string name : {"blocks.0.attn.router.weight", "blocks.0"})
+    EXPECT_EQ(test::error_of([&] { hugging_face_text_name(name); }), "text encoder: no parameter is named " + name);
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -61,10 +61,12 @@ TEST(Tokenizer, BatchesArePaddedWithZeroAndCutBeforeTheEnd) {
 
 TEST(Tokenizer, RefusesFilesThatAreNoModel) {
   const test::Folder folder;
-  EXPECT_THROW(Tokenizer{folder / "absent.model"}, Error);
-  EXPECT_THROW(Tokenizer{folder.path()}, Error);
-  write_text(folder / "spiece.model", "not a model");
-  EXPECT_THROW(Tokenizer{folder.path()}, Error);
+  const auto error = [](const std::filesystem::path& path) { return test::error_of([&] { Tokenizer{path}; }); };
+  const std::string absent = (folder / "absent.model").string(), model = (folder / "spiece.model").string();
+  EXPECT_EQ(error(absent), absent + ": no such tokenizer file (a sentencepiece model)");
+  EXPECT_EQ(error(folder.path()), model + ": no such tokenizer file (a sentencepiece model)");
+  write_text(model, "not a model");
+  EXPECT_EQ(error(folder.path()), model + ": not a sentencepiece model; is the download damaged?");
 }
 
 TEST(TrainTokenizer, GivesT5sIdsAndKnowsItsCaptions) {
@@ -88,10 +90,16 @@ TEST(TrainTokenizer, IsReproducible) {
 
 TEST(TrainTokenizer, RefusesTooLittle) {
   const test::Folder folder;
-  EXPECT_THROW(train_tokenizer({}, 60, folder / "a.model"), Error);
-  EXPECT_THROW(train_tokenizer({" ", "\n"}, 60, folder / "a.model"), Error);
-  EXPECT_THROW(train_tokenizer(captions(), 5, folder / "a.model"), Error);
-  EXPECT_THROW(train_tokenizer(captions(), -1, folder / "a.model"), Error);
+  const auto error = [&](const std::vector<std::string>& texts, int64_t vocab_size) {
+    return test::error_of([&] { train_tokenizer(texts, vocab_size, folder / "a.model"); });
+  };
+  EXPECT_EQ(error({}, 60), "tokenizer: no text to train from");
+  EXPECT_EQ(error({" ", "\n"}, 60), "tokenizer: no text to train from");
+  EXPECT_EQ(error(captions(), 5)
+                .find("tokenizer: cannot train 5 pieces from 12 texts: Vocabulary size is smaller than "
+                      "required_chars. 5 vs 26"),
+            0u);
+  EXPECT_EQ(error(captions(), -1), "tokenizer: vocab_size = -1: expected at least 1");
 }
 
 }  // namespace

@@ -2,12 +2,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "tests/model/wan/transformer_cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -66,7 +66,8 @@ TEST(TransformerFolder, MissingRoutersAreInitialisedOthersAreNot) {
   EXPECT_GT(loaded.at("blocks.0.self_attn.router.weight").abs().max().item<float>(), 0.0f);
   tensors.erase("blocks.1.ffn.0.bias");
   save_safetensors(folder / kFile, tensors);
-  EXPECT_THROW(load_transformer(folder.path(), at::kCPU, at::kFloat), Error);
+  EXPECT_EQ(test::error_of([&] { load_transformer(folder.path(), at::kCPU, at::kFloat); }),
+            (folder / kFile).string() + ": tensor blocks.1.ffn.0.bias is missing, expected shape [32]");
 }
 
 TEST(TransformerFolder, AFullLayersRouterMayBeInTheFileOrNot) {
@@ -90,8 +91,10 @@ TEST(TransformerFolder, SettingsGoOverTheConfig) {
   };
   EXPECT_EQ(load("moga.combine=lse").combine, Combine::kLse);
   EXPECT_FALSE(load("moga.kind=full").uses_router());
-  EXPECT_THROW(load("moga.combine=sum"), Error);
-  EXPECT_THROW(load("moga.combined=lse"), Error);
+  EXPECT_EQ(test::error_of([&] { load("moga.combine=sum"); }),
+            "command line: moga.combine: moga.combine 'sum' is not one of mean, lse");
+  EXPECT_EQ(test::error_of([&] { load("moga.combined=lse"); }),
+            "command line: unknown key 'combined' in [moga]; did you mean 'combine'?");
 }
 
 TEST(TransformerFolder, ReadsWansOwnConfig) {

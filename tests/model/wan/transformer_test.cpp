@@ -6,11 +6,11 @@
 
 #include <map>
 
-#include "moga/core/check.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "tests/model/wan/transformer_cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/error.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -239,13 +239,14 @@ TEST_F(TransformerTest, OneFullLayerHasNoRouter) {
   const auto output = model->forward(random_input(config, {kOneShot}), at::kFloat);
   EXPECT_EQ(output.group_histogram.sizes(), at::IntArrayRef({1, 3}));
   config.moga.full_layers = {2};
-  EXPECT_THROW(Transformer{config}, Error);
+  EXPECT_EQ(test::error_of([&] { Transformer{config}; }), "transformer: full_layers has 2, the blocks are 0 to 1");
 }
 
 TEST_F(TransformerTest, MoreBlocksThanAnyModelHasAreRefused) {
   TransformerConfig config = small_config();
   config.num_layers = 1'000'000'000;
-  EXPECT_THROW(config.validate(), Error);
+  EXPECT_EQ(test::error_of([&] { config.validate(); }),
+            "transformer: num_layers is 1000000000, expected at most 10000");
 }
 
 TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
@@ -266,11 +267,12 @@ TEST_F(TransformerTest, AnObserverSeesWhatEachLayerAttendsWith) {
 TEST_F(TransformerTest, AWrongInputIsNamed) {
   Transformer model(small_config());
   VideoModelInput input = random_input(small_config(), {kOneShot});
+  const auto error = [&] { return test::error_of([&] { model->forward(input, at::kFloat); }); };
   input.latents[0] = at::randn({4, 3, 6, 10});
-  EXPECT_THROW(model->forward(input, at::kFloat), Error);
+  EXPECT_EQ(error(), "transformer: latent 0 is [4, 3, 6, 10], its layout says [4, 3, 6, 8]");
   input = random_input(small_config(), {kTwoShots});
   input.text = input.text.narrow(0, 0, 1);
-  EXPECT_THROW(model->forward(input, at::kFloat), Error);
+  EXPECT_EQ(error(), "transformer: text [1, 8, 16], expected [2 (shots), 8, 16]");
 }
 
 TEST(TransformerGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {

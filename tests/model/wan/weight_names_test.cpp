@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "moga/core/check.h"
 #include "tests/model/wan/transformer_cases.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -31,7 +31,9 @@ TEST(WeightNames, UnknownNamesAreToldApart) {
   EXPECT_EQ(wan_name("vae.encoder"), std::nullopt);
   EXPECT_EQ(detect_layout({"patch_embedding.weight", "time_projection.1.weight"}, "file"), WeightLayout::kWan);
   EXPECT_EQ(detect_layout({"condition_embedder.time_proj.weight"}, "file"), WeightLayout::kDiffusers);
-  EXPECT_THROW(detect_layout({"patch_embedding.weight"}, "file"), Error);
+  EXPECT_EQ(test::error_of([] { detect_layout({"patch_embedding.weight"}, "file"); }),
+            "file: no transformer weights: neither Wan2.1's names (time_projection.1.weight) nor diffusers' "
+            "(condition_embedder.time_proj.weight) among 1 tensors");
 }
 
 }  // namespace

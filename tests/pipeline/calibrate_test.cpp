@@ -11,6 +11,7 @@
 #include "moga/core/safetensors.h"
 #include "moga/model/wan/transformer.h"
 #include "tests/pipeline/tiny_folder.h"
+#include "tests/support/error.h"
 
 namespace moga {
 namespace {
@@ -155,8 +156,10 @@ TEST(Calibrate, SaysWhatDoesNotFit) {
   Models models = test::tiny_models();
   CalibrationConfig config = small_config(models);
   EXPECT_THROW(calibrate(models, {}, config), Error);
-  config.routers = "best";
-  EXPECT_THROW(calibrate(models, small_scripts(), config), Error);
+  config.tokens = 0;
+  EXPECT_EQ(test::error_of([&] { calibrate(models, small_scripts(), config); }), "tokens = 0, expected 1 or more");
+  EXPECT_EQ(test::error_of([] { choice<RouterMethod>("--routers", "atention"); }),
+            "--routers 'atention' is not one of auto, tokens, attention, spread; did you mean 'attention'?");
   EXPECT_THROW(calibration_scripts({64, 64}, 1, kWanPixelsPerToken), Error);
 }
 

@@ -93,7 +93,7 @@ struct TrainOptions {
 };
 
 struct VaeOptions {
-  std::string size, only, convolution = "auto";
+  std::string size, only = "both", convolution = "auto";
 };
 
 // Sizes that suit the device: half a minute of 480p on a GPU, seconds of work on a CPU.
@@ -220,8 +220,7 @@ void run_vae(const Options& options, const VaeOptions& vae) {
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
   if (!vae.size.empty()) std::tie(config.width, config.height) = parse_pair(vae.size, "--size");
-  config.encode = vae.only != "decode";
-  config.decode = vae.only != "encode";
+  config.only = choice<VaeWay>("--only", vae.only);
   const std::filesystem::path folder = options.model;
   if (!options.model.empty()) config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
   write(bench_vae(config, setup), options);
@@ -297,8 +296,7 @@ void add_vae(CLI::App& bench) {
   command->add_option("--frames", options->frames, "frames of the video, for Wan2.1 1 + 4k (default: 81, CPU: 9)");
   command->add_option("--size", vae->size, "width x height in pixels (default: 832x480, CPU: 224x128)");
   command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
-  command->add_option("--only", vae->only, "encode or decode (default: both)")
-      ->check(CLI::IsMember({"encode", "decode"}));
+  command->add_option("--only", vae->only, choice_list<VaeWay>())->capture_default_str();
   command->add_option("--convolution", vae->convolution, choice_list<ConvolutionWay>())->capture_default_str();
   add_common(*command, *options);
   command->callback([options, vae] { run_vae(*options, *vae); });

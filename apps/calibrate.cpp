@@ -79,7 +79,11 @@ void add_calibrate(CLI::App& app) {
   command->add_option("--observed-steps", config.observed_steps, "sampler steps whose tokens are kept, evenly spread")
       ->capture_default_str();
   command->add_option("--tokens", config.tokens, "router inputs kept per layer")->capture_default_str();
-  command->add_option("--routers", config.routers, "auto, tokens, attention or spread")->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--routers", [&config](const std::string& name) { config.routers = choice<RouterMethod>("--routers", name); },
+          "candidates for the routers: " + choice_list<RouterMethod>())
+      ->default_str(name_of(config.routers));
   command
       ->add_option_function<std::string>(
           "--metric", [&config](const std::string& name) { config.fit.metric = choice<FitMetric>("--metric", name); },

@@ -17,27 +17,41 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kMostGroups = 65535;
-
 struct Case {
-  std::string kind;
-  int64_t groups = 0;  // of equal, unequal and routed
+  BenchCase kind;
+  int64_t groups = 0;  // of those with a number of groups
 };
 
-Case parse_case(const std::string& name) {
+constexpr int64_t kMostGroups = 65535;
+
+bool has_groups(BenchCase kind) {
+  return kind == BenchCase::kEqual || kind == BenchCase::kUnequal || kind == BenchCase::kRouted;
+}
+
+// "dense, equal:M, …"
+std::string case_list() {
+  std::string list;
+  for (const auto& known : kChoices<BenchCase>)
+    list += (list.empty() ? "" : ", ") + std::string(known.name) + (has_groups(known.value) ? ":M" : "");
+  return list;
+}
+
+// The groups in "equal:5": 5. 0 for anything but a whole number in range; -1 without a colon.
+int64_t groups_in(const std::string& name) {
   const size_t colon = name.find(':');
-  Case parsed{name.substr(0, colon), 0};
-  const bool counted = parsed.kind == "equal" || parsed.kind == "unequal" || parsed.kind == "routed";
-  if (colon != std::string::npos) {
-    const char* end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data() + colon + 1, end, parsed.groups);
-    if (error != std::errc() || rest != end) parsed.groups = 0;
-  }
-  const bool known = counted ? parsed.groups > 0 && parsed.groups <= kMostGroups
-                             : colon == std::string::npos && (name == "dense" || name == "windows" || name == "frames");
-  check(known, "case '", name, "' is not one of dense, equal:M, unequal:M, routed:M, windows, frames (M: 1 to ",
-        kMostGroups, " groups)");
-  return parsed;
+  if (colon == std::string::npos) return -1;
+  int64_t groups = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + colon + 1, end, groups);
+  return error == std::errc() && rest == end && groups > 0 && groups <= kMostGroups ? groups : 0;
+}
+
+Case parse_case(const std::string& name) {
+  const std::string kind = name.substr(0, name.find(':'));
+  const int64_t groups = groups_in(name);
+  for (const auto& known : kChoices<BenchCase>)
+    if (kind == known.name && (has_groups(known.value) ? groups > 0 : groups == -1)) return {known.value, groups};
+  fail("case '", name, "' is not one of ", case_list(), " (M: 1 to ", kMostGroups, " groups)");
 }
 
 // N cut into lengths that rise evenly from 0.5 to 1.5 of the mean.
@@ -145,11 +159,20 @@ Grouping bench_grouping(const std::string& name, const AttentionBenchConfig& con
   const Case parsed = parse_case(name);
   const Layout layout{{config.video}};
   const int64_t tokens = config.video.tokens();
-  if (parsed.kind == "dense") return full_groups(layout, device);
-  if (parsed.kind == "equal") return self_groups(equal_cuts(tokens, parsed.groups), device);
-  if (parsed.kind == "unequal") return self_groups(unequal_lengths(tokens, parsed.groups), device);
-  if (parsed.kind == "windows") return window_groups(layout, config.windows, device);
-  if (parsed.kind == "frames") return frame_groups(layout, device);
+  switch (parsed.kind) {
+    case BenchCase::kDense:
+      return full_groups(layout, device);
+    case BenchCase::kEqual:
+      return self_groups(equal_cuts(tokens, parsed.groups), device);
+    case BenchCase::kUnequal:
+      return self_groups(unequal_lengths(tokens, parsed.groups), device);
+    case BenchCase::kWindows:
+      return window_groups(layout, config.windows, device);
+    case BenchCase::kFrames:
+      return frame_groups(layout, device);
+    case BenchCase::kRouted:
+      break;
+  }
   const at::Tensor group = at::randint(parsed.groups, {tokens}, random_stream(0, "bench groups"), at::kLong);
   return routed_groups(layout, group.to(device), parsed.groups);
 }

@@ -3,14 +3,26 @@
 
 #include "moga/attention/static_groups.h"
 #include "moga/bench/report.h"
+#include "moga/core/choice.h"
 
 namespace moga {
+
+// kEqual, kUnequal and kRouted are written with a number of groups: "equal:5".
+enum class BenchCase { kDense, kEqual, kUnequal, kRouted, kWindows, kFrames };
+template <>
+inline constexpr auto kChoices<BenchCase> = std::array{
+    Choice{BenchCase::kDense, "dense", "one group"},
+    Choice{BenchCase::kEqual, "equal", "groups of equal length; rows in group order"},
+    Choice{BenchCase::kUnequal, "unequal", "lengths from 0.5 to 1.5 of the mean; rows in group order"},
+    Choice{BenchCase::kRouted, "routed", "groups at random; rows are gathered and scattered"},
+    Choice{BenchCase::kWindows, "windows", "windows with boundary keys"},
+    Choice{BenchCase::kFrames, "frames", "every latent frame is a group"},
+};
 
 struct AttentionBenchConfig {
   VideoShape video;  // N tokens
   int64_t heads = 12, head_dim = 128;
-  // "dense", "equal:M" and "unequal:M" (lengths from 0.5 to 1.5 of the mean; rows in group order), "routed:M" (rows
-  // at random, so gathered and scattered), "windows" (with boundary keys), "frames"
+  // Names of BenchCase, with ":M" for M groups where it has any.
   std::vector<std::string> cases = {"equal:5", "unequal:5", "equal:20", "routed:5", "windows", "frames"};
   WindowConfig windows;
 

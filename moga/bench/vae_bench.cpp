@@ -38,7 +38,6 @@ void check_clip(const VaeBenchConfig& config, const Strides& pixels) {
 void VaeBenchConfig::validate() const {
   check(codec || !folder.empty(), "neither a codec nor a folder to measure");
   check(frames >= 1 && width >= 1 && height >= 1, "a clip of ", frames, " frames of ", width, "x", height);
-  check(encode || decode, "nothing to measure");
 }
 
 BenchReport bench_vae(const VaeBenchConfig& config, const BenchSetup& setup) {
@@ -67,12 +66,12 @@ BenchReport bench_vae(const VaeBenchConfig& config, const BenchSetup& setup) {
     report.rows.push_back(row);
   };
   const double latents = static_cast<double>(rows * columns);
-  if (config.encode) {  // one frame, repeated as a view: the clip itself takes no memory
+  if (config.only != VaeWay::kDecode) {  // one frame, repeated as a view: the clip itself takes no memory
     const at::Tensor clip = random_tensor({1, 3, 1, config.height, config.width}, 0, setup.device, at::kFloat)
                                 .expand({1, 3, config.frames, config.height, config.width});
     measure("encode", codec->config().encode_flop(latents), [&] { codec->encode(clip); });
   }
-  if (config.decode) {
+  if (config.only != VaeWay::kEncode) {
     const at::Tensor latent =
         random_tensor({1, codec->config().latent_channels(), latent_count, rows, columns}, 1, setup.device, at::kFloat);
     measure("decode", codec->config().decode_flop(latents), [&] { codec->decode(latent, [](const at::Tensor&) {}); });

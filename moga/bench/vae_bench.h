@@ -3,10 +3,19 @@
 #pragma once
 
 #include "moga/bench/report.h"
+#include "moga/core/choice.h"
 #include "moga/model/codec.h"
 #include "moga/model/vae/causal_convolution.h"
 
 namespace moga {
+
+enum class VaeWay { kBoth, kEncode, kDecode };
+template <>
+inline constexpr auto kChoices<VaeWay> = std::array{
+    Choice{VaeWay::kBoth, "both", "encoding, then decoding"},
+    Choice{VaeWay::kEncode, "encode", "encoding alone"},
+    Choice{VaeWay::kDecode, "decode", "decoding alone"},
+};
 
 struct VaeBenchConfig {
   Cloned<CodecConfig> codec;          // random weights
@@ -14,7 +23,7 @@ struct VaeBenchConfig {
   int64_t frames = 81;                // pixel frames
   int64_t width = 832, height = 480;  // pixels
   ConvolutionWay convolution = ConvolutionWay::automatic;
-  bool encode = true, decode = true;
+  VaeWay only = VaeWay::kBoth;
 
   void validate() const;
 };

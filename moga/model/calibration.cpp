@@ -41,20 +41,18 @@ at::Tensor attention_embedding(const TensorMap& model, int64_t layer, at::Device
   return directions * size.clamp_min(0).sqrt();
 }
 
-RouterWeights fit_candidate(const std::string& method, const at::Tensor& rows, int64_t sets, int64_t groups,
+RouterWeights fit_candidate(RouterMethod method, const at::Tensor& rows, int64_t sets, int64_t groups,
                             RouterFitConfig config, const TensorMap& model, int64_t layer) {
-  if (method == "spread") config.metric = FitMetric::kSpread;
-  if (method != "attention") return fit_router(rows, sets, groups, config);
+  if (method == RouterMethod::kSpread) config.metric = FitMetric::kSpread;
+  if (method != RouterMethod::kAttention) return fit_router(rows, sets, groups, config);
   return fit_router(rows, sets, groups, config, attention_embedding(model, layer, rows.device()));
 }
 
 }  // namespace
 
-std::vector<std::string> router_methods(const std::string& method) {
-  if (method == "auto") return {"tokens", "attention", "spread"};
-  check(method == "tokens" || method == "attention" || method == "spread", "routers by '", method,
-        "': expected auto, tokens, attention or spread");
-  return {method};
+std::vector<RouterMethod> candidate_methods(RouterMethod method) {
+  if (method != RouterMethod::kAuto) return {method};
+  return {RouterMethod::kTokens, RouterMethod::kAttention, RouterMethod::kSpread};
 }
 
 VisualAttentionConfig calibrated_attention(const VideoModelConfig& model) {
@@ -78,7 +76,7 @@ AttentionObserver RouterInputs::observer(int64_t set) {
   };
 }
 
-std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const std::string& method,
+std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, RouterMethod method,
                                                 const RouterFitConfig& config, at::Device device,
                                                 const std::function<void()>& on_layer) const {
   const at::NoGradGuard no_grad;
@@ -91,8 +89,9 @@ std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, const s
     for (const auto& [set, pieces] : sets) rows.insert(rows.end(), pieces.begin(), pieces.end());
     fitted.push_back({.layer = layer});
     const at::Tensor all = at::cat(rows).to(device);
-    for (const std::string& name : router_methods(method))
-      fitted.back().candidates[name] = fit_candidate(name, all, sets_, attention.groups, config, tensors, layer);
+    for (const RouterMethod candidate : candidate_methods(method))
+      fitted.back().candidates[name_of(candidate)] =
+          fit_candidate(candidate, all, sets_, attention.groups, config, tensors, layer);
     if (on_layer) on_layer();
   }
   return fitted;

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "moga/attention/router_fit.h"
+#include "moga/core/choice.h"
 #include "moga/model/video_model.h"
 
 namespace moga {
@@ -22,15 +23,23 @@ struct RouterScore {
   double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine mean and lse
 };
 
-// The candidates: "tokens", k-means of x; "attention", k-means where x_i and x_j are similar when q_i·k_j is large;
-// "spread", groups that are fair samples of the tokens. "auto": all, and each layer uses the one with the least error:
-// similarity suits layers that attend to few tokens, a fair sample those that average over many.
-std::vector<std::string> router_methods(const std::string& method);
+// How candidates for a layer's router are computed. Similarity suits layers that attend to few tokens, a fair sample
+// those that average over many.
+enum class RouterMethod { kAuto, kTokens, kAttention, kSpread };
+template <>
+inline constexpr auto kChoices<RouterMethod> = std::array{
+    Choice{RouterMethod::kAuto, "auto", "all of these; each layer uses the one with the least error"},
+    Choice{RouterMethod::kTokens, "tokens", "k-means of x"},
+    Choice{RouterMethod::kAttention, "attention", "k-means where x_i and x_j are similar when q_i·k_j is large"},
+    Choice{RouterMethod::kSpread, "spread", "groups that are fair samples of the tokens"},
+};
+// Those whose candidates are computed: all for kAuto.
+std::vector<RouterMethod> candidate_methods(RouterMethod method);
 
 struct LayerCalibration {
   int64_t layer = 0;
-  std::map<std::string, RouterWeights> candidates = {};  // by method
-  std::string method = {};                               // the one chosen
+  std::map<std::string, RouterWeights> candidates = {};  // by the method's name
+  std::string method = {};                               // name of the one chosen
   const RouterWeights& router() const { return candidates.at(method); }
   // Of the candidates, "random", "trained" where the model has them, and "calibrated", which is the chosen one.
   std::map<std::string, RouterScore> scores = {};
@@ -47,7 +56,7 @@ class RouterInputs {
   AttentionObserver observer(int64_t set);  // valid while this object is
   // Candidates for each layer of `model` that has a router by calibrated_attention, fitted on `device`. on_layer
   // follows each.
-  std::vector<LayerCalibration> fit(const VideoModel& model, const std::string& method, const RouterFitConfig& config,
+  std::vector<LayerCalibration> fit(const VideoModel& model, RouterMethod method, const RouterFitConfig& config,
                                     at::Device device, const std::function<void()>& on_layer = {}) const;
 
  private:

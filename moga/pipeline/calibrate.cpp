@@ -90,7 +90,6 @@ std::map<std::string, RouterScore> summary(const std::vector<LayerCalibration>& 
 void CalibrationConfig::validate() const {
   check(observed_steps >= 1, "observed_steps = ", observed_steps, ", expected 1 or more");
   check(tokens >= 1, "tokens = ", tokens, ", expected 1 or more");
-  router_methods(routers);
   fit.validate();
   sampler.validate();
 }

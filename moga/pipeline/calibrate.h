@@ -14,9 +14,9 @@
 namespace moga {
 
 struct CalibrationConfig {
-  int64_t observed_steps = 4;    // sampler steps whose tokens are kept, evenly spread
-  int64_t tokens = 8192;         // kept per layer, from all scripts and steps
-  std::string routers = "auto";  // tokens, attention, spread: see router_methods
+  int64_t observed_steps = 4;  // sampler steps whose tokens are kept, evenly spread
+  int64_t tokens = 8192;       // kept per layer, from all scripts and steps
+  RouterMethod routers = RouterMethod::kAuto;
   RouterFitConfig fit;
   SamplerConfig sampler;
 
@@ -25,7 +25,7 @@ struct CalibrationConfig {
   void fields(Fields& field) {
     field("observed_steps", observed_steps, "sampler steps whose tokens are kept, evenly spread");
     field("tokens", tokens, "router inputs kept per layer, from all scripts and steps");
-    field("routers", routers, "auto, tokens, attention or spread");
+    field("routers", routers, "how candidates for the routers are computed");
     field("fit", fit, "k-means");
     field("sampler", sampler, "sampler");
   }

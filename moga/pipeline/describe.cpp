@@ -117,18 +117,19 @@ std::string describe_transformer(const fs::path& folder) {
 }
 
 // One line for the part and one per misfit; a damaged part is reported as such.
-std::string describe_part(const fs::path& folder, const std::string& part) {
+std::string describe_part(const fs::path& folder, ModelPart part) {
+  const fs::path path = folder / name_of(part);
   std::string text;
   try {
-    text = summary(count_weights(Safetensors(folder / part)));
-    const bool configured = fs::exists(folder / part / "config.json");
-    if (configured && part == "transformer") text += "; " + describe_transformer(folder / part);
-    if (configured) text += describe_fit(folder / part, part);
+    text = summary(count_weights(Safetensors(path)));
+    const bool configured = fs::exists(path / "config.json");
+    if (configured && part == ModelPart::kTransformer) text += "; " + describe_transformer(path);
+    if (configured) text += describe_fit(path, part);
   } catch (const std::exception& error) {  // a config of absurd sizes is refused by LibTorch
     const std::string message = error.what();
     text += (text.empty() ? "" : "; ") + ("cannot be read: " + message.substr(0, message.find('\n')));
   }
-  return "  " + part + ": " + text + "\n";
+  return std::string("  ") + name_of(part) + ": " + text + "\n";
 }
 
 // "  sampler: unipc, 20 steps, shift 5, guidance 3", and the size that the model was trained on.
@@ -149,8 +150,9 @@ std::string describe_sampler(const fs::path& folder) {
 
 std::string describe_folder(const fs::path& folder) {
   std::string parts;
-  for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(folder / part) && holds_safetensors(folder / part)) parts += describe_part(folder, part);
+  for (const auto& part : kChoices<ModelPart>)
+    if (fs::is_directory(folder / part.name) && holds_safetensors(folder / part.name))
+      parts += describe_part(folder, part.value);
   if (fs::exists(folder / "tokenizer" / "spiece.model"))
     parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
              "\n";

@@ -1,17 +1,21 @@
 // See describe_fit.h. The loaders decide what fits (model/registry.h); this only reports it.
 #include "moga/pipeline/describe_fit.h"
 
-#include "moga/core/check.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/registry.h"
 
 namespace moga {
 namespace {
 
-FileFit fit_of(const std::filesystem::path& folder, const std::string& part) {
-  if (part == "transformer") return video_model_file_fit(folder);
-  if (part == "text_encoder") return text_encoder_file_fit(folder);
-  check(part == "vae", "part '", part, "' has no weights, expected transformer, text_encoder or vae");
+FileFit fit_of(const std::filesystem::path& folder, ModelPart part) {
+  switch (part) {
+    case ModelPart::kTransformer:
+      return video_model_file_fit(folder);
+    case ModelPart::kTextEncoder:
+      return text_encoder_file_fit(folder);
+    case ModelPart::kVae:
+      break;
+  }
   return codec_file_fit(folder);
 }
 
@@ -31,7 +35,7 @@ std::string faults(const std::vector<Misfit>& misfits, bool missing) {
 
 }  // namespace
 
-std::string describe_fit(const std::filesystem::path& folder, const std::string& part) {
+std::string describe_fit(const std::filesystem::path& folder, ModelPart part) {
   const FileFit fit = fit_of(folder, part);
   std::string text = faults(fit.misfits, /*missing=*/true) + faults(fit.misfits, /*missing=*/false);
   if (const std::vector<std::string>& kept = fit.report.kept; !kept.empty())

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <string>
 
+#include "moga/pipeline/model_part.h"
+
 namespace moga {
 
-// `folder` of `part`: transformer, text_encoder or vae. One line per kind of fault, each preceded by a line end, with
+// `folder` of `part`. One line per kind of fault, each preceded by a line end, with
 // the first tensor's name as it is or would be in the file; empty when load_models would accept the part. Reads headers
 // only; throws when one cannot be read.
-std::string describe_fit(const std::filesystem::path& folder, const std::string& part);
+std::string describe_fit(const std::filesystem::path& folder, ModelPart part);
 
 }  // namespace moga

@@ -12,6 +12,7 @@
 #include "moga/data/video/video.h"
 #include "moga/pipeline/describe.h"
 #include "moga/pipeline/film_tags.h"
+#include "moga/pipeline/model_part.h"
 #include "moga/pipeline/model_size.h"
 #include "moga/pipeline/models.h"
 
@@ -43,8 +44,9 @@ Json config_json(const fs::path& path) { return Json::parse(to_json(load_sampler
 
 Json model_json(const fs::path& folder) {
   Json json = {{"kind", "model"}, {"parts", Json::object()}, {"missing", missing_parts(folder)}};
-  for (const char* part : {"transformer", "text_encoder", "vae"})
-    if (fs::is_directory(folder / part)) json["parts"][part] = weights_json(folder / part, /*each=*/false);
+  for (const auto& part : kChoices<ModelPart>)
+    if (fs::is_directory(folder / part.name))
+      json["parts"][part.name] = weights_json(folder / part.name, /*each=*/false);
   if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file))
     json["sampler"] = config_json(file);
   if (const auto size = model_size(folder)) json["size"] = *size;

@@ -10,6 +10,7 @@
 #include "moga/core/safetensors.h"
 #include "moga/model/registry.h"
 #include "moga/model/text/text_encoder.h"
+#include "moga/pipeline/model_part.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -17,15 +18,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void export_part(const std::string& part, const fs::path& from, const fs::path& to, const ExportOptions& options) {
+void export_part(ModelPart part, const fs::path& from, const fs::path& to, const ExportOptions& options) {
   const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
-  log_info(part, ": ", from.string());
-  if (part == "transformer")
-    load_video_model(from, {.device = at::kCPU, .dtype = dtype})->save(to, dtype, options.layout);
-  else if (part == "text_encoder")
-    save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
-  else
-    load_codec(from, at::kCPU, dtype)->save(to, dtype, options.layout);
+  log_info(name_of(part), ": ", from.string());
+  switch (part) {
+    case ModelPart::kTransformer:
+      return load_video_model(from, {.device = at::kCPU, .dtype = dtype})->save(to, dtype, options.layout);
+    case ModelPart::kTextEncoder:
+      return save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
+    case ModelPart::kVae:
+      return load_codec(from, at::kCPU, dtype)->save(to, dtype, options.layout);
+  }
 }
 
 }  // namespace
@@ -43,8 +46,8 @@ void export_model_folder(const fs::path& from, const fs::path& to, const ExportO
   if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
   check(fs::is_directory(from / "transformer"), from.string(), ": not a model folder, it has no transformer/");
   write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
-    for (const char* part : {"transformer", "text_encoder", "vae"})
-      if (fs::is_directory(from / part)) export_part(part, from / part, temporary / part, options);
+    for (const auto& part : kChoices<ModelPart>)
+      if (fs::is_directory(from / part.name)) export_part(part.value, from / part.name, temporary / part.name, options);
     for (const char* part : {"tokenizer", "scheduler", "model_index.json"})
       if (fs::exists(from / part)) fs::copy(from / part, temporary / part, fs::copy_options::recursive);
   });

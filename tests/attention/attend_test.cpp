@@ -1,10 +1,11 @@
-// attend on a CPU: the reference against a dense softmax under a mask written here, the cpu backend against the
-// reference, gradients against finite differences.
+// attend on a CPU: the reference against a dense softmax under a mask written here, every backend that serves a CPU
+// against the reference, gradients against finite differences.
 #include "moga/attention/attend.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include "moga/attention/backend.h"
 #include "moga/core/check.h"
 #include "moga/core/random.h"
 #include "tests/attention/cases.h"
@@ -60,15 +61,30 @@ TEST(Attend, LseIsTheLogarithmOfTheSoftmaxSum) {
   EXPECT_TRUE(close(attend(q, k, k, grouping, AttentionBackend::kReference).lse, scores.exp().sum(-1).log(), 1e-12));
 }
 
-TEST(Attend, CpuBackendIsAsGoodAsPlainOperations) {
+// Those of the registry that serve head size 16 in `dtype` on a CPU: a new backend is tested without an edit here.
+std::vector<AttentionBackend> backends_of(at::ScalarType dtype) {
+  const at::Tensor q = at::zeros({1, 1, 16}, dtype);
+  std::vector<AttentionBackend> backends;
+#define MOGA_ADD(value, name, help, object) \
+  if (object.can_serve(q)) backends.push_back(AttentionBackend::value);
+  MOGA_ATTENTION_BACKENDS(MOGA_ADD)
+#undef MOGA_ADD
+  return backends;
+}
+
+TEST(Attend, EveryCpuBackendIsAsGoodAsPlainOperations) {
   for (const Case& at : attention_cases()) {
-    SCOPED_TRACE(at.name);
     const int64_t heads = at.queries > 1000 ? 1 : 3;
     const Results reference = run_attention(at, AttentionBackend::kReference, at::kDouble, heads, 16);
-    for (const auto dtype : {at::kFloat, at::kBFloat16})
-      expect_as_good_as(run_attention(at, AttentionBackend::kCpu, dtype, heads, 16),
-                        run_attention(at, AttentionBackend::kReference, dtype, heads, 16), reference, 2.0, 1e-6);
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      const Results plain = run_attention(at, AttentionBackend::kReference, dtype, heads, 16);
+      for (const AttentionBackend backend : backends_of(dtype)) {
+        SCOPED_TRACE(at.name + " by " + name_of(backend));
+        expect_as_good_as(run_attention(at, backend, dtype, heads, 16), plain, reference, 2.0, 1e-6);
+      }
+    }
   }
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) EXPECT_FALSE(backends_of(dtype).empty());
 }
 
 TEST(Attend, GradientsEqualFiniteDifferences) {

@@ -30,7 +30,7 @@ std::map<std::string, RouterScore> scores_of(const TransformerConfig& config, in
   Transformer model = random_transformer(config);
   RouterInputs inputs(2, 100, 1);
   for (const int64_t set : {0, 1}) observe(model, inputs.observer(set));
-  std::vector<LayerCalibration> layers = inputs.fit(*model, "auto", {}, at::kCPU);
+  std::vector<LayerCalibration> layers = inputs.fit(*model, RouterMethod::kAuto, {}, at::kCPU);
   RouterMeasurement measurement(*model, layers, 1, at::kCPU);
   observe(model, measurement.observer({{kVideo}}));
   measurement.choose(layers);
@@ -43,7 +43,7 @@ TEST(Calibration, FitsTheLayersThatRoute) {
   Transformer model = random_transformer(config);
   RouterInputs inputs(1, 50, 1);
   observe(model, inputs.observer(0));
-  const std::vector<LayerCalibration> layers = inputs.fit(*model, "attention", {}, at::kCPU);
+  const std::vector<LayerCalibration> layers = inputs.fit(*model, RouterMethod::kAttention, {}, at::kCPU);
   ASSERT_EQ(layers.size(), 1u);
   EXPECT_EQ(layers[0].layer, 1);
   EXPECT_EQ(layers[0].candidates.at("attention").weight.sizes(), at::IntArrayRef({3, 32}));

@@ -35,10 +35,13 @@ TEST(Registry, NamesClassesThatItLacks) {
     const std::string text = test::error_of([&] { load(path); });
     return text.substr(std::min(text.size(), path.string().size()));
   };
-  EXPECT_EQ(error(R"({"_class_name": "CogVideoXTransformer3DModel"})", load_video_model_config),
-            ": _class_name = CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel");
-  EXPECT_EQ(error(R"({"layers": 3})", load_video_model_config),
-            ": no _class_name, and no model has its keys, expected WanTransformer3DModel, WanModel");
+  // Classes of further families follow.
+  EXPECT_TRUE(
+      error(R"({"_class_name": "CogVideoXTransformer3DModel"})", load_video_model_config)
+          .starts_with(": _class_name = CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel"));
+  EXPECT_TRUE(
+      error(R"({"layers": 3})", load_video_model_config)
+          .starts_with(": no _class_name, and no model has its keys, expected WanTransformer3DModel, WanModel"));
   EXPECT_EQ(error(R"({"_class_name": "AutoencoderKLHunyuanVideo"})", load_codec_config),
             ": _class_name = AutoencoderKLHunyuanVideo, expected AutoencoderKLWan");
   EXPECT_NE(error("{", load_codec_config).find("malformed JSON"), std::string::npos);

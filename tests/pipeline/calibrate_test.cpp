@@ -159,9 +159,10 @@ TEST(Calibrate, SaysWhatDoesNotFit) {
   Models models = test::tiny_models();
   CalibrationConfig config = small_config(models);
   EXPECT_EQ(error_of([&] { calibrate(models, {}, config); }), "calibrate: no scripts");
-  config.routers = "best";
-  EXPECT_EQ(error_of([&] { calibrate(models, small_scripts(), config); }),
-            "routers by 'best': expected auto, tokens, attention or spread");
+  config.tokens = 0;
+  EXPECT_EQ(error_of([&] { calibrate(models, small_scripts(), config); }), "tokens = 0, expected 1 or more");
+  EXPECT_EQ(error_of([] { choice<RouterMethod>("--routers", "atention"); }),
+            "--routers 'atention' is not one of auto, tokens, attention, spread; did you mean 'attention'?");
   EXPECT_EQ(error_of([] {
               calibration_scripts({64, 64}, 1, kWanPixelsPerToken);
             }),

@@ -17,6 +17,7 @@ struct PlanPhase {
 
 struct Plan {
   std::vector<PlanPhase> phases;
+  std::string attention;        // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
   int64_t weight_bytes = 0;     // on the device
   bool stream_weights = false;  // the transformer's blocks come from host memory
   DeviceMemory memory;

@@ -1,4 +1,5 @@
-// `moga generate` as its users meet it: what it writes, refuses, says, and how it ends when it is interrupted or killed.
+// `moga generate` as its users meet it: what it writes, refuses, says, and how it ends when it is interrupted or
+// killed.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -33,7 +34,7 @@ TEST_F(GenerateProgram, NamesWhatIsWrong) {
   expect_error("generate " + at("film.toml") + " --model none --out a.avi", "use .mp4 or .y4m");  // before the model
   expect_error(generate("--quiet --out " + at("film.toml/a.y4m")), "is not a folder");
   expect_error(generate("--quiet --steps 0 --out " + at("a.y4m")), "steps");
-  expect_error(generate("--quiet --guidance -1 --out " + at("a.y4m")), "guidance = -1: expected 0 or more");
+  expect_error(generate("--quiet --guidance -1 --out " + at("a.y4m")), "guidance = -1: expected 1 (off) or more");
   expect_error(generate("--quiet --steps 4 --full-steps 5 --out " + at("a.y4m")), "full_steps = 5: expected 0 to 4");
   expect_error(generate("--device tpu --out " + at("a.y4m")), "tpu");
   write_text(at("bad.toml"), "title = \"T\"\n[[shot]]\ncaption = \"c\"\n");
@@ -79,9 +80,10 @@ TEST_F(GenerateProgram, GoesFromGivenNoiseToSavedLatents) {
 
 TEST_F(GenerateProgram, TheCommandLineGoesOverTheScript) {
   const auto latents = [](const std::string& options) {
-    EXPECT_EQ(moga(generate("--steps 1 --quiet --out " + at("f.y4m") + " --save-latents " + at("f.safetensors") + options))
-                  .status,
-              0);
+    EXPECT_EQ(
+        moga(generate("--steps 1 --quiet --out " + at("f.y4m") + " --save-latents " + at("f.safetensors") + options))
+            .status,
+        0);
     return read_text(at("f.safetensors"));
   };
   const std::string plain = latents("");

@@ -32,17 +32,19 @@ void end_as(TrainEnd end) {
   if (end == TrainEnd::interrupted) throw Interrupted();
 }
 
-// On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Returns what was planned,
-// for the message when memory runs out all the same.
-std::string plan(const TrainConfig& config) {
+// On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Sets the recomputation
+// that "auto" stands for. Returns what was planned, for the message when memory runs out all the same.
+std::string plan(TrainConfig& config) {
   const c10::Device device = parse_device(config.device);
   if (!device.is_cuda()) return "";
   std::vector<StageShape> stages;
   for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
   const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device));
   check_fits(plan);
+  config.recompute = *plan.recompute;
   const std::string peak = format_bytes(static_cast<double>(plan.peak_bytes()));
-  log_info("planned: peak memory ", peak, ", ", format_duration(plan.seconds()));
+  log_info("planned: peak memory ", peak, ", ", format_duration(plan.seconds()),
+           ", recomputation of blocks: ", describe(config.recompute));
   return "planned " + peak;
 }
 
@@ -94,7 +96,7 @@ Example:
   command->callback([command, options, no_plan] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
-    const TrainConfig config = load_train_config(options->config, options->settings);
+    TrainConfig config = load_train_config(options->config, options->settings);
     const std::string planned = *no_plan ? "" : plan(config);
     end_as(train(config, options->resume, planned));
   });

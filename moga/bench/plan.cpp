@@ -216,6 +216,7 @@ std::string to_table(const Plan& plan) {
           "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
+  if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
@@ -229,6 +230,8 @@ std::string to_json_text(const Plan& plan) {
                                  {"free_bytes", plan.memory.free},
                                  {"fits", plan.fits()},
                                  {"advice", plan.advice}};
+  if (plan.recompute)
+    json["recompute"] = {{"mode", name_of(plan.recompute->mode)}, {"offload_inputs", plan.recompute->offload_inputs}};
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

@@ -1,10 +1,12 @@
 // `moga plan`: peak memory and time of a run before it starts, and changes that would make it fit when it does not.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "moga/bench/rehearsal.h"
+#include "moga/model/layers/recompute.h"
 #include "moga/sampler/solver.h"
 
 namespace moga {
@@ -17,9 +19,10 @@ struct PlanPhase {
 
 struct Plan {
   std::vector<PlanPhase> phases;
-  std::string attention;        // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
-  int64_t weight_bytes = 0;     // on the device
-  bool stream_weights = false;  // the transformer's blocks come from host memory
+  std::string attention;     // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
+  int64_t weight_bytes = 0;  // on the device
+  std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
+  bool stream_weights = false;               // the transformer's blocks come from host memory
   DeviceMemory memory;
   std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
 

@@ -20,6 +20,7 @@ namespace moga {
 namespace {
 
 constexpr int64_t kSamplesLookedAt = 64;
+constexpr int64_t kInputsOnDevice = 3;        // of blocks whose inputs go to the host (model/layers/input_offload.h)
 constexpr int64_t kLargestVocabulary = 1024;  // rehearsed: drawing UMT5's 256384 rows takes longer than all the rest
 
 // Layers of the transformer and of the text encoder.
@@ -27,17 +28,21 @@ struct Layers {
   int64_t transformer, text_encoder;
 };
 
-// From (1, 1), (2, 1) and (1, 2) layers to `layers`.
-Rehearsed over_both_layers(Layers layers, const std::function<Rehearsed(Layers)>& rehearse) {
-  const Rehearsed one = rehearse({1, 1});
-  const Rehearsed visual = layers.transformer > 1 ? rehearse({2, 1}) : one;
-  const Rehearsed text = layers.text_encoder > 1 ? rehearse({1, 2}) : one;
-  const Rehearsed all_visual = extended(one, visual, layers.transformer - 1);
+// From (n, 1), (n + 1, 1) and (n, 2) layers to `layers`, n = `first`.
+Rehearsed over_both_layers(Layers layers, int64_t first, const std::function<Rehearsed(Layers)>& rehearse) {
+  first = std::min(first, layers.transformer);
+  const Rehearsed one = rehearse({first, 1});
+  const Rehearsed visual = layers.transformer > first ? rehearse({first + 1, 1}) : one;
+  const Rehearsed text = layers.text_encoder > 1 ? rehearse({first, 2}) : one;
+  const Rehearsed all_visual = extended(one, visual, layers.transformer - first);
   const Rehearsed all_text = extended(one, text, layers.text_encoder - 1);
   return {.weight_bytes = all_visual.weight_bytes + all_text.weight_bytes - one.weight_bytes,
           .work_bytes = all_visual.work_bytes + all_text.work_bytes - one.work_bytes,
           .seconds = all_visual.seconds + all_text.seconds - one.seconds};
 }
+
+// Block inputs in host memory: the last ones are still on the device, so fewer layers than these show no saving.
+int64_t first_layers(const TrainConfig& config) { return config.recompute.offload_inputs ? kInputsOnDevice : 1; }
 
 Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::ScalarType dtype) {
   const TransformerConfig model = rehearsal.config.transformer;
@@ -52,7 +57,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
   const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
   return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
     rehearsal.video = resized(video, size);
-    return over_both_layers({model.num_layers, text_layers}, [&](Layers layers) {
+    return over_both_layers({model.num_layers, text_layers}, first_layers(rehearsal.config), [&](Layers layers) {
       rehearsal.config.transformer.num_layers = layers.transformer;
       rehearsal.config.text_encoder.num_layers = layers.text_encoder;
       return rehearse_training(rehearsal, device, dtype);
@@ -124,6 +129,35 @@ std::vector<std::string> advise(const TrainConfig& config, const Plan& plan) {
   return {};
 }
 
+// What "auto" tries, fastest first; otherwise what the config says.
+std::vector<RecomputeConfig> ways_of(const RecomputeConfig& config) {
+  if (config.mode != Recompute::kAuto) return {config};
+  std::vector<RecomputeConfig> ways;
+  if (!config.offload_inputs) ways = {{Recompute::kNone, false}, {Recompute::kSelective, false}};
+  ways.push_back({Recompute::kSelective, true});
+  if (!config.offload_inputs) ways.push_back({Recompute::kFull, false});
+  ways.push_back({Recompute::kFull, true});
+  return ways;
+}
+
+Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
+              c10::ScalarType dtype) {
+  release_cached_memory(device);
+  Plan plan;
+  plan.memory = device_memory(device);
+  plan.recompute = config.recompute;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const StageConfig& stage = config.stage[i];
+    log_info("rehearsing a train step of stage ", stage.name,
+             ", recomputation of blocks: ", describe(config.recompute));
+    const Rehearsed step = rehearse_step(config, stage, stages[i].video, device, dtype);
+    plan.weight_bytes = step.weight_bytes;
+    plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
+                           step.seconds * static_cast<double>(stage.steps)});
+  }
+  return plan;
+}
+
 }  // namespace
 
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
@@ -175,16 +209,12 @@ Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& sta
         config.stage.size());
   const StopInside stop_inside;
   const RandomState unchanged(device);
-  release_cached_memory(device);
   Plan plan;
-  plan.memory = device_memory(device);
-  for (size_t i = 0; i < stages.size(); ++i) {
-    const StageConfig& stage = config.stage[i];
-    log_info("rehearsing a train step of stage ", stage.name);
-    const Rehearsed step = rehearse_step(config, stage, stages[i].video, device, dtype);
-    plan.weight_bytes = step.weight_bytes;
-    plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
-                           step.seconds * static_cast<double>(stage.steps)});
+  for (const RecomputeConfig& way : ways_of(config.recompute)) {
+    TrainConfig chosen = config;
+    chosen.recompute = way;
+    plan = plan_way(chosen, stages, device, dtype);
+    if (plan.fits()) break;
   }
   if (!plan.fits()) plan.advice = advise(config, plan);
   release_cached_memory(device);

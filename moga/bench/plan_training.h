@@ -14,6 +14,9 @@ struct StageShape {
 // From the stage's shards: looks at up to 64 of its samples.
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
 
+// With recomputation "auto" the fastest way that fits is chosen: the plan says which (Plan::recompute); where none fits
+// it is the one that needs least.
+//
 // One phase per stage, of the same name, with the seconds of all its train steps. Not counted: reading, checkpoints,
 // contact sheets.
 Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,

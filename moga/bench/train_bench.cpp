@@ -37,10 +37,6 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"ema", config.train.ema}};
 }
 
-std::string name_of_variant(const RecomputeConfig& variant) {
-  return std::string("recompute ") + name_of(variant.mode) + (variant.offload_inputs ? ", inputs on host" : "");
-}
-
 }  // namespace
 
 void TrainBenchConfig::validate() const {
@@ -61,20 +57,23 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   if (config.train.transformer.moga.uses_router())
     even_routers(*state.models().transformer, config.video, setup.device, setup.dtype);
   release_cached_memory(setup.device);
-  const TrainBatch piece =
-      random_piece({config.train, config.video, config.videos}, setup.device, setup.dtype);
+  const TrainBatch piece = random_piece({config.train, config.video, config.videos}, setup.device, setup.dtype);
   const double flop =
       forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward();
   int64_t step = 0;
   for (const RecomputeConfig& variant : config.variants) {
     stop_if_interrupted();
-    log_info("measuring a train step, ", name_of_variant(variant));
+    log_info("measuring a train step, recomputation: ", describe(variant));
     state.models().transformer->set_recompute(variant);
-    const Measurement measured = meter.measure(
-        [&] { state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
+    const Measurement measured =
+        meter.measure([&] { state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
     release_cached_memory(setup.device);
-    report.rows.push_back({name_of_variant(variant), name_of(config.train.transformer.moga.backend), "train step",
-                           measured, flop, {}});
+    report.rows.push_back({"recompute " + describe(variant),
+                           name_of(config.train.transformer.moga.backend),
+                           "train step",
+                           measured,
+                           flop,
+                           {}});
   }
   return report;
 }

@@ -71,7 +71,7 @@ TEST(Script, SaysWhenTheVideoHasOtherFramesThanAskedFor) {
   const auto note = [&](const std::vector<int64_t>& frames) {
     script.shot.clear();
     for (const int64_t count : frames) script.shot.push_back({"x", std::nullopt, count});
-    return script.frame_note();
+    return script.frame_note(kWanPixelsPerToken);
   };
   EXPECT_EQ(note({33, 32}), "");
   EXPECT_EQ(note({6}).find("the script asks for 6 frames, the video has 5: "), 0u) << note({6});

@@ -53,7 +53,7 @@ TEST(Registry, LoadsWhatAModelSaved) {
   EXPECT_TRUE(video_model_file_fit(folder.path()).misfits.empty());
   const VideoModelPtr loaded =
       load_video_model(folder.path(), {.device = at::kCPU, .dtype = at::kFloat, .settings = {"moga.combine=lse"}});
-  EXPECT_EQ(loaded->config().attention().combine, "lse");
+  EXPECT_EQ(loaded->config().attention().combine, Combine::kLse);
   const TensorMap tensors = named_tensors(*loaded);
   for (const auto& [name, tensor] : named_tensors(*model)) EXPECT_TRUE(at::equal(tensors.at(name), tensor)) << name;
 }

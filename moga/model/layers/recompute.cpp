@@ -148,6 +148,10 @@ void RecomputeConfig::validate() const {
         "recompute: offload_inputs needs mode selective or full; with none all activations stay on the device");
 }
 
+std::string describe(const RecomputeConfig& config) {
+  return std::string(name_of(config.mode)) + (config.offload_inputs ? ", block inputs in host memory" : "");
+}
+
 BlockRunner::BlockRunner(const RecomputeConfig& config, int64_t blocks, std::shared_ptr<BlockWeights> weights)
     : config_(config), weights_(std::move(weights)) {
   config.validate();

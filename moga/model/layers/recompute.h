@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "moga/core/choice.h"
@@ -45,6 +46,9 @@ struct RecomputeConfig {
     field("offload_inputs", offload_inputs, "block inputs wait for the backward pass in host memory");
   }
 };
+
+// "selective", or "full, block inputs in host memory".
+std::string describe(const RecomputeConfig& config);
 
 // How a block is run: with results of attention recorded or replayed, and whether for the second time.
 struct BlockRun {

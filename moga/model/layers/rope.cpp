@@ -31,21 +31,21 @@ at::Tensor video_table(const VideoShape& video, int64_t head_dim, at::Device dev
       .view({video.tokens(), head_dim / 2});
 }
 
-at::Tensor turned(const at::Tensor& x, const at::Tensor& table) {
+at::Tensor rotated(const at::Tensor& x, const at::Tensor& table) {
   const at::ScalarType dtype = wide(x.scalar_type());
   const at::Tensor pairs = x.contiguous().to(dtype).view({x.size(0), x.size(1), x.size(2) / 2, 2});
   return at::view_as_real(at::view_as_complex(pairs) * table.unsqueeze(1)).view(x.sizes()).to(x.scalar_type());
 }
 
-// A turn is unitary: its backward is the turn back, and nothing but the table is kept.
+// A rotation is unitary: the gradient is rotated back, and only the table is saved.
 struct Rotate : torch::autograd::Function<Rotate> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& table) {
     context->save_for_backward({table});
-    return turned(x, table);
+    return rotated(x, table);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    return {turned(gradients[0], context->get_saved_variables()[0].conj().resolve_conj()), {}};
+    return {rotated(gradients[0], context->get_saved_variables()[0].conj().resolve_conj()), {}};
   }
 };
 

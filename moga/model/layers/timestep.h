@@ -1,5 +1,9 @@
-// The timestep's way into the blocks: sinusoid → time_embedding (an Mlp) → time_projection, in float32 throughout, as
-// Wan2.1 does (B rows only, so precision costs nothing).
+// The timestep's embedding and the modulation that it gives the blocks:
+//
+//   sinusoid → time_embedding (an Mlp) → embedding [V, C], for the head → time_projection → modulation [V, 6, C]
+//
+// All in float32, as in Wan2.1: there are only V rows, one per timestep, so precision costs nothing. Which rows of a
+// video share a timestep is not known here (attention/segments.h).
 #pragma once
 
 #include <torch/nn/module.h>
@@ -9,14 +13,14 @@
 
 namespace moga {
 
-// timestep [B] → [B, size]: cosines, then sines, of timestep · 10000^(−2i/size).
+// timestep [V] → [V, size]: cosines, then sines, of timestep · 10000^(−2i/size).
 at::Tensor timestep_sinusoid(const at::Tensor& timestep, int64_t size);
 
 // SiLU, then Linear C → 6C under Wan2.1's name "1".
 class TimeProjectionImpl : public torch::nn::Module {
  public:
   explicit TimeProjectionImpl(int64_t width);
-  at::Tensor forward(const at::Tensor& embedding);  // [B, C] → [B, 6, C]
+  at::Tensor forward(const at::Tensor& embedding);  // [V, C] → [V, 6, C]
 
   Linear projection{nullptr};
 };

@@ -55,7 +55,7 @@ void verify_files(const fs::path& folder, const nlohmann::json& files) {
     check(bytes == expected_bytes, folder.string(), " is damaged: ", name, " has ", bytes, " bytes, expected ",
           expected_bytes);
     const std::string hash = to_hex(file_hash(file));
-    check(hash == expected.at("hash"), folder.string(), " is damaged: ", name, " has checksum ", hash, ", expected ",
+    check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ", hash, ", expected ",
           expected.at("hash").get<std::string>());
   }
 }

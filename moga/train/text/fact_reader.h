@@ -1,10 +1,10 @@
-// Reads the facts of a caption (data/story_facts.h) out of its encoded text tokens: each fact has a query of its own,
-// which attends to the tokens and is classified.
+// Reads the facts of a caption (data/story/facts.h) from its encoded text tokens: each fact has its own query, which
+// attends to the tokens and is classified.
 //
 //   logits_f = W_f · concat_h softmax(q_{f,h} · K_h x / √D) V_h x
 //
-// One layer and no more, as the text attention of a video transformer has: so the encoder itself must have put together
-// what belongs together. Thrown away after the training.
+// It has a single layer, as the text attention of a video transformer does, so the encoder itself must combine the
+// words that belong together. It is discarded after training.
 #pragma once
 
 #include <torch/nn/module.h>

@@ -1,6 +1,6 @@
 // Clips to train the VAE on: a pool of stories held on the training device, from which random clips and crops are cut.
 //
-// Drawing all of them again would hold a train step up, so the pool is renewed story by story while training goes on.
+// Rendering all of them again would delay a train step, so the pool is renewed one story at a time during training.
 // Its content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool
 // again.
 #pragma once

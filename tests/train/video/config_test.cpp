@@ -34,6 +34,17 @@ std::string config_error(const std::vector<std::string>& settings) {
   return test::error_of([&] { with_settings(settings); });
 }
 
+TEST(TrainConfig, RecomputationIsASection) {
+  const TrainConfig config = with_settings({"recompute.mode=selective", "recompute.offload_inputs=true"});
+  EXPECT_EQ(config.recompute.mode, Recompute::kSelective);
+  EXPECT_TRUE(config.recompute.offload_inputs);
+  EXPECT_EQ(with_settings({}).recompute.mode, Recompute::kAuto);
+  EXPECT_NE(config_error({"recompute.mode=some"}).find("'some' is not one of auto, none, selective, full"),
+            std::string::npos);
+  EXPECT_NE(config_error({"recompute.mode=none", "recompute.offload_inputs=true"}).find("offload_inputs needs mode"),
+            std::string::npos);
+}
+
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
   const TrainConfig config =
       with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});

@@ -12,8 +12,9 @@ namespace {
 // A value on one line, cut where it is long.
 std::string shown(const nlohmann::json& value) {
   constexpr size_t kLongest = 80;
-  const std::string text = printable(value.dump(-1, ' ', /*ensure_ascii=*/true));
-  return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
+  std::string text = printable(value.dump(-1, ' ', /*ensure_ascii=*/true));
+  if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
+  return text;
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ written to the folder DIR, which `moga generate` reads. Groups, windows, gate an
 that stay full: --set transformer.moga.KEY=VALUE (a script's own settings are ignored).
 
 The table compares routers layer by layer on other noise: the smallest and the largest group
-as a fraction of the tokens, the balance loss (1: balanced), the mean of the gate, and the
+as a fraction of the tokens, the balance loss over its weight (1: balanced), the mean of the gate, and the
 relative error of MoGA's attention output against full attention when the branches are
 combined by their mean and by lse. "random" is how training begins; "trained" is the model's
 own routers, if it has them.

@@ -43,6 +43,18 @@ Rehearsed rehearse_kind(const GenerationPlanRequest& request, AttentionKind kind
   });
 }
 
+// The visual attention that is planned, with its exceptions.
+std::string attention_text(const GenerationPlanRequest& request) {
+  const VisualAttentionConfig& moga = request.transformer->attention();
+  std::string text = name_of(moga.kind);
+  if (moga.uses_router())
+    text += ", " + std::to_string(moga.groups) + " groups evenly filled, combined by " + name_of(moga.combine);
+  if (moga.kind == AttentionKind::kFull) return text;
+  if (!moga.full_layers.empty()) text += ", full in " + std::to_string(moga.full_layers.size()) + " layers";
+  if (request.sampler.full_steps > 0) text += ", full in " + std::to_string(request.sampler.full_steps) + " steps";
+  return text;
+}
+
 struct Denoising {
   Rehearsed step;  // the larger of the kinds' memory
   double seconds;  // of all steps
@@ -176,6 +188,7 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   release_cached_memory(device);
   Plan plan;
   plan.memory = device_memory(device);
+  plan.attention = attention_text(request);
   const auto streaming = request.stream_weights;
   const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
   Denoising denoising = plan_denoising(request, device, dtype);
@@ -202,6 +215,7 @@ std::string to_table(const Plan& plan) {
   text += "weights " + gib(plan.weight_bytes) + (plan.stream_weights ? ", blocks streamed from the host" : "") +
           "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
+  if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
   if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
@@ -212,6 +226,7 @@ std::string to_json_text(const Plan& plan) {
                                  {"seconds", plan.seconds()},
                                  {"weight_bytes", plan.weight_bytes},
                                  {"stream_weights", plan.stream_weights},
+                                 {"attention", plan.attention},
                                  {"free_bytes", plan.memory.free},
                                  {"fits", plan.fits()},
                                  {"advice", plan.advice}};

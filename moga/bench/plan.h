@@ -19,7 +19,8 @@ struct PlanPhase {
 
 struct Plan {
   std::vector<PlanPhase> phases;
-  int64_t weight_bytes = 0;                  // on the device
+  std::string attention;     // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
+  int64_t weight_bytes = 0;  // on the device
   std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
   bool stream_weights = false;               // the transformer's blocks come from host memory
   DeviceMemory memory;

@@ -106,13 +106,18 @@ Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std:
     divisor *= kStep;
     large = divided(frame, divisor, limits.least);
   }
+  if (large.tokens() == frame.tokens()) return *at_large;
+  const double more = static_cast<double>(frame.tokens()) / static_cast<double>(large.tokens());
+  Rehearsed planned = *at_large;
+  planned.seconds *= flop(frame) / flop(large);
   const FrameSize small = divided(large, 1.5, limits.least);
-  if (large.tokens() == frame.tokens() || small.tokens() == large.tokens()) return *at_large;
-  const Rehearsed at_small = rehearse(small);
-  return {.weight_bytes = at_large->weight_bytes,
-          .work_bytes = on_line(static_cast<double>(frame.tokens()), static_cast<double>(small.tokens()),
-                                at_small.work_bytes, static_cast<double>(large.tokens()), at_large->work_bytes),
-          .seconds = at_large->seconds * flop(frame) / flop(large)};
+  // With no smaller frame to draw a line from, all bytes grow with the tokens.
+  planned.work_bytes =
+      small.tokens() == large.tokens()
+          ? std::llround(more * static_cast<double>(at_large->work_bytes))
+          : on_line(static_cast<double>(frame.tokens()), static_cast<double>(small.tokens()),
+                    rehearse(small).work_bytes, static_cast<double>(large.tokens()), at_large->work_bytes);
+  return planned;
 }
 
 Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {

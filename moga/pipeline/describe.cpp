@@ -14,6 +14,7 @@
 #include "moga/data/script.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
+#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 #include "moga/pipeline/describe_fit.h"
 #include "moga/pipeline/film_tags.h"
@@ -132,6 +133,16 @@ std::string describe_part(const fs::path& folder, ModelPart part) {
   return std::string("  ") + name_of(part) + ": " + text + "\n";
 }
 
+// Why no command runs this folder; empty when its model_index.json is understood.
+std::string describe_pipeline(const fs::path& folder) {
+  try {
+    check_model_index(folder);
+  } catch (const Error& error) {
+    return std::string("  cannot be run: ") + error.what() + "\n";
+  }
+  return "";
+}
+
 // "  sampler: unipc, 20 steps, shift 5, guidance 3", and the size that the model was trained on.
 std::string describe_sampler(const fs::path& folder) {
   std::ostringstream text;
@@ -157,7 +168,7 @@ std::string describe_folder(const fs::path& folder) {
     parts += "  tokenizer: " + format_bytes(static_cast<double>(fs::file_size(folder / "tokenizer" / "spiece.model"))) +
              "\n";
   if (!parts.empty()) {
-    parts += describe_sampler(folder);
+    parts += describe_sampler(folder) + describe_pipeline(folder);
     for (const std::string& part : missing_parts(folder)) parts += "  missing: " + part + "\n";
     return folder.string() + ": a model folder\n" + parts;
   }

@@ -16,6 +16,7 @@
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/core/format.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/story/render.h"
@@ -91,12 +92,15 @@ void update_scores(StoryEvaluation& evaluation) {
   evaluation.told = score_all(readings_where(evaluation, [](const ColourReading& reading) { return reading.told; }));
 }
 
+// Without a case there is no accuracy: null.
 nlohmann::json to_json(const ColourScore& score) {
-  return {{"shot", score.shot + 1},
-          {"cases", score.cases},
-          {"hats_right", score.hats_right},
-          {"shirts_right", score.shirts_right},
-          {"accuracy", score.accuracy()}};
+  nlohmann::json json = {{"shot", score.shot + 1},
+                         {"cases", score.cases},
+                         {"hats_right", score.hats_right},
+                         {"shirts_right", score.shirts_right},
+                         {"accuracy", nullptr}};
+  if (score.cases > 0) json["accuracy"] = score.accuracy();
+  return json;
 }
 
 nlohmann::json to_json(const ColourReading& reading) {
@@ -132,8 +136,12 @@ nlohmann::json to_json(const StoryEvaluation& evaluation, const StoryEvaluationC
 }
 
 std::string table_row(const std::string& name, const ColourScore& score) {
-  const double cases = std::max<double>(1, static_cast<double>(score.cases));
   char text[120];
+  if (score.cases == 0) {  // no number rather than 0 %
+    std::snprintf(text, sizeof text, "%-10s %6d %10s %10s %10s\n", name.c_str(), 0, "-", "-", "-");
+    return text;
+  }
+  const auto cases = static_cast<double>(score.cases);
   std::snprintf(text, sizeof text, "%-10s %6lld %8.1f %% %8.1f %% %8.1f %%\n", name.c_str(),
                 static_cast<long long>(score.cases), 100.0 * static_cast<double>(score.hats_right) / cases,
                 100.0 * static_cast<double>(score.shirts_right) / cases, 100.0 * score.accuracy());
@@ -174,8 +182,9 @@ StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& co
     evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
     if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
-    log_info("evaluated ", evaluation.readings.size(), " of ", config.stories, " stories, accuracy so far ",
-             evaluation.all.accuracy());
+    log_info(
+        "evaluated ", evaluation.readings.size(), " of ", config.stories, " stories, ",
+        evaluation.all.cases > 0 ? formatted("accuracy so far %.3f", evaluation.all.accuracy()) : "no case so far");
   }
   return evaluation;
 }

@@ -8,6 +8,7 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/pipeline/model_part.h"
@@ -44,6 +45,7 @@ at::ScalarType main_dtype(const fs::path& part) {
 
 void export_model_folder(const fs::path& from, const fs::path& to, const ExportOptions& options) {
   if (const std::string advice = original_wan_advice(from); !advice.empty()) fail(from.string(), ": ", advice);
+  check_model_index(from);
   check(fs::is_directory(from / "transformer"), from.string(), ": not a model folder, it has no transformer/");
   write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
     for (const auto& part : kChoices<ModelPart>)

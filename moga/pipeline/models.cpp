@@ -2,13 +2,11 @@
 #include "moga/pipeline/models.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
-#include "moga/core/files.h"
 #include "moga/core/interrupt.h"
-#include "moga/core/json_text.h"
+#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 
 namespace moga {
@@ -26,6 +24,7 @@ bool holds_weights(const std::filesystem::path& folder) {
 void check_folder(const std::filesystem::path& folder) {
   check(std::filesystem::is_directory(folder), folder.string(), ": no such folder; expected a model folder");
   if (const std::string advice = original_wan_advice(folder); !advice.empty()) fail(folder.string(), ": ", advice);
+  check_model_index(folder);
 }
 
 void check_parts(const std::filesystem::path& folder) {
@@ -35,14 +34,19 @@ void check_parts(const std::filesystem::path& folder) {
   check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
 }
 
-void check_fit(const Models& models, const std::filesystem::path& folder) {
+// Whether the parts fit each other.
+void check_fit(const ModelConfigs& configs, const std::filesystem::path& folder) {
   const auto fits = [&](int64_t found, int64_t expected, const char* text) {
     check(found == expected, folder.string(), ": ", text, ": ", found, " and ", expected);
   };
-  const VideoModelConfig& transformer = models.transformer->config();
-  fits(models.vae->config().latent_channels(), transformer.latent_channels(),
+  const VideoModelConfig& transformer = *configs.transformer;
+  const ModelShape shape = transformer.shape();
+  check(shape.patch_in == shape.patch_out, folder.string(), ": the transformer takes ", transformer.latent_channels(),
+        " channels and makes another number: a model that is given a video (image to video, inpainting), only text to "
+        "video is supported");
+  fits(configs.vae->latent_channels(), transformer.latent_channels(),
        "vae's z_dim and transformer's in_channels differ");
-  fits(models.text_encoder->config().d_model, transformer.conditioning().text_dim,
+  fits(configs.text_encoder.d_model, transformer.conditioning().text_dim,
        "text_encoder's d_model and transformer's text_dim differ");
 }
 
@@ -69,25 +73,6 @@ void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& set
   if (!asked) config.full_steps = std::min(own, config.steps);
 }
 
-// diffusers' UniPCMultistepScheduler covers many kinds of models and solvers; ours is the one that Wan2.1 uses.
-void check_unipc(const nlohmann::json& json, const std::string& source) {
-  const nlohmann::json served = {{"prediction_type", "flow_prediction"},
-                                 {"use_flow_sigmas", true},
-                                 {"solver_order", 2},
-                                 {"solver_type", "bh2"},
-                                 {"predict_x0", true},
-                                 {"lower_order_final", true},
-                                 {"final_sigmas_type", "zero"},
-                                 {"num_train_timesteps", 1000},
-                                 {"use_dynamic_shifting", false},
-                                 {"shift_terminal", nullptr},
-                                 {"thresholding", false},
-                                 {"disable_corrector", nlohmann::json::array()}};
-  for (const auto& [key, value] : served.items())
-    check(!json.contains(key) || json[key] == value, source, ": ", key, " = ", json.value(key, value).dump(),
-          " is not supported by unipc, only ", value.dump());
-}
-
 }  // namespace
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
@@ -107,29 +92,14 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
   return missing;
 }
 
-SamplerConfig load_sampler_config(const std::filesystem::path& path) {
-  SamplerConfig config = load_json<SamplerConfig>(path, /*ignore_unknown=*/true);
-  const std::string source = path.string();
-  const auto json = parse_json_object(read_text(path, kMostConfigBytes), source);
-  if (json.contains("flow_shift") && !json["flow_shift"].is_null())
-    config.shift = number_member(json, "flow_shift", source);
-  const std::string scheduler = json.contains("_class_name") ? text_member(json, "_class_name", source) : "";
-  const bool unipc = scheduler == "UniPCMultistepScheduler", euler = scheduler == "FlowMatchEulerDiscreteScheduler";
-  check(unipc || euler || scheduler.empty(), path.string(), ": _class_name = ", scheduler,
-        ", expected UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler");
-  if (euler && !json.contains("solver")) config.solver = SolverKind::kEuler;
-  if (unipc) check_unipc(json, path.string());
-  // Written by diffusers, which rounds the model's timesteps for UniPC.
-  if (!json.contains("whole_timesteps")) config.whole_timesteps = unipc;
-  return config;
-}
-
 ModelConfigs load_model_configs(const std::filesystem::path& folder) {
   check_folder(folder);
-  return {load_video_model_config(folder / "transformer" / "config.json"),
-          load_json<TextEncoderConfig>(folder / "text_encoder" / "config.json", /*ignore_unknown=*/true),
-          load_codec_config(folder / "vae" / "config.json"),
-          load_sampler_config(folder / "scheduler" / "scheduler_config.json")};
+  ModelConfigs configs{load_video_model_config(folder / "transformer" / "config.json"),
+                       load_text_encoder_config(folder / "text_encoder" / "config.json"),
+                       load_codec_config(folder / "vae" / "config.json"),
+                       load_sampler_config(folder / "scheduler" / "scheduler_config.json")};
+  check_fit(configs, folder);
+  return configs;
 }
 
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings, const std::string& source) {
@@ -147,6 +117,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   const StopInside stop_inside;
   check_parts(folder);
   check_settings(settings, kCommandLine);
+  const ModelConfigs configs = load_model_configs(folder);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
                 load_text_encoder(folder / "text_encoder", device, dtype),
                 load_video_model(folder / "transformer", {.device = device,
@@ -154,11 +125,10 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                                                           .settings = settings_of("transformer", settings),
                                                           .stream_blocks = ways.stream_weights}),
                 load_codec(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
-                load_sampler_config(folder / "scheduler" / "scheduler_config.json"),
+                configs.sampler,
                 device,
                 dtype};
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
-  check_fit(models, folder);
   models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();

@@ -13,7 +13,7 @@
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/model/video_model.h"
-#include "moga/sampler/solver.h"
+#include "moga/sampler/scheduler_file.h"
 
 namespace moga {
 
@@ -29,7 +29,9 @@ struct Models {
   Strides pixels_per_token() const { return vae->config().strides() * transformer->config().patch(); }
 };
 
-// The configs of a model folder's parts, without weights.
+// The configs of a model folder's parts, without weights. Reading them throws one line when the folder is made for
+// another pipeline than text to video (model_index.h), a config has a key that is not understood, or two parts do not
+// fit each other.
 struct ModelConfigs {
   Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
@@ -64,10 +66,5 @@ struct LoadWays {
 // steps than the folder's own full_steps, all steps are full ones; full_steps among the settings must fit the steps.
 Models load_models(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                    const std::vector<std::string>& settings = {}, const LoadWays& ways = {});
-
-// scheduler_config.json: SamplerConfig's keys, or diffusers' own (flow_shift or shift, _class_name). Throws when
-// _class_name is another scheduler, or UniPCMultistepScheduler configured differently than for Wan2.1, for which
-// whole_timesteps is true unless the file says otherwise.
-SamplerConfig load_sampler_config(const std::filesystem::path& path);
 
 }  // namespace moga

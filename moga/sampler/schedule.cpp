@@ -51,8 +51,7 @@ void check_times(const std::vector<double>& times) {
 void SamplerConfig::validate() const {
   check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
-  check(std::isfinite(guidance) && guidance >= 0, "guidance = ", guidance,
-        ": expected 0 or more (1: off, above 1: stronger)");
+  check(std::isfinite(guidance) && guidance >= 1, "guidance = ", guidance, ": expected 1 (off) or more");
   check(full_steps >= 0 && full_steps <= steps, "full_steps = ", full_steps, ": expected 0 to ", steps,
         ", the number of steps");
 }

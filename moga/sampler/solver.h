@@ -26,7 +26,7 @@ struct SamplerConfig {
   SolverKind solver = SolverKind::kUniPc;
   int64_t steps = 50;
   double shift = 5.0;      // t' = s·t / (1 + (s - 1)·t)
-  double guidance = 5.0;   // classifier-free guidance scale; 1: off, above: stronger, 0: the negative prompt alone
+  double guidance = 5.0;   // classifier-free guidance scale, at least 1, which is off
   int64_t full_steps = 0;  // the first steps, in which the model runs full attention in all layers
   // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never rounded.
   bool whole_timesteps = false;

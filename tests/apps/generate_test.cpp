@@ -34,7 +34,7 @@ TEST_F(GenerateProgram, NamesWhatIsWrong) {
   expect_error("generate " + at("film.toml") + " --model none --out a.avi", "use .mp4 or .y4m");  // before the model
   expect_error(generate("--quiet --out " + at("film.toml/a.y4m")), "is not a folder");
   expect_error(generate("--quiet --steps 0 --out " + at("a.y4m")), "steps");
-  expect_error(generate("--quiet --guidance -1 --out " + at("a.y4m")), "guidance = -1: expected 0 or more");
+  expect_error(generate("--quiet --guidance -1 --out " + at("a.y4m")), "guidance = -1: expected 1 (off) or more");
   expect_error(generate("--quiet --steps 4 --full-steps 5 --out " + at("a.y4m")), "full_steps = 5: expected 0 to 4");
   expect_error(generate("--device tpu --out " + at("a.y4m")), "tpu");
   write_text(at("bad.toml"), "title = \"T\"\n[[shot]]\ncaption = \"c\"\n");

@@ -104,18 +104,23 @@ TEST(Models, OfAnUnknownClassAreNamed) {
       << message;
 }
 
-TEST(SamplerConfig, DiffusersSchedulersAreUnderstood) {
+TEST(Models, OfAnotherPipelineAreRefusedBeforeWeightsAreRead) {
   test::Folder folder;
-  write_text(folder / "a.json",
-             R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.5, "use_karras": false})");
-  const SamplerConfig config = load_sampler_config(folder / "a.json");
-  EXPECT_EQ(config.solver, SolverKind::kEuler);
-  EXPECT_EQ(config.shift, 1.5);
-  write_text(folder / "a.json", R"({"_class_name": "DDIMScheduler"})");
-  EXPECT_NE(test::error_of([&] {
-              load_sampler_config(folder / "a.json");
-            }).find("a.json: _class_name = DDIMScheduler, expected UniPCMultistepScheduler or"),
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  write_text(folder / "transformer/diffusion_pytorch_model.safetensors", "damaged");
+  write_text(folder / "model_index.json", R"({"_class_name": "WanVACEPipeline"})");
+  EXPECT_NE(message_of_loading(folder.path()).find("_class_name = WanVACEPipeline, expected WanPipeline"),
             std::string::npos);
+}
+
+TEST(Models, WithFewerLayersThanTheirWeightsAreRefused) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  std::string config = read_text(folder / "transformer/config.json");
+  config.replace(config.find("\"num_layers\": 2"), 15, "\"num_layers\": 1");
+  write_text(folder / "transformer/config.json", config);
+  const std::string message = message_of_loading(folder.path());
+  EXPECT_NE(message.find("for which config.json has no use, first blocks.1."), std::string::npos) << message;
 }
 
 }  // namespace

@@ -64,12 +64,12 @@ TEST(SamplerConfig, RefusesWhatCannotBeSampled) {
   EXPECT_EQ(refusal({.steps = 0}).find("steps = 0: expected 1 to "), 0u);
   EXPECT_EQ(refusal({.steps = 1'000'000'000'000}).find("steps = 1000000000000: expected 1 to "), 0u);
   EXPECT_EQ(refusal({.shift = 0.0}), "shift = 0: expected a number above 0");
-  EXPECT_EQ(refusal({.guidance = std::nan("")}), "guidance = nan: expected 0 or more (1: off, above 1: stronger)");
+  EXPECT_EQ(refusal({.guidance = std::nan("")}), "guidance = nan: expected 1 (off) or more");
   EXPECT_EQ(test::error_of([] { flow_schedule({.steps = 0}); }), refusal({.steps = 0}));
-  EXPECT_EQ(refusal({.guidance = -1}), "guidance = -1: expected 0 or more (1: off, above 1: stronger)");
+  EXPECT_EQ(refusal({.guidance = 0.5}), "guidance = 0.5: expected 1 (off) or more");
   EXPECT_EQ(refusal({.steps = 4, .full_steps = 5}), "full_steps = 5: expected 0 to 4, the number of steps");
   EXPECT_EQ(refusal({.steps = 4, .full_steps = -1}), "full_steps = -1: expected 0 to 4, the number of steps");
-  EXPECT_EQ(refusal({.steps = 4, .guidance = 0, .full_steps = 4}), "");
+  EXPECT_EQ(refusal({.steps = 4, .guidance = 1, .full_steps = 4}), "");
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ void write_tiny_model(const std::filesystem::path& folder) {
   save_transformer(folder / "transformer", tiny_transformer(), at::kFloat);
   save_vae(folder / "vae", tiny_vae(), at::kFloat);
   write_text(folder / "scheduler" / "scheduler_config.json",
-             R"({"_class_name": "UniPCMultistepScheduler", "flow_shift": 3.0, "steps": 2, "guidance": 3.0})");
+             R"({"_class_name": "UniPCMultistepScheduler", "flow_shift": 3.0, "prediction_type": "flow_prediction",
+                 "use_flow_sigmas": true, "steps": 2, "guidance": 3.0})");
 }
 
 }  // namespace moga::test

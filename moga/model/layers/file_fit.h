@@ -1,9 +1,11 @@
-// How the weights in a part's folder fit its config.json: names and shapes only, no weight is read. The names are
-// looked up as load_transformer, load_text_encoder and load_vae look them up; throws what they throw when a config or a
-// header cannot be read.
+// How the weights in a part's folder fit its config.json, by names and shapes: no weight is read and none allocated.
+// The names are looked up as load_transformer, load_text_encoder and load_vae look them up; throws what they throw when
+// a config or a header cannot be read.
 #pragma once
 
 #include <filesystem>
+#include <span>
+#include <string_view>
 
 #include "moga/core/module_io.h"
 
@@ -12,5 +14,11 @@ namespace moga {
 FileFit transformer_file_fit(const std::filesystem::path& folder);
 FileFit text_encoder_file_fit(const std::filesystem::path& folder);
 FileFit vae_file_fit(const std::filesystem::path& folder);
+
+// Whether a loaded model is the file's model. Throws one line when the file is quantized (scaled fp8 and the like),
+// when a tensor is missing or has another shape, and when the file has tensors that the model has no use for, which
+// would change its result: it names the first, counts them, and says what the model is where the name tells (VACE,
+// image to video). `harmless`: parts of names of tensors that may be left unused.
+void check_file_fit(const FileFit& fit, const Safetensors& file, std::span<const std::string_view> harmless = {});
 
 }  // namespace moga

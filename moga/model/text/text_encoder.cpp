@@ -4,12 +4,15 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/foreign_keys.h"
 #include "moga/core/interrupt.h"
-#include "moga/core/log.h"
+#include "moga/core/json_text.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "moga/core/shapes_only.h"
@@ -34,9 +37,59 @@ LoadOptions load_options(const Safetensors& file) {
   return options;
 }
 
-// Hugging Face's config.json has many keys that do not concern the encoder.
-TextEncoderConfig load_text_config(const std::filesystem::path& folder) {
-  return load_json<TextEncoderConfig>(folder / "config.json", /*ignore_unknown=*/true);
+// Of transformers' UMT5Config and of every PretrainedConfig; what concerns the decoder, training, search for text and
+// the form of results is harmless.
+constexpr std::array kForeignKeys = {
+    ForeignKey{"model_type", R"("umt5")", "not a UMT5 encoder"},
+    ForeignKey{"dense_act_fn", R"("gelu_new")"},
+    ForeignKey{"feed_forward_proj", R"("gated-gelu")"},
+    ForeignKey{"is_gated_act", "true"},
+    ForeignKey{"is_decoder", "false"},
+    ForeignKey{"add_cross_attention", "false"},
+    ForeignKey{"quantization_config", "null", "quantized"},
+    ForeignKey{"pruned_heads", "{}"},
+    ForeignKey{"architectures"},
+    ForeignKey{"bos_token_id"},
+    ForeignKey{"chunk_size_feed_forward"},
+    ForeignKey{"classifier_dropout"},
+    ForeignKey{"cross_attention_hidden_size"},
+    ForeignKey{"decoder_start_token_id"},
+    ForeignKey{"dropout_rate"},
+    ForeignKey{"dtype"},
+    ForeignKey{"eos_token_id"},
+    ForeignKey{"finetuning_task"},
+    ForeignKey{"id2label"},
+    ForeignKey{"initializer_factor"},
+    ForeignKey{"is_encoder_decoder"},
+    ForeignKey{"label2id"},
+    ForeignKey{"num_decoder_layers"},
+    ForeignKey{"output_attentions"},
+    ForeignKey{"output_hidden_states"},
+    ForeignKey{"output_past"},
+    ForeignKey{"pad_token_id"},
+    ForeignKey{"prefix"},
+    ForeignKey{"problem_type"},
+    ForeignKey{"return_dict"},
+    ForeignKey{"scalable_attention"},
+    ForeignKey{"sep_token_id"},
+    ForeignKey{"task_specific_params"},
+    ForeignKey{"tie_encoder_decoder"},
+    ForeignKey{"tie_word_embeddings"},
+    ForeignKey{"tokenizer_class"},
+    ForeignKey{"torch_dtype"},
+    ForeignKey{"torchscript"},
+    ForeignKey{"transformers_version"},
+    ForeignKey{"use_bfloat16"},
+    ForeignKey{"use_cache"},
+};
+
+// The second name of the table of text tokens; what a file of a whole T5 model or of ComfyUI has beyond the encoder.
+constexpr std::array<std::string_view, 5> kHarmless = {"encoder.embed_tokens.", "shared.weight", "decoder.", "lm_head.",
+                                                       "spiece_model"};
+
+FileFit fit_of(const TextEncoderConfig& config, const Safetensors& file) {
+  const ShapesOnly shapes_only;
+  return file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
 }
 
 }  // namespace
@@ -51,6 +104,9 @@ void TextEncoderConfig::validate() const {
   positive(d_ff, "d_ff");
   positive(num_layers, "num_layers");
   positive(num_heads, "num_heads");
+  for (const int64_t side : {vocab_size, d_model, d_kv, d_ff, num_heads, relative_attention_num_buckets})
+    check(side <= kMostSide, "a size is ", side, ": expected at most ", kMostSide);
+  check(num_heads * d_kv <= kMostSide, "num_heads times d_kv is ", num_heads * d_kv, ": expected at most ", kMostSide);
   check(num_layers <= kMostLayers, "num_layers = ", num_layers, ": expected at most ", kMostLayers);
   check(relative_attention_num_buckets >= 4 && relative_attention_num_buckets % 4 == 0,
         "relative_attention_num_buckets = ", relative_attention_num_buckets, ": expected a multiple of 4");
@@ -94,24 +150,27 @@ at::Tensor TextEncoderImpl::forward(const at::Tensor& ids, const at::Tensor& len
   return norm_(x).to(dtype).masked_fill(known.logical_not().unsqueeze(2), 0);
 }
 
+TextEncoderConfig load_text_encoder_config(const std::filesystem::path& path) {
+  nlohmann::json config = parse_json_object(read_text(path, kMostConfigBytes), path.string());
+  erase_foreign_keys(config, kForeignKeys, path.string());
+  return parse_json<TextEncoderConfig>(config.dump(2), path.string());
+}
+
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
   const Safetensors file(folder);
-  TextEncoder model(load_text_config(folder), /*initialise=*/false);
+  const TextEncoderConfig config = load_text_encoder_config(folder / "config.json");
+  check_file_fit(fit_of(config, file), file, kHarmless);
+  TextEncoder model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (at::Tensor& parameter : model->parameters())
     parameter.set_data(at::empty(parameter.sizes(), at::TensorOptions().device(device).dtype(dtype)));
 
-  const LoadReport report = load_parameters(*model, file, load_options(file));
-  if (!report.unused.empty())
-    log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
+  load_parameters(*model, file, load_options(file));
   return model;
 }
 
 FileFit text_encoder_file_fit(const std::filesystem::path& folder) {
-  const Safetensors file(folder);
-  const TextEncoderConfig config = load_text_config(folder);
-  const ShapesOnly shapes_only;
-  return file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
+  return fit_of(load_text_encoder_config(folder / "config.json"), Safetensors(folder));
 }
 
 void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype,
@@ -121,7 +180,13 @@ void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& m
   for (const auto& [name, tensor] : named_tensors(*model))
     tensors[rename ? hugging_face_text_name(name) : name] = tensor.detach().to(dtype);
   save_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
-  write_text(folder / "config.json", to_json(model->config()));
+  // What transformers' UMT5EncoderModel reads, beyond its defaults.
+  nlohmann::ordered_json config = {{"architectures", {"UMT5EncoderModel"}},
+                                   {"model_type", "umt5"},
+                                   {"feed_forward_proj", "gated-gelu"},
+                                   {"is_encoder_decoder", false}};
+  config.update(nlohmann::ordered_json::parse(to_json(model->config())));
+  write_text(folder / "config.json", config.dump(2) + "\n");
 }
 
 }  // namespace moga

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <vector>
 
-#include "moga/model/text/text_encoder_block.h"
 #include "moga/model/layers/weight_layout.h"
+#include "moga/model/text/text_encoder_block.h"
 
 namespace moga {
 
@@ -60,8 +60,10 @@ class TextEncoderImpl : public torch::nn::Module {
 };
 TORCH_MODULE(TextEncoder);
 
-// A folder with config.json and safetensors, names of Wan2.1 or of Hugging Face. Throws when a tensor is missing or has
-// another shape.
+// config.json of transformers' UMT5EncoderModel; a key that is not understood is an error.
+TextEncoderConfig load_text_encoder_config(const std::filesystem::path& path);
+// A folder with config.json and safetensors, names of Wan2.1 or of Hugging Face. Throws when a tensor is missing,
+// unused or has another shape.
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
 // kDiffusers: Hugging Face's names, so that UMT5EncoderModel opens the folder.
 void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& model, at::ScalarType dtype,

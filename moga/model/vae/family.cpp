@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "moga/core/config.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/vae/vae.h"
 
@@ -14,9 +13,7 @@ using Path = std::filesystem::path;
 
 bool recognises(const nlohmann::json& config) { return config.contains("base_dim") && config.contains("z_dim"); }
 
-Cloned<CodecConfig> read_config(const Path& config_json) {
-  return load_json<VaeConfig>(config_json, /*ignore_unknown=*/true);
-}
+Cloned<CodecConfig> read_config(const Path& config_json) { return load_vae_config(config_json); }
 
 CodecPtr load(const Path& folder, c10::Device device, c10::ScalarType dtype) {
   return load_vae(folder, device, dtype).ptr();

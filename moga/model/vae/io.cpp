@@ -1,12 +1,14 @@
 // A VAE in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
 #include <torch/types.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/core/log.h"
+#include "moga/core/foreign_keys.h"
+#include "moga/core/json_text.h"
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
@@ -16,6 +18,25 @@
 namespace moga {
 namespace {
 
+constexpr const char* kWan22 = "Wan2.2's VAE of 48 latent channels, only Wan2.1's is supported";
+
+// Of diffusers' AutoencoderKLWan.
+constexpr std::array kForeignKeys = {
+    ForeignKey{"decoder_base_dim", "null", kWan22},
+    ForeignKey{"is_residual", "false", kWan22},
+    ForeignKey{"patch_size", "null", kWan22},
+    ForeignKey{"scale_factor_spatial", "8", kWan22},
+    ForeignKey{"scale_factor_temporal", "4"},
+    ForeignKey{"in_channels", "3"},
+    ForeignKey{"out_channels", "3"},
+};
+
+// The statistics that diffusers gives a config without any.
+constexpr std::array kPublishedMean = {-0.7571, -0.7089, -0.9113, 0.1075,  -0.1745, 0.9653,  -0.1517, 1.5508,
+                                       0.4134,  -0.0715, 0.5517,  -0.3632, -0.1922, -0.9497, 0.2503,  -0.2921};
+constexpr std::array kPublishedDeviation = {2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+                                            3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160};
+
 LoadOptions load_options(const Safetensors& file, const std::filesystem::path& folder, const VaeConfig& config) {
   LoadOptions options;
   if (detect_vae_layout(file.names(), folder.string()) == WeightLayout::kDiffusers)
@@ -23,31 +44,43 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   return options;
 }
 
-VaeConfig load_vae_config(const std::filesystem::path& folder) {
-  return load_json<VaeConfig>(folder / "config.json", /*ignore_unknown=*/true);
+FileFit fit_of(const VaeConfig& config, const Safetensors& file, const LoadOptions& options) {
+  const ShapesOnly shapes_only;
+  return file_fit(*Vae(config), file, options);
 }
 
 }  // namespace
 
+VaeConfig load_vae_config(const std::filesystem::path& path) {
+  const std::string source = path.string();
+  nlohmann::json config = parse_json_object(read_text(path, kMostConfigBytes), source);
+  // diffusers' null is base_dim.
+  if (config.contains("decoder_base_dim") && config.contains("base_dim") &&
+      config["decoder_base_dim"] == config["base_dim"])
+    config.erase("decoder_base_dim");
+  erase_foreign_keys(config, kForeignKeys, source);
+  if (!config.contains("z_dim") || config["z_dim"] == static_cast<int64_t>(kPublishedMean.size()))
+    for (const auto& [key, values] : {std::pair{"latents_mean", kPublishedMean}, {"latents_std", kPublishedDeviation}})
+      if (!config.contains(key) || config[key].is_null()) config[key] = values;
+  return parse_json<VaeConfig>(config.dump(2), source);
+}
+
 Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
   const Safetensors file(folder);
-  const VaeConfig config = load_vae_config(folder);
+  const VaeConfig config = load_vae_config(folder / "config.json");
   const LoadOptions options = load_options(file, folder, config);
+  check_file_fit(fit_of(config, file, options), file);
   Vae model(config);
   model->to(device, dtype);
-  const LoadReport report = load_parameters(*model, file, options);
-  if (!report.unused.empty())
-    log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
+  load_parameters(*model, file, options);
   model->eval();
   return model;
 }
 
 FileFit vae_file_fit(const std::filesystem::path& folder) {
   const Safetensors file(folder);
-  const VaeConfig config = load_vae_config(folder);
-  const LoadOptions options = load_options(file, folder, config);
-  const ShapesOnly shapes_only;
-  return file_fit(*Vae(config), file, options);
+  const VaeConfig config = load_vae_config(folder / "config.json");
+  return fit_of(config, file, load_options(file, folder, config));
 }
 
 void VaeImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {

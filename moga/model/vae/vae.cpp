@@ -32,11 +32,15 @@ void check_video(const at::Tensor& video, const Strides& strides) {
 void VaeConfig::validate() const {
   check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim, " must be even, and z_dim ", z_dim,
         " positive");
+  check(base_dim <= kMostVaeSide && z_dim <= kMostVaeSide, "VAE: base_dim ", base_dim, " and z_dim ", z_dim,
+        ": expected at most ", kMostVaeSide);
   // Bounded so that a damaged config is refused before its modules fill the memory.
   check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
         ", expected 1 to ", kMostResidualBlocks);
   check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (space shrinks by 8)");
-  for (const int64_t multiplier : dim_mult) check(multiplier > 0, "VAE: dim_mult has ", multiplier, ", expected > 0");
+  for (const int64_t multiplier : dim_mult)
+    check(multiplier > 0 && multiplier <= kMostVaeSide, "VAE: dim_mult has ", multiplier, ", expected 1 to ",
+          kMostVaeSide);
   check(temperal_downsample.size() == 3, "VAE: temperal_downsample has ", temperal_downsample.size(),
         " levels, expected 3");
   const int64_t halvings = std::count(temperal_downsample.begin(), temperal_downsample.end(), true);

@@ -91,8 +91,10 @@ class VaeImpl : public Codec {
 };
 TORCH_MODULE(Vae);
 
-// A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing or has
-// another shape.
+// config.json of AutoencoderKLWan; a key that is not understood, or another VAE, is an error.
+VaeConfig load_vae_config(const std::filesystem::path& path);
+// A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing, unused
+// or has another shape.
 Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
 // By default in diffusers' names, so that AutoencoderKLWan opens the folder.
 void save_vae(const std::filesystem::path& folder, const Vae& model, at::ScalarType dtype,

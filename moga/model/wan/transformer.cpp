@@ -47,13 +47,18 @@ void TransformerConfig::validate() const {
   check(num_attention_heads > 0 && num_layers > 0 && in_channels > 0 && out_channels > 0 && text_dim > 0 &&
             ffn_dim > 0 && text_len > 0,
         "transformer: every size must be positive");
+  for (const int64_t side :
+       {num_attention_heads, attention_head_dim, in_channels, out_channels, text_dim, freq_dim, ffn_dim})
+    check(side <= kMostSide, "transformer: a size is ", side, ", expected at most ", kMostSide);
+  check(width() <= kMostSide, "transformer: width is ", width(), ", expected at most ", kMostSide);
   check(num_layers <= kMostLayers, "transformer: num_layers is ", num_layers, ", expected at most ", kMostLayers);
   check(attention_head_dim >= 6 && attention_head_dim % 2 == 0, "transformer: attention_head_dim is ",
         attention_head_dim, ", must be even and at least 6 (three axes of the rotary embedding)");
   check(freq_dim > 0 && freq_dim % 2 == 0, "transformer: freq_dim is ", freq_dim, ", must be even");
   check(qk_norm.empty() || qk_norm == "rms_norm_across_heads", "transformer: qk_norm is '", qk_norm,
         "', must be rms_norm_across_heads or empty");
-  check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0,
+  check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0 &&
+            patch_size[1] <= kMostPatchSide && patch_size[2] <= kMostPatchSide,
         "transformer: patch_size must be three numbers (1, rows, columns)");
   moga.validate();
   for (const int64_t layer : moga.full_layers)

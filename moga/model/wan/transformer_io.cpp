@@ -1,11 +1,16 @@
 // A transformer in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
+//
+// Reading is strict: a config key or a tensor that is not understood and would change the result is an error, before
+// any weight is read or allocated. A key that a config lacks has the default of the program that wrote it.
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/foreign_keys.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
@@ -19,14 +24,55 @@ namespace {
 
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
 
-// Wan2.1's own config.json under diffusers' keys.
+constexpr const char* kImageToVideo = "an image-to-video model, only text to video is supported";
+
+// Of diffusers' WanTransformer3DModel and of the original's WanModel. rope_max_seq_len bounds the positions that
+// diffusers prepares; ours are computed for any length.
+constexpr std::array kForeignKeys = {
+    ForeignKey{"rope_max_seq_len"},
+    ForeignKey{"image_dim", "null", kImageToVideo},
+    ForeignKey{"added_kv_proj_dim", "null", kImageToVideo},
+    ForeignKey{"pos_embed_seq_len", "null", "a model of first and last frames, only text to video is supported"},
+    ForeignKey{"model_type", R"("t2v")", "not a text-to-video model"},
+    ForeignKey{"window_size", "[-1, -1]", "a model of local attention"},
+    ForeignKey{"inject_sample_info", "false", "SkyReels-V2's diffusion forcing"},
+    ForeignKey{"vace_layers", "null", "VACE, for controlled generation"},
+    ForeignKey{"vace_in_channels", "null", "VACE, for controlled generation"},
+    ForeignKey{"vace_in_dim", "null", "VACE, for controlled generation"},
+};
+
+// The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.
+constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
+
+// Wan2.1's own config.json under diffusers' keys, with the original's defaults.
 void rename_wan_keys(nlohmann::json& config, const std::string& source) {
   const int64_t width = whole_number(config, "dim", 1, source), heads = whole_number(config, "num_heads", 1, source);
+  check(width % heads == 0, source, ": dim = ", width, " is not a multiple of num_heads = ", heads);
   config["num_attention_heads"] = heads;
   config["attention_head_dim"] = width / heads;
-  if (config.contains("in_dim")) config["in_channels"] = config["in_dim"];
-  if (config.contains("out_dim")) config["out_channels"] = config["out_dim"];
-  config.erase("qk_norm");  // a truth value there; always true
+  for (const auto& [key, ours] : {std::pair{"in_dim", "in_channels"}, {"out_dim", "out_channels"}}) {
+    if (config.contains(key)) config[ours] = config[key];
+    config.erase(key);
+  }
+  if (const auto norms = config.find("qk_norm"); norms != config.end() && !norms->is_null()) {
+    check(norms->is_boolean(), source, ": qk_norm: expected true or false, found ", printable(norms->dump()));
+    config["qk_norm"] = *norms ? "rms_norm_across_heads" : "";
+  }
+  config.erase("dim");
+  config.erase("num_heads");
+  for (const auto& [key, value] : {std::pair{"ffn_dim", 8192}, {"num_layers", 32}})
+    if (!config.contains(key) || config[key].is_null()) config[key] = value;
+}
+
+// What diffusers means by null, and by a key that its config lacks.
+void complete_diffusers_keys(nlohmann::json& config, bool foreign) {
+  if (config.contains("out_channels") && config["out_channels"].is_null() && config.contains("in_channels"))
+    config["out_channels"] = config["in_channels"];
+  // diffusers writes null for a model without norms of queries and keys; elsewhere null is the default.
+  if (config.contains("qk_norm") && config["qk_norm"].is_null()) config["qk_norm"] = "";
+  if (!foreign) return;
+  for (const auto& [key, value] : {std::pair{"num_attention_heads", 40}, {"ffn_dim", 13824}, {"num_layers", 40}})
+    if (!config.contains(key) || config[key].is_null()) config[key] = value;
 }
 
 std::string file_name(const std::string& name, WeightLayout layout) {
@@ -42,6 +88,11 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
   options.optional = {kRouterPart};
   return options;
+}
+
+FileFit fit_of(const TransformerConfig& config, const Safetensors& file, const LoadOptions& options) {
+  const ShapesOnly shapes_only;
+  return file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
 // config.json with the class name first, as diffusers writes it.
@@ -62,18 +113,16 @@ at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarTy
 }
 
 TransformerConfig load_transformer_config(const std::filesystem::path& path) {
-  const std::string text = read_text(path, kMostConfigBytes);
-  auto config = parse_json_object(text, path.string());
-  // diffusers writes null for a model without norms of queries and keys; elsewhere null is the default.
-  const bool no_norms = config.contains("qk_norm") && config["qk_norm"].is_null();
-  if (no_norms) config["qk_norm"] = "";
-  const bool wan = config.contains("dim") && config.contains("num_heads");
-  const bool foreign = !config.contains("moga");
-  if (!wan && !foreign && !no_norms)
-    return parse_json<TransformerConfig>(text, path.string(), true);  // names lines in errors
-  if (wan) rename_wan_keys(config, path.string());
+  const std::string source = path.string();
+  auto config = parse_json_object(read_text(path, kMostConfigBytes), source);
+  const bool wan = config.contains("dim") && config.contains("num_heads"), foreign = !config.contains("moga");
+  if (wan)
+    rename_wan_keys(config, source);
+  else
+    complete_diffusers_keys(config, foreign);
+  erase_foreign_keys(config, kForeignKeys, source);
   if (foreign) config["moga"] = {{"kind", "full"}};  // all that Wan2.1 and diffusers know
-  return parse_json<TransformerConfig>(config.dump(2), path.string(), true);
+  return parse_json<TransformerConfig>(config.dump(2), source);
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
@@ -82,6 +131,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   const LoadOptions options = load_options(file, folder);
   TransformerConfig config = load_transformer_config(folder / "config.json");
   apply_overrides(config, settings);
+  check_file_fit(fit_of(config, file, options), file, kHarmless);
   Transformer model(config, /*initialise=*/false);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
@@ -96,8 +146,6 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   if (!report.kept.empty())
     log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
              " tensors); moga calibrate makes better ones");
-  if (!report.unused.empty())
-    log_info(folder.string(), ": ", report.unused.size(), " tensors not used, first ", report.unused.front());
   if (stream_blocks) model->stream_blocks();
   return model;
 }
@@ -105,9 +153,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
 FileFit transformer_file_fit(const std::filesystem::path& folder) {
   const Safetensors file(folder);
   const LoadOptions options = load_options(file, folder);
-  const TransformerConfig config = load_transformer_config(folder / "config.json");
-  const ShapesOnly shapes_only;
-  return file_fit(*Transformer(config, /*initialise=*/false), file, options);
+  return fit_of(load_transformer_config(folder / "config.json"), file, options);
 }
 
 void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {

@@ -54,7 +54,7 @@ TrainConfig config_of_init(const std::string& init) {
   config.transformer = load_transformer_config(transformer_config(init));
   if (!has_moga(json_of(config.transformer))) config.transformer.moga = own;
   if (const fs::path text = fs::path(init) / "text_encoder" / "config.json"; fs::exists(text))
-    config.text_encoder = load_json<TextEncoderConfig>(text, /*ignore_unknown=*/true);
+    config.text_encoder = load_text_encoder_config(text);
   return config;
 }
 

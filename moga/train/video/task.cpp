@@ -92,7 +92,9 @@ StepReport VideoTask::step(const TrainPosition& position) {
                        .skipped = result.skipped,
                        .counts = result.group_histogram,
                        .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
-  if (result.balance.defined()) report.values.emplace_back("balance", result.balance);
+  // Without its weight, as calibration reports it: 1 is balanced.
+  if (const double weight = config_.transformer.moga.balance_weight; result.balance.defined() && weight > 0)
+    report.values.emplace_back("balance", result.balance / weight);
   return report;
 }
 

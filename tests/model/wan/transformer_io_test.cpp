@@ -111,6 +111,40 @@ TEST(TransformerFolder, ReadsWansOwnConfig) {
   expect_equal(loaded, model);
 }
 
+// Of a config.json with these members beyond a small model's, without the file's name.
+std::string error_of_config(const std::string& members) {
+  const Folder folder;
+  write_text(folder / "config.json", R"({"num_attention_heads": 2, "attention_head_dim": 12, )" + members + "}");
+  const std::string error = test::error_of([&] { load_transformer_config(folder / "config.json"); });
+  const size_t name = error.find("config.json: ");
+  return name == std::string::npos ? error : error.substr(name + 13);
+}
+
+TEST(TransformerFolder, KeysThatAreNotUnderstoodAreErrors) {
+  EXPECT_EQ(error_of_config(R"("image_dim": 1280)")
+                .find("image_dim = 1280 is not supported, expected null: this is an "
+                      "image-to-video model"),
+            0u);
+  EXPECT_EQ(error_of_config(R"("model_type": "i2v")").find("model_type = \"i2v\" is not supported"), 0u);
+  EXPECT_EQ(error_of_config(R"("num_layerz": 3)"), "unknown key 'num_layerz'; did you mean 'num_layers'?");
+  EXPECT_NE(error_of_config(R"("moga": {"group": 3})").find("unknown key 'group' in [moga]; did you mean 'groups'?"),
+            std::string::npos);
+  EXPECT_NE(error_of_config(R"("ffn_dim": 4611686018427387904)").find("a size is 4611686018427387904"),
+            std::string::npos);
+  EXPECT_EQ(error_of_config(R"("rope_max_seq_len": 99, "image_dim": null, "_diffusers_version": "0.42.1")"), "");
+}
+
+TEST(TransformerFolder, MissingAndNullKeysMeanWhatDiffusersMeans) {
+  const Folder folder;
+  write_text(folder / "config.json",
+             R"({"_class_name": "WanTransformer3DModel", "in_channels": 4, "out_channels": null, "qk_norm": null})");
+  const TransformerConfig config = load_transformer_config(folder / "config.json");
+  EXPECT_EQ(config.num_attention_heads, 40);
+  EXPECT_EQ(config.ffn_dim, 13824);
+  EXPECT_EQ(config.out_channels, 4);
+  EXPECT_EQ(config.qk_norm, "");
+}
+
 // The model of the original Wan2.1 repository under its own names, as tools/make_fixtures_wan.py ran it.
 struct WanFixture {
   WanFixture() {

@@ -1,0 +1,49 @@
+// Weights that the model would not use, or not as they are meant, are refused before they are read.
+#include "moga/model/layers/file_fit.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/nn/modules/linear.h>
+
+#include <array>
+
+#include "tests/support/error.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+// Of a file with these tensors beyond those of a linear layer of 3 → 2, without its name.
+std::string error_with(const std::vector<std::string>& more, int64_t rows = 2) {
+  const test::Folder folder;
+  TensorMap tensors = {{"weight", at::ones({rows, 3})}, {"bias", at::ones({2})}};
+  for (const std::string& name : more) tensors[name] = at::ones({1});
+  save_safetensors(folder / "a.safetensors", tensors);
+  const Safetensors file(folder / "a.safetensors");
+  const torch::nn::Linear layer(3, 2);
+  constexpr std::array<std::string_view, 1> kHarmless = {".router."};
+  const std::string error = test::error_of([&] { check_file_fit(file_fit(*layer, file), file, kHarmless); });
+  return error.substr(std::min(error.size(), file.source().size()));
+}
+
+TEST(FileFit, OfTheModelsTensorsAndHarmlessOnesPasses) { EXPECT_EQ(error_with({"blocks.0.router.weight"}), ""); }
+
+TEST(FileFit, NamesTheFirstUnusedTensorAndTheCount) {
+  EXPECT_EQ(error_with({"blocks.1.a", "blocks.1.b"}), ": 2 tensors for which config.json has no use, first blocks.1.a");
+  EXPECT_EQ(error_with({}, 4), ": tensor weight has shape [4, 3], expected [2, 3]");
+}
+
+TEST(FileFit, SaysWhatTheModelIs) {
+  EXPECT_NE(error_with({"vace_blocks.0.q"}).find("vace_blocks.0.q: VACE blocks"), std::string::npos);
+  EXPECT_NE(error_with({"blocks.0.attn2.add_k_proj.bias"}, 4).find("an image-to-video model"), std::string::npos);
+  EXPECT_NE(error_with({"fps_embedding.weight"}).find("SkyReels-V2"), std::string::npos);
+}
+
+TEST(FileFit, QuantizedWeightsAreRefusedByTheirFormat) {
+  for (const char* name : {"blocks.0.ffn.0.scale_weight", "weight_scale", "scaled_fp8"})
+    EXPECT_EQ(error_with({name}).find(": scaled fp8 weights (" + std::string(name) + ") are not supported"), 0u);
+  EXPECT_EQ(error_with({"weight.comfy_quant"}).find(": quantized weights"), 0u);
+}
+
+}  // namespace
+}  // namespace moga

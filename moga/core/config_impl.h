@@ -101,6 +101,7 @@ class Reader {
     try {
       value = choice<Enum>(node.path, name);
     } catch (const Error& error) {
+      if (node.line == 0) fail(source_.name, ": ", error.what());  // the text names the path already
       fail_at(node, source_, error.what());
     }
   }

@@ -92,7 +92,7 @@ TEST(TransformerFolder, SettingsGoOverTheConfig) {
   EXPECT_EQ(load("moga.combine=lse").combine, Combine::kLse);
   EXPECT_FALSE(load("moga.kind=full").uses_router());
   EXPECT_EQ(test::error_of([&] { load("moga.combine=sum"); }),
-            "command line: moga.combine: moga.combine 'sum' is not one of mean, lse");
+            "command line: moga.combine 'sum' is not one of mean, lse");
   EXPECT_EQ(test::error_of([&] { load("moga.combined=lse"); }),
             "command line: unknown key 'combined' in [moga]; did you mean 'combine'?");
 }

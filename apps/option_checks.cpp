@@ -24,7 +24,7 @@ std::string problem_of(const std::string& text) {
 
 void check_whole_numbers(CLI::App& app) {
   for (CLI::Option* option : app.get_options())
-    if (option->get_type_name() == "INT") option->check(CLI::Validator(problem_of, "", ""));
+    if (option->get_type_name().starts_with("INT")) option->check(CLI::Validator(problem_of, "", ""));
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) check_whole_numbers(*command);
 }
 

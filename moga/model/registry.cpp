@@ -36,7 +36,7 @@ std::string class_of(const nlohmann::json& config) {
 
 template <class Families>
 const auto& family_of(const Path& config_json, const Families& families) {
-  const nlohmann::json config = parse_json_object(read_text(config_json), config_json.string());
+  const nlohmann::json config = parse_json_object(read_text(config_json, kMostConfigBytes), config_json.string());
   const std::string name = class_of(config);
   for (const auto* family : families)
     if (name.empty() ? family->recognises(config) : std::ranges::count(family->class_names, name) > 0) return *family;

@@ -52,7 +52,7 @@ TEST_F(Faults, WrongTypesInConfigsAreNamed) {
                "config.json: num_heads: expected a whole number from 1 on, found 0");
   expect_error(flops(R"({"dim": 64, "num_heads": "5"})"), "num_heads: expected a whole number from 1 on, found \"5\"");
   expect_error(flops(R"({"num_layers": )" + std::string(1000000, '[')), "config.json: is nested more than 127 deep");
-  EXPECT_EQ(moga(flops(R"({"num_layers": 2.0, "qk_norm": null, "out_channels": null})")).status, 0);
+  EXPECT_EQ(moga(flops(R"({"_class_name": "WanTransformer3DModel", "num_layers": 2.0, "qk_norm": null})")).status, 0);
   const std::string scheduler = "scheduler/scheduler_config.json";
   expect_error(film(model_with("m1", scheduler, R"({"flow_shift": "3.0"})"), "--out " + at("a.y4m")),
                "scheduler_config.json: flow_shift: expected a number, found \"3.0\"");
@@ -64,7 +64,7 @@ TEST_F(Faults, OnlyFilesAreReadAsFiles) {
   mkfifo(at("pipe.toml").c_str(), 0600);
   expect_error("info " + at("pipe.toml"), "is a pipe, expected a file");
   expect_error("generate " + at("pipe.toml") + " --model " + at("model") + " --out " + at("a.y4m"), "is a pipe");
-  expect_error("flops --model /dev/zero", "/dev/zero: is a device, expected a file");
+  expect_error("info /dev/zero", "/dev/zero: is a device, expected a file");
   std::string key = "sampler";
   for (int i = 0; i < 30000; ++i) key += ".a";
   expect_error(generate("--out " + at("a.y4m") + " --set " + key + "=1"), "the key has more than 127 parts");
@@ -75,7 +75,7 @@ TEST_F(Faults, WhatIsPrintedHasNoControlCodes) {
   const Result result = moga("info " + at("odd.safetensors"));
   EXPECT_EQ(result.text.find('\x1b'), std::string::npos) << result.text;
   EXPECT_NE(result.text.find("a\\x1b[31mb"), std::string::npos) << result.text;
-  expect_error("info " + at("none$'\\x1b[31m'"), "none");
+  expect_error("info '" + at("none\x1b[31m") + "'", "none\\x1b[31m: no such file");
 }
 
 TEST_F(Faults, OutputsAreCheckedBeforeTheWork) {
@@ -86,7 +86,7 @@ TEST_F(Faults, OutputsAreCheckedBeforeTheWork) {
                "the file system allows 255");
   mkfifo(at("pipe.mp4").c_str(), 0600);
   expect_error("generate " + at("film.toml") + " --model none --out " + at("pipe.mp4"), "is a pipe or device");
-  expect_error("generate " + at("film.toml") + " --model none --out /proc/film.y4m", "cannot be written: /proc");
+  expect_error("generate " + at("film.toml") + " --model none --out /dev/null/film.y4m", "/dev/null is not a folder");
 }
 
 TEST_F(Faults, AnExistingVideoIsReplacedWithALineAndALinkStays) {

@@ -1,4 +1,5 @@
-// `moga generate` as its users meet it: what it writes, refuses, says, and how it ends when it is interrupted or killed.
+// `moga generate` as its users meet it: what it writes, refuses, says, and how it ends when it is interrupted or
+// killed.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -79,9 +80,10 @@ TEST_F(GenerateProgram, GoesFromGivenNoiseToSavedLatents) {
 
 TEST_F(GenerateProgram, TheCommandLineGoesOverTheScript) {
   const auto latents = [](const std::string& options) {
-    EXPECT_EQ(moga(generate("--steps 1 --quiet --out " + at("f.y4m") + " --save-latents " + at("f.safetensors") + options))
-                  .status,
-              0);
+    EXPECT_EQ(
+        moga(generate("--steps 1 --quiet --out " + at("f.y4m") + " --save-latents " + at("f.safetensors") + options))
+            .status,
+        0);
     return read_text(at("f.safetensors"));
   };
   const std::string plain = latents("");

@@ -130,7 +130,8 @@ TEST_F(Resume, FramesThatAreNotFiniteEndTheRunAndKeepTheLatents) {
   script.size = {48, 32};
   script.shot = {{"Mara waves.", std::nullopt, 9}};
   const GenerateOptions options{.sampler = sampler_, .keep = {folder_ / "film.y4m.resume", false, 60}};
-  const std::string error = test::error_of([&] { generate_files(script, std::move(models_), options, folder_ / "film.y4m"); });
+  const std::string error =
+      test::error_of([&] { generate_files(script, std::move(models_), options, folder_ / "film.y4m"); });
   EXPECT_NE(error.find("decoding: frames 1 to 1 are NaN or infinite; are the weights of the VAE damaged?"),
             std::string::npos)
       << error;

@@ -25,8 +25,8 @@ inline constexpr int64_t kImageMargin = 4;
 // Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.
 at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin = kImageMargin);
 
-// Collects a contact sheet while a video is written: one row per shot, `columns` evenly spaced frames of each shot, made
-// smaller where the sheet would be wider than kWidest pixels. A minute of large frames stays a file to look at.
+// Collects a contact sheet while a video is written: one row per shot, `columns` evenly spaced frames of each shot,
+// made smaller where the sheet would be wider than kWidest pixels. A minute of large frames stays a file to look at.
 class ContactSheet {
  public:
   static constexpr int64_t kColumns = 5, kWidest = 1920;

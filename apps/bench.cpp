@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/ranks.h"
 #include "apps/size_options.h"
 #include "moga/bench/attention_bench.h"
 #include "moga/bench/block_bench.h"
@@ -15,6 +16,7 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/model/registry.h"
+#include "moga/parallel/connect.h"
 #include "moga/train/loop/run.h"
 
 namespace moga {
@@ -65,7 +67,8 @@ float32 masters. Each --recompute is a row: none, selective or full; full+host k
 host memory.
 
 Example:
-  moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2)";
+  moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2
+  moga bench train --tokens 187200 --gpus 2)";
 
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
@@ -90,6 +93,7 @@ struct TrainOptions {
   std::string weights = "bfloat16", moments = "float32";
   double ema = 0;
   int64_t videos = 1;
+  int64_t gpus = 1, data = 1;
 };
 
 struct VaeOptions {
@@ -197,8 +201,12 @@ RecomputeConfig recompute_of(const std::string& text) {
   return {choice<Recompute>("--recompute", host ? text.substr(0, text.size() - kHost.size()) : text), host};
 }
 
-void run_train(const Options& options, const TrainOptions& train) {
-  const BenchSetup setup = setup_of(options);
+void run_train(Options options, const TrainOptions& train) {
+  const Ranks ranks = join_ranks({.data = train.data, .sequence = 0}, options.device);
+  options.device = ranks.device.str();
+  options.quiet = options.quiet || !ranks.first();
+  BenchSetup setup = setup_of(options);
+  setup.mesh = ranks.mesh;
   TrainBenchConfig config;
   config.train.transformer = wan_config(*model_of(options, setup.device));
   config.train.transformer.moga.backend = setup.backend;
@@ -209,7 +217,9 @@ void run_train(const Options& options, const TrainOptions& train) {
   config.video = video_of(options, setup.device);
   config.videos = train.videos;
   for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
-  write(bench_train(config, setup), options);
+  const BenchReport report = bench_train(config, setup);
+  if (ranks.first()) write(report, options);
+  leave(ranks.mesh.world());
 }
 
 void run_vae(const Options& options, const VaeOptions& vae) {
@@ -283,9 +293,14 @@ void add_train_bench(CLI::App& bench) {
   command->add_option("--weights", train->weights, choice_list<Storage>() + "; masters are float32")
       ->capture_default_str();
   command->add_option("--moments", train->moments, choice_list<Storage>())->capture_default_str();
+  add_gpus_option(*command, train->gpus);
+  command->add_option("--data", train->data, "ranks that train on different videos; the others share each video")
+      ->capture_default_str();
   command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
   add_common(*command, *options);
-  command->callback([options, train] { run_train(*options, *train); });
+  command->callback([options, train] {
+    if (!run_as_ranks(train->gpus)) run_train(*options, *train);
+  });
 }
 
 void add_vae(CLI::App& bench) {

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -10,6 +11,7 @@
 #include "apps/commands.h"
 #include "apps/misspelt.h"
 #include "apps/option_checks.h"
+#include "apps/ranks.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/json_text.h"
 #include "moga/parallel/launcher.h"
@@ -26,7 +28,10 @@ constexpr const char* kKernels = "no CUDA kernels (built without MOGA_CUDA)";
 std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION "\n" + std::string(kKernels); }
 
 int report(const std::string& message, int status = 1) {
-  std::cerr << "moga: " << moga::printable(message.substr(0, message.find('\n'))) << std::endl;
+  const std::string line = moga::printable(message.substr(0, message.find('\n')));
+  if (!moga::tell_launcher(line)) std::cerr << "moga: " << line << std::endl;
+  std::cout.flush();
+  if (moga::joined_others()) std::_Exit(status);
   return status;
 }
 
@@ -53,6 +58,8 @@ int run(int argc, char** argv) {
   moga::check_whole_numbers(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& error) {
+    return error.get_exit_code();  // the launcher of ranks has reported
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(moga::explain(app, error));

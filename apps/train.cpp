@@ -1,12 +1,18 @@
 // moga train, moga train vae, moga train text: a TOML config, settings over it, and the checkpoint to resume from.
+#include <ATen/ATen.h>
+
+#include <algorithm>
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/ranks.h"
 #include "moga/bench/plan_training.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/parallel/agree.h"
+#include "moga/parallel/connect.h"
 #include "moga/train/loop/run.h"
 #include "moga/train/text/task.h"
 #include "moga/train/vae/task.h"
@@ -32,20 +38,60 @@ void end_as(TrainEnd end) {
   if (end == TrainEnd::interrupted) throw Interrupted();
 }
 
+// What one rank of the mesh computes of each stage, as a run of its own: its videos, and frames for its slice. Changes
+// the shapes as well.
+TrainConfig part_of_rank(TrainConfig config, std::vector<StageShape>& stages, const Mesh& mesh) {
+  const int64_t data = mesh.data().size(), sequence = mesh.sequence().size();
+  for (size_t i = 0; i < stages.size(); ++i) {
+    StageConfig& stage = config.stage[i];
+    const int64_t piece = stage.batch / stage.accumulation;
+    stage.batch = std::max<int64_t>(1, stage.batch / data);
+    stage.accumulation = std::max<int64_t>(1, stage.batch / std::min(piece, stage.batch));
+    if (sequence == 1) continue;
+    VideoShape& video = stages[i].video;
+    video = {(video.frames + sequence - 1) / sequence, video.rows, video.columns, {}};
+  }
+  return config;
+}
+
 // On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Sets the recomputation
 // that "auto" stands for. Returns what was planned, for the message when memory runs out all the same.
-std::string plan(TrainConfig& config) {
+std::string plan_on_one(TrainConfig& config, const Mesh& mesh) {
   const c10::Device device = parse_device(config.device);
-  if (!device.is_cuda()) return "";
   std::vector<StageShape> stages;
   for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
-  const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device));
+  const Plan plan =
+      plan_training(part_of_rank(config, stages, mesh), stages, device, compute_dtype(config.dtype, device));
   check_fits(plan);
   config.recompute = *plan.recompute;
   const std::string peak = format_bytes(static_cast<double>(plan.peak_bytes()));
   log_info("planned: peak memory ", peak, ", ", format_duration(plan.seconds()),
            ", recomputation of blocks: ", describe(config.recompute));
   return "planned " + peak;
+}
+
+// Planned by the first rank for all of them: ranks must recompute alike, because attention exchanges rows again then.
+std::string plan(TrainConfig& config, const Mesh& mesh) {
+  if (!parse_device(config.device).is_cuda()) return "";
+  const std::string planned = mesh.world().rank() == 0 ? plan_on_one(config, mesh) : "";
+  const at::Tensor chosen = at::tensor(
+      {static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs)}, at::kLong);
+  mesh.world().broadcast(chosen, 0);
+  config.recompute.mode = static_cast<Recompute>(chosen[0].item<int64_t>());
+  config.recompute.offload_inputs = chosen[1].item<int64_t>() != 0;
+  return planned;
+}
+
+void run_train(const Options& options, bool no_plan) {
+  TrainConfig config = load_train_config(options.config, options.settings);
+  const Ranks ranks = join_ranks(config.parallel, config.device);
+  const ProcessGroup& world = ranks.mesh.world();
+  agree(world, {{"version", MOGA_VERSION}, {"config", to_toml(config)}});
+  if (world.size() > 1) config.device = ranks.device.str();
+  const std::string planned = no_plan ? "" : plan(config, ranks.mesh);
+  const TrainEnd end = train(config, options.resume, planned, ranks.mesh);
+  leave(world);
+  end_as(end);
 }
 
 void add_train_vae(CLI::App& train) {
@@ -79,26 +125,31 @@ void add_train_text(CLI::App& train) {
 void add_train(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   const auto no_plan = std::make_shared<bool>(false);
+  const auto gpus = std::make_shared<int64_t>(1);
   CLI::App* command = app.add_subcommand("train", "Train a video transformer on latent shards");
   command->add_option("CONFIG", options->config, "training config (TOML)");
   options->add(*command);
   command->add_flag("--no-plan", *no_plan, "start without rehearsing whether the run fits (on a GPU)");
+  add_gpus_option(*command, *gpus);
   command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
 into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,
 and says how to resume.
 
+Several GPUs share each video (a slice of its tokens each) unless [parallel] says otherwise: data is
+the number of ranks that train on different videos, sequence that of ranks that share one. The losses
+are those of one GPU. Weights and the optimiser's state are whole on every GPU.
+
 Example:
   moga train configs/stories.toml
+  moga train configs/stories.toml --gpus 2
   moga train configs/stories.toml --set out=runs/full --set transformer.moga.kind=full
   moga train configs/stories.toml --resume auto)");
   add_train_vae(*command);
   add_train_text(*command);
-  command->callback([command, options, no_plan] {
+  command->callback([command, options, no_plan, gpus] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");
-    TrainConfig config = load_train_config(options->config, options->settings);
-    const std::string planned = *no_plan ? "" : plan(config);
-    end_as(train(config, options->resume, planned));
+    if (!run_as_ranks(*gpus)) run_train(*options, *no_plan);
   });
 }
 

@@ -42,6 +42,18 @@ Segments frame_segments(const Layout& layout) {
   return segments;
 }
 
+Segments shot_segments(const Layout& layout) {
+  Segments segments;
+  int64_t vector = 0, row = 0;
+  for (const VideoShape& video : layout.videos)
+    for (int64_t shot = 0; shot < video.shots(); ++shot) {
+      const int64_t rows = (video.begin_of_shot(shot + 1) - video.begin_of_shot(shot)) * video.frame_tokens();
+      append(segments, {vector++, 1, row, rows});
+      row += rows;
+    }
+  return segments;
+}
+
 Segments slice_of(const Segments& segments, int64_t first_row, int64_t rows) {
   const int64_t end_row = first_row + rows;
   check(first_row >= 0 && rows >= 0 && end_row <= (segments.empty() ? 0 : segments.back().end_row()),

@@ -29,6 +29,7 @@ using Segments = std::vector<Segment>;
 
 Segments video_segments(const Layout& layout);  // one vector per video
 Segments frame_segments(const Layout& layout);  // one vector per latent frame
+Segments shot_segments(const Layout& layout);   // one vector per shot, numbered over all videos
 
 // The slice [first_row, first_row + rows) of the batch: rows are counted from first_row, vectors keep their numbers.
 Segments slice_of(const Segments& segments, int64_t first_row, int64_t rows);

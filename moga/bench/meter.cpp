@@ -49,6 +49,13 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+// The largest value on any rank.
+double largest(const ProcessGroup& ranks, double value) {
+  const at::Tensor all = at::full({1}, value, at::kDouble);
+  ranks.all_reduce(all, Reduce::kMax);
+  return all.item<double>();
+}
+
 }  // namespace
 
 void MeterConfig::validate() const {
@@ -57,13 +64,15 @@ void MeterConfig::validate() const {
   check(seconds >= 0, "time per measurement is ", seconds, " s, expected 0 or more");
 }
 
-Meter::Meter(c10::Device device, const MeterConfig& config) : device_(device), config_(config), memory_(device) {
+Meter::Meter(c10::Device device, const MeterConfig& config, const ProcessGroup& ranks)
+    : device_(device), config_(config), memory_(device), ranks_(ranks) {
   config.validate();
 }
 
 Measurement Meter::measure(const std::function<void()>& work) {
   double once = 0;
   for (int64_t i = 0; i < config_.warm_up; ++i) once = host_seconds(device_, work);
+  once = largest(ranks_, once);  // all ranks repeat equally often
   memory_.reset_peak();
   int64_t repeats = config_.repeats;
   if (once > 0) {
@@ -75,7 +84,8 @@ Measurement Meter::measure(const std::function<void()>& work) {
     seconds = event_seconds(device_, repeats, work);
   else
     for (int64_t i = 0; i < repeats; ++i) seconds.push_back(host_seconds(device_, work));
-  return {median(seconds), repeats, memory_.peak()};
+  const double peak = largest(ranks_, static_cast<double>(memory_.peak()));
+  return {largest(ranks_, median(seconds)), repeats, static_cast<int64_t>(peak)};
 }
 
 DeviceRates measure_rates(Meter& meter, c10::ScalarType dtype) {

@@ -1,5 +1,6 @@
 // Times a piece of work where it runs: by CUDA events between queued repetitions on a GPU, by the host's clock on a
-// CPU. The median of warm repetitions, and the peak of memory over them.
+// CPU. The median of warm repetitions, and the peak of memory over them. Ranks that work together measure together: as
+// many repetitions each, and of both numbers the largest over the ranks.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -8,6 +9,7 @@
 #include <functional>
 
 #include "moga/bench/memory_meter.h"
+#include "moga/parallel/process_group.h"
 
 namespace moga {
 
@@ -27,7 +29,7 @@ struct Measurement {
 
 class Meter {
  public:
-  explicit Meter(c10::Device device, const MeterConfig& config = {});
+  explicit Meter(c10::Device device, const MeterConfig& config = {}, const ProcessGroup& ranks = {});
   Measurement measure(const std::function<void()>& work);
   c10::Device device() const { return device_; }
   MemoryMeter& memory() { return memory_; }
@@ -36,6 +38,7 @@ class Meter {
   c10::Device device_;
   MeterConfig config_;
   MemoryMeter memory_;
+  ProcessGroup ranks_;
 };
 
 // The device's own limits, measured as the rows are, so that each row can be compared with them.

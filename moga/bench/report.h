@@ -9,6 +9,7 @@
 
 #include "moga/attention/backends.h"
 #include "moga/bench/meter.h"
+#include "moga/parallel/mesh.h"
 
 namespace moga {
 
@@ -42,6 +43,7 @@ struct BenchSetup {
   AttentionBackend backend = AttentionBackend::kAuto;
   bool backward = true;
   MeterConfig meter = {};
+  Mesh mesh = {};  // of ranks that all build the report
 };
 
 }  // namespace moga

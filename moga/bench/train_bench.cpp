@@ -37,6 +37,19 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"ema", config.train.ema}};
 }
 
+std::string name_of_row(const RecomputeConfig& variant, const Mesh& mesh) {
+  const std::string name = "recompute " + describe(variant);
+  if (mesh.world().size() == 1) return name;
+  return name + ", data " + std::to_string(mesh.data().size()) + " x sequence " +
+         std::to_string(mesh.sequence().size());
+}
+
+// Every rank has evened its routers by itself.
+void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
+  for (const auto& item : model.named_parameters())
+    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
+}
+
 }  // namespace
 
 void TrainBenchConfig::validate() const {
@@ -49,17 +62,23 @@ void TrainBenchConfig::validate() const {
 
 BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup) {
   config.validate();
-  Meter meter(setup.device, setup.meter);
+  const int64_t data_ranks = setup.mesh.data().size();
+  check(config.videos % data_ranks == 0, "videos is ", config.videos, ", expected a multiple of the ", data_ranks,
+        " data ranks");
+  Meter meter(setup.device, setup.meter, setup.mesh.world());
   BenchReport report{"train", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
-  TrainState state(config.train, setup.device, setup.dtype);
+  TrainState state(config.train, setup.device, setup.dtype, setup.mesh);
   state.models().transformer->fill_head();
   if (config.train.transformer.moga.uses_router())
     even_routers(*state.models().transformer, config.video, setup.device, setup.dtype);
+  share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
-  const TrainBatch piece = random_piece({config.train, config.video, config.videos}, setup.device, setup.dtype);
+  const TrainBatch piece =
+      random_piece({config.train, config.video, config.videos / data_ranks}, setup.device, setup.dtype);
   const double flop =
-      forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward();
+      forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward() /
+      static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   for (const RecomputeConfig& variant : config.variants) {
     stop_if_interrupted();
@@ -68,7 +87,7 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
     const Measurement measured =
         meter.measure([&] { state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
     release_cached_memory(setup.device);
-    report.rows.push_back({"recompute " + describe(variant),
+    report.rows.push_back({name_of_row(variant, setup.mesh),
                            name_of(config.train.transformer.moga.backend),
                            "train step",
                            measured,

@@ -20,7 +20,8 @@ struct TrainBenchConfig {
 };
 
 // FLOP: those of the forward and backward pass (cost.h); what is recomputed is not counted, so the rate is that of
-// useful work. Routers are given biases that fill their groups evenly, as training leaves them.
+// useful work; on several ranks it is the mean over them, and seconds and memory are those of the largest. `videos` are
+// those of all data ranks. Routers are given biases that fill their groups evenly, as training leaves them.
 BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup);
 
 }  // namespace moga

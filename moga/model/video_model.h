@@ -19,6 +19,7 @@
 #include "moga/core/strides.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/weight_layout.h"
+#include "moga/parallel/process_group.h"
 
 namespace moga {
 
@@ -31,8 +32,12 @@ struct VideoModelInput {
   Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
   bool full_attention = false;      // in all layers, instead of what the config says: a step of a schedule
   AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
+  // Ranks that share the videos: each has the whole input and computes a slice of the tokens. One rank: all of them.
+  ProcessGroup sequence = {};
 };
 
+// The same on all ranks that share the videos. Of a loss that each of them computes from it, parameter gradients are
+// those of the rank's slice, and add up over the ranks.
 struct VideoModelOutput {
   std::vector<at::Tensor> velocity;  // one per video, [C_z, F, Y', X'], float32
   at::Tensor balance_loss;           // mean over layers, times α; undefined without a router

@@ -21,6 +21,12 @@ std::vector<int64_t> vector_of_row(const Segments& segments) {
   return vectors;
 }
 
+TEST(Segments, OneVectorPerShotOfAllVideos) {
+  const Layout layout{{{3, 2, 2, {1, 2}}, {2, 2, 1, {}}}};
+  EXPECT_EQ(shot_segments(layout), (Segments{{0, 1, 0, 4}, {1, 1, 4, 8}, {2, 1, 12, 4}}));
+  EXPECT_EQ(slice_of(shot_segments(layout), 6, 8), (Segments{{1, 1, 0, 6}, {2, 1, 6, 2}}));
+}
+
 TEST(Segments, OneVectorPerVideoOrPerFrame) {
   EXPECT_EQ(video_segments(kLayout), (Segments{{0, 2, 0, 12}, {2, 1, 24, 5}}));
   EXPECT_EQ(frame_segments(kLayout), (Segments{{0, 2, 0, 6}, {2, 3, 12, 4}, {5, 1, 24, 5}}));

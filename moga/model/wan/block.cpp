@@ -63,6 +63,7 @@ SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
 
 BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
                                        const BlockRun& run) {
+  if (global.over_ranks) return forward_over_ranks(x, local, global, run);
   BlockOutput result;
   std::optional<Routing> routing;
   if (router_ && !global.full_attention) {
@@ -75,6 +76,22 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& 
   if (global.observer && !run.again) global.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
                                      global.full_attention ? full_config_ : config_, run.memory));
+  return result;
+}
+
+BlockOutput SelfAttentionImpl::forward_over_ranks(const at::Tensor& x, const LocalContext& local,
+                                                  const GlobalContext& global, const BlockRun& run) {
+  const SequenceAttention& attention = *global.over_ranks;
+  BlockOutput result;
+  std::optional<SliceRouting> routing;
+  if (router_ && !global.full_attention) {
+    routing = attention.route(router_->score(x));
+    result.balance_loss = attention.balance(*routing, config_.balance);
+    result.group_histogram = attention.histogram(*routing);
+  }
+  const auto [q, k, v] = projected(routing ? routing->scores.x : x, local.rotary);
+  result.x = output(attention.forward(q, k, v, routing ? &*routing : nullptr,
+                                      global.full_attention ? full_config_ : config_, run.memory));
   return result;
 }
 

@@ -5,13 +5,15 @@
 //   x += o(attend(norm_q(q y), norm_k(k text), v text))                        y = norm3(x), text of the token's shot
 //   x += e₅ · ffn(y)                                                           y = norm2(x)(1 + e₄) + e₃
 //
-// x [N, C] holds the packed tokens of all videos. forward is a pure function of its inputs and contexts, so that a
-// backward pass can recompute it (layers/recompute.h). Where the block's weights come from is not its concern.
+// x [N, C] holds the packed tokens of all videos, or the slice of them that a rank holds: then self-attention exchanges
+// rows with the other ranks and everything else is local. forward is a pure function of its inputs and contexts, so
+// that a backward pass can recompute it (layers/recompute.h). Where the block's weights come from is not its concern.
 #pragma once
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include "moga/attention/sequence_attention.h"
 #include "moga/attention/visual_attention.h"
 #include "moga/model/layers/linear.h"
 #include "moga/model/layers/norm.h"
@@ -52,6 +54,8 @@ struct GlobalContext {
   StaticGroupings groupings;
   bool full_attention = false;  // instead of the config's kind; routers are then unused
   AttentionObserver observer;   // may be empty
+  // Where ranks share the videos: self-attention over all of them. Null: x holds all tokens.
+  std::shared_ptr<const SequenceAttention> over_ranks;
 };
 
 struct BlockOutput {
@@ -92,6 +96,8 @@ class SelfAttentionImpl : public ProjectionsImpl {
   void initialise_router();  // does nothing without one
 
  private:
+  BlockOutput forward_over_ranks(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
+                                 const BlockRun& run);
   int64_t layer_;
   VisualAttentionConfig config_, full_config_;
   Router router_{nullptr};

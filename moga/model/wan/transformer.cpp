@@ -6,6 +6,7 @@
 #include "moga/model/layers/limits.h"
 #include "moga/model/layers/rope.h"
 #include "moga/model/layers/weight_stream.h"
+#include "moga/parallel/gather_rows.h"
 
 namespace moga {
 namespace {
@@ -39,6 +40,13 @@ BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<
   };
   const auto outputs = runner.run(layer, *module, function, {input.x, input.modulation, input.text});
   return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]};
+}
+
+// The rows of each vector, in order.
+std::vector<int64_t> rows_of_vectors(const Segments& segments) {
+  std::vector<int64_t> rows;
+  for (const Segment& segment : segments) rows.insert(rows.end(), segment.vectors, segment.rows);
+  return rows;
 }
 
 }  // namespace
@@ -136,6 +144,8 @@ void TransformerImpl::check_input(const VideoModelInput& input) const {
         " latents for a layout of ", videos, " videos");
   check(input.timestep.dim() == 1 && input.timestep.size(0) == videos, "transformer: timestep ", input.timestep.sizes(),
         ", expected [", videos, "]");
+  check(input.sequence.size() == 1 || !input.observer, "transformer: an observer sees all tokens of the videos, and ",
+        input.sequence.size(), " ranks share them");
   check(input.text.dim() == 3 && input.text.size(0) == layout.shots() && input.text.size(2) == config_.text_dim,
         "transformer: text ", input.text.sizes(), ", expected [", layout.shots(), " (shots), ", config_.text_len, ", ",
         config_.text_dim, "]");
@@ -146,20 +156,55 @@ void TransformerImpl::check_input(const VideoModelInput& input) const {
   }
 }
 
-const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInput& input, at::ScalarType dtype) {
+TransformerImpl::LayoutTables TransformerImpl::whole_tables(const VideoModelInput& input, at::ScalarType dtype) const {
   const at::Device device = input.text.device();
-  const int64_t text_tokens = input.text.size(1);
-  const bool current = tables_ && tables_->device == device && tables_->dtype == wide(dtype) &&
-                       tables_->text_tokens == text_tokens && tables_->groupings.layout == input.layout;
+  const std::vector<int64_t> text_lengths(input.layout.shots(), input.text.size(1));
+  return {.device = device,
+          .dtype = wide(dtype),
+          .text_tokens = input.text.size(1),
+          .ranks = nullptr,
+          .segments = video_segments(input.layout),
+          .first_shot = 0,
+          .shots = input.layout.shots(),
+          .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
+          .text_groups = text_groups(input.layout, text_lengths, device),
+          .groupings = static_groupings(input.layout, config_.moga, device),
+          .over_ranks = nullptr};
+}
+
+TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInput& input, at::ScalarType dtype) const {
+  const Layout& layout = input.layout;
+  const int64_t ranks = input.sequence.size();
+  check(layout.tokens() >= ranks, "transformer: ", layout.tokens(), " tokens cannot be shared by ", ranks, " ranks");
+  const at::Device device = input.text.device();
+  const auto attention = std::make_shared<const SequenceAttention>(
+      input.sequence, layout, config_.num_attention_heads, sequence_slices(layout, ranks), config_.moga, device);
+  const int64_t first = attention->first_row(), rows = attention->rows();
+  const Segments shots = slice_of(shot_segments(layout), first, rows);
+  const int64_t first_shot = shots.front().first_vector, shot_count = shots.back().end_vector() - first_shot;
+  return {
+      .device = device,
+      .dtype = wide(dtype),
+      .text_tokens = input.text.size(1),
+      .ranks = input.sequence.state(),
+      .segments = slice_of(video_segments(layout), first, rows),
+      .first_shot = first_shot,
+      .shots = shot_count,
+      .rotary = rotary_table(layout, config_.attention_head_dim, device, wide(dtype)).narrow(0, first, rows).clone(),
+      .text_groups = {make_rows(rows_of_vectors(shots), {}, device),
+                      make_rows(std::vector<int64_t>(shot_count, input.text.size(1)), {}, device)},
+      .groupings = {.layout = layout, .full = {}, .window = {}, .frame = {}},
+      .over_ranks = attention};
+}
+
+const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInput& input, at::ScalarType dtype) {
+  const bool spread = input.sequence.size() > 1;
+  const bool current = tables_ && tables_->device == input.text.device() && tables_->dtype == wide(dtype) &&
+                       tables_->text_tokens == input.text.size(1) && tables_->groupings.layout == input.layout &&
+                       tables_->ranks == (spread ? input.sequence.state() : nullptr);
   if (!current) {
     const c10::InferenceMode ordinary(false);  // tables made while sampling serve training as well
-    const std::vector<int64_t> text_lengths(input.layout.shots(), text_tokens);
-    tables_ = LayoutTables{.device = device,
-                           .dtype = wide(dtype),
-                           .text_tokens = text_tokens,
-                           .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
-                           .text_groups = text_groups(input.layout, text_lengths, device),
-                           .groupings = static_groupings(input.layout, config_.moga, device)};
+    tables_ = spread ? slice_tables(input, dtype) : whole_tables(input, dtype);
   }
   return *tables_;
 }
@@ -171,12 +216,20 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
 
   const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
   const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
-  const auto contexts = std::make_shared<const BlockContexts>(BlockContexts{
-      .local = {.segments = video_segments(input.layout), .rotary = shared.rotary, .text_groups = shared.text_groups},
-      .global = {.groupings = shared.groupings, .full_attention = input.full_attention, .observer = input.observer}});
-  BlockInput block_input = {.x = patch_embedding_(patchify(input.latents, patch, dtype)),
+  const auto contexts = std::make_shared<const BlockContexts>(
+      BlockContexts{.local = {.segments = shared.segments, .rotary = shared.rotary, .text_groups = shared.text_groups},
+                    .global = {.groupings = shared.groupings,
+                               .full_attention = input.full_attention,
+                               .observer = input.observer,
+                               .over_ranks = shared.over_ranks}});
+  at::Tensor patches = patchify(input.latents, patch, dtype), text = input.text;
+  if (shared.over_ranks) {
+    patches = patches.narrow(0, shared.over_ranks->first_row(), shared.over_ranks->rows());
+    text = text.narrow(0, shared.first_shot, shared.shots);
+  }
+  BlockInput block_input = {.x = patch_embedding_(patches),
                             .modulation = time_projection_(embedding),
-                            .text = text_embedding_(input.text.to(dtype)).flatten(0, 1)};
+                            .text = text_embedding_(text.to(dtype)).flatten(0, 1)};
 
   BlockRunner runner(recompute_, config_.num_layers, block_weights_);
   std::vector<at::Tensor> balance, histogram;
@@ -191,8 +244,9 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   }
 
   VideoModelOutput result;
-  result.velocity =
-      unpatchify(head_(block_input.x, embedding, contexts->local.segments).to(wide(dtype)), input.layout, patch);
+  at::Tensor rows = head_(block_input.x, embedding, shared.segments).to(wide(dtype));
+  if (shared.over_ranks) rows = gather_rows(input.sequence, rows, shared.over_ranks->plan().slice_rows());
+  result.velocity = unpatchify(rows, input.layout, patch);
   if (!balance.empty()) {
     result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
     result.group_histogram = at::stack(histogram);

@@ -2,9 +2,12 @@
 //
 //   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → latents
 //
+// Where ranks share the videos, each computes the rows of its slice; rows are exchanged inside self-attention, and the
+// head's are gathered, so that every rank has the whole velocity.
+//
 // Modules carry Wan2.1's own parameter names (patch_embedding, text_embedding.0, time_embedding.0,
 // time_projection.1, blocks.0.self_attn.q, …, head.head); MoGA adds blocks.N.self_attn.router. The interface is
-// video_model.h; it does no parallelism, sampling or text encoding.
+// video_model.h; it does no sampling or text encoding.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -98,11 +101,17 @@ class TransformerImpl : public VideoModel {
   struct LayoutTables {
     at::Device device;
     at::ScalarType dtype;
-    int64_t text_tokens;  // of a caption
+    int64_t text_tokens;                         // of a caption
+    std::shared_ptr<ProcessGroup::State> ranks;  // that share the videos; null: this one has all tokens
+    Segments segments;                           // videos of the rows held here
+    int64_t first_shot, shots;                   // whose captions these rows see
     at::Tensor rotary;
     Grouping text_groups;
-    StaticGroupings groupings;
+    StaticGroupings groupings;  // on one rank
+    std::shared_ptr<const SequenceAttention> over_ranks;
   };
+  LayoutTables whole_tables(const VideoModelInput& input, at::ScalarType dtype) const;
+  LayoutTables slice_tables(const VideoModelInput& input, at::ScalarType dtype) const;
   const LayoutTables& tables(const VideoModelInput& input, at::ScalarType dtype);
   void check_input(const VideoModelInput& input) const;
 

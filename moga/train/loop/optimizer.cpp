@@ -176,6 +176,37 @@ void AdamW::accumulate() {
   }
 }
 
+void AdamW::sum_over(const ProcessGroup& ranks) {
+  if (ranks.size() == 1) return;
+  at::NoGradGuard no_grad;
+  std::vector<Pending> buckets;
+  for (size_t begin = 0, end = 0; begin < slots_.size(); begin = end) {
+    for (int64_t elements = 0; end < slots_.size() && (end == begin || elements < kPieceElements); ++end)
+      elements += slots_[end].weight.numel();
+    buckets.push_back(start_sum(ranks, begin, end));
+  }
+  for (Pending& bucket : buckets) bucket.wait();
+}
+
+// Copies the gradients of the slots into one buffer, whose pieces take their place, and starts to sum it. The copies
+// release each gradient, so that no two of all gradients are held.
+Pending AdamW::start_sum(const ProcessGroup& ranks, size_t begin, size_t end) {
+  int64_t elements = 0;
+  for (size_t i = begin; i < end; ++i)
+    if (slots_[i].gradient().defined()) elements += aligned(slots_[i].weight.numel());
+  const at::Tensor buffer = at::zeros({elements}, slots_.front().master.options());
+  int64_t at = 0;
+  for (size_t i = begin; i < end; ++i) {
+    Slot& slot = slots_[i];
+    const at::Tensor gradient = slot.gradient();
+    if (!gradient.defined()) continue;
+    slot.sum = buffer.narrow(0, at, gradient.numel()).view(gradient.sizes()).copy_(gradient);
+    slot.weight.mutable_grad().reset();
+    at += aligned(gradient.numel());
+  }
+  return ranks.start_all_reduce(buffer);
+}
+
 void AdamW::write_weights() {
   at::NoGradGuard no_grad;
   for (Slot& slot : slots_)

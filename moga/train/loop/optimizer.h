@@ -13,6 +13,7 @@
 #include <array>
 
 #include "moga/core/choice.h"
+#include "moga/parallel/process_group.h"
 #include "moga/train/loop/parameters.h"
 
 namespace moga {
@@ -64,6 +65,10 @@ class AdamW {
   // Adds the gradients of bfloat16 parameters to float32 sums, which the next step uses. Called after each piece of a
   // batch; float32 parameters accumulate in their own gradients.
   void accumulate();
+  // Replaces the gradients by their sums over the ranks, in float32. Ranks hold parts of one loss's gradient; the state
+  // of the optimiser is replicated, so all of them take the same step afterwards. The order of additions is that of
+  // the group's all_reduce over buckets of fixed content: bit-identical from run to run and on all ranks.
+  void sum_over(const ProcessGroup& ranks);
   // Rounds the parameters from their masters, after these were restored.
   void write_weights();
 
@@ -74,13 +79,14 @@ class AdamW {
   struct Slot {
     std::string name;
     at::Tensor weight, master, moment1, moment2;
-    at::Tensor sum;  // float32, of the gradients of several pieces; undefined otherwise
+    at::Tensor sum;  // float32, of the gradients of several pieces or ranks; undefined otherwise
 
     bool decayed() const { return weight.dim() >= 2; }
     bool rounded() const { return weight.scalar_type() != at::kFloat; }  // the parameter is not its own master
     at::Tensor gradient() const { return sum.defined() ? sum : weight.grad(); }
     bool in_place(const at::Tensor& gradient) const;
   };
+  Pending start_sum(const ProcessGroup& ranks, size_t begin, size_t end);
   struct Lists {  // tensors, or flat pieces of tensors, that are updated by one kernel
     std::vector<at::Tensor> weights, masters, gradients, moments1, moments2;
     int64_t elements = 0;

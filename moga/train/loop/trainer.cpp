@@ -1,23 +1,46 @@
 // The training loop. See trainer.h.
 #include "moga/train/loop/trainer.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
+#include "moga/parallel/agree.h"
+#include "moga/train/loop/tensor_digest.h"
 
 namespace moga {
+namespace {
+
+int64_t largest(const ProcessGroup& ranks, int64_t value) {
+  const at::Tensor all = at::full({1}, value, at::kLong);
+  ranks.all_reduce(all, Reduce::kMax);
+  return all.item<int64_t>();
+}
+
+}  // namespace
 
 Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<Checkpoint>& checkpoint)
     : task_(task), config_(config), stages_(task.stages()) {
   check(!stages_.empty(), "nothing to train: no stages");
   if (checkpoint) restore(*checkpoint);
+  agree_on_start();
+  if (!writes()) return;
   write_text(config_.out / "config.toml", task_.config_toml());
   log_info("complete config in ", (config_.out / "config.toml").string());
   log_ = std::make_unique<JsonLog>(config_.out / "log.jsonl");
   log_info("train ", task_.summary(), ", run ", config_.out.string());
+}
+
+void Trainer::agree_on_start() const {
+  if (config_.ranks.size() == 1) return;
+  std::vector<Claim> claims = {{"identity of the run", task_.identity().dump(1)},
+                               {"step to start from", std::to_string(position_.step)}};
+  for (const auto& [part, tensors] : task_.parts()) claims.push_back({"part " + part, digest_lines(tensors)});
+  agree(config_.ranks, claims);
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {
@@ -62,8 +85,9 @@ TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
     ++position_.stage_step;
     ++position_.step;
     after_step(progress);
-    if (interrupted() || position_.step == stop_at) return TrainEnd::interrupted;
-    if (config_.max_minutes > 0 && clock_.seconds() > 60 * config_.max_minutes) return TrainEnd::out_of_time;
+    if (config_.ranks.any(interrupted()) || position_.step == stop_at) return TrainEnd::interrupted;
+    if (config_.max_minutes > 0 && config_.ranks.any(clock_.seconds() > 60 * config_.max_minutes))
+      return TrainEnd::out_of_time;
   }
   if (metrics_.steps() > 0) check_finite(log());  // the stage's last steps
   return TrainEnd::done;
@@ -88,11 +112,11 @@ nlohmann::json Trainer::log() {
   nlohmann::json line = {{"step", position_.step},
                          {"lr", lr_},
                          {"seconds", clock_.seconds()},
-                         {"peak_bytes", peak_memory(config_.device)}};
+                         {"peak_bytes", largest(config_.ranks, peak_memory(config_.device))}};
   if (const std::string& stage = stages_[position_.stage].name; !stage.empty()) line["stage"] = stage;
   line.update(means.means);
   task_.complete(line, means.counts);
-  log_->write(line);
+  if (writes()) log_->write(line);
   note_ = task_.note(line);
   return line;
 }
@@ -107,6 +131,8 @@ void Trainer::check_finite(const nlohmann::json& line) const {
 
 void Trainer::save() {
   if (saved_step_ == position_.step) return;
+  saved_step_ = position_.step;
+  if (!writes()) return;
   const CheckpointContents contents = {.step = position_.step,
                                        .state = {{"stage", position_.stage},
                                                  {"stage_step", position_.stage_step},
@@ -115,11 +141,10 @@ void Trainer::save() {
                                        .parts = to_maps(task_.parts()),
                                        .config = task_.config_toml()};
   save_checkpoint(config_.out, contents, config_.keep_checkpoints);
-  saved_step_ = position_.step;
 }
 
 void Trainer::sample() {
-  if (sampled_step_ == position_.step) return;
+  if (sampled_step_ == position_.step || !writes()) return;
   nlohmann::json line = task_.sample(position_, config_.out / "samples" / step_name(position_.step));
   sampled_step_ = position_.step;
   if (line.is_null()) return;
@@ -137,6 +162,7 @@ void Trainer::finish(TrainEnd end) {
   if (metrics_.steps() > 0) check_finite(log());
   save();
   if (config_.sample_every > 0) sample();
+  if (!writes()) return;
   const std::string model = task_.save_model(position_, config_.out / "model");
   log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", position_.step, ": ", model);
 }

@@ -5,6 +5,10 @@
 //
 // A run ends when its steps are done, when its time is up (as if they were done), or when it is interrupted: then it
 // saves and says how to resume. A resumed run continues bit for bit as the uninterrupted one.
+//
+// On several ranks all run the loop: each takes part in the train steps, rank 0 alone writes. They compare config and
+// weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
+// run must be on a file system that they share.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +17,7 @@
 #include <string>
 
 #include "moga/core/log.h"
+#include "moga/parallel/process_group.h"
 #include "moga/train/loop/metrics.h"
 #include "moga/train/loop/task.h"
 
@@ -26,6 +31,7 @@ struct LoopConfig {
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
   int64_t sample_every = 0;  // 0: no samples
+  ProcessGroup ranks = {};   // that train together
 };
 
 class Trainer {
@@ -39,6 +45,8 @@ class Trainer {
   const TrainPosition& position() const { return position_; }
 
  private:
+  bool writes() const { return config_.ranks.rank() == 0; }
+  void agree_on_start() const;
   void restore(const Checkpoint& checkpoint);
   TrainEnd run_stage(int64_t stop_at, Progress& progress);
   void after_step(Progress& progress);

@@ -36,6 +36,7 @@ void TrainConfig::validate() const {
   check(encodes || !train_text_encoder,
         "text = \"stored\" keeps the text encoder as it is: train_text_encoder must be false");
   check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
+  parallel.validate();
   check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
   check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");
   check(keep_checkpoints > 0, "keep_checkpoints is ", keep_checkpoints, ", expected more than 0");

@@ -9,6 +9,7 @@
 #include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/wan/transformer.h"
+#include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
 #include "moga/train/loop/ema.h"
 #include "moga/train/loop/lr_schedule.h"
@@ -101,6 +102,7 @@ struct TrainConfig {
   TextEncoderConfig text_encoder;
   FlowConfig flow;
   OptimizerConfig optimizer;
+  ParallelConfig parallel = {.data = 1, .sequence = 0};
   SampleGridConfig samples;
   std::vector<StageConfig> stage;
 
@@ -133,6 +135,7 @@ struct TrainConfig {
     field("text_encoder", text_encoder, "the text encoder");
     field("flow", flow, "rectified flow");
     field("optimizer", optimizer, "AdamW");
+    field("parallel", parallel, "ranks along data and sequence, where several train together");
     field("samples", samples, "contact sheets on the way");
     field("stage", stage, "stages, in order");
   }

@@ -44,9 +44,12 @@ std::string advice(const TrainConfig& config) {
 
 }  // namespace
 
-VideoTask::VideoTask(const TrainConfig& config)
+VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
     : config_(config),
-      state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device))) {
+      state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device)), mesh) {
+  for (const StageConfig& stage : config.stage)
+    check(stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ", stage.batch,
+          ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
   if (config.text == TextSource::kStored) return;
   tokenizer_.emplace(config.tokenizer);
   check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
@@ -57,10 +60,17 @@ std::string VideoTask::summary() const {
   std::ostringstream text;
   text << static_cast<double>(element_count(state_.parts().at("model"))) / 1e6 << " M parameters on "
        << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
+  if (const Mesh& mesh = state_.mesh(); mesh.world().size() > 1)
+    text << ", on " << mesh.world().size() << " ranks: data " << mesh.data().size() << " x sequence "
+         << mesh.sequence().size();
   return text.str();
 }
 
-std::string VideoTask::config_toml() const { return to_toml(config_); }
+std::string VideoTask::config_toml() const {
+  TrainConfig config = config_;
+  if (state_.mesh().world().size() > 1) config.device = state_.device().is_cuda() ? "cuda" : "cpu";  // not one rank's
+  return to_toml(config);
+}
 
 nlohmann::json VideoTask::identity() const { return run_identity(config_); }
 
@@ -77,8 +87,11 @@ void VideoTask::begin_stage(const TrainPosition& position) {
   data_.reset();
   data_ = std::make_unique<TrainData>(load_data(stage.data, 0, stage.frames));
   order_.emplace(data_order(stage, *data_));
-  data_->read_ahead([order = *order_](int64_t at) mutable { return order.at(at); }, position.stage_step * stage.batch,
-                    kBatchesAhead * stage.batch);
+  const Range own = own_videos(stage);
+  const auto index_at = [order = *order_, batch = stage.batch, own](int64_t at) mutable {
+    return order.at(at / own.count * batch + own.first + at % own.count);
+  };
+  data_->read_ahead(index_at, position.stage_step * own.count, kBatchesAhead * own.count);
   if (config_.samples.data.empty()) grid_.reset();  // the captions to draw are the stage's own
 }
 
@@ -98,14 +111,22 @@ StepReport VideoTask::step(const TrainPosition& position) {
   return report;
 }
 
+VideoTask::Range VideoTask::own_videos(const StageConfig& stage) const {
+  const ProcessGroup& data = state_.mesh().data();
+  const int64_t count = stage.batch / data.size();
+  return {data.rank() * count, count};
+}
+
 std::vector<TrainBatch> VideoTask::next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order,
                                               const TrainPosition& position) const {
   const std::vector<bool> dropped = draw_dropout(config_.seed, position.step, stage.batch, config_.caption_dropout);
   std::vector<TrainBatch> pieces;
   const int64_t piece_videos = stage.batch / stage.accumulation;
-  for (int64_t first = 0; first < stage.batch; first += piece_videos) {
+  const Range own = own_videos(stage);
+  const int64_t end = own.first + own.count;
+  for (int64_t first = own.first; first < end; first += piece_videos) {
     std::vector<Pick> picks;
-    for (int64_t i = first; i < first + piece_videos; ++i)
+    for (int64_t i = first; i < std::min(end, first + piece_videos); ++i)
       picks.push_back({order.at(position.stage_step * stage.batch + i), dropped[i]});
     pieces.push_back(data.batch(picks));
   }
@@ -167,21 +188,22 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
                    tokenizer_ ? &*tokenizer_ : nullptr);
 }
 
-LoopConfig loop_config(const TrainConfig& config) {
+LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
   return {.out = config.out,
           .device = parse_device(config.device),
           .max_minutes = config.max_minutes,
           .log_every = config.log_every,
           .checkpoint_every = config.checkpoint_every,
           .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.samples.every};
+          .sample_every = config.samples.every,
+          .ranks = mesh.world()};
 }
 
-TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned) {
-  const LoopConfig loop = loop_config(config);
+TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {
+  const LoopConfig loop = loop_config(config, mesh);
   const std::optional<Checkpoint> checkpoint = begin_run(config.out, resume);
   return explain_out_of_memory({loop.device, planned, advice(config)}, [&] {
-    VideoTask task(config);
+    VideoTask task(config, mesh);
     return Trainer(task, loop, checkpoint).run();
   });
 }

@@ -12,7 +12,8 @@ namespace moga {
 
 class VideoTask : public TrainTask {
  public:
-  explicit VideoTask(const TrainConfig& config);
+  // config.parallel says how `mesh` was made; config.device is this rank's.
+  explicit VideoTask(const TrainConfig& config, const Mesh& mesh = {});
 
   std::string label() const override { return "train"; }
   std::string summary() const override;
@@ -29,10 +30,16 @@ class VideoTask : public TrainTask {
   nlohmann::json sample(const TrainPosition& position, const std::filesystem::path& prefix) override;
   std::string save_model(const TrainPosition& position, const std::filesystem::path& folder) override;
 
-  // The batch of the train step after `position`, in the stage's pieces.
+  // The videos that this data rank takes from the batch of the train step after `position`, in pieces of at most as
+  // many videos as the stage's.
   std::vector<TrainBatch> next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order,
                                      const TrainPosition& position) const;
   TrainData load_data(const std::string& folder, int64_t limit, int64_t frames = 0) const;
+  // The videos [first, first + count) of every batch are this data rank's.
+  struct Range {
+    int64_t first = 0, count = 0;
+  };
+  Range own_videos(const StageConfig& stage) const;
   DataOrder data_order(const StageConfig& stage, const TrainData& data) const;
   TrainState& state() { return state_; }
   const TrainState& state() const { return state_; }
@@ -47,10 +54,11 @@ class VideoTask : public TrainTask {
   std::unique_ptr<SampleGrid> grid_;
 };
 
-LoopConfig loop_config(const TrainConfig& config);
+LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh = {});
 
 // What `moga train` does: opens the checkpoint that --resume asks for ("" none, "auto", a folder) and runs.
-// `planned`: "planned 31.2 GiB", for the message when memory runs out; may be empty.
-TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned = "");
+// `planned`: "planned 31.2 GiB", for the message when memory runs out; may be empty. Every rank of a mesh calls it.
+TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned = "",
+               const Mesh& mesh = {});
 
 }  // namespace moga

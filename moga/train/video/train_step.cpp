@@ -28,12 +28,56 @@ NamedTensors store_weights(const TrainConfig& config, const TrainModels& models,
   return store_in_bfloat16(parameters, becomes_bfloat16);
 }
 
+struct BatchSize {
+  int64_t elements = 0, videos = 0, tokens = 0;
+};
+
+BatchSize size_of(const std::vector<TrainBatch>& pieces) {
+  BatchSize size;
+  for (const TrainBatch& piece : pieces) {
+    size.elements += piece.latents.values.numel();
+    size.videos += static_cast<int64_t>(piece.layout.videos.size());
+    size.tokens += piece.layout.tokens();
+  }
+  return size;
+}
+
+// The whole batch, and what of it comes before this data rank's pieces. Only hosts talk to each other, and only where
+// there are several data ranks.
+struct BatchSizes {
+  BatchSize whole, before;
+};
+
+BatchSizes sizes_on(const ProcessGroup& data, const std::vector<TrainBatch>& pieces) {
+  const BatchSize own = size_of(pieces);
+  BatchSizes sizes;
+  const at::Tensor all = data.all_gather(at::tensor({own.elements, own.videos, own.tokens}, at::kLong).unsqueeze(0));
+  const int64_t* row = all.const_data_ptr<int64_t>();
+  for (int64_t rank = 0; rank < data.size(); ++rank, row += 3) {
+    if (rank == data.rank()) sizes.before = sizes.whole;
+    sizes.whole.elements += row[0];
+    sizes.whole.videos += row[1];
+    sizes.whole.tokens += row[2];
+  }
+  return sizes;
+}
+
+// Losses and counts of this data rank's videos → of all.
+void sum_over(const ProcessGroup& data, StepResult& result) {
+  for (at::Tensor* part : {&result.flow, &result.balance, &result.group_histogram}) {
+    if (data.size() == 1 || !part->defined()) continue;
+    *part = part->clone(at::MemoryFormat::Contiguous);
+    data.all_reduce(*part);
+  }
+}
+
 }  // namespace
 
-TrainState::TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype)
+TrainState::TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype, const Mesh& mesh)
     : config_(config),
       device_(device),
       dtype_(dtype),
+      mesh_(mesh),
       models_(make_models(config, device)),
       parameters_(models_.parameters()),
       masters_(store_weights(config, models_, parameters_)),
@@ -47,12 +91,8 @@ at::Tensor TrainState::encode_text(const TrainBatch& batch) {
 }
 
 StepResult TrainState::accumulate_gradient(const StepInput& input) {
-  int64_t elements = 0, videos = 0, tokens = 0;
-  for (const TrainBatch& piece : input.pieces) {
-    elements += piece.latents.values.numel();
-    videos += static_cast<int64_t>(piece.layout.videos.size());
-    tokens += piece.layout.tokens();
-  }
+  const auto [whole, before] = sizes_on(mesh_.data(), input.pieces);
+  const int64_t elements = whole.elements, videos = whole.videos;
   // 1. The step's random numbers, drawn for the whole batch so that they do not depend on how it is cut.
   const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "noise", input.step, device_),
                                      at::TensorOptions(at::kFloat).device(device_));
@@ -60,11 +100,14 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
       sample_times(config_.flow, videos, random_stream(config_.seed, "times", input.step, device_));
 
   // 2. Forward and backward, piece by piece; each counts by its share of elements (flow) and of videos (balance).
-  const VelocityModel model = [&](const VideoModelInput& x) { return models_.transformer->forward(x, dtype_); };
+  const VelocityModel model = [&](VideoModelInput x) {
+    x.sequence = mesh_.sequence();
+    return models_.transformer->forward(x, dtype_);
+  };
   StepResult result;
   result.videos = videos;
-  result.tokens = tokens;
-  int64_t first_element = 0, first_video = 0;
+  result.tokens = whole.tokens;
+  int64_t first_element = before.elements, first_video = before.videos;
   for (const TrainBatch& piece : input.pieces) {
     const int64_t piece_elements = piece.latents.values.numel();
     const int64_t piece_videos = static_cast<int64_t>(piece.layout.videos.size());
@@ -86,13 +129,15 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
     first_element += piece_elements;
     first_video += piece_videos;
   }
+  sum_over(mesh_.data(), result);
   return result;
 }
 
 StepResult TrainState::train_step(const StepInput& input) {
   StepResult result = accumulate_gradient(input);  // 1, 2
 
-  // 3. Clip and step.
+  // 3. Sum over the ranks, clip and step.
+  optimizer_.sum_over(mesh_.world());
   const AdamW::Step taken = optimizer_.step(input.lr, input.step);
   result.gradient_norm = taken.gradient_norm;
   result.skipped = taken.skipped;

@@ -1,7 +1,12 @@
 // One train step: random numbers, forward and backward over the pieces of the batch, clipped AdamW, EMA. Nothing waits
 // for the device; losses and norms are returned as tensors.
+//
+// On a mesh of ranks the step is that of one process: random numbers are drawn for the whole batch, data ranks take
+// different videos of it, sequence ranks slices of the same videos, and gradients are summed over all ranks. Weights,
+// moments and averages are replicated.
 #pragma once
 
+#include "moga/parallel/mesh.h"
 #include "moga/train/loop/ema.h"
 #include "moga/train/loop/optimizer.h"
 #include "moga/train/video/train_data.h"
@@ -12,9 +17,12 @@ namespace moga {
 struct StepInput {
   int64_t step = 0;  // train steps before this one, over all stages
   double lr = 0;
-  std::vector<TrainBatch> pieces;  // of one batch; the gradient is that of the whole, however it is cut
+  // Of one batch; the gradient is that of the whole, however it is cut. Those of this data rank: the batch's videos are
+  // in the order of the data ranks.
+  std::vector<TrainBatch> pieces;
 };
 
+// Of the whole batch, the same on all ranks.
 struct StepResult {
   at::Tensor flow;             // [] mean squared error over the batch
   at::Tensor balance;          // []; undefined without a router
@@ -27,10 +35,10 @@ struct StepResult {
 // Weights, their average and the optimiser's moments: everything that training changes.
 class TrainState {
  public:
-  TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype);
+  TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype, const Mesh& mesh = {});
 
   StepResult train_step(const StepInput& input);
-  // Stages 1 and 2 of a step: leaves the gradient in the parameters.
+  // Stages 1 and 2 of a step: leaves the gradient in the parameters, on a mesh this rank's part of it.
   StepResult accumulate_gradient(const StepInput& input);
 
   // [S_total, text_len, text_dim]: what the batch carries, else the text encoder's output.
@@ -38,6 +46,7 @@ class TrainState {
 
   TrainModels& models() { return models_; }
   Ema& ema() { return ema_; }
+  const Mesh& mesh() const { return mesh_; }
   at::Device device() const { return device_; }
   at::ScalarType dtype() const { return dtype_; }
   // "model" (float32 masters), "optimizer" and, unless config.ema is 0, "ema" → tensors, for a checkpoint.
@@ -49,6 +58,7 @@ class TrainState {
   TrainConfig config_;
   at::Device device_;
   at::ScalarType dtype_;
+  Mesh mesh_;
   TrainModels models_;
   NamedTensors parameters_, masters_;
   AdamW optimizer_;

@@ -26,7 +26,7 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
   return model;
 }
 
-void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
+void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype) {
   constexpr int64_t kSample = 4096;  // rows per layer
   if (!model.config().attention().uses_router()) return;
   const at::NoGradGuard no_grad;
@@ -40,15 +40,23 @@ void even_routers(VideoModel& model, const VideoShape& video, c10::Device device
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
     parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
-  // An observer runs after its layer has routed. So a short video first: with untrained routers nearly all tokens of a
-  // long one would be one group.
-  constexpr int64_t kFewFrames = 21;
-  const VideoShape few{std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
-  for (const VideoShape& seen : {few, video}) {
-    VideoModelInput input = random_input(model.config(), {seen}, device, dtype);
+  for (VideoModelInput input : inputs) {
     input.observer = even;
     model.forward(input, dtype);
   }
+}
+
+VideoShape short_video(const VideoShape& video) {
+  constexpr int64_t kFewFrames = 21;
+  return {std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
+}
+
+void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
+  if (!model.config().attention().uses_router()) return;
+  even_routers(model,
+               {random_input(model.config(), {short_video(video)}, device, dtype),
+                random_input(model.config(), {video}, device, dtype)},
+               dtype);
 }
 
 void stream_blocks(VideoModel& model, c10::Device device) {

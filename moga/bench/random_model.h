@@ -13,6 +13,11 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
 // routers send most tokens to one group. Runs the model over a video of this shape: routers evened on a shorter one
 // alone are uneven again some layers deep.
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype);
+// The same over these inputs. An observer runs after its layer has routed, so a short video comes first: with untrained
+// routers nearly all tokens of a long one would be one group.
+void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype);
+// The video's first frames, in one shot.
+VideoShape short_video(const VideoShape& video);
 
 // Moves the blocks' weights, with their values, to host memory, from where they are streamed
 // (VideoModel::stream_blocks).

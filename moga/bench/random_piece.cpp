@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/bench/random_model.h"
 #include "moga/core/random.h"
 
 namespace moga {
@@ -18,7 +19,7 @@ TrainBatch random_piece(const RandomPiece& random, c10::Device device, c10::Scal
   piece.layout.videos.assign(random.videos, video);
   const int64_t captions = piece.layout.shots();
   if (random.config.text == TextSource::kStored) {
-    piece.text = at::zeros({captions, model.text_len, model.text_dim}, piece.latents.values.options().dtype(dtype));
+    piece.text = random_text(model, captions, device, dtype);
     return piece;
   }
   piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));

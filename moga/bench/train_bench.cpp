@@ -1,6 +1,8 @@
 // See train_bench.h.
 #include "moga/bench/train_bench.h"
 
+#include <ATen/ATen.h>
+
 #include "moga/bench/random_model.h"
 #include "moga/bench/random_piece.h"
 #include "moga/core/check.h"
@@ -44,6 +46,35 @@ std::string name_of_row(const RecomputeConfig& variant, const Mesh& mesh) {
          std::to_string(mesh.sequence().size());
 }
 
+// All steps at the time t = 1/2, for which the routers are evened: with random weights, tokens of other times are
+// routed to other groups.
+const FlowConfig kFlow = {.timesteps = Timesteps::kLogitNormal, .mean = 0, .deviation = 1e-9, .shift = 1};
+constexpr double kTime = 0.5;
+
+// What the model sees in a train step on this video.
+VideoModelInput noisy_input(const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
+  const TrainBatch batch = random_piece({config, video, 1}, setup.device, setup.dtype);
+  const at::Tensor noise = random_tensor(batch.latents.values.sizes(), 1, setup.device, at::kFloat);
+  const PackedLatents noisy = {at::lerp(batch.latents.values, noise, kTime), batch.latents.shapes};
+  return {.latents = noisy.views(),
+          .timestep = at::full({1}, 1000 * kTime, noise.options()),
+          .text = batch.text,
+          .layout = batch.layout};
+}
+
+void even_routers_of(TrainState& state, const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
+  even_routers(*state.models().transformer,
+               {noisy_input(config, short_video(video), setup), noisy_input(config, video, setup)}, setup.dtype);
+}
+
+// Routed attention costs M Σ f² times what even groups cost, f: each group's fraction of the tokens.
+void log_evenness(const at::Tensor& histogram) {
+  if (!histogram.defined()) return;
+  const at::Tensor counts = histogram.to(at::kDouble), fraction = counts / counts.sum(1, true);
+  const double cost = (fraction.square().sum(1) * counts.size(1)).mean().item<double>();
+  log_info("routed attention cost ", cost, " times that of even groups");
+}
+
 // Every rank has evened its routers by itself.
 void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
   for (const auto& item : model.named_parameters())
@@ -68,10 +99,11 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   Meter meter(setup.device, setup.meter, setup.mesh.world());
   BenchReport report{"train", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
-  TrainState state(config.train, setup.device, setup.dtype, setup.mesh);
+  TrainConfig train = config.train;
+  train.flow = kFlow;
+  TrainState state(train, setup.device, setup.dtype, setup.mesh);
   state.models().transformer->fill_head();
-  if (config.train.transformer.moga.uses_router())
-    even_routers(*state.models().transformer, config.video, setup.device, setup.dtype);
+  if (config.train.transformer.moga.uses_router()) even_routers_of(state, train, config.video, setup);
   share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
   const TrainBatch piece =
@@ -80,12 +112,14 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
       forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward() /
       static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
+  StepResult last;
   for (const RecomputeConfig& variant : config.variants) {
     stop_if_interrupted();
     log_info("measuring a train step, recomputation: ", describe(variant));
     state.models().transformer->set_recompute(variant);
     const Measurement measured =
-        meter.measure([&] { state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
+        meter.measure([&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
+    log_evenness(last.group_histogram);
     release_cached_memory(setup.device);
     report.rows.push_back({name_of_row(variant, setup.mesh),
                            name_of(config.train.transformer.moga.backend),

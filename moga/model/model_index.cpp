@@ -10,6 +10,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
+#include "moga/model/registry.h"
 
 namespace moga {
 namespace {
@@ -50,10 +51,10 @@ struct Part {
 // T5TokenizerFast and T5Tokenizer read the same spiece.model.
 const std::array<Part, 5>& parts() {
   static const std::array<Part, 5> parts = {{
-      {"transformer", {"WanTransformer3DModel"}},
+      {"transformer", video_model_classes()},
       {"text_encoder", {"UMT5EncoderModel"}},
       {"tokenizer", {"T5TokenizerFast", "T5Tokenizer", "AutoTokenizer"}},
-      {"vae", {"AutoencoderKLWan"}},
+      {"vae", codec_classes()},
       {"scheduler", {"UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler"}},
   }};
   return parts;

@@ -47,7 +47,18 @@ const auto& family_of(const Path& config_json, const Families& families) {
 const VideoFamily& video_family(const Path& folder) { return family_of(folder / "config.json", video_families()); }
 const CodecFamily& codec_family(const Path& folder) { return family_of(folder / "config.json", codec_families()); }
 
+template <class Families>
+std::vector<std::string> classes_of(const Families& families) {
+  std::vector<std::string> names;
+  for (const auto* family : families)
+    names.insert(names.end(), family->class_names.begin(), family->class_names.end());
+  return names;
+}
+
 }  // namespace
+
+std::vector<std::string> video_model_classes() { return classes_of(video_families()); }
+std::vector<std::string> codec_classes() { return classes_of(codec_families()); }
 
 Cloned<VideoModelConfig> load_video_model_config(const Path& config_json) {
   return family_of(config_json, video_families()).read_config(config_json);

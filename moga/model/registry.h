@@ -8,6 +8,10 @@
 
 namespace moga {
 
+// The `_class_name`s that are read, of all families.
+std::vector<std::string> video_model_classes();
+std::vector<std::string> codec_classes();
+
 Cloned<VideoModelConfig> load_video_model_config(const std::filesystem::path& config_json);
 // Throws when a tensor is missing or has another shape.
 VideoModelPtr load_video_model(const std::filesystem::path& folder, const VideoModelLoad& how);

@@ -46,7 +46,7 @@ TEST(ModelIndex, NamesThePartOrSettingBeyondWan21) {
   EXPECT_NE(error(R"("refiner": ["diffusers", "X"])").find("refiner = [\"diffusers\",\"X\"] is not supported"),
             std::string::npos);
   EXPECT_EQ(error(R"("transformer": ["diffusers", "CogVideoXTransformer3DModel"])"),
-            "transformer is a CogVideoXTransformer3DModel, expected WanTransformer3DModel");
+            "transformer is a CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel");
 }
 
 TEST(ModelIndex, ASecondTransformerIsRefusedWithoutAnIndex) {

@@ -22,7 +22,7 @@ build: setup $(BUILD)/build.ninja
 	@cmake --build --preset $(PRESET) --target moga
 
 demo: build
-	@[ -f models/demo/model_index.json ] || { echo "moga: models/demo holds no weights yet; tools/make_demo_model.sh makes them on a GPU" >&2; exit 1; }
+	@[ -f models/demo/model_index.json ] || { echo "moga: models/demo has no weights yet; tools/make_demo_model.sh makes them on a GPU" >&2; exit 1; }
 	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --out $(OUT)
 
 test: $(BUILD)/build.ninja

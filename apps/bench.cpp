@@ -35,11 +35,12 @@ Example:
   moga bench model --model 1.3B --tokens 563160 --groups 20 --windows 4x4)";
 
 constexpr const char* kAttentionManual =
-    R"(attend over groups of several kinds, forward and backward, beside dense attention by cuDNN.
-Cases: dense; equal:M and unequal:M, lengths equal or from 0.5 to 1.5 of the mean, rows in
-order; routed:M, rows at random, so that they are gathered and scattered; windows, with keys
-beyond cuts; frames. FLOP: 4 x pairs x heads x head size forward, 2.5 times as many backward.
-The last column is the FLOP/s over those of dense attention.
+    R"(attend over groups of several kinds, forward and backward, compared with dense attention by cuDNN.
+Cases: dense; equal:M and unequal:M (group lengths equal, or from 0.5 to 1.5 of the mean, with
+rows in group order); routed:M (rows in random order, so they are gathered and scattered);
+windows (with keys beyond cuts); frames. FLOP: 4 x pairs x heads x head size forward, 2.5 times
+that backward.
+The last column is the FLOP/s divided by that of dense attention.
 
 Example:
   moga bench attention --tokens 187200 --shots 9 --json attention.json
@@ -47,8 +48,8 @@ Example:
 
 constexpr const char* kBlockManual =
     R"(One transformer block: full attention in plain operations by cuDNN, full attention by the
-chosen backend, MoGA; forward, and forward with backward (weights' gradients included). The
-last column is the first row's time over the row's.
+chosen backend, MoGA; forward, and forward with backward (including weight gradients). The
+last column is the first row's time divided by this row's.
 
 Example:
   moga bench block --tokens 187200 --groups 5 --json block.json
@@ -237,7 +238,7 @@ void run_vae(const Options& options, const VaeOptions& vae) {
 }
 
 void add_sizes(CLI::App& command, Options& options) {
-  command.add_option("--tokens", options.tokens, "tokens, a whole number of frames");
+  command.add_option("--tokens", options.tokens, "tokens, a multiple of the tokens per frame");
   command.add_option("--frames", options.frames, "latent frames, instead of --tokens (default: 120, CPU: 12)");
   command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
   command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
@@ -248,7 +249,7 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
   command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");
   command.add_option("--windows", options.windows, "windows down x across the frame (default: the model's, 2x2)");
-  command.add_option("--run-frames", options.run_frames, "latent frames of a run T (default: the model's, 10)");
+  command.add_option("--run-frames", options.run_frames, "latent frames per run T (default: the model's, 10)");
   command.add_option("--boundary-frames", options.boundary_frames,
                      "latent frames of extra keys across a cut (default: the model's, 2)");
   command.add_option("--backend", options.backend, "of attention: " + choice_list<AttentionBackend>())
@@ -260,11 +261,9 @@ void add_common(CLI::App& command, Options& options) {
       ->capture_default_str();
   command.add_option("--dtype", options.dtype,
                      "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
-  command.add_option("--warm-up", options.meter.warm_up, "repetitions before the first that counts")
-      ->capture_default_str();
-  command.add_option("--repeats", options.meter.repeats, "repetitions at most")->capture_default_str();
-  command
-      .add_option("--seconds", options.meter.seconds, "for the repetitions of one row, of which at least 3 are made")
+  command.add_option("--warm-up", options.meter.warm_up, "repetitions that are not measured")->capture_default_str();
+  command.add_option("--repeats", options.meter.repeats, "largest number of repetitions")->capture_default_str();
+  command.add_option("--seconds", options.meter.seconds, "time limit per row; at least 3 repetitions are measured")
       ->capture_default_str();
   command.add_option("--json", options.json, "file to write as JSON");
   command.add_flag("--quiet", options.quiet, "print only results and errors");
@@ -335,8 +334,9 @@ void add_bench(CLI::App& app) {
   block->add_flag("--no-full", of_block->no_full, "without full attention");
   CLI::App* model =
       add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
-  model->add_flag("--full", of_model->full, "full attention as well");
-  model->add_flag("--stream-weights", of_model->stream_weights, "MoGA also with weights streamed from host memory");
+  model->add_flag("--full", of_model->full, "measure full attention as well");
+  model->add_flag("--stream-weights", of_model->stream_weights,
+                  "also measure MoGA with weights streamed from host memory");
   add_train_bench(*bench);
   add_vae(*bench);
 }

@@ -1,4 +1,4 @@
-// moga calibrate: routers for a model that has none.
+// moga calibrate: computes routers for a model that has none.
 #include <iostream>
 #include <memory>
 
@@ -14,17 +14,18 @@ namespace {
 constexpr const char* kManual =
     R"(A few videos are denoised, with full attention where the model has no routers. Three candidate
 routers per layer are computed from the blocks' inputs at several steps: balanced k-means of the
-tokens (tokens), the same with tokens similar when they attend to each other (attention), and groups
-that are fair samples of all tokens (spread), which suits layers that average over many. Each
-layer uses the one whose attention is nearest to full attention. The model with its routers is
-written to the folder DIR, which `moga generate` reads. Groups, windows, gate and layers
-that stay full: --set transformer.moga.KEY=VALUE (a script's own settings are ignored).
+tokens (tokens); k-means in which tokens are close if they attend to each other (attention); and
+groups that are representative samples of all tokens (spread), which suit layers that average over
+many tokens. Each layer gets the one whose attention is closest to full attention. The model with
+its routers is written to the folder DIR, which `moga generate` reads. --set
+transformer.moga.KEY=VALUE sets groups, windows, gate and layers that keep full attention (a
+script's own settings are ignored).
 
-The table compares routers layer by layer on other noise: the smallest and the largest group
+The table compares routers layer by layer on different noise: the smallest and the largest group
 as a fraction of the tokens, the balance loss over its weight (1: balanced), the mean of the gate, and the
-relative error of MoGA's attention output against full attention when the branches are
-combined by their mean and by lse. "random" is how training begins; "trained" is the model's
-own routers, if it has them.
+relative error of MoGA's attention output compared with full attention, with branches combined
+by their mean and by lse. "random" routers are those that training starts from; "trained" are the
+model's own, if it has any.
 
 Example:
   moga calibrate --model models/Wan2.1-T2V-1.3B-Diffusers --out models/wan-moga \
@@ -67,7 +68,7 @@ void run(const Options& options) {
 
 void add_calibrate(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("calibrate", "Make routers for a model that was trained without them");
+  CLI::App* command = app.add_subcommand("calibrate", "Compute routers for a model that was trained without them");
   command->footer(kManual);
   CalibrationConfig& config = options->calibration;
   options->model.add(*command);
@@ -76,7 +77,7 @@ void add_calibrate(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--size", options->size, "width x height of the built-in scripts")->capture_default_str();
   command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
-  command->add_option("--observed-steps", config.observed_steps, "sampler steps whose tokens are kept, evenly spread")
+  command->add_option("--observed-steps", config.observed_steps, "sampler steps, evenly spaced, whose tokens are kept")
       ->capture_default_str();
   command->add_option("--tokens", config.tokens, "router inputs kept per layer")->capture_default_str();
   command

@@ -11,9 +11,9 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(Tensors of safetensors files and models by relative error, videos by PSNR. Printed are the
-tensors that differ most, and a summary. The exit status is 0 when no relative error is above
---tolerance, else 1; without it only files that are equal bit for bit give 0.
+    R"(Compares tensors of safetensors files and models by relative error, and videos by PSNR. Prints the
+tensors that differ most, and a summary. The exit status is 0 if no relative error is above
+--tolerance, otherwise 1. Without --tolerance, only bit-identical files give 0.
 
 Example:
   moga compare moga.safetensors full.safetensors --tolerance 1e-2
@@ -41,7 +41,7 @@ void add_compare(CLI::App& app) {
   CLI::App* command = app.add_subcommand("compare", "Say how far two latents, weights, models or videos are apart");
   command->footer(kManual);
   command->add_option("ACTUAL", options->actual, ".safetensors, model folder or video")->required();
-  command->add_option("EXPECTED", options->expected, "the same, what errors are relative to")->required();
+  command->add_option("EXPECTED", options->expected, "the reference, to which errors are relative")->required();
   command->add_option("--tolerance", options->tolerance, "largest relative error of a tensor that gives exit status 0")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -1,4 +1,4 @@
-// moga evaluate stories: the accuracy of colours in shots whose captions do not tell them.
+// moga evaluate stories: the accuracy of colours in shots whose captions do not mention them.
 #include <iostream>
 #include <memory>
 
@@ -10,12 +10,12 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(Held-out stories are generated from their captions. A person's hat and shirt are told only
-in the shot that introduces the person; in all other shots their colours can only have come
-through attention between shots. They are read from the generated frames at the places that
-the story's geometry gives and compared with the story. Chance is 12.5 %.
+    R"(Generates held-out stories from their captions. A person's hat and shirt are mentioned only in
+the shot that introduces the person; in all other shots their colours must come through attention
+between shots. The colours are read from the generated frames at the positions given by the
+story's geometry, and compared with the story. Chance is 12.5 %.
 
-DIR gets evaluation.json (every reading) and stories.png (generated above original).
+Writes evaluation.json (every reading) and stories.png (generated above original) to DIR.
 
 Example:
   moga evaluate stories --model models/demo --stories 64 --out out/evaluation)";
@@ -43,7 +43,8 @@ void add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* evaluate = app.add_subcommand("evaluate", "Measure what a model can do");
   evaluate->require_subcommand(1);
-  CLI::App* command = evaluate->add_subcommand("stories", "Colours that only attention between shots can carry");
+  CLI::App* command =
+      evaluate->add_subcommand("stories", "Accuracy of colours that only attention between shots can carry");
   command->footer(kManual);
   StoryEvaluationConfig& config = options->evaluation;
   options->model.add(*command);
@@ -53,11 +54,11 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--batch", config.batch, "stories denoised together")->capture_default_str();
   command->add_option("--width", config.story.width, "pixels")->capture_default_str();
   command->add_option("--height", config.story.height, "pixels")->capture_default_str();
-  command->add_option("--frames", config.story.frames, "pixel frames a story, 1 + 4k")->capture_default_str();
+  command->add_option("--frames", config.story.frames, "pixel frames per story, 1 + 4k")->capture_default_str();
   command
       ->add_option_function<int64_t>(
           "--shots", [&config](int64_t shots) { config.story.min_shots = config.story.max_shots = shots; },
-          "shots a story")
+          "shots per story")
       ->default_str(std::to_string(config.story.max_shots));
   command->callback([options] { run(*options); });
 }

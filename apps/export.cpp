@@ -43,13 +43,14 @@ void run(const Options& options) {
 
 void add_export(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("export", "Write a model folder in diffusers' or Wan2.1's names");
+  CLI::App* command = app.add_subcommand("export", "Write a model folder with diffusers' or Wan2.1's names");
   command->footer(kManual);
   command->add_option("FOLDER", options->from, "model folder to read")->required();
   command->add_option("--out", options->to, "folder to write, must not exist")->required();
   command->add_option("--layout", options->layout, "names of the weights: " + choice_list<WeightLayout>())
       ->capture_default_str();
-  command->add_option("--dtype", options->dtype, "float32, bfloat16 or float16 (default: of most of a part's values)");
+  command->add_option("--dtype", options->dtype,
+                      "float32, bfloat16 or float16 (default: the dtype of most of a part's values)");
   command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->callback([options] { run(*options); });
 }

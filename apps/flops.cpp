@@ -18,15 +18,15 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(Floating-point operations of one evaluation of the transformer: 4 x pairs x width a layer for
-attention, 2 x parameters x tokens for products. A sampler step with guidance is two of them.
+    R"(Floating-point operations of one evaluation of the transformer: 4 x pairs x width per layer for
+attention, 2 x parameters x tokens for products. A sampler step with guidance is two evaluations.
 
 Example:
   moga flops --model 1.3B --frames 477
   moga flops --model 14B --seconds 60 --fps 24 --groups 20 --windows 4x4 --shots 6
   moga flops --model models/demo/transformer/config.json --size 224x128 --frames 129 --shots 4)";
 
-// Far beyond any model; every run of frames is counted one by one.
+// Far beyond any model; every run of frames is counted individually.
 constexpr int64_t kMostFrames = 10'000'000;
 
 struct Options {
@@ -57,7 +57,7 @@ Layout make_layout(const Options& options, const Strides& pixels_per_token) {
 }
 
 VisualAttentionConfig attention_config(const Options& options, VisualAttentionConfig config) {
-  config.kind = AttentionKind::kMoga;  // even of a model that knows full attention only
+  config.kind = AttentionKind::kMoga;  // even for a model with full attention
   if (options.groups) config.groups = *options.groups;
   if (!options.windows.empty())
     std::tie(config.windows.rows, config.windows.columns) = parse_pair(options.windows, "--windows");

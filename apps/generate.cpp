@@ -1,4 +1,4 @@
-// moga generate: a shot script becomes a video.
+// moga generate: turns a shot script into a video.
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -23,7 +23,7 @@ constexpr const char* kManual = R"(A script is a TOML file:
   size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
-  negative_prompt = "blurred, text"        # optional, what guidance leads away from
+  negative_prompt = "blurred, text"        # optional, what guidance steers away from
   global_caption = "A film in soft light." # optional, precedes each caption
   set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
@@ -75,7 +75,7 @@ bool plan(const Options& options, const std::optional<ModelConfigs>& configs, co
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
            format_duration(plan.seconds()), " after loading",
            plan.stream_weights ? "; the transformer's blocks are streamed from host memory" : "");
-  MemoryMeter(device).reset_peak();  // so that the peak reported is the run's own
+  MemoryMeter(device).reset_peak();  // so that the reported peak is that of the run itself
   return plan.stream_weights;
 }
 
@@ -91,7 +91,7 @@ std::string model_name(const std::filesystem::path& folder) {
   return std::filesystem::absolute(folder / "").parent_path().filename().string();
 }
 
-// All that will be written, before the work that takes long.
+// Checks all outputs before long work.
 void check_outputs(const Options& options, const std::filesystem::path& state) {
   check_video_path(options.out);
   const std::filesystem::path sheet = sheet_path(options.out);
@@ -106,7 +106,7 @@ void run(const Options& options) {
   const std::optional<ModelConfigs> configs = options.model.configs();
   const Script script =
       options.script.load(options.model.folder, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
-  // Errors are found before the models are loaded, which takes long.
+  // Everything that can be wrong is checked before loading the models, which takes long.
   GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
   generation.keep.path = state_path(options.out);
   generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);

@@ -95,7 +95,7 @@ void run(const Options& options) {
 void add_info(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("info", "Say what a model folder, safetensors file, film, picture, script or config holds");
+      app.add_subcommand("info", "Describe a model folder, safetensors file, video, picture, script or config");
   command->footer(kManual);
   command->add_option("PATH", options->path, "model folder, .safetensors, .toml script or config, video or .png")
       ->required();

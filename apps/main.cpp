@@ -1,5 +1,5 @@
-// The program `moga`: a list of commands, and what happens to an error: one line on stderr and exit status 1, or 130
-// after Ctrl-C.
+// The program `moga`: a list of commands. An error is reported as one line on stderr with exit status 1, or 130 after
+// Ctrl-C.
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 

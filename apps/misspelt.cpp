@@ -1,5 +1,5 @@
-// See misspelt.h. CLI11 complains of a missing option before it complains of an unknown one; here it is the other way
-// round, since the unknown one is likely to be the missing one.
+// See misspelt.h. CLI11 reports a missing option before an unknown one. Here the order is reversed, because the unknown
+// option is probably the missing one, misspelt.
 #include "apps/misspelt.h"
 
 #include "moga/core/nearest.h"
@@ -7,7 +7,7 @@
 namespace moga {
 namespace {
 
-// The command that the words led to: "moga bench model …" → model.
+// The command selected by the arguments: "moga bench model …" → model.
 const CLI::App& innermost(const CLI::App& app) {
   const CLI::App* command = &app;
   while (!command->get_subcommands().empty()) command = command->get_subcommands().back();

@@ -1,4 +1,4 @@
-// What a command line that does not parse is told.
+// Error messages for command lines that do not parse.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,7 +7,7 @@
 
 namespace moga {
 
-// One line: the option or command that does not exist and the nearest one that does, or else what CLI11 says.
+// One line: the unknown option or command and the nearest known one, or otherwise CLI11's message.
 std::string explain(const CLI::App& app, const CLI::ParseError& error);
 
 }  // namespace moga

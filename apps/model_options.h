@@ -30,10 +30,9 @@ struct ModelOptions {
 
   void add(CLI::App& command) {
     command.add_option("--model", folder, "model folder in diffusers' layout")->required();
-    command.add_option("--device", device, "cpu, cuda, cuda:1, or auto: a GPU when there is one")
-        ->capture_default_str();
+    command.add_option("--device", device, "cpu, cuda, cuda:1, or auto: a GPU if there is one")->capture_default_str();
     command.add_option("--dtype", dtype, "float32, bfloat16 or float16 (default: bfloat16 on a GPU, else float32)");
-    command.add_option("--vae-dtype", vae_dtype, "the VAE's (default: as --dtype on a GPU, else float32)");
+    command.add_option("--vae-dtype", vae_dtype, "dtype of the VAE (default: as --dtype on a GPU, else float32)");
     command.add_option("--attention", attention,
                        "backend: " + choice_list<AttentionBackend>() + " (default: the model's)");
     command.add_option("--solver", solver, choice_list<SolverKind>() + " (default: the model's)");
@@ -88,7 +87,7 @@ struct ModelOptions {
   }
 
  private:
-  // Digits that read back as the same number.
+  // The shortest text that reads back as the same number.
   static std::string exact_text(double value) {
     char text[32];
     return {text, std::to_chars(text, text + sizeof text, value).ptr};

@@ -9,7 +9,7 @@
 namespace moga {
 namespace {
 
-// Empty, or what is wrong: what CLI11 wants of a validator.
+// Returns an empty string, or the error, as CLI11 expects of a validator.
 std::string problem_of(const std::string& text) {
   const char* begin = text.data() + (text.starts_with("+") ? 1 : 0);
   int64_t value = 0;

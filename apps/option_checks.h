@@ -5,8 +5,7 @@
 
 namespace moga {
 
-// An option that takes a whole number refuses one beyond 64 bits, which CLI11 would turn into the largest of them, and
-// says the range.
+// Makes options that take a whole number refuse values beyond 64 bits, naming the range. CLI11 alone would clamp them.
 void check_whole_numbers(CLI::App& app);
 
 }  // namespace moga

@@ -15,16 +15,17 @@ namespace moga {
 namespace {
 
 constexpr const char* kManual =
-    R"(Peak memory and time of `moga generate SCRIPT`, found by rehearsing its parts on the device: the
+    R"(Predicts peak memory and time of `moga generate SCRIPT` by rehearsing its parts on the device: the
 same code with random weights, one or two layers of each model and a few steps, at the script's
-own size. On a CPU, or where the size does not fit, smaller frames are rehearsed and the rest is
-extrapolated. Not counted: reading the weights from disk. Routers are taken to fill their groups
-evenly, as training and calibration leave them; random ones do not, and attention then costs more.
+size. On a CPU, or if that size does not fit, it rehearses smaller frames and extrapolates. Reading
+weights from disk is not counted. Groups are assumed to be evenly filled, as after training or
+calibration; with random routers they are not, and attention costs more.
 
-With --train CONFIG the same for `moga train CONFIG`: a train step of each stage is rehearsed.
+With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage.
 
 --model is a model folder, of which only the configs are read, or 1.3B or 14B (Wan2.1). A run that
-does not fit gets its numbers and what would make it fit, and the exit status is 1.
+does not fit is reported with its numbers and with changes that would make it fit; the exit status
+is then 1.
 
 Example:
   moga plan examples/mara_by_the_lake.toml --model models/demo

@@ -11,15 +11,15 @@
 
 namespace moga {
 
-// Whether weights are streamed: the two flags of both commands.
+// The flags of both commands that decide whether weights are streamed.
 struct StreamOptions {
   bool stream = false, no_stream = false;
 
   void add(CLI::App& command) {
     auto* with = command.add_flag("--stream-weights", stream,
-                                  "keep the transformer's blocks in host memory, copied one ahead of the one that "
-                                  "computes (default: where they do not fit on the GPU)");
-    command.add_flag("--no-stream-weights", no_stream, "keep them on the GPU, or refuse")->excludes(with);
+                                  "keep the transformer's blocks in host memory and copy each while the previous one "
+                                  "computes (default: if they do not fit on the GPU)");
+    command.add_flag("--no-stream-weights", no_stream, "keep the blocks on the GPU, or refuse the run")->excludes(with);
   }
   StreamWeights chosen(at::Device device) const {
     check(!stream || device.is_cuda(), "--stream-weights is for a GPU, the device is ", device);

@@ -1,4 +1,4 @@
-// moga prepare stories, moga prepare tokenizer: what training reads, made from the story world.
+// moga prepare stories, moga prepare tokenizer: make training data from the story world.
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -20,13 +20,14 @@ struct Options {
   int64_t vocab = 1000;
 
   void add(CLI::App& command) {
-    command.add_option("CONFIG", config, "config (TOML); flags go over it");
+    command.add_option("CONFIG", config, "config (TOML); flags override it");
     command.add_option("--count", count, "stories");
-    command.add_option("--first-seed", first_seed, "seed of the first story; the others count on");
-    command.add_option("--set", settings, "key=value over the config, e.g. story.frames=33")->allow_extra_args(false);
+    command.add_option("--first-seed", first_seed, "seed of the first story; the following stories use the next seeds");
+    command.add_option("--set", settings, "override a key of the config, e.g. story.frames=33")
+        ->allow_extra_args(false);
   }
 
-  // The config file, --set over it, the flags over both.
+  // Flags override --set, which overrides the config file.
   PrepareConfig read() const {
     std::vector<std::string> all = settings;
     if (!vae.empty()) all.push_back("vae=" + vae);
@@ -46,7 +47,7 @@ void add_prepare_stories(CLI::App& prepare) {
   CLI::App* command = prepare.add_subcommand("stories", "Render stories and encode them into latent shards");
   options->add(*command);
   command->add_option("--vae", options->vae, "VAE folder");
-  command->add_option("--out", options->out, "folder of the shards, empty or new");
+  command->add_option("--out", options->out, "folder for the shards, empty or new");
   command->footer(R"(Example:
   moga prepare stories --vae models/demo/vae --count 4096 --out data/long
   moga prepare stories configs/stories_short.toml --count 100 --first-seed 900000 --out data/held_out)");
@@ -60,8 +61,8 @@ void add_prepare_tokenizer(CLI::App& prepare) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = prepare.add_subcommand("tokenizer", "Train the sentencepiece model on captions of stories");
   options->add(*command);
-  command->add_option("--out", options->out, "the model file")->required();
-  command->add_option("--vocab", options->vocab, "text tokens")->capture_default_str();
+  command->add_option("--out", options->out, "model file to write")->required();
+  command->add_option("--vocab", options->vocab, "vocabulary size")->capture_default_str();
   command->footer("Example:\n  moga prepare tokenizer --count 4000 --vocab 1000 --out data/spiece.model");
   command->callback([options] {
     const PrepareConfig config = options->read();
@@ -72,7 +73,7 @@ void add_prepare_tokenizer(CLI::App& prepare) {
 }  // namespace
 
 void add_prepare(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("prepare", "Make training data: latent shards of stories, a tokenizer");
+  CLI::App* command = app.add_subcommand("prepare", "Make training data: latent shards of stories, or a tokenizer");
   command->require_subcommand(1);
   add_prepare_stories(*command);
   add_prepare_tokenizer(*command);

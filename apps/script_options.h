@@ -20,13 +20,13 @@ struct ScriptOptions {
   CLI::Option* add(CLI::App& command) {
     CLI::Option* script = command.add_option("SCRIPT", file, "shot script, a TOML file");
     command.add_option("--size", size, "width x height in pixels (default: the script's, else the model's)");
-    command.add_option("--negative-prompt", negative_prompt, "what guidance leads away from (default: the script's)");
+    command.add_option("--negative-prompt", negative_prompt, "what guidance steers away from (default: the script's)");
     command.add_option("--seed", seed, "seed of the noise (default: the script's)");
     return script;
   }
 
-  // `model`: its own size, if it says one, is used for a script that has none. `pixels_per_token`: of the model, which
-  // the size has to fit.
+  // A script without a size gets that of `model`, if the model has one. The size must fit the model's
+  // `pixels_per_token`.
   Script load(const std::string& model, const Strides& pixels_per_token) const {
     Script script = load_script(file, pixels_per_token);
     if (!script.names_size)

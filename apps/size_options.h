@@ -1,4 +1,4 @@
-// Sizes as commands take them: two numbers with an x between.
+// Sizes on the command line: two numbers separated by x.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// moga stories: the procedural world as files.
+// moga stories: writes stories of the procedural world as files.
 #include <iostream>
 #include <limits>
 #include <memory>
@@ -40,24 +40,26 @@ void add_stories(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("stories", "Draw stories of the procedural world: video, contact sheet, script");
-  command->footer(R"(A story is the ground truth that the demo model was trained on: persons whose looks are
-told only in the caption of the shot in which they first appear. Its script (.toml) can
-be given to `moga generate`.
+  command->footer(R"(A story is ground truth of the kind that the demo model was trained on: persons whose looks
+are mentioned only in the caption of the shot in which they first appear. Its script (.toml)
+can be given to `moga generate`.
 
 Example:
   moga stories --count 8 --out out/stories
   moga stories --count 1 --seed 42 --frames 257 --shots 6 --out out/long)");
   command->add_option("--out", options->out, "folder to write to")->required();
   command->add_option("--count", options->count, "stories")->capture_default_str();
-  command->add_option("--seed", options->seed, "seed of the first story; the others count on")->capture_default_str();
+  command->add_option("--seed", options->seed, "seed of the first story; the following stories use the next seeds")
+      ->capture_default_str();
   command->add_option("--width", options->story.width, "pixels")->capture_default_str();
   command->add_option("--height", options->story.height, "pixels")->capture_default_str();
   command->add_option("--frames", options->story.frames, "pixel frames, 1 + 4k")->capture_default_str();
-  command->add_option("--persons", options->story.max_persons, "most persons in a story")->capture_default_str();
+  command->add_option("--persons", options->story.max_persons, "largest number of persons in a story")
+      ->capture_default_str();
   command
       ->add_option_function<int64_t>(
           "--shots", [options](int64_t shots) { options->story.min_shots = options->story.max_shots = shots; },
-          "shots a story")
+          "shots per story")
       ->default_str(std::to_string(options->story.min_shots));
   command->callback([options] { run(*options); });
 }

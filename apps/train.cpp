@@ -29,7 +29,7 @@ struct Options {
   void add(CLI::App& command) {
     command.add_option("--resume", resume,
                        "resume: 'auto' from the newest checkpoint of the run, or a checkpoint folder");
-    command.add_option("--set", settings, "key=value over the config; stage.0.steps=100 reaches into a list")
+    command.add_option("--set", settings, "override a key of the config; stage.0.steps=100 reaches into a list")
         ->allow_extra_args(false);
   }
 };
@@ -129,7 +129,7 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Train a video transformer on latent shards");
   command->add_option("CONFIG", options->config, "training config (TOML)");
   options->add(*command);
-  command->add_flag("--no-plan", *no_plan, "start without rehearsing whether the run fits (on a GPU)");
+  command->add_flag("--no-plan", *no_plan, "start without checking by rehearsal whether the run fits (GPU only)");
   add_gpus_option(*command, *gpus);
   command->footer(R"(A run writes log.jsonl, config.toml, checkpoints (step-…), samples/ and, at its end, model/
 into the folder "out". Ctrl-C or SIGTERM ends it cleanly: it finishes the train step, saves,

@@ -38,8 +38,8 @@ class AttentionMemory {
   bool empty() const { return records_.empty(); }
   int64_t bytes() const;  // of all tensors held
 
-  // For attention calls. take() releases the oldest record; it throws when there is none, or when the record is not
-  // that of a call with so many branches and such a q.
+  // For attention calls. take() removes and returns the oldest record. It throws if there is none, or if its number of
+  // branches or its shape does not match the call.
   void record(AttentionRecord record) { records_.push_back(std::move(record)); }
   AttentionRecord take(size_t branches, const at::Tensor& q);
 

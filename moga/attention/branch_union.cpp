@@ -17,7 +17,7 @@ at::Tensor share_of(const at::Tensor& lse, const at::Tensor& total) {
   return (lse - total.masked_fill(total == -kInfinity, 0.0)).exp();
 }
 
-// log γ as it is added to lse: [N, 1]
+// log γ in the shape in which it is added to lse: [N, 1]
 at::Tensor log_gate(const at::Tensor& gate, const at::Tensor& lse) { return gate.log().unsqueeze(1).to(lse.dtype()); }
 
 }  // namespace

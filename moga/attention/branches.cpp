@@ -96,7 +96,7 @@ Attended results_of(const Call& call, const AttentionRecord& record, const at::T
   return {branch_mean(outputs, call.queries, gate, total), {}};
 }
 
-// Without a history in the autograd graph, which a returned tensor gets.
+// Detached from the autograd graph; a returned tensor becomes part of it.
 AttentionRecord detached(AttentionRecord record) {
   const auto detach = [](at::Tensor& x) { x = x.defined() ? x.detach() : x; };
   detach(record.output);

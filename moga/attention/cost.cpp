@@ -1,5 +1,5 @@
-// Query-key pairs and floating point operations from shapes alone. The paper's figures (DESIGN section 2) follow:
-// Wan2.1-1.3B over 62,400 tokens 0.88 PFLOP, over 187,200 tokens 6.94.
+// Query-key pairs and floating point operations from shapes alone. The paper's figures (docs/design.md, section 2)
+// follow: Wan2.1-1.3B over 62,400 tokens 0.88 PFLOP, over 187,200 tokens 6.94.
 #include "moga/attention/cost.h"
 
 #include "moga/core/check.h"

@@ -16,7 +16,7 @@ struct PairCount {
 };
 PairCount count_pairs(const Layout& layout, const VisualAttentionConfig& config);
 
-// 1 - pairs / full pairs: 0.7125 for DESIGN's check (boundary_frames = 0).
+// 1 - pairs / full pairs: 0.7125 for the check in docs/design.md, section 2 (boundary_frames = 0).
 double sparsity(const Layout& layout, const VisualAttentionConfig& config);
 
 // The sizes of a transformer that its cost depends on; the defaults are Wan2.1-1.3B.

@@ -1,6 +1,6 @@
-// Grouping: which rows attend to which (DESIGN section 3). Group g holds query rows and key rows; each query attends,
-// by full softmax, to all keys of its group. Routed groups, windows, frames, captions of shots and the videos of a
-// batch are all Groupings.
+// Grouping: which rows attend to which (docs/design.md, section 3). Group g holds query rows and key rows; each query
+// attends, by full softmax, to all keys of its group. Routed groups, windows, frames, captions of shots and the videos
+// of a batch are all Groupings.
 #pragma once
 
 #include <ATen/core/Tensor.h>

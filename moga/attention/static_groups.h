@@ -1,5 +1,6 @@
-// STGA windows (DESIGN section 2): a window group is one spatial window in one run of one shot. Keys (never queries)
-// of a group that touches a shot boundary also include the same window of the nearest frames beyond that boundary.
+// STGA windows (docs/design.md, section 2): a window group is one spatial window in one run of one shot. Keys (never
+// queries) of a group that touches a shot boundary also include the same window of the nearest frames beyond that
+// boundary.
 //
 // Built on the host from the layout alone. The other static groups, frames, are in grouping.h.
 #pragma once

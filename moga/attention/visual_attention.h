@@ -1,5 +1,5 @@
-// Visual attention: routed, window and frame attention (DESIGN section 2), combined to their mean or to one softmax
-// over the union of their keys, or full attention through the same interface. Each of the three branches can be
+// Visual attention: routed, window and frame attention (docs/design.md, section 2), combined to their mean or to one
+// softmax over the union of their keys, or full attention through the same interface. Each of the three branches can be
 // switched off for ablations.
 //
 // It sits after rotary embedding and before a block's output projection. Text attention is attend itself.

@@ -54,7 +54,7 @@ Case parse_case(const std::string& name) {
   fail("case '", name, "' is not one of ", case_list(), " (M: 1 to ", kMostGroups, " groups)");
 }
 
-// N cut into lengths that rise evenly from 0.5 to 1.5 of the mean.
+// Divides N into lengths that increase evenly from 0.5 to 1.5 times the mean.
 std::vector<int64_t> unequal_lengths(int64_t tokens, int64_t groups) {
   std::vector<int64_t> lengths;
   int64_t begin = 0;
@@ -94,7 +94,7 @@ Measurement measure_forward(Meter& meter, const Inputs& in, const Attention& att
   return meter.measure([&] { attention(in.q, in.k, in.v); });
 }
 
-// The backward alone, again and again over one graph.
+// Runs only the backward pass, repeatedly on one graph.
 Measurement measure_backward(Meter& meter, const Inputs& in, const Attention& attention) {
   const std::vector<at::Tensor> leaves = {in.q.detach().requires_grad_(), in.k.detach().requires_grad_(),
                                           in.v.detach().requires_grad_()};
@@ -128,7 +128,7 @@ class Runner {
   const BenchSetup& setup_;
   Meter& meter_;
   Inputs inputs_;
-  double pair_;  // FLOP of a query-key pair, forward
+  double pair_;  // FLOP per query-key pair, forward
 };
 
 nlohmann::ordered_json sizes_of(const AttentionBenchConfig& config) {

@@ -29,8 +29,8 @@ struct AttentionBenchConfig {
   void validate() const;
 };
 
-// Rows in pairs of passes. FLOP: 4 · pairs · H · D forward, 10 · pairs · H · D backward. Ratio: FLOP/s over dense
-// attention's.
+// Two rows per case, forward and backward. FLOP: 4 · pairs · H · D forward, 10 · pairs · H · D backward. Ratio: FLOP/s
+// divided by that of dense attention.
 BenchReport bench_attention(const AttentionBenchConfig& config, const BenchSetup& setup);
 
 // The grouping of one case; `name` as in AttentionBenchConfig::cases.

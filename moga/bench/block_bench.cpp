@@ -30,7 +30,7 @@ Block make_block(const BlockConfig& config, c10::Device device, c10::ScalarType 
   return block;
 }
 
-// Gradients of all leaves are made and dropped, as a train step does that has used them.
+// Gradients of all leaves are computed and released, as in a train step after their use.
 void differentiate(const BlockWork& work, const at::Tensor& y, const at::Tensor& balance) {
   std::vector<at::Tensor> outputs = {y}, grads = {work.grad}, leaves = {work.input.x};
   if (balance.defined()) {

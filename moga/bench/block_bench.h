@@ -25,7 +25,7 @@ struct BlockBenchConfig {
 };
 
 // Rows: the plain block over cuDNN's dense attention (plain_block.h), our block with full attention, our block with
-// MoGA. FLOP: cost.h. Ratio: the plain block's time over the row's.
+// MoGA. FLOP: cost.h. Ratio: the time of the plain block divided by that of the row.
 BenchReport bench_block(const BlockBenchConfig& config, const BenchSetup& setup);
 
 // A block with random weights on its device, norms, modulation and routers in float32 as load_transformer keeps them,

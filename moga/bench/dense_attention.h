@@ -1,12 +1,12 @@
-// The baseline: dense attention as PyTorch offers it, cuDNN's on a GPU.
+// The baseline: PyTorch's dense attention, by cuDNN on a GPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace moga {
 
-// q [Nq, H, D], k, v [Nk, H, D] → [Nq, H, D], with gradients. cuDNN's kernels for half precision on a GPU, otherwise
-// what scaled_dot_product_attention chooses.
+// q [Nq, H, D], k, v [Nk, H, D] → [Nq, H, D], with gradients. Uses cuDNN's kernels for half precision on a GPU,
+// otherwise the choice of scaled_dot_product_attention.
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 // "cudnn" or "sdpa".

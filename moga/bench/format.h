@@ -1,4 +1,4 @@
-// Units of tables. Private to bench.
+// Formats units for tables. Private to bench.
 #pragma once
 
 #include "moga/core/format.h"

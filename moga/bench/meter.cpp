@@ -24,12 +24,13 @@ double host_seconds(c10::Device device, const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// All repetitions are queued before the host waits, so that its own time between two launches is not counted.
+// All repetitions are queued before the host waits, so the host's time between launches is not counted.
 std::vector<double> event_seconds(c10::Device device, int64_t repeats, const std::function<void()>& work) {
   const c10::Stream stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
   std::vector<c10::Event> events;  // begin, end, begin, end, …
   const auto record = [&] {
-    events.emplace_back(device.type(), c10::EventFlag::BACKEND_DEFAULT);  // the default of ATen's own cannot time
+    events.emplace_back(device.type(),
+                        c10::EventFlag::BACKEND_DEFAULT);  // ATen's default flag creates events without timing
     events.back().record(stream);
   };
   for (int64_t i = 0; i < repeats; ++i) {

@@ -14,9 +14,9 @@
 namespace moga {
 
 struct MeterConfig {
-  int64_t warm_up = 2;   // repetitions before the first that counts
+  int64_t warm_up = 2;   // repetitions that are not measured
   int64_t repeats = 20;  // at most
-  double seconds = 3.0;  // no more repetitions than fit this time, but at least 3, or `repeats` where that is less
+  double seconds = 3.0;  // time limit; at least 3 repetitions (or `repeats`, if that is less) are measured
 
   void validate() const;
 };
@@ -24,7 +24,7 @@ struct MeterConfig {
 struct Measurement {
   double seconds = 0;  // median
   int64_t repeats = 0;
-  int64_t peak_bytes = 0;  // of all tensors on the device (CPU: made since the meter was)
+  int64_t peak_bytes = 0;  // of all tensors on the device (CPU: those allocated since the meter was constructed)
 };
 
 class Meter {

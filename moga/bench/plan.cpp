@@ -56,7 +56,7 @@ std::string attention_text(const GenerationPlanRequest& request) {
 }
 
 struct Denoising {
-  Rehearsed step;  // the larger of the kinds' memory
+  Rehearsed step;  // the larger memory of the two kinds
   double seconds;  // of all steps
 };
 
@@ -97,7 +97,7 @@ Rehearsed plan_text(const GenerationPlanRequest& request, c10::Device device, c1
   log_info("rehearsing the text encoder");
   TextEncoderConfig config = request.text_encoder;
   config.vocab_size = std::min<int64_t>(config.vocab_size, 64);
-  const int64_t rehearsed = device.is_cuda() ? request.captions : 1;  // a caption of UMT5's takes seconds on a CPU
+  const int64_t rehearsed = device.is_cuda() ? request.captions : 1;  // one caption takes UMT5-XXL seconds on a CPU
   Rehearsed text = over_layers(config.num_layers, [&](int64_t layers) {
     TextEncoderConfig some = config;
     some.num_layers = layers;
@@ -136,7 +136,7 @@ void fill(Plan& plan, const GenerationPlanRequest& request, const Rehearsed& tex
                   static_cast<double>(request.video.frames) * decoding.seconds}};
 }
 
-// `denoising`: its own work, over the weights that are still there then.
+// `denoising`: memory of the work itself, in addition to the weights that are then still loaded.
 std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan& plan, const Rehearsed& denoising,
                                 c10::ScalarType dtype) {
   const int64_t left = plan.usable_bytes() - denoising.weight_bytes;
@@ -147,7 +147,7 @@ std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan
   const Strides pixels = request.pixels_per_token();
   std::vector<std::string> advice;
   const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
-  if (share >= 1) return {"fewer pixels a frame: decoding is what does not fit"};
+  if (share >= 1) return {"smaller frames: decoding is the phase that does not fit"};
   if (request.sampler.guidance != 1.0 && share >= 0.5) advice.push_back("--guidance 1 halves the tokens of a step");
   const int64_t frames = static_cast<int64_t>(share * static_cast<double>(request.video.frames));
   if (frames >= 1)
@@ -241,8 +241,8 @@ void check_fits(const Plan& plan) {
   if (plan.fits()) return;
   std::string advice;
   for (const std::string& item : plan.advice) advice += (advice.empty() ? "; would fit: " : ", or ") + item;
-  fail("this run needs ", gib(plan.peak_bytes()), ", of which ", gib(plan.weight_bytes), " are weights; free are ",
-       gib(plan.memory.free), advice);
+  fail("this run needs ", gib(plan.peak_bytes()), ", including ", gib(plan.weight_bytes),
+       " of weights; free: ", gib(plan.memory.free), advice);
 }
 
 }  // namespace moga

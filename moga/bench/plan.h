@@ -28,7 +28,7 @@ struct Plan {
 
   int64_t peak_bytes() const;
   double seconds() const;
-  // The allocator cannot use all that is free: blocks are cut to measure.
+  // The allocator cannot use all free memory, because blocks do not fill it exactly.
   int64_t usable_bytes() const { return memory.free - memory.free / 32; }
   bool fits() const { return peak_bytes() <= usable_bytes(); }
 };
@@ -43,7 +43,7 @@ struct GenerationPlanRequest {
   c10::ScalarType vae_dtype = c10::kFloat;
   SamplerConfig sampler;
   VideoShape video;
-  int64_t captions = 1;  // distinct ones, the negative prompt among them
+  int64_t captions = 1;  // number of distinct captions, including the negative prompt
   int64_t fps = 16;
   StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
 
@@ -55,7 +55,7 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
 
 std::string to_table(const Plan& plan);
 std::string to_json_text(const Plan& plan);
-// Throws one line with the numbers and the advice when the plan does not fit.
+// Throws one line with the numbers and the advice if the plan does not fit.
 void check_fits(const Plan& plan);
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// See plan_training.h. The gradient's memory grows with the tokens, the optimiser's with the weights; each is rehearsed
-// by itself, since the larger of the two at a small size need not be the larger at the run's.
+// See plan_training.h. Memory of the gradient grows with the tokens, that of the optimiser with the weights. They are
+// rehearsed separately, since the larger one at a small size need not be the larger one at the run's size.
 #include "moga/bench/plan_training.h"
 
 #include <ATen/ATen.h>
@@ -20,10 +20,11 @@ namespace moga {
 namespace {
 
 constexpr int64_t kSamplesLookedAt = 64;
-constexpr int64_t kInputsOnDevice = 3;        // of blocks whose inputs go to the host (model/layers/input_offload.h)
-constexpr int64_t kLargestVocabulary = 1024;  // rehearsed: drawing UMT5's 256384 rows takes longer than all the rest
+constexpr int64_t kInputsOnDevice = 3;  // of blocks whose inputs go to the host (model/layers/input_offload.h)
+constexpr int64_t kLargestVocabulary =
+    1024;  // rows rehearsed; drawing all 256,384 rows of UMT5 would take longer than everything else
 
-// Layers of the transformer and of the text encoder.
+// Numbers of layers of the transformer and of the text encoder.
 struct Layers {
   int64_t transformer, text_encoder;
 };
@@ -65,7 +66,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
   });
 }
 
-// One kind of attention in all layers: the gradient at full size, the optimiser at the smallest.
+// For one kind of attention in all layers: the gradient at full size, the optimiser at the smallest size.
 Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device, c10::ScalarType dtype) {
   VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
   moga.kind = kind;
@@ -81,7 +82,7 @@ Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::De
   return step;
 }
 
-// The rows of the text encoder's table that were not rehearsed: masters, and when they are trained a gradient, two
+// Bytes of the text encoder's table rows that were not rehearsed: masters and, if they are trained, a gradient, two
 // moments and an average.
 void add_table(Rehearsed& step, const TrainConfig& config) {
   if (config.text == TextSource::kStored) return;
@@ -94,7 +95,7 @@ void add_table(Rehearsed& step, const TrainConfig& config) {
 
 Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video,
                         c10::Device device, c10::ScalarType dtype) {
-  // Two pieces stand for more: from the second on gradients are added to.
+  // Two pieces represent any larger number: from the second piece on, gradients are accumulated.
   const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
   TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces};
   int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
@@ -190,7 +191,7 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   for (int64_t i = 0; i < rehearsal.pieces; ++i)
     input.pieces.push_back(random_piece({config, rehearsal.video, rehearsal.videos}, device, dtype));
   double seconds = 0;
-  for (int i = 0; i < 2; ++i) {  // warm the second time
+  for (int i = 0; i < 2; ++i) {  // the second time is warm
     const auto start = std::chrono::steady_clock::now();
     if (rehearsal.optimize)
       state.train_step(input);

@@ -9,9 +9,9 @@ namespace moga {
 // The data of a train step of a stage.
 struct StageShape {
   VideoShape video;        // the largest of the stage
-  int64_t data_bytes = 0;  // of latents that stay on the device
+  int64_t data_bytes = 0;  // latents that stay on the device
 };
-// From the stage's shards: looks at up to 64 of its samples.
+// Reads it from the stage's shards, from up to 64 samples.
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
 
 // With recomputation "auto" the fastest way that fits is chosen: the plan says which (Plan::recompute); where none fits
@@ -25,10 +25,10 @@ Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& sta
 // Forward and backward of one piece of `videos` videos. Weights: masters, moments, average and, when `optimize`, one
 // whole train step in place of the gradient alone.
 struct TrainingRehearsal {
-  TrainConfig config;  // as many layers as are rehearsed; nothing is read
+  TrainConfig config;  // with the number of layers to rehearse; no files are read
   VideoShape video;
   int64_t videos = 1;
-  int64_t pieces = 1;  // of a batch
+  int64_t pieces = 1;  // pieces per batch
   bool optimize = false;
 };
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);

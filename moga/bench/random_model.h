@@ -31,7 +31,7 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
 // Embeddings of the captions of `shots` shots.
 at::Tensor random_text(const VideoModelConfig& config, int64_t shots, c10::Device device, c10::ScalarType dtype);
 
-// One evaluation's input: latents and captions of these videos, `dtype` of the text.
+// The input of one evaluation: latents and captions of these videos; `dtype` is that of the text.
 VideoModelInput random_input(const VideoModelConfig& config, const std::vector<VideoShape>& videos, c10::Device device,
                              c10::ScalarType dtype);
 

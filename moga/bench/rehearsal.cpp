@@ -24,8 +24,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kCpuFlop = 1e11;
 constexpr double kCudaFlop = 5e15;
-constexpr int64_t kSolverSteps = 4;   // until UniPC holds all that it ever does
-constexpr int64_t kLatentFrames = 4;  // the first is cheaper than the others
+constexpr int64_t kSolverSteps = 4;   // enough for UniPC to hold its full history
+constexpr int64_t kLatentFrames = 4;  // more than one, because the first is cheaper than the others
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -33,7 +33,7 @@ int64_t on_line(double x, double x1, int64_t y1, double x2, int64_t y2) {
   return std::llround(static_cast<double>(y2) + (x - x2) * static_cast<double>(y2 - y1) / (x2 - x1));
 }
 
-// Empty when the device's memory ran out.
+// Empty if the device ran out of memory.
 std::optional<Rehearsed> attempt(const std::function<Rehearsed()>& rehearse) {
   stop_if_interrupted();
   try {
@@ -43,7 +43,7 @@ std::optional<Rehearsed> attempt(const std::function<Rehearsed()>& rehearse) {
   }
 }
 
-// The frame with both sides divided by `divisor`, not below the least.
+// The frame with both sides divided by `divisor`, but not smaller than `least`.
 FrameSize divided(FrameSize frame, double divisor, FrameSize least) {
   const auto side = [divisor](int64_t length, int64_t least_length) {
     return std::clamp<int64_t>(std::llround(static_cast<double>(length) / divisor), std::min(least_length, length),
@@ -94,7 +94,7 @@ Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse) {
 
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse) {
-  constexpr double kStep = 1.25;  // from one size to the next smaller
+  constexpr double kStep = 1.25;  // ratio of one size to the next smaller one
   double divisor = 1;
   FrameSize large = frame;
   std::optional<Rehearsed> at_large;
@@ -102,7 +102,7 @@ Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std:
     const bool smallest = divided(large, kStep, limits.least).tokens() == large.tokens();
     if (smallest || flop(large) <= limits.flop) at_large = attempt([&] { return rehearse(large); });
     if (at_large) break;
-    if (smallest) at_large = rehearse(large);  // its error is the user's
+    if (smallest) at_large = rehearse(large);  // the user should see its error
     divisor *= kStep;
     large = divided(frame, divisor, limits.least);
   }
@@ -165,7 +165,7 @@ Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64
   const at::Tensor ids = at::ones({captions, text_len}, at::TensorOptions(at::kLong).device(device));
   const at::Tensor lengths = at::full({captions}, text_len, ids.options());
   double seconds = 0;
-  for (int i = device.is_cuda() ? 0 : 1; i < 2; ++i) {  // a GPU is warm the second time
+  for (int i = device.is_cuda() ? 0 : 1; i < 2; ++i) {  // on a GPU the second time is warm
     const Clock::time_point start = Clock::now();
     const at::Tensor text = encoder->forward(ids, lengths, dtype);
     synchronize(device);

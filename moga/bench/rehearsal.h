@@ -15,9 +15,9 @@
 namespace moga {
 
 struct Rehearsed {
-  int64_t weight_bytes = 0;  // held throughout
-  int64_t work_bytes = 0;    // beyond them, at the peak
-  double seconds = 0;        // of one step, caption batch or latent frame
+  int64_t weight_bytes = 0;  // held during the whole part
+  int64_t work_bytes = 0;    // at the peak, in addition to the weights
+  double seconds = 0;        // per step, caption batch or latent frame
 };
 
 // Frames of rows × columns tokens, or latents when a codec is rehearsed.
@@ -27,30 +27,30 @@ struct FrameSize {
 };
 
 struct RehearsalLimits {
-  double flop = 0;  // of one rehearsed step, above which the frame is made smaller
-  FrameSize least;  // but not below this
+  double flop = 0;  // FLOP of one rehearsed step above which the frame is reduced
+  FrameSize least;  // smallest frame
 };
 
-// Seconds and bytes of one part with `layers` layers, or for a frame size.
+// Rehearses one part with `layers` layers, or for a frame size.
 using RehearseLayers = std::function<Rehearsed(int64_t layers)>;
 using RehearseFrame = std::function<Rehearsed(FrameSize frame)>;
 
 // one + more · (two − one): from one and two layers to 1 + more.
 Rehearsed extended(const Rehearsed& one, const Rehearsed& two, int64_t more);
 
-// From one and two layers to all of them.
+// Extrapolates from one and two layers to all layers.
 Rehearsed over_layers(int64_t layers, const RehearseLayers& rehearse);
 
-// The same for streamed blocks: from four and six layers, since two buffers hold up to two without any copying.
+// The same for streamed blocks, from four and six layers, since two buffers hold up to two layers without any copying.
 Rehearsed over_streamed_layers(int64_t layers, const RehearseLayers& rehearse);
 
-// From smaller frames to `frame`, where flop(frame) is above the limit or memory runs out.
+// Extrapolates from smaller frames to `frame` if flop(frame) is above the limit or memory runs out.
 Rehearsed over_frames(FrameSize frame, const RehearsalLimits& limits, const std::function<double(FrameSize)>& flop,
                       const RehearseFrame& rehearse);
 
 // A few steps of the sampler over the transformer, with guidance two videos at once. Seconds: one step.
 struct DenoisingRehearsal {
-  Cloned<VideoModelConfig> model;  // as many layers as are rehearsed
+  Cloned<VideoModelConfig> model;  // with the number of layers to rehearse
   VideoShape video;
   bool guided = true;
   SolverKind solver = SolverKind::kUniPc;
@@ -59,7 +59,7 @@ struct DenoisingRehearsal {
 };
 Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
 
-// Captions of full length through the text encoder. Seconds: all of them.
+// Captions of full length through the text encoder. Seconds for all of them.
 Rehearsed rehearse_text(const TextEncoderConfig& config, int64_t captions, int64_t text_len, c10::Device device,
                         c10::ScalarType dtype);
 

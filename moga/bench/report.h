@@ -15,11 +15,11 @@ namespace moga {
 
 struct BenchRow {
   std::string work;     // "5 equal groups", "MoGA block"
-  std::string backend;  // of attention
+  std::string backend;  // attention backend
   std::string pass;     // "forward", "backward", "forward+backward"
   Measurement measured;
   double flop = 0;
-  std::optional<double> ratio;  // over the baseline's row of the same pass: see BenchReport::ratio
+  std::optional<double> ratio;  // compared with the baseline's row of the same pass; see BenchReport::ratio
 
   double rate() const { return flop / measured.seconds; }
 };
@@ -27,7 +27,7 @@ struct BenchRow {
 struct BenchReport {
   std::string bench;  // "attention", "block", "model"
   std::string device, dtype;
-  nlohmann::ordered_json sizes;  // what was measured, complete
+  nlohmann::ordered_json sizes;  // everything that defines the measurement
   DeviceRates rates;
   std::string ratio;  // heading of the last column, empty: no column
   std::vector<BenchRow> rows;
@@ -36,7 +36,7 @@ struct BenchReport {
 std::string to_table(const BenchReport& report);
 std::string to_json_text(const BenchReport& report);
 
-// Where a report is built: device, dtype and how long to measure.
+// Settings of a report: device, dtype and how long to measure.
 struct BenchSetup {
   c10::Device device;
   c10::ScalarType dtype;

@@ -42,7 +42,7 @@ class RandomState {
   std::vector<std::pair<at::Generator, at::Tensor>> states_;
 };
 
-// A second or two of a rehearsed step on a CPU, some seconds on a GPU.
+// A rehearsed step takes a second or two on a CPU, some seconds on a GPU.
 RehearsalLimits rehearsal_limits(c10::Device device, FrameSize least);
 
 VideoShape resized(VideoShape video, FrameSize frame);

@@ -19,7 +19,7 @@ inline constexpr auto kChoices<VaeWay> = std::array{
 
 struct VaeBenchConfig {
   Cloned<CodecConfig> codec;          // random weights
-  std::string folder;                 // or the weights of this one
+  std::string folder;                 // or weights from this folder
   int64_t frames = 81;                // pixel frames
   int64_t width = 832, height = 480;  // pixels
   ConvolutionWay convolution = ConvolutionWay::automatic;

@@ -2,7 +2,7 @@
 //
 //   check(rows == expected, path, ": tensor ", name, " has ", rows, " rows, expected ", expected);
 //
-// The message carries the values and says what would be right. Programs print what() and return 1.
+// The message contains the values and what was expected. Programs print what() and return 1.
 #pragma once
 
 #include <sstream>

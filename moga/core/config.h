@@ -36,16 +36,15 @@ Config load_json(const std::filesystem::path& path, bool ignore_unknown = false)
 template <class Config>
 Config parse_json(const std::string& text, const std::string& source, bool ignore_unknown = false);
 
-// Sets single fields by dotted path, as a command line gives them: "sampler.steps=20", "size=[128, 224]",
-// "title=any text". Several are applied together and validated once. Same errors as reading a file; `source`: who gave
-// them, for these.
+// Sets fields by dotted path, as given on a command line: "sampler.steps=20", "size=[128, 224]", "title=any text".
+// Several are applied together and validated once. Errors are those of reading a file, with `source` as the origin.
 template <class Config>
 void apply_overrides(Config& config, const std::vector<std::string>& key_values,
                      const std::string& source = "command line");
 template <class Config>
 void apply_override(Config& config, const std::string& key_value);
 
-// The complete config, defaults included, each field with its help text as a comment. What is not set is a comment.
+// The complete config including defaults, each field with its help text as a comment. Unset fields are commented out.
 template <class Config>
 std::string to_toml(const Config& config);
 template <class Config>

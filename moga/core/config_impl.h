@@ -1,5 +1,5 @@
-// The templates behind config.h: they only walk a struct's fields() over a tree of nodes. Parsing, messages and
-// emitting work on the tree and are compiled once (config_parse.cpp, config_read.cpp, config_write.cpp).
+// The templates behind config.h: they only apply a struct's fields() to a tree of nodes. Parsing, error messages and
+// writing work on the tree and are compiled once (config_parse.cpp, config_read.cpp, config_write.cpp).
 #pragma once
 
 #include <concepts>
@@ -15,14 +15,14 @@
 
 namespace moga::config_detail {
 
-// A value of a TOML or JSON file with the place it came from, or a value to be written with its help.
+// A value of a TOML or JSON file with its position, or a value to be written with its help text.
 struct Node {
   enum class Kind { kNull, kBool, kInteger, kDouble, kString, kArray, kTable, kOther };
   Kind kind = Kind::kNull;
   bool boolean = false;
   int64_t integer = 0;
   double number = 0.0;
-  std::string text;  // kString; for a value of the command line always its text as typed
+  std::string text;  // kString; for values from the command line always the text as typed
   std::vector<Node> items;
   std::vector<std::pair<std::string, Node>> members;
   std::string path;  // "sampler.steps", "shot[1].caption"; empty at the top
@@ -44,7 +44,7 @@ std::string read_config_text(const std::filesystem::path& path);
 std::string toml_text(const Node& tree);
 std::string json_text(const Node& tree);
 
-// "file.toml:12: " + parts; where there is no line, the path stands for it.
+// "file.toml:12: " + parts; without a line number, the path is used instead.
 [[noreturn]] void fail_at(const Node& node, const Source& source, const std::string& message);
 
 struct AnyField {
@@ -69,7 +69,7 @@ class Reader {
   void operator()(const char* key, Value& value, const char* = "") {
     if (const Node* node = find(key)) read(*node, value);
   }
-  // Throws on keys of the table that no field has asked for.
+  // Throws on keys of the table that no field has requested.
   void finish() const;
 
   template <HasFields Config>
@@ -123,7 +123,7 @@ class Reader {
 
   const Node& table_;
   const Source& source_;
-  std::vector<std::string> keys_;  // asked for, in order
+  std::vector<std::string> keys_;  // requested, in order
 };
 
 // Collects a struct's fields into a table.
@@ -211,7 +211,7 @@ template <class Config>
 void apply_overrides(Config& config, const std::vector<std::string>& key_values, const std::string& source) {
   const config_detail::Node tree = config_detail::override_tree(key_values, source);
   const config_detail::Source named{source};
-  Config changed = config;  // so that an error leaves the config as it was
+  Config changed = config;  // so that an error leaves the config unchanged
   config_detail::Reader(tree, named).read(tree, changed);
   config = std::move(changed);
 }

@@ -1,4 +1,4 @@
-// TOML, JSON and command-line text to a tree of nodes with lines and dotted paths.
+// Parses TOML, JSON and command-line text into a tree of nodes with line numbers and dotted paths.
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -68,7 +68,7 @@ void fill(Node& node, const toml::node& value) {
       Node child;
       child.path = path_of(node, std::string(key.str()));
       fill(child, member);
-      child.line = key.source().begin.line;  // a table named only by its sub-tables has no place of its own
+      child.line = key.source().begin.line;  // a table named only by its sub-tables has no position of its own
       node.members.emplace_back(key.str(), std::move(child));
     }
   } else if (const toml::array* array = value.as_array()) {
@@ -128,7 +128,7 @@ void fill(Node& node, const nlohmann::json& value) {
   }
 }
 
-// What follows "=" on the command line: a TOML value, or else plain text.
+// The text after "=" on the command line: a TOML value, or otherwise plain text.
 Node value_as_typed(const std::string& text, const std::string& path, const std::string& source) {
   Node node;
   node.path = path;

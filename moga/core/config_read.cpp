@@ -1,4 +1,4 @@
-// Taking values out of nodes, and every message about a config that does not fit.
+// Reads values from nodes; contains every message about an invalid config.
 #include <algorithm>
 #include <cmath>
 #include <sstream>
@@ -41,7 +41,7 @@ std::string description(const Node& node) {
   fail_at(node, source, node.line > 0 && !node.path.empty() ? node.path + ": " + what : what);
 }
 
-// "; did you mean 'steps'?", or all keys when none is near.
+// "; did you mean 'steps'?", or all keys if none is close.
 std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
   if (known.empty() || !nearest(key, known).empty()) return did_you_mean(key, known);
   std::string all = "; known keys: ";

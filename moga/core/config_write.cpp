@@ -16,7 +16,7 @@ Node node(Kind kind) {
   return result;
 }
 
-// The shortest text that reads back as the same double; TOML wants a point or an exponent.
+// The shortest text that reads back as the same double; TOML requires a point or an exponent.
 std::string number_text(double value) {
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof text, value);
@@ -63,7 +63,7 @@ std::string key_line(const std::string& key, const Node& value) {
 }
 
 void write_keys(const Node& table, std::string& out) {
-  constexpr size_t kWidest = 48;  // a longer line does not push the comments of its table aside
+  constexpr size_t kWidest = 48;  // longer lines do not shift the comment column of their table
   size_t width = 0;
   for (const auto& [key, value] : table.members) {
     const size_t length = has_section(value) ? 0 : key_line(key, value).size();

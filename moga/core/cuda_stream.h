@@ -1,4 +1,4 @@
-// The CUDA stream that ATen queues its work on, as the kernels take it. It is asked for through c10's
+// The CUDA stream on which ATen queues its work, in the form that the kernels take. It is obtained through c10's
 // device-independent interface, because nothing here links libtorch_cuda (moga/core/device.h).
 //
 // A kernel is launched on the *current* device: hold a c10::DeviceGuard for the tensor's device around the launch.
@@ -10,8 +10,8 @@ struct CUstream_st;
 
 namespace moga {
 
-// The current stream of a CUDA device (of the current one when `device` has no index); null is CUDA's default stream.
-// Throws for other devices and where CUDA cannot be used.
+// The current stream of a CUDA device (of the current device if `device` has no index); null is CUDA's default stream.
+// Throws for other devices, and if CUDA cannot be used.
 CUstream_st* current_cuda_stream(c10::Device device);
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// Loads libtorch_cuda when a GPU is asked for. The driver is asked first, through dlopen and without CUDA's headers,
-// because libtorch_cuda takes seconds to load and is of no use without a GPU. Everything else goes through ATen's
+// Loads libtorch_cuda when a GPU is requested. The driver is queried first, through dlopen and without CUDA's headers,
+// because libtorch_cuda takes seconds to load and is useless without a GPU. Everything else goes through ATen's
 // device-independent interfaces, so that nothing here links a CUDA library.
 #include "moga/core/device.h"
 
@@ -62,7 +62,7 @@ std::string load_torch_cuda() {
 struct Cuda {
   Driver driver;
   int count = 0;
-  std::string missing;  // what keeps CUDA from being used; empty when it can be
+  std::string missing;  // why CUDA cannot be used; empty if it can
 };
 
 Cuda find_cuda() {

@@ -9,11 +9,11 @@
 
 namespace moga {
 
-// True when libtorch_cuda can be loaded and sees at least one GPU. Loads it on the first call. ATen looks for CUDA
-// once, and autograd starts its threads once, so the first call must come before the first seed and the first backward.
+// True if libtorch_cuda can be loaded and sees at least one GPU. Loads it on the first call. ATen looks for CUDA once,
+// and autograd starts its threads once, so the first call must precede the first seed and the first backward pass.
 bool cuda_available();
 
-// "cpu", "cuda", "cuda:1", or "auto" (a GPU when there is one). Throws one clear line when it cannot be had.
+// "cpu", "cuda", "cuda:1", or "auto" (a GPU if there is one). Throws one clear line if the device is not available.
 c10::Device parse_device(const std::string& name);
 
 // "float32", "bfloat16", "float16", "float64" and the short forms fp32, bf16, fp16, fp64.
@@ -31,8 +31,8 @@ std::string device_name(c10::Device device);
 // Waits for all work queued on a CUDA device; nothing on the CPU.
 void synchronize(c10::Device device);
 
-// Largest number of bytes allocated on the device by tensors since the start; on the CPU the process's peak resident
-// set.
+// The largest number of bytes that tensors have had allocated on the device; for the CPU, the peak resident set of the
+// process.
 int64_t peak_memory(c10::Device device);
 
 }  // namespace moga

@@ -26,11 +26,11 @@ std::string read_text(const std::filesystem::path& path, uint64_t most_bytes = k
 // Throws unless `path` is a regular file (or a link to one), with the system's reason when it cannot be reached.
 void check_regular_file(const std::filesystem::path& path);
 
-// Creates the folder and its parents where they are missing.
+// Creates the folder and its parents if they are missing.
 void make_folder(const std::filesystem::path& folder);
 
 // Throws when a file of this name could not be written: the name is too long, a folder has it, or its folder is not
-// writable. Called before work that takes long.
+// writable. Call it before long work.
 void check_writable(const std::filesystem::path& path);
 // The same for a folder that must not exist yet.
 void check_new_folder(const std::filesystem::path& path);

@@ -1,5 +1,6 @@
-// Writing files and folders whole or not at all: temporary → fsync → rename → fsync of the folder. The steps are POSIX;
-// replacing a folder in one step (renameat2 with RENAME_EXCHANGE) is Linux's, with two renames where it is missing.
+// Writes files and folders completely or not at all: temporary → fsync → rename → fsync of the folder. These steps are
+// POSIX. Folders are replaced in one step by Linux's renameat2 with RENAME_EXCHANGE, or by two renames where it is
+// missing.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>

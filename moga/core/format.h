@@ -1,4 +1,4 @@
-// Numbers in text, printf's way.
+// Formats numbers as text, like printf.
 #pragma once
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// A flag that SIGINT and SIGTERM set; long loops look at it between two units of work.
+// A flag set by SIGINT and SIGTERM; long loops check it between units of work.
 #include "moga/core/interrupt.h"
 
 #include <atomic>
@@ -15,7 +15,7 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only
 void on_signal(int signal) {
   if (arrived.exchange(true)) {
     std::signal(signal, SIG_DFL);
-    std::raise(signal);  // delivered when the handler returns; the exit status then tells of the signal
+    std::raise(signal);  // delivered when the handler returns, so that the exit status shows the signal
   }
 }
 

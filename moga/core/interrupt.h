@@ -1,18 +1,18 @@
-// Ctrl-C and SIGTERM ask long work to end cleanly: it finishes its unit of work, saves, and returns.
+// Ctrl-C and SIGTERM ask long work to end cleanly: it finishes the current unit of work, saves, and returns.
 #pragma once
 
 #include "moga/core/check.h"
 
 namespace moga {
 
-// Installs the handlers. A second signal ends the process at once. A file that would exceed the process's size limit
-// becomes an error of its write, which removes the temporary file, in place of a signal that ends the process.
+// Installs the handlers. A second signal ends the process at once. If a file would exceed the process's size limit, its
+// write fails with an error, which removes the temporary file; without this, a signal would end the process.
 void catch_interrupts();
 
 // True once a signal has arrived.
 bool interrupted();
 
-// Thrown by long work that ends because a signal arrived; nothing half-written stays.
+// Thrown by long work that ends because a signal arrived. Nothing half-written remains.
 class Interrupted : public Error {
  public:
   Interrupted() : Error("interrupted") {}
@@ -32,9 +32,9 @@ class StopInside {
  private:
   bool outer_;
 };
-void stop_inside_if_interrupted();  // waits for no device
+void stop_inside_if_interrupted();  // does not synchronise with a device
 
-// For tests: as if a signal had arrived (or had not).
+// For tests: sets or clears the flag as if a signal had arrived.
 void set_interrupted(bool value);
 
 }  // namespace moga

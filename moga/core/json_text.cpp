@@ -127,8 +127,8 @@ std::string reason(const json::exception& error) {
 }
 
 json parse_json_object(std::string_view text, const std::string& source) {
-  // The parser takes a zero byte for the end of the text and skips a byte order mark.
-  check(text.find('\0') == std::string_view::npos, source, ": malformed JSON: holds a zero byte");
+  // The parser treats a zero byte as the end of the text, and skips a byte order mark.
+  check(text.find('\0') == std::string_view::npos, source, ": malformed JSON: contains a zero byte");
   check(!text.starts_with("\xEF\xBB\xBF"), source, ": malformed JSON: begins with a byte order mark");
   StrictBuilder builder(source);
   json::sax_parse(text, &builder);

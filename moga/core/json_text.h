@@ -22,10 +22,10 @@ int64_t whole_number(const nlohmann::json& object, const std::string& key, int64
 std::string text_member(const nlohmann::json& object, const std::string& key, const std::string& source);
 double number_member(const nlohmann::json& object, const std::string& key, const std::string& source);
 
-// What the parser says of malformed text, without its internal error number.
+// The parser's message about malformed text, without its internal error number.
 std::string reason(const nlohmann::json::exception& error);
 
-// A string in quotes, on one line whatever it contains.
+// A quoted string, on one line whatever it contains.
 std::string quoted(const std::string& text);
 
 // `text` for a terminal: control characters and bytes that are not UTF-8 become \x1b and the like. Newlines stay.

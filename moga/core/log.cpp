@@ -1,5 +1,5 @@
-// Log lines and progress share stderr: a log line first clears the progress line of a terminal, which the next advance
-// draws again.
+// Log lines and progress share stderr. On a terminal, a log line first clears the progress line, which the next advance
+// redraws.
 #include "moga/core/log.h"
 
 #include <sys/ioctl.h>
@@ -28,7 +28,7 @@ std::mutex output_mutex;
 bool quiet = false;
 bool line_open = false;  // the terminal's last line is a progress line without its newline
 constexpr const char* kClearLine = "\r\033[K";
-constexpr double kTerminalPeriod = 0.1;  // seconds between two progress lines
+constexpr double kTerminalPeriod = 0.1;  // seconds between progress lines
 constexpr double kFilePeriod = 10.0;
 
 bool on_terminal() {
@@ -76,7 +76,7 @@ struct Progress::State {
   std::string note;
   Clock::time_point began = Clock::now();
   Clock::time_point shown = Clock::now();
-  bool pending = false;  // something happened after the last line shown
+  bool pending = false;  // there is progress since the last line shown
 
   std::string rate(double seconds) const {
     const double per_second = static_cast<double>(done - start) / std::max(seconds, 1e-9);

@@ -1,4 +1,4 @@
-// What a program says while it works: log lines on stderr, progress with rate and time left, and JSON lines on disk.
+// Output of a running program: log lines on stderr, progress with rate and time left, and JSON lines on disk.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -23,10 +23,11 @@ void log_info(const Parts&... parts) {
 // Logs `text` the first time this `key` is seen; used to name the backend that serves a request.
 void log_once(const std::string& key, const std::string& text);
 
-// Nothing but errors (tests, --quiet).
+// Suppresses everything except errors (tests, --quiet).
 void set_quiet(bool quiet);
 
-// "denoise  12/50  1.82 step/s  0:21 left". On a terminal one line is rewritten; elsewhere a line now and then.
+// "denoise  12/50  1.82 step/s  0:21 left". On a terminal one line is rewritten; elsewhere a line is printed
+// occasionally.
 class Progress {
  public:
   Progress(std::string label, int64_t total, std::string unit, int64_t start = 0);
@@ -41,7 +42,7 @@ class Progress {
   std::unique_ptr<State> state_;
 };
 
-// Appends one JSON object a line, flushed at once, so that a killed run loses nothing.
+// Appends one JSON object per line and flushes it at once, so that a killed run loses nothing.
 class JsonLog {
  public:
   explicit JsonLog(const std::filesystem::path& path);

@@ -22,7 +22,7 @@ std::string name_in_file(const std::string& name, const LoadOptions& options) {
   return options.file_name_of ? options.file_name_of(name) : name;
 }
 
-// What is wrong with the file's tensor; empty when it fits.
+// The problem with the file's tensor; empty if it fits.
 std::string problem_of(const at::Tensor& tensor, const Safetensors& file, const std::string& name) {
   std::ostringstream text;
   if (!file.contains(name))

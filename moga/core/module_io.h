@@ -1,4 +1,4 @@
-// A module's parameters and buffers by name: from a safetensors file into the module, and as a map to save.
+// A module's parameters and buffers by name: loaded from a safetensors file, or returned as a map to save.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -15,15 +15,15 @@ namespace moga {
 TensorMap named_tensors(const torch::nn::Module& module);
 
 struct LoadOptions {
-  // Name in the file of the module's tensor of the given name; unset: the same. Tables of other layouts go here.
+  // Maps the name of a module's tensor to its name in the file; unset if they are the same. Used for other layouts.
   std::function<std::string(const std::string&)> file_name_of;
-  // Tensors whose name contains one of these may be absent from the file and then keep their values (".router.").
+  // Tensors whose name contains one of these strings (".router.") may be absent from the file; they keep their values.
   std::vector<std::string> optional;
 };
 
 struct LoadReport {
-  std::vector<std::string> kept;    // optional tensors of the module that the file lacks, by their names in a file
-  std::vector<std::string> unused;  // tensors of the file that the module lacks
+  std::vector<std::string> kept;    // optional tensors that are not in the file, by their names in a file
+  std::vector<std::string> unused;  // tensors of the file that the module does not have
 };
 
 struct Misfit {
@@ -33,16 +33,17 @@ struct Misfit {
 };
 
 struct FileFit {
-  std::map<std::string, std::string> file_names;  // of the module's tensors, but for those that are kept
+  std::map<std::string, std::string> file_names;  // of the module's tensors, except those in `kept`
   std::vector<Misfit> misfits;                    // in the order of the module's names
   LoadReport report;
 };
 
-// By names and shapes alone: the module's tensors may be on the meta device.
+// Compares names and shapes only; the module's tensors may be on the meta device.
 FileFit file_fit(const torch::nn::Module& module, const Safetensors& file, const LoadOptions& options = {});
 
-// Copies the file's tensors into the module, to each tensor's own device and dtype. Nothing is copied unless all fits:
-// throws one line with the first tensor that is missing or has another shape, and how many more there are.
+// Copies the file's tensors into the module, converting to each tensor's device and dtype. Copies nothing unless
+// everything fits: otherwise throws one line with the first tensor that is missing or has another shape, and the number
+// of others.
 LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, const LoadOptions& options = {});
 
 }  // namespace moga

@@ -1,4 +1,4 @@
-// The name that was probably meant: for messages about keys, options and commands that do not exist.
+// Suggests the name that was probably meant, for messages about unknown keys, options and commands.
 #pragma once
 
 #include <string>
@@ -6,7 +6,8 @@
 
 namespace moga {
 
-// The one of `known` with the least edits from `name`; empty when none is near (more than 2 edits and a third of it).
+// The entry of `known` with the smallest edit distance from `name`; empty if none is close (more than 2 edits and more
+// than a third of its length).
 std::string nearest(const std::string& name, const std::vector<std::string>& known);
 
 // "; did you mean 'steps'?", or nothing.

@@ -4,7 +4,7 @@
 //   auto noise = torch::randn(shape, random_stream(seed, "noise", step));
 //
 // Streams of one seed with different purpose or index are independent. A stream on a CUDA device differs from the
-// CPU stream of the same name; what must agree between devices is drawn on the CPU and moved.
+// CPU stream of the same name; numbers that must agree between devices are drawn on the CPU and copied.
 #pragma once
 
 #include <ATen/core/Generator.h>

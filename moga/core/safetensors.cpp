@@ -1,5 +1,5 @@
-// Reading safetensors. Everything a file claims is checked when it is opened, against the file's true size, so that
-// load() only copies: a damaged download, a renamed pickle or a hostile header ends in one line, never in a crash.
+// Reads safetensors. The header is checked against the file's actual size when it is opened, so load() only copies. A
+// damaged download, a renamed pickle or a malicious header ends in one line, never in a crash.
 #include "moga/core/safetensors.h"
 
 #include <ATen/Functions.h>
@@ -51,8 +51,8 @@ class MappedFile {
   const char* data() const { return static_cast<const char*>(data_); }
   uint64_t size() const { return size_; }
 
-  // Lets the whole pages between two places go from this process's memory; read again, they come back from the file.
-  // Without it all shards of a model would be resident by the time the last is copied.
+  // Releases the whole pages in a range from this process's memory; if read again, they are loaded from the file.
+  // Without this, all shards of a model would be resident by the time the last one is copied.
   void release(const char* begin, const char* end) const {
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
@@ -93,7 +93,8 @@ std::vector<uint64_t> naturals(const json& tensor, const char* key, const std::s
   check(value != tensor.end() && value->is_array(), where, ": ", key, " is missing or not a list");
   std::vector<uint64_t> numbers;
   for (const json& number : *value) {
-    check(number.is_number_unsigned(), where, ": ", key, " must hold whole numbers from 0 on, found ", number.dump());
+    check(number.is_number_unsigned(), where, ": ", key, " must contain non-negative whole numbers, found ",
+          number.dump());
     numbers.push_back(number.get<uint64_t>());
     check(numbers.back() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()), where, ": ", key, " holds ",
           numbers.back(), ", which is too large");
@@ -113,7 +114,7 @@ Entry parse_entry(const json& tensor, uint64_t data_bytes, const std::string& wh
   }
   overflow |= __builtin_mul_overflow(bytes, c10::elementSize(entry.dtype), &bytes);
   const std::vector<uint64_t> offsets = naturals(tensor, "data_offsets", where);
-  check(offsets.size() == 2, where, ": data_offsets must hold 2 numbers, found ", offsets.size());
+  check(offsets.size() == 2, where, ": data_offsets must have 2 numbers, found ", offsets.size());
   entry.begin = offsets[0];
   entry.end = offsets[1];
   check(entry.begin <= entry.end, where, ": data_offsets [", entry.begin, ", ", entry.end, "] run backwards");
@@ -196,7 +197,7 @@ void read_file(const fs::path& path, Entries& entries, Metadata& metadata) {
   check_cover(entries, data_bytes, file);
 }
 
-// The files of a sharded model, each with the tensors that the index says it holds.
+// The files of a sharded model, each with the tensors that the index assigns to it.
 void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
   const std::string text = read_text(path, safetensors_format::kMostHeaderBytes);
   const json index = parse_json_object(text, path.string());
@@ -224,7 +225,7 @@ void read_index(const fs::path& path, Entries& entries, Metadata& metadata) {
 
 bool is_index(const fs::path& path) { return path.string().ends_with(".index.json"); }
 
-// The one index of a folder, else its one .safetensors file.
+// The only index in a folder, or otherwise its only .safetensors file.
 fs::path find_in(const fs::path& folder) {
   std::vector<std::string> indexes, files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -233,7 +234,7 @@ fs::path find_in(const fs::path& folder) {
     if (name.ends_with(".safetensors")) files.push_back(name);
   }
   std::vector<std::string>& found = indexes.empty() ? files : indexes;
-  check(!found.empty(), folder.string(), ": holds no .safetensors file");
+  check(!found.empty(), folder.string(), ": contains no .safetensors file");
   std::ranges::sort(found);
   if (found.size() > 1)
     fail(folder.string(), ": holds ", found.size(), indexes.empty() ? " .safetensors files and no index" : " indexes",
@@ -251,7 +252,7 @@ struct Safetensors::Files {
 
   const Entry& at(const std::string& name) const {
     const auto entry = entries.find(name);
-    check(entry != entries.end(), source, ": holds no tensor ", quoted(name));
+    check(entry != entries.end(), source, ": has no tensor ", quoted(name));
     return entry->second;
   }
 };
@@ -287,7 +288,7 @@ at::Tensor Safetensors::load(const std::string& name, c10::Device device) const 
   at::Tensor tensor = at::empty(entry.shape, options.device(device));
   if (device.is_cpu())
     std::memcpy(tensor.mutable_data_ptr(), entry.data, entry.end - entry.begin);
-  else  // from_blob only views the mapping; the copy reads it
+  else  // from_blob is a view of the mapping; the copy reads it
     tensor.copy_(at::from_blob(const_cast<char*>(entry.data), entry.shape, options));
   entry.file->release(entry.data, entry.data + (entry.end - entry.begin));
   return tensor;

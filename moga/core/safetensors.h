@@ -43,8 +43,8 @@ class Safetensors {
   std::shared_ptr<const Files> files_;
 };
 
-// Writes atomically (core/files.h), the widest dtype first and by name within it, without holes, so that every tensor
-// is aligned to its elements. Any device, contiguous or not; needs the memory of one tensor.
+// Writes atomically (core/files.h): widest dtype first, then by name, without holes, so that every tensor is aligned to
+// its element size. Tensors may be on any device and need not be contiguous. Needs memory for one tensor.
 void save_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

@@ -1,4 +1,4 @@
-// What reading and writing safetensors share: the names of the dtypes and the limits of the header.
+// Shared by reading and writing safetensors: dtype names and header limits.
 #pragma once
 
 #include <c10/core/ScalarType.h>

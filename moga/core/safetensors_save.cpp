@@ -1,6 +1,5 @@
-// Writing safetensors: the header first, then one tensor after the other through memory of one tensor's size. Offsets
-// leave no holes and the widest dtype comes first, because other readers demand the one and view the data by the
-// other.
+// Writes safetensors: the header, then one tensor after another, using memory for one tensor. Offsets have no holes,
+// which other readers require, and the widest dtype comes first, so that readers can view the data in place.
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -25,7 +24,8 @@ std::string_view dtype_name_of(const Item& item, const std::string& file) {
   for (const auto& known : safetensors_format::kDtypes) {
     if (known.dtype == item->second.scalar_type()) return known.name;
   }
-  fail(file, ": tensor ", item->first, " has dtype ", item->second.scalar_type(), ", which safetensors cannot hold");
+  fail(file, ": tensor ", item->first, " has dtype ", item->second.scalar_type(),
+       ", which safetensors does not support");
 }
 
 std::vector<Item> in_file_order(const TensorMap& tensors, const std::string& file) {
@@ -58,7 +58,7 @@ std::string header_text(const std::vector<Item>& items, const std::map<std::stri
   } catch (const json::exception& error) {
     fail(file, ": a name or the metadata is not UTF-8: ", reason(error));
   }
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins 8-byte aligned
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts 8-byte aligned
   return text;
 }
 

@@ -5,10 +5,10 @@
 
 namespace moga {
 
-// While one lives, the tensors that this thread makes have device meta: a module of 14B parameters is built in
-// milliseconds and no memory. LibTorch has no default device; factory functions find the CPU in BackendSelect, so that
-// key is left out and the meta backend put in. The guards that include or exclude one key would leave meta behind
-// when they end: a backend is never subtracted from a DispatchKeySet.
+// While one is alive, tensors created by this thread are on the meta device: a module of 14B parameters is built in
+// milliseconds without memory. LibTorch has no default device; factory functions choose the CPU in BackendSelect, so
+// that key is excluded and the meta backend included. The guards that include or exclude a single key would leave meta
+// active when they end, because a backend is never subtracted from a DispatchKeySet.
 class ShapesOnly {
   static c10::impl::LocalDispatchKeySet meta() {
     c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();

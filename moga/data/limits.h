@@ -1,4 +1,4 @@
-// What scripts and stories agree on, so that the script of any story can be generated.
+// Limits shared by scripts and stories, so that the script of every story can be generated.
 #pragma once
 
 #include <cstdint>

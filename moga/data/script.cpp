@@ -20,7 +20,7 @@ constexpr double kLongestShot = 86400;  // seconds
 constexpr int64_t kMostFrames = 10'000'000;
 
 struct Problem {
-  std::string key;    // the key that is wrong; inside the shot when there is one
+  std::string key;    // the wrong key; a key of the shot, if `shot` is set
   int64_t shot = -1;  // counted from 0; -1: the script itself
   std::string text;
 };

@@ -1,4 +1,5 @@
-// Shot script: what the user writes. TOML in, one struct out; wrong scripts get one line with file and line number.
+// The shot script that a user writes: TOML, read into one struct. An invalid script gets one line with file and line
+// number.
 //
 //   title = "Mara by the lake"
 //   size = [224, 128]          # width, height in pixels
@@ -42,15 +43,15 @@ struct Script {
   int64_t seed = 0;
   std::string negative_prompt;
   std::optional<std::string> global_caption;
-  std::vector<std::string> set;  // KEY=VALUE; what keys there are is the pipeline's
+  std::vector<std::string> set;  // KEY=VALUE; the pipeline defines the keys
   std::vector<Shot> shot;
 
   // `pixels_per_token`: of the model that is to generate it.
   void validate(const Strides& pixels_per_token = kWanPixelsPerToken) const;
   std::vector<std::string> captions() const;  // with the global caption prepended
-  // Latent frames of each shot, at least 1. A cut is between latent frames, the nearest to where the script puts it:
-  // i latent frames are 1 + s (i - 1) pixel frames, s = strides.frames, so cut i is at 1 + round((pixel frames before
-  // it - 1) / s). With s = 4, four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
+  // Latent frames of each shot, at least 1. Cuts are between latent frames, as near as possible to the script's: i
+  // latent frames are 1 + s (i - 1) pixel frames with s = strides.frames, so a cut after p pixel frames is after 1 +
+  // round((p - 1) / s) latent frames. With s = 4, four shots of 32 frames give 9, 8, 8, 8: 129 pixel frames.
   std::vector<int64_t> latent_shot_frames(const Strides& strides) const;
   // "the script asks for 6 frames, the video has 5: …" where the two differ, else empty.
   std::string frame_note(const Strides& strides) const;
@@ -60,7 +61,7 @@ struct Script {
     field("size", size, "width and height in pixels");
     field("fps", fps, "frames per second");
     field("seed", seed, "seed of the noise");
-    field("negative_prompt", negative_prompt, "what guidance leads away from");
+    field("negative_prompt", negative_prompt, "what guidance steers away from");
     field("global_caption", global_caption, "prepended to the caption of every shot");
     field("set", set, "KEY=VALUE overrides of the model's configs, as --set");
     field("shot", shot, "the shots, in order");

@@ -18,7 +18,7 @@ namespace moga {
 // A layer's router on videos that it was not fitted to.
 struct RouterScore {
   double smallest = 0, largest = 0;      // group of any video at any observed step, as a fraction of its tokens
-  double balance = 0;                    // balance loss without α: 1 when balanced
+  double balance = 0;                    // balance loss without α; 1 if balanced
   double gate = 0;                       // mean of p(g(x)|x)
   double error_mean = 0, error_lse = 0;  // ‖O - O_full‖ / ‖O_full‖ over all tokens, with combine mean and lse
 };
@@ -41,7 +41,8 @@ struct LayerCalibration {
   std::map<std::string, RouterWeights> candidates = {};  // by the method's name
   std::string method = {};                               // name of the one chosen
   const RouterWeights& router() const { return candidates.at(method); }
-  // Of the candidates, "random", "trained" where the model has them, and "calibrated", which is the chosen one.
+  // Scores of the candidates, of "random", of "trained" if the model has routers, and of "calibrated", the chosen
+  // candidate.
   std::map<std::string, RouterScore> scores = {};
 };
 
@@ -50,12 +51,12 @@ VisualAttentionConfig calibrated_attention(const VideoModelConfig& config);
 
 class RouterInputs {
  public:
-  // `sets` (timesteps) are observed equally often; of each observation `quota` rows of a layer are kept, on the CPU.
+  // `sets` (timesteps) are observed equally often; `quota` rows per layer and observation are kept, on the CPU.
   RouterInputs(int64_t sets, int64_t quota, int64_t seed);
 
-  AttentionObserver observer(int64_t set);  // valid while this object is
-  // Candidates for each layer of `model` that has a router by calibrated_attention, fitted on `device`. on_layer
-  // follows each.
+  AttentionObserver observer(int64_t set);  // valid during the lifetime of this object
+  // Fits candidates on `device` for each layer of `model` that has a router according to calibrated_attention. Calls
+  // on_layer after each.
   std::vector<LayerCalibration> fit(const VideoModel& model, RouterMethod method, const RouterFitConfig& config,
                                     at::Device device, const std::function<void()>& on_layer = {}) const;
 
@@ -66,16 +67,17 @@ class RouterInputs {
 
 class RouterMeasurement {
  public:
-  // The candidates, "random" (as training begins, drawn from `seed`) and, where `model` has them, "trained".
+  // The candidates, "random" (the initialisation of training, drawn from `seed`) and, if `model` has routers,
+  // "trained".
   RouterMeasurement(const VideoModel& model, const std::vector<LayerCalibration>& layers, int64_t seed,
                     at::Device device);
 
-  AttentionObserver observer(const Layout& layout);  // valid while this object is
-  // Sets method and scores of each layer; the candidates' errors are compared as the model's config combines branches.
+  AttentionObserver observer(const Layout& layout);  // valid during the lifetime of this object
+  // Sets method and scores of each layer. Candidates are compared with branches combined as in the model's config.
   void choose(std::vector<LayerCalibration>& layers) const;
 
  private:
-  // Sums over what was observed, on the device.
+  // Sums over all observations, on the device.
   struct Sums {
     at::Tensor smallest, largest, balance, gate;  // scalars
     at::Tensor error_mean, error_lse, full;       // squared, float64

@@ -1,8 +1,8 @@
-// Codec: what the program knows of a video autoencoder, whatever its family: pixels in [-1, 1] ↔ normalised latents, in
+// Codec: the interface of a video autoencoder of any family, between pixels in [-1, 1] and normalised latents, with
 // memory that does not grow with duration.
 //
 // A family is one folder (vae/) and one line in registry.cpp. Its module derives from Codec, its config, which
-// describes a codec without weights, from CodecConfig. How it is trained is the family's own matter.
+// describes a codec without weights, from CodecConfig. Training a codec is left to its family.
 #pragma once
 
 #include <torch/nn/module.h>

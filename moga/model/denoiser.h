@@ -1,5 +1,5 @@
-// Denoiser: the velocity of a batch of videos as a sampler sees it, a function of one flat tensor. The one place that
-// evaluates a model for a sampler.
+// Denoiser: the velocity of a batch of videos as a function of one flat tensor, which is what samplers need. The only
+// place that evaluates a model for a sampler.
 //
 //   x [E] → views of each video → model, packed → velocity [E]
 //   with guidance s ≠ 1, every video is in the batch twice, with its captions and with its negative prompts:

@@ -50,8 +50,7 @@ const CodecFamily& codec_family(const Path& folder) { return family_of(folder / 
 template <class Families>
 std::vector<std::string> classes_of(const Families& families) {
   std::vector<std::string> names;
-  for (const auto* family : families)
-    names.insert(names.end(), family->class_names.begin(), family->class_names.end());
+  for (const auto* family : families) names.insert(names.end(), family->class_names.begin(), family->class_names.end());
   return names;
 }
 

@@ -1,5 +1,5 @@
-// VideoModel: what the program knows of a video diffusion transformer, whatever its family: the velocity of a packed
-// batch, v(x_t, t, text), and the sizes that its callers depend on.
+// VideoModel: the interface of a video diffusion transformer of any family: the velocity of a packed batch, v(x_t, t,
+// text), and the sizes that its callers depend on.
 //
 // A family is one folder (wan/) and one line in registry.cpp. Its module derives from VideoModel, its config, which
 // describes a model without weights, from VideoModelConfig. Parameters carry Wan2.1's names in every family
@@ -30,7 +30,7 @@ struct VideoModelInput {
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
   Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
-  bool full_attention = false;      // in all layers, instead of what the config says: a step of a schedule
+  bool full_attention = false;      // in all layers, overriding the config; for single sampler steps
   AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
   // Ranks that share the videos: each has the whole input and computes a slice of the tokens. One rank: all of them.
   ProcessGroup sequence = {};
@@ -100,8 +100,9 @@ class VideoModel : public torch::nn::Module {
   // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
   virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
 
-  // For inference with a model that does not fit: the blocks' weights get host memory, without values. Once they are
-  // filled, stream_blocks() copies each block's to `device` while the block before it computes (weight_stream.h).
+  // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
+  // they are filled, stream_blocks() copies each block's to `device` while the previous block computes
+  // (weight_stream.h).
   virtual void keep_blocks_on_host(at::Device device) = 0;
   virtual void stream_blocks() = 0;
 

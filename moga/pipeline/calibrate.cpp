@@ -1,4 +1,4 @@
-// Two runs over the scripts: the first collects, the second, from other noise, measures.
+// Runs the scripts twice: the first run collects router inputs, the second measures on different noise.
 #include "moga/pipeline/calibrate.h"
 
 #include <chrono>
@@ -28,7 +28,7 @@ void run(Models& models, const VideoRequest& request, const CalibrationConfig& c
   denoise(models, {request}, text, {.sampler = config.sampler, .observe = observer});
 }
 
-// Each observed step and its number among them.
+// Each observed step, and its index among the observed steps.
 std::map<int64_t, int64_t> observed_steps(const CalibrationConfig& config) {
   const int64_t count = std::min(config.observed_steps, config.sampler.steps);
   std::map<int64_t, int64_t> steps;

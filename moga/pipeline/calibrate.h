@@ -14,7 +14,7 @@
 namespace moga {
 
 struct CalibrationConfig {
-  int64_t observed_steps = 4;  // sampler steps whose tokens are kept, evenly spread
+  int64_t observed_steps = 4;  // sampler steps, evenly spaced, whose tokens are kept
   int64_t tokens = 8192;       // kept per layer, from all scripts and steps
   RouterMethod routers = RouterMethod::kAuto;
   RouterFitConfig fit;
@@ -32,18 +32,18 @@ struct CalibrationConfig {
 };
 
 struct Calibration {
-  std::vector<LayerCalibration> layers;         // those that have a router: all but full_layers
-  std::map<std::string, RouterScore> all = {};  // mean over the layers; smallest and largest of any
+  std::vector<LayerCalibration> layers;         // layers with a router: all except full_layers
+  std::map<std::string, RouterScore> all = {};  // mean over the layers; smallest and largest over all layers
   double seconds = 0;
 };
 
-// `settings` for load_models so that the prompts run as the model was trained: with full attention where the folder
-// holds no routers.
+// `settings` for load_models with which the prompts run as the model was trained: with full attention if the folder has
+// no routers.
 std::vector<std::string> calibration_settings(const std::filesystem::path& folder,
                                               const std::vector<std::string>& settings);
 
-// Groups, windows, gate and full layers are those of the model's config, whatever its kind. Throws when it does not
-// route. With "trained" only if the transformer has routers.
+// Groups, windows, gate and full layers come from the model's config, whatever its kind. Throws if that config has no
+// routed groups. The result includes "trained" only if the transformer has routers.
 Calibration calibrate(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config);
 
 // The command's default: a few videos of two shots, of this size and length in pixel frames.

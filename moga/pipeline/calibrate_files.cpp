@@ -1,4 +1,4 @@
-// See calibrate.h. What calibration reads and writes. The calibrated folder is whole or absent, as export's.
+// See calibrate.h. Reading and writing of calibration. Like export's, the calibrated folder is complete or absent.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -10,10 +10,10 @@
 namespace moga {
 
 struct FileDifference {
-  std::string name;   // of the tensor; "frames" for videos
+  std::string name;   // name of the tensor, or "frames" for videos
   double relative;    // ‖actual - expected‖ / ‖expected‖; of videos over pixels in [-1, 1]
   double largest;     // max |actual - expected|
-  double psnr = 0;    // of videos, dB over all frames; infinite for equal ones
+  double psnr = 0;    // for videos, in dB over all frames; infinite if they are equal
   bool same = false;  // bit for bit
 };
 
@@ -27,7 +27,7 @@ inline constexpr int64_t kMostDifferences = 20;
 std::string difference_table(const std::vector<FileDifference>& differences, int64_t rows = kMostDifferences);
 std::string difference_json(const std::vector<FileDifference>& differences);
 
-// Throws one line when a relative error is above the tolerance, or is no number.
+// Throws one line when a relative error is above the tolerance, or is not a number.
 void check_difference(const std::vector<FileDifference>& differences, double tolerance);
 
 }  // namespace moga

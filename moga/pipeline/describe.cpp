@@ -126,7 +126,7 @@ std::string describe_part(const fs::path& folder, ModelPart part) {
     const bool configured = fs::exists(path / "config.json");
     if (configured && part == ModelPart::kTransformer) text += "; " + describe_transformer(path);
     if (configured) text += describe_fit(path, part);
-  } catch (const std::exception& error) {  // a config of absurd sizes is refused by LibTorch
+  } catch (const std::exception& error) {  // LibTorch refuses a config with absurd sizes
     const std::string message = error.what();
     text += (text.empty() ? "" : "; ") + ("cannot be read: " + message.substr(0, message.find('\n')));
   }
@@ -188,11 +188,11 @@ std::string describe_script(const fs::path& path) {
   std::ostringstream text;
   text << path.string() << ": script \"" << script.title << "\", " << script.size[0] << "x" << script.size[1] << ", "
        << count_of(static_cast<int64_t>(shots.size()), "shot") << " of " << join(shots, " + ") << " latent frames, "
-       << count_of(kWanPixelsPerToken.pixel_frames(latent), "frame") << " at " << script.fps << " a second\n";
+       << count_of(kWanPixelsPerToken.pixel_frames(latent), "frame") << " at " << script.fps << " frames per second\n";
   return text.str();
 }
 
-// What a file says of itself, and of the script that it carries.
+// A file's metadata, and a summary of the script that it contains.
 std::string describe_tags(const MediaTags& tags) {
   std::string text;
   if (!tags.title.empty()) text += "  title = " + excerpt(tags.title) + "\n";
@@ -209,7 +209,7 @@ std::string describe_tags(const MediaTags& tags) {
 std::string describe_video(const fs::path& path) {
   const VideoInfo info = open_video(path)->info();
   std::ostringstream text;
-  text << path.string() << ": video, " << info.width << "x" << info.height << ", " << info.fps << " frames a second";
+  text << path.string() << ": video, " << info.width << "x" << info.height << ", " << info.fps << " frames per second";
   if (info.frames > 0) text << ", " << count_of(info.frames, "frame");
   text << "\n" << describe_tags(info.tags);
   return text.str();

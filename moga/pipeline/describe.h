@@ -6,7 +6,7 @@
 
 namespace moga {
 
-// Throws one line when the path is nothing of the kind, or is damaged.
+// Throws one line if the path is none of these, or is damaged.
 std::string describe(const std::filesystem::path& path);
 
 }  // namespace moga

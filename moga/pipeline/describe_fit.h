@@ -1,4 +1,5 @@
-// Tensors that a part of a model folder lacks, whose shape is not what its config.json says, or that it does not use.
+// Finds tensors that are missing from a part of a model folder, have another shape than its config.json says, or are
+// unused.
 #pragma once
 
 #include <filesystem>

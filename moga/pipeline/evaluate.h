@@ -30,8 +30,8 @@ struct StoryEvaluationConfig {
 
 struct StoryEvaluation {
   std::vector<std::vector<ColourReading>> readings;  // of each story
-  std::vector<ColourScore> by_shot;                  // shots whose caption does not tell the colours
-  ColourScore returning;                             // of these, persons who were away and come back
+  std::vector<ColourScore> by_shot;                  // shots whose caption does not mention the colours
+  ColourScore returning;                             // of these, persons who return after an absence
   ColourScore all;
   ColourScore told;  // for comparison: shots whose caption names the colours
   double seconds = 0;

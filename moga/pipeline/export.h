@@ -13,8 +13,8 @@ namespace moga {
 
 struct ExportOptions {
   WeightLayout layout = WeightLayout::kDiffusers;
-  // Of the weights; the transformer's norms, modulations, time embedding and routers become float32 if they are not.
-  // Unset: for each part that of most of its values.
+  // Dtype of the weights, by default that of most values of each part. The transformer's norms, modulations, time
+  // embedding and routers are always float32.
   std::optional<c10::ScalarType> dtype = {};
 };
 

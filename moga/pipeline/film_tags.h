@@ -14,7 +14,7 @@ MediaTags film_tags(const Script& script, const std::string& model, const std::s
 // The script in a film's or contact sheet's tags, as TOML; throws when the file has none.
 std::string script_of_film(const std::filesystem::path& path);
 
-// The same for tags that were read; empty when their comment is no script.
+// The same for tags that were read; empty if their comment is not a script.
 std::optional<Script> script_in(const MediaTags& tags);
 
 }  // namespace moga

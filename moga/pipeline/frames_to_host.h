@@ -1,5 +1,5 @@
-// Decoded frames on their way to a file: checked for NaN and infinity, rounded to bytes, copied from the GPU. The sink
-// gets each chunk one chunk late, so that the GPU decodes the next while the host writes.
+// Passes decoded frames to a file: checks them for NaN and infinity, rounds them to bytes and copies them from the GPU.
+// The sink receives each chunk one chunk late, so that the GPU decodes the next one while the host writes.
 #pragma once
 
 #include <c10/core/Event.h>

@@ -15,7 +15,7 @@ struct GenerateOptions {
   SamplerConfig sampler = {};
   at::Tensor noise = {};                    // [z, F, Y', X'] to start from; undefined: drawn from the script's seed
   std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
-  KeepConfig keep = {};                     // the state of denoising, for a run that is killed
+  KeepConfig keep = {};                     // where the state of denoising is kept, for runs that are killed
   MediaTags tags = {};                      // written into video and contact sheet
 };
 

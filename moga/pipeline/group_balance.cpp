@@ -8,7 +8,7 @@
 namespace moga {
 namespace {
 
-constexpr double kUneven = 1.3;  // cost above which it is worth doing something
+constexpr double kUneven = 1.3;  // cost above which a warning is worthwhile
 
 }  // namespace
 
@@ -29,9 +29,10 @@ double GroupBalance::cost() const {
 std::string GroupBalance::text() const {
   if (evaluations_ == 0) return "";
   const std::string hint = cost() > kUneven ? "; moga calibrate or training with the balance loss evens them" : "";
-  return formatted("routed groups: %.2f times the attention of even ones, the largest holds %.1f %% of the tokens "
-                   "(even: %.1f %%)",
-                   cost(), 100 * largest_.item<double>(), 100.0 / static_cast<double>(groups_)) +
+  return formatted(
+             "routed groups: attention costs %.2f times that of even groups, the largest has %.1f %% of the tokens "
+             "(even: %.1f %%)",
+             cost(), 100 * largest_.item<double>(), 100.0 / static_cast<double>(groups_)) +
          hint;
 }
 

@@ -10,11 +10,12 @@ namespace moga {
 
 class GroupBalance {
  public:
-  // Tokens in each group of an evaluation, [layers, M] int64; undefined without routers. Waits for no device.
+  // Tokens in each group of an evaluation, [layers, M] int64; undefined without routers. No host synchronisation.
   void see(const at::Tensor& histogram);
-  // M Σ n_g² / N², the mean over layers and evaluations: 1 when even, M when one group has all. 0: nothing was seen.
+  // M Σ n_g² / N², averaged over layers and evaluations: 1 if even, M if one group has all tokens, 0 if nothing was
+  // recorded.
   double cost() const;
-  // One line for a log: the cost, and the largest group of any layer; empty when nothing was seen.
+  // One line for a log: the cost, and the largest group of any layer; empty if nothing was recorded.
   std::string text() const;
 
  private:

@@ -1,5 +1,5 @@
-// Latents in a file, so that two programs can be compared exactly: the noise that a generation starts from and the
-// normalised latents that it ends with, as the tensor "latents" of a safetensors file.
+// Reads and writes latents, so that two programs can be compared exactly: the noise from which a generation starts and
+// the normalised latents with which it ends, as the tensor "latents" of a safetensors file.
 #pragma once
 
 #include <ATen/core/Tensor.h>

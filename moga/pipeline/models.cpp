@@ -64,7 +64,7 @@ void check_settings(const std::vector<std::string>& settings, const std::string&
           "' belongs to no part; expected transformer.KEY=VALUE or sampler.KEY=VALUE");
 }
 
-// The model's own full_steps are a recommendation for its own steps.
+// The model's own full_steps is a recommendation for its own number of steps.
 void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& settings, const std::string& source) {
   const bool asked = std::ranges::any_of(settings, [](const auto& text) { return text.starts_with("full_steps="); });
   const int64_t own = config.full_steps;

@@ -29,14 +29,14 @@ void check_nothing_kept(const KeepConfig& config);
 
 class KeptState {
  public:
-  // Throws one line naming the first thing in which the kept run differs from this one.
+  // Throws one line naming the first difference between the kept run and this one.
   KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
-  // Valid while this object is.
+  // Valid during the lifetime of this object.
   Continuation continuation();
-  // An interrupt ended the run, perhaps within a step: keeps the last whole one, where the run is worth it, and says
+  // Call after an interrupt, perhaps within a step: keeps the last complete step if the run is long enough, and says
   // so.
   void keep_last();
-  // Decoding failed: keeps the state after the last step however short the run was.
+  // Call after decoding failed: keeps the state after the last step, however short the run was.
   void keep_latents();
 
  private:
@@ -48,17 +48,17 @@ class KeptState {
   int64_t steps_;
   std::shared_ptr<const nlohmann::json> run_;  // its identity
   std::optional<SampleState> start_;
-  std::chrono::steady_clock::time_point written_;  // or begun
-  bool worth_keeping_ = false;                     // ran for config_.seconds, now or before it was killed
+  std::chrono::steady_clock::time_point written_;  // time of the last write, or of the start
+  bool worth_keeping_ = false;                     // has run for config_.seconds, now or before it was killed
   int64_t kept_steps_ = 0;                         // in the file
   std::optional<SampleState> last_;                // after the last whole step of this run
 };
 
-// What the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the weights of
-// text encoder and transformer. The VAE is not part of it: all frames are decoded by the run that ends.
+// Everything the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
+// weights of text encoder and transformer. The VAE is not included, because the final run decodes all frames.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
 
-// After the video is complete.
+// Call when the video is complete.
 void remove_kept(const KeepConfig& config);
 
 }  // namespace moga

@@ -10,7 +10,7 @@ namespace moga {
 
 constexpr int64_t kStoryFps = 16;
 
-// The story as a shot script: its captions and lengths, so that `moga generate` makes the same story.
+// The story as a shot script with its captions and lengths, for `moga generate`.
 Script story_script(const Story& story);
 
 struct StoryFiles {

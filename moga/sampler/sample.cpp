@@ -1,4 +1,4 @@
-// The sampling loop: noise at t = 1 → data at t = 0. Knows neither the model nor the solver.
+// The sampling loop, from noise at t = 1 to data at t = 0. Independent of the model and of the solver.
 #include <ATen/ATen.h>
 
 #include "moga/core/check.h"

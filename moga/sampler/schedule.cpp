@@ -1,10 +1,12 @@
 // The times a solver visits: an even grid over the training times, each shifted to s·t / (1 + (s-1)·t), and 0.
 //
 // Each solver has the schedule of its diffusers counterpart, so that pipelines can be compared number by number:
-//   unipc  t_i even from 1 to 1/1000 in `steps` intervals, its last point replaced by 0; the first time is 1 - 1e-6,
-//          since log((1-t)/t) must be finite.
-//   euler  t_i even in steps - 1 intervals from 1 to the *shifted* 1/1000, then 0: at large shifts its
-//          last step is the longer one.
+//   unipc  t_i evenly spaced from 1 to 1/1000 in `steps` intervals, with the last point replaced by 0. The first time
+//   is
+//          1 - 1e-6, since log((1-t)/t) must be finite.
+//   euler  t_i evenly spaced in steps - 1 intervals from 1 to the *shifted* 1/1000, then 0. With large shifts the last
+//   step
+//          is the longest.
 // Times are float32 values, as the reference stores them: at 1 - 1e-6 that rounding changes 1 - t by 5 %.
 #include <cmath>
 
@@ -17,10 +19,10 @@ namespace moga {
 namespace {
 
 constexpr double kSmallestTime = 1.0 / 1000.0;
-constexpr int64_t kMostSteps = 100'000;  // beyond, neighbouring float32 times coincide
+constexpr int64_t kMostSteps = 100'000;  // beyond this, adjacent float32 times coincide
 constexpr double kLargestUniPcTime = 1.0 - 1e-6;
 
-// In NumPy's order of operations: where 1000 t is nearly whole, the last bit decides which number it is cut to.
+// In NumPy's order of operations: where 1000 t is nearly a whole number, the last bit decides how it is rounded down.
 std::vector<double> shifted_grid(int64_t count, double last, int64_t intervals, double shift) {
   const double interval = intervals > 0 ? (last - 1.0) / static_cast<double>(intervals) : 0.0;
   std::vector<double> times;
@@ -42,7 +44,7 @@ void check_times(const std::vector<double>& times) {
   for (size_t i = 0; i + 1 < times.size(); ++i)
     check(times[i] > times[i + 1], "times must fall from 1 to 0: time ", i, " is ", times[i], ", the next ",
           times[i + 1]);
-  check(times.front() <= 1.0 && times.back() >= 0.0, "times must lie in [0, 1], got ", times.front(), " … ",
+  check(times.front() <= 1.0 && times.back() >= 0.0, "times must be in [0, 1], got ", times.front(), " … ",
         times.back());
 }
 

@@ -28,7 +28,7 @@ struct SamplerConfig {
   double shift = 5.0;      // t' = s·t / (1 + (s - 1)·t)
   double guidance = 5.0;   // classifier-free guidance scale, at least 1, which is off
   int64_t full_steps = 0;  // the first steps, in which the model runs full attention in all layers
-  // The model is told floor(1000 t) at the steps of UniPC, as by diffusers' scheduler; Euler's times are never rounded.
+  // With UniPC the model gets floor(1000 t), as from diffusers' scheduler. Euler's times are never rounded.
   bool whole_timesteps = false;
 
   void validate() const;
@@ -39,18 +39,18 @@ struct SamplerConfig {
     field("shift", shift, "timestep shift s");
     field("guidance", guidance, "classifier-free guidance scale; 1 switches it off");
     field("full_steps", full_steps, "first steps in which all layers run full attention");
-    field("whole_timesteps", whole_timesteps, "with unipc: the model is told floor(1000 t), as diffusers does");
+    field("whole_timesteps", whole_timesteps, "with unipc: the model gets floor(1000 t), as in diffusers");
   }
 };
 
-// t' = s·t / (1 + (s - 1)·t): the shift of docs/design.md's diffusion paragraph, for training as well as sampling.
+// t' = s·t / (1 + (s - 1)·t): the timestep shift (docs/design.md, section 2), for training and sampling.
 double shift_time(double t, double shift);
 
 // steps + 1 falling times from 1 to 0, those that diffusers' scheduler of the same solver visits (schedule.cpp):
 // UniPCMultistepScheduler (whose first time is 1 - 1e-6) or FlowMatchEulerDiscreteScheduler.
 std::vector<double> flow_schedule(const SamplerConfig& config);
 
-// What the model is told at each of these times but the last: 1000 t, rounded down where whole_timesteps says so.
+// The timestep that the model gets at each of these times except the last: 1000 t, rounded down if whole_timesteps.
 std::vector<double> model_timesteps(const SamplerConfig& config);
 
 // One solver step from times[i] to times[i + 1]. A solver keeps the history it needs, so steps are taken in order.
@@ -70,16 +70,16 @@ std::unique_ptr<Solver> make_solver(const SamplerConfig& config, const std::vect
 // The state of a run between two steps: sample_from continues from it as if the run had never stopped.
 struct SampleState {
   int64_t steps = 0;               // taken
-  at::Tensor x;                    // the sample at the schedule's time of that number; the noise for 0
+  at::Tensor x;                    // the sample at times[steps]; the noise if steps = 0
   std::vector<at::Tensor> solver;  // Solver::state()
 };
 
-// Runs the whole schedule from `noise`, without gradients. on_step(i, x) follows each step; throwing there ends the
-// run. The result has noise's shape, in float32 (float64 when noise is float64).
+// Runs the whole schedule from `noise`, without gradients. Calls on_step(i, x) after each step; an exception thrown
+// there ends the run. The result has noise's shape, in float32 (float64 if noise is float64).
 at::Tensor sample(const Velocity& velocity, const at::Tensor& noise, const SamplerConfig& config,
                   const std::function<void(int64_t step, const at::Tensor& x)>& on_step = {});
 
-// The rest of the schedule; on_step(state) follows each step. SampleState{.x = noise} is the beginning.
+// Runs the rest of the schedule and calls on_step(state) after each step. SampleState{.x = noise} is the start.
 at::Tensor sample_from(const Velocity& velocity, const SampleState& state, const SamplerConfig& config,
                        const std::function<void(const SampleState& state)>& on_step = {});
 

@@ -41,7 +41,7 @@ Function* cuda_function(const char* name) {
   return reinterpret_cast<Function*>(symbol);
 }
 
-// Runs `work` three times on a stream of its own, the last time under capture; what that throws is a synchronisation.
+// Runs `work` three times on its own stream, the last time under capture, where any synchronisation throws.
 testing::AssertionResult captures(const std::function<void()>& work) {
   const c10::impl::VirtualGuardImpl device(at::kCUDA);
   const c10::Stream stream = device.getStreamFromGlobalPool(kGpu);
@@ -61,7 +61,7 @@ testing::AssertionResult captures(const std::function<void()>& work) {
   void* graph = nullptr;
   const int ended = cuda_function<int(void*, void**)>("cudaStreamEndCapture")(stream.native_handle(), &graph);
   if (graph) cuda_function<int(void*)>("cudaGraphDestroy")(graph);
-  cuda_function<int()>("cudaGetLastError")();  // what a refused capture left behind
+  cuda_function<int()>("cudaGetLastError")();  // clears the error left by a failed capture
   if (!failure.empty()) return testing::AssertionFailure() << failure;
   if (ended != 0 || !graph) return testing::AssertionFailure() << "capture ended with error " << ended;
   return testing::AssertionSuccess();

@@ -1,4 +1,4 @@
-// The figures of the paper that follow from shapes (DESIGN section 2).
+// The figures of the paper that follow from shapes (docs/design.md, section 2).
 #include "moga/attention/cost.h"
 
 #include <gtest/gtest.h>

@@ -31,7 +31,7 @@ Routing route(const RouterWeights& weights, const at::Tensor& x) {
   return router->forward(x, {{{x.size(0), 1, 1, {}}}});
 }
 
-// Rows a group, of all rows: [M]
+// Rows per group over all rows: [M]
 at::Tensor shares(const RouterWeights& weights, const at::Tensor& x) {
   return route(weights, x).grouping.query.offsets.diff().to(at::kDouble) / x.size(0);
 }
@@ -40,7 +40,7 @@ TEST(RouterFit, FindsTheClusters) {
   for (const FitMetric metric : {FitMetric::kSpherical, FitMetric::kEuclidean}) {
     const at::Tensor x = clustered(3 * random({4, kWidth}, 1), 400, 0.3, 2) + 1.0;
     const at::Tensor group = route(fit_router(x, 1, 4, {.metric = metric}), x).group.view({100, 4});
-    EXPECT_TRUE(at::equal(group, group[0].expand_as(group))) << name_of(metric);  // a cluster is a group
+    EXPECT_TRUE(at::equal(group, group[0].expand_as(group))) << name_of(metric);  // each cluster is one group
     EXPECT_EQ(std::get<0>(at::_unique(group[0])).numel(), 4) << name_of(metric);
   }
 }

@@ -1,7 +1,7 @@
 // Visual attention and balance loss on 2 and 4 processes against one process: outputs, and gradients of q, k, v and of
 // the router's weight, for every combination of branches that a model uses.
-#include "moga/attention/attention_memory.h"
 #include "moga/attention/sequence_attention.h"
+#include "moga/attention/attention_memory.h"
 
 #include <ATen/ATen.h>
 #include <torch/autograd.h>

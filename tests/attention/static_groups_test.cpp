@@ -20,13 +20,15 @@ Place place(const VideoShape& video, int64_t token) {
   return {token / video.frame_tokens(), token / video.columns % video.rows, token % video.columns};
 }
 
-// Which of `parts` near-equal pieces of [0, total) holds `at`, counted without equal_cuts: longer pieces first.
+// The index of the piece that contains `at` when [0, total) is divided into `parts` near-equal pieces, longer ones
+// first; independent of equal_cuts.
 int64_t piece(int64_t at, int64_t total, int64_t parts) {
   const int64_t longer = total % parts, length = total / parts + 1;
   return at < longer * length ? at / length : longer + (at - longer * length) / (length - 1);
 }
 
-// (first frame, past the last frame) of the run that holds `frame`, and whether the run touches a cut at either end.
+// (first frame, one past the last frame) of the run that contains `frame`, and whether the run touches a cut at each
+// end.
 struct Run {
   int64_t first, last;
   bool cut_before, cut_after;

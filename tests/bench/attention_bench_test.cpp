@@ -1,4 +1,4 @@
-// The cases of `moga bench attention` are what they are called, and their rates follow from pairs and time.
+// The cases of `moga bench attention` match their names, and their rates follow from pairs and time.
 #include "moga/bench/attention_bench.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ TEST(AttentionBench, GroupingsHaveTheLengthsTheirNamesSay) {
   EXPECT_EQ(lengths("frames"), std::vector<int64_t>(6, 16));
   EXPECT_EQ(lengths("dense"), std::vector<int64_t>{96});
   EXPECT_EQ(pairs_of(bench_grouping("unequal:3", config, at::kCPU)), 16 * 16 + 32 * 32 + 48 * 48);
-  // Runs of 2 and 1 frames a shot; the run at the cut takes one frame beyond it.
+  // Runs of 2 and 1 frames per shot; the run at the cut also has one frame beyond it.
   EXPECT_EQ(pairs_of(bench_grouping("windows", config, at::kCPU)), 4 * 16 * (2 * 2 + 1 * 2 + 2 * 3 + 1 * 1));
   EXPECT_EQ(bench_grouping("routed:4", config, at::kCPU).query.offsets[-1].item<int>(), 96);
 }

@@ -1,4 +1,4 @@
-// The baseline block computes what ours does, and the report compares the two.
+// The baseline block computes the same function as ours, and the report compares the two.
 #include "moga/bench/block_bench.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// A plan made from rehearsals of a few layers and small frames says what the whole run then takes.
+// A plan from rehearsals of a few layers and small frames predicts what the whole run needs.
 #include "moga/bench/plan.h"
 
 #include <ATen/ATen.h>
@@ -78,7 +78,7 @@ TEST(Plan, ChunksOfTheFeedForwardLayerShrinkWithTheShareOfTokens) {
   EXPECT_EQ(chunked.weight_bytes, whole.weight_bytes);
 }
 
-// On a CPU the buffers lie beside what they are filled from, so that both are counted.
+// On a CPU the buffers and their source are in the same memory, so both are counted.
 TEST(Plan, StreamedBlocksTakeTwoBuffers) {
   GenerationPlanRequest request = small_run();
   const Plan resident = plan_generation(request, at::kCPU, at::kFloat);
@@ -164,7 +164,7 @@ TEST(Plan, CountsThePhases) {
   }
 }
 
-// What is rehearsed lies on the device from its first operation on, with the blocks resident and streamed.
+// A rehearsed model is on the device from its first operation, with blocks resident and streamed.
 TEST(PlanGpu, IsMadeByRehearsalsOnTheDevice) {
   MOGA_NEEDS_GPU();
   GenerationPlanRequest request = small_run();

@@ -1,4 +1,4 @@
-// A train step planned from a layer or two and small frames takes what was planned.
+// A train step needs what was planned from one or two layers and small frames.
 #include "moga/bench/plan_training.h"
 
 #include <ATen/ATen.h>

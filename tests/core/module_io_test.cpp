@@ -1,4 +1,4 @@
-// Modules load from safetensors whole or not at all, and what does not fit is named.
+// Modules load from safetensors completely or not at all, and errors name the tensor that does not fit.
 #include "moga/core/module_io.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Tensors return from files as they were; a damaged or foreign file gets one line that names it.
+// Tensors are read from files as they were written; a damaged or foreign file gives a one-line error that names it.
 #include "moga/core/safetensors.h"
 
 #include <ATen/ATen.h>
@@ -71,7 +71,7 @@ TEST(Safetensors, ALoadedTensorOutlivesAndLeavesTheFile) {
   EXPECT_TRUE(at::equal(loaded, at::ones({4})));
 }
 
-// Bytes of files that lie in this process's memory.
+// Bytes of mapped files that are resident in this process.
 int64_t resident_file_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;)

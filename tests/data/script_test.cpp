@@ -1,4 +1,4 @@
-// Scripts are read complete, and a wrong one is answered with its line and what would be right.
+// Scripts are read completely, and errors name the line and what was expected.
 #include "moga/data/script.h"
 
 #include <gtest/gtest.h>

@@ -44,7 +44,7 @@ Inputs draw(const GroupedCase& at, int64_t size) {
           at::randn({rows(at.queries), at.heads, size}, kBf16)};
 }
 
-// One group: [n, H, D] → [H, n, D], softmax, and the gradients by hand; a group without keys gives zeros and -inf.
+// One group: [n, H, D] → [H, n, D], softmax, and gradients written out; a group without keys gives zeros and -inf.
 void attend_group(const Inputs& in, at::IntArrayRef from, at::IntArrayRef rows, at::ScalarType dtype, Results& out) {
   const auto heads = [&](const at::Tensor& x, int side) {
     return x.narrow(0, from[side], rows[side]).transpose(0, 1).to(dtype);

@@ -1,4 +1,4 @@
-// Calibration's observers on a small transformer: the sample is bounded, and a score is what it says.
+// Calibration's observers on a small transformer: the sample is bounded, and scores are correct.
 #include "moga/model/calibration.h"
 
 #include <ATen/ATen.h>

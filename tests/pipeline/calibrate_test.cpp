@@ -1,4 +1,4 @@
-// Calibration of the tiny model: what is measured, and the folder that it writes.
+// Calibration of the tiny model: its measurements, and the folder that it writes.
 #include "moga/pipeline/calibrate.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// Differences of files: of tensors and of videos, and what cannot be compared.
+// Differences between files of tensors and between videos, and files that cannot be compared.
 #include "moga/pipeline/compare.h"
 
 #include <ATen/ATen.h>

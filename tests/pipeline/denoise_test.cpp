@@ -1,4 +1,4 @@
-// Denoising a packed batch equals denoising each video alone; guidance, seeds and interrupts do what they say.
+// Denoising a packed batch equals denoising each video alone; guidance, seeds and interrupts work as documented.
 #include "moga/pipeline/denoise.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// What a path holds is said without loading it; what is nothing of ours gets one line.
+// Paths are described without loading weights; unknown files give a one-line error.
 #include "moga/pipeline/describe.h"
 
 #include <ATen/ATen.h>
@@ -34,7 +34,7 @@ TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
   const auto writer = make_video_writer(folder / "a.y4m", 32, 16, 8);
   writer->write(at::zeros({2, 3, 16, 32}, at::kByte));
   writer->finish();
-  EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames a second, 2 frames"), std::string::npos);
+  EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames per second, 2 frames"), std::string::npos);
 }
 
 TEST(Describe, CountsTheVideosOfLatentShards) {
@@ -114,7 +114,7 @@ TEST(Describe, NamesMissingTensorsAsTheFileWould) {
   expect_refused(
       described_with("transformer", [](TensorMap& tensors) { tensors.erase("blocks.1.self_attn.q.weight"); }),
       "1 tensor missing, first: blocks.1.self_attn.q.weight is missing, expected shape [24, 24]");
-  // A shard gone, and with it the tensors that tell the layouts apart at a glance.
+  // Removes a shard that contains the tensors by which the layouts are most easily distinguished.
   const Described layout = described_with("transformer", [](TensorMap& tensors) {
     rename_as_diffusers(tensors);
     std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("condition_embedder."); });

@@ -1,4 +1,4 @@
-// An exported folder holds the same model under other names.
+// An exported folder contains the same model under other names.
 #include "moga/pipeline/export.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// A script becomes a video of the promised length, frame by frame, in memory that does not grow with duration.
+// A script is turned into a video of the right length, frame by frame, with memory that does not grow with duration.
 #include "moga/pipeline/generate.h"
 
 #include <ATen/ATen.h>
@@ -39,7 +39,7 @@ int64_t resident_bytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-// Largest resident memory while `latent_frames` are decoded and written to a video file.
+// Peak resident memory while `latent_frames` are decoded and written to a video file.
 int64_t peak_of_decoding(Models& models, int64_t latent_frames) {
   test::Folder folder;
   const auto writer = make_video_writer(folder / kVideo, 80, 48, 16);
@@ -115,7 +115,7 @@ TEST(Generate, StartsFromGivenNoiseAndKeepsTheLatents) {
     generate(script, std::move(models), options, [](const at::Tensor&) {});
     return load_latents(options.save_latents);
   };
-  // What a seed stands for can be given instead, and then the seed does not matter.
+  // Noise can be given instead of a seed; the seed then has no effect.
   const at::Tensor drawn = latents_from({}, 3), noise = at::randn({4, 4, 4, 6}, random_stream(3, "noise"));
   EXPECT_EQ(drawn.sizes(), noise.sizes());
   EXPECT_TRUE(at::equal(latents_from(noise, 5), drawn));

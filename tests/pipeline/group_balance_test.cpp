@@ -15,8 +15,9 @@ TEST(GroupBalance, EvenGroupsCostOne) {
   GroupBalance balance;
   balance.see(counts({25, 25, 25, 25}, 1));
   EXPECT_DOUBLE_EQ(balance.cost(), 1.0);
-  EXPECT_EQ(balance.text(),
-            "routed groups: 1.00 times the attention of even ones, the largest holds 25.0 % of the tokens (even: 25.0 %)");
+  EXPECT_EQ(
+      balance.text(),
+      "routed groups: 1.00 times the attention of even ones, the largest holds 25.0 % of the tokens (even: 25.0 %)");
 }
 
 TEST(GroupBalance, IsTheMeanOverLayersAndEvaluations) {

@@ -1,4 +1,4 @@
-// Latents return from a file as they were; a file that holds none is named in one line.
+// Latents are read from a file as they were written; a file without latents gives a one-line error that names it.
 #include "moga/pipeline/latents.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// A model folder loads whole; what it lacks, or what does not fit, is named in one line.
+// A model folder loads completely; a one-line error names what is missing or does not fit.
 #include "moga/pipeline/models.h"
 
 #include <gtest/gtest.h>

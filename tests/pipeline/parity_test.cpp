@@ -55,7 +55,7 @@ TEST(WanPipeline, DrawsWhatDiffusersDraws) {
   EXPECT_TRUE(test::close((at::cat(frames) + 1) / 2, wan.file.load("frames"), 1e-5));
 }
 
-// What the case above would not tell apart, it could not promise.
+// The case above can only prove what it would detect: changed settings must give different results.
 TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {
   Case wan;
   const at::Tensor expected = wan.file.load("final_latents");

@@ -1,4 +1,4 @@
-// A generation that was interrupted goes on after its last kept step as if it had never stopped.
+// An interrupted generation continues after its last kept step as if it had never stopped.
 #include "moga/pipeline/resume.h"
 
 #include <ATen/ATen.h>
@@ -29,7 +29,7 @@ class Resume : public testing::Test {
 
   KeepConfig keep(bool resume) const { return {folder_ / "film.mp4.resume", resume, 0.0}; }
 
-  // Denoises; Ctrl-C comes at the end of step `last` (0: never) or within the one after it, as generate() does it.
+  // Denoises as generate() does, with Ctrl-C at the end of step `last` (0: never) or within the step after it.
   at::Tensor denoise_until(int64_t last, bool resume, bool within = false) {
     KeptState kept(keep(resume), models_, request_, sampler_);
     Continuation continuation = kept.continuation();
@@ -78,7 +78,7 @@ TEST_F(Resume, GoesOnFromTheLastWholeStepOfAnInterruptWithinOne) {
   const at::Tensor expected = test::denoised(models_, {request_}, {sampler_}).front();
   EXPECT_THROW(denoise_until(2, /*resume=*/false, /*within=*/true), Interrupted);
   set_interrupted(false);
-  EXPECT_THROW(denoise_until(2, /*resume=*/true, /*within=*/true), Interrupted);  // the first step that it takes
+  EXPECT_THROW(denoise_until(2, /*resume=*/true, /*within=*/true), Interrupted);  // the first step of the resumed run
   EXPECT_EQ(first_step_, 3);
   set_interrupted(false);
   EXPECT_TRUE(at::equal(denoise_until(0, /*resume=*/true), expected));
@@ -144,7 +144,7 @@ TEST_F(Resume, KeepsWhatItDoesNotGoOnFrom) {
 }
 
 TEST_F(Resume, ShortRunsLeaveNothing) {
-  KeepConfig config = keep(true);  // nothing there: begins at the first step
+  KeepConfig config = keep(true);  // no kept state: starts at the first step
   config.seconds = 60;
   KeptState kept(config, models_, request_, sampler_);
   test::denoised(models_, {request_}, {.sampler = sampler_, .continuation = kept.continuation()});

@@ -1,4 +1,4 @@
-// A story's files: a video of all its frames, and a script that asks for the same shots.
+// A story's files: a video of all its frames, and a script with the same shots.
 #include "moga/pipeline/story_files.h"
 
 #include <gtest/gtest.h>

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
   moga::set_quiet(true);
-  moga::cuda_available();  // loads CUDA where there is a GPU, before a CPU test makes ATen settle without it
+  moga::cuda_available();  // loads CUDA if there is a GPU, before a CPU test initialises ATen without it
   const bool failed = RUN_ALL_TESTS() != 0, required = moga::test::gpu_required();
   const testing::UnitTest& tests = *testing::UnitTest::GetInstance();
   if (tests.test_to_run_count() == 0) std::cerr << "no test matches the filter\n";

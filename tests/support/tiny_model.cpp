@@ -39,7 +39,7 @@ Transformer tiny_transformer() {
   config.moga.groups = 3;
   config.moga.windows.run_frames = 2;
   Transformer model(config);
-  // Wan2.1 begins with a head of zeros; a test wants a velocity that depends on its input.
+  // Wan2.1 initialises the head to zero; tests need a velocity that depends on the input.
   for (const at::Tensor& weight : model->parameters()) weight.detach().add_(at::randn_like(weight), 0.1);
   return model;
 }

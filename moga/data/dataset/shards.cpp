@@ -70,7 +70,7 @@ void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, cons
         ", expected float32 or bfloat16");
   check(shape.size() == 4, where, ": the latent has ", shape.size(), " dimensions, expected 4: [z, F, Y', X']");
   check(captions == shot_frames.size(), where, ": captions for ", captions, " shots, shot_frames for ",
-        shot_frames.size(), ", expected one of each a shot");
+        shot_frames.size(), ", expected one of each per shot");
   for (const int64_t frames : shot_frames)
     check(frames >= 1 && frames <= shape[1], where, ": a shot has ", frames, " latent frames, expected 1 to the ",
           shape[1], " of the latent");
@@ -192,7 +192,7 @@ struct ShardDataset::State {
   };
   std::filesystem::path folder;
   std::vector<std::filesystem::path> paths;
-  std::vector<int64_t> ends;  // samples up to and with each shard
+  std::vector<int64_t> ends;  // samples up to and including each shard
   size_t open_shards = 0;
   mutable std::mutex mutex;
   mutable std::map<size_t, std::shared_ptr<const Shard>> open;

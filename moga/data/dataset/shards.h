@@ -28,7 +28,7 @@ struct NegativeText {
 
 class ShardWriter {
  public:
-  // Begins a new shard after `samples_a_shard` samples; files are shard-00000.safetensors, ….
+  // Starts a new shard after `samples_a_shard` samples; files are named shard-00000.safetensors, ….
   ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard);
   ~ShardWriter();
   // All samples have text embeddings or none has.

@@ -1,4 +1,4 @@
-// Private to moga/data: owners for FFmpeg's objects and its error texts.
+// Private to moga/data: RAII owners of FFmpeg's objects, and its error messages.
 #pragma once
 
 extern "C" {
@@ -31,7 +31,7 @@ inline std::string error_text(int code) {
   return text;
 }
 
-// Throws "<source>: <doing>: <FFmpeg's text>" for a negative return code; passes others through.
+// Throws "<source>: <doing>: <FFmpeg's message>" for a negative return code; returns others.
 inline int checked(int code, const std::string& source, const char* doing) {
   check(code >= 0, source, ": ", doing, ": ", error_text(code));
   return code;

@@ -86,7 +86,7 @@ class FfmpegReader : public VideoReader {
              stream_->nb_frames,
              {tag("title"), tag("comment"), tag("encoder")}};
     if (turn_.transposed) std::swap(info_.width, info_.height);
-    // The index of an MP4 lists every packet, so a file that was cut off is noticed by what is missing.
+    // The index of an MP4 lists every packet, so a truncated file is recognised by missing packets.
     if (std::strstr(container_->iformat->name, "mp4")) packets_listed_ = avformat_index_get_entries_count(stream_);
   }
 
@@ -120,7 +120,7 @@ class FfmpegReader : public VideoReader {
   void open_decoder() {
     const AVCodec* codec = nullptr;
     const int index = av_find_best_stream(container_.get(), AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
-    check(index != AVERROR_STREAM_NOT_FOUND, source_, ": holds no video stream");
+    check(index != AVERROR_STREAM_NOT_FOUND, source_, ": contains no video stream");
     checked(index, source_, "no decoder for its video stream");
     stream_ = container_->streams[index];
     decoder_.reset(avcodec_alloc_context3(codec));

@@ -1,5 +1,5 @@
-// MP4 through FFmpeg's libraries: H.264 (libx264), yuv420p, BT.709 limited range, tagged as such in stream and
-// container, index in front (faststart). Frame by frame; the encoder's look-ahead is the only memory that is held.
+// Writes MP4 through FFmpeg's libraries: H.264 (libx264), yuv420p, BT.709 limited range, tagged in stream and
+// container, index at the start (faststart). Works frame by frame; only the encoder's look-ahead is kept in memory.
 #include <ATen/ATen.h>
 
 #include "moga/core/files.h"

@@ -12,14 +12,14 @@ std::unique_ptr<VideoWriter> make_mp4_writer(const std::filesystem::path& path, 
                                              double fps, const MediaTags& tags);
 std::unique_ptr<VideoReader> open_with_ffmpeg(const std::filesystem::path& path);
 
-// uint8 [T, 3, Y, X] on the CPU; throws when type or size are others.
+// Checks for uint8 [T, 3, Y, X] and moves it to the CPU; throws if type or size differ.
 at::Tensor checked_frames(const at::Tensor& frames, int64_t width, int64_t height, const std::filesystem::path& path);
 
-// The largest side that a file may have: H.264's and a bound on what a damaged header can ask for.
+// The largest side of a video: H.264's limit, and a bound on what a damaged header can request.
 constexpr int64_t kLargestSide = 16384;
 inline bool is_video_side(int64_t pixels) { return pixels >= 1 && pixels <= kLargestSide; }
 
-// Files that do not name their colour matrix: BT.709 from 720 lines on, BT.601 below.
+// For files that do not name their colour matrix: BT.709 from 720 lines, BT.601 below.
 inline bool is_bt709_by_height(int64_t height) { return height >= 720; }
 
 }  // namespace moga

@@ -17,7 +17,7 @@ void check_image(const at::Tensor& image, const char* what) {
         image.scalar_type(), " ", image.sizes(), ", expected uint8 [3, Y, X]");
 }
 
-// uint8 [3, Y, X], not wider than `widest`; each pixel the mean of those it stands for.
+// Reduces uint8 [3, Y, X] to at most `widest` columns; each pixel is the mean of those it replaces.
 at::Tensor shrunk(const at::Tensor& picture, int64_t widest) {
   const int64_t height = picture.size(1), width = picture.size(2);
   if (width <= widest) return picture.clone();
@@ -64,7 +64,7 @@ void ContactSheet::add(const at::Tensor& frames) {
     const int64_t begin = end, length = shot_frames_[shot];
     end += length;
     for (int64_t column = 0; column < columns_; ++column) {
-      // The middle of each of `columns` equal pieces of the shot; cuts are not shown.
+      // The middle frame of each of `columns` equal pieces of the shot, which avoids frames next to cuts.
       const int64_t index = begin + (2 * column + 1) * length / (2 * columns_) - next_;
       if (index >= 0 && index < frames.size(0)) rows_[shot].push_back(shrunk(frames[index].cpu(), widest));
     }

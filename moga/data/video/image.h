@@ -1,4 +1,4 @@
-// PNG files and contact sheets: what people look at.
+// PNG files and contact sheets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,7 @@ void save_png(const std::filesystem::path& path, const at::Tensor& image,  // ui
               const MediaTags& tags = {});
 at::Tensor load_png(const std::filesystem::path& path);
 
-// What a PNG says of itself, without reading its pixels.
+// The metadata of a PNG, read without its pixels.
 struct ImageInfo {
   int64_t width = 0, height = 0;
   MediaTags tags;

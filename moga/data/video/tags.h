@@ -1,5 +1,5 @@
-// What a generated file says of its origin: MP4 metadata (title, comment, encoding tool) and PNG text (Title, Comment,
-// Software). The comment of a generated film is its complete script, from which it can be generated again.
+// The origin recorded in generated files, as MP4 metadata (title, comment, encoding tool) and PNG text (Title, Comment,
+// Software). The comment of a generated video is its complete script, from which it can be generated again.
 #pragma once
 
 #include <string>

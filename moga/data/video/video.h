@@ -1,6 +1,6 @@
-// Video files ↔ uint8 frames [T, 3, Y, X] (RGB). Written frame by frame while they are made, so memory does not grow
-// with duration. MP4 (H.264, yuv420p, BT.709 limited range, tagged) through FFmpeg's libraries; .y4m without them.
-// A reader applies the rotation that a file asks for, and opens no other file than the one it was given.
+// Reads and writes video files as uint8 frames [T, 3, Y, X] (RGB). Videos are written frame by frame, so memory does
+// not grow with duration. MP4 (H.264, yuv420p, BT.709 limited range, tagged) through FFmpeg's libraries; .y4m without
+// them. A reader applies the rotation that a file asks for, and opens no other file than the one it was given.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +15,7 @@ namespace moga {
 struct VideoInfo {
   int64_t width = 0, height = 0;
   double fps = 0;
-  int64_t frames = 0;  // 0 when the container does not say
+  int64_t frames = 0;  // 0 if the container does not say
   MediaTags tags = {};
 };
 
@@ -23,10 +23,10 @@ class VideoWriter {
  public:
   virtual ~VideoWriter() = default;
   virtual void write(const at::Tensor& frames) = 0;  // uint8 [T, 3, Y, X] or [3, Y, X], any device
-  // Completes the file under its final name; without it the destructor removes what was written.
+  // Completes the file under its final name. Without this call the destructor removes it.
   virtual void finish() = 0;
 };
-// Throws when no writer serves the name's extension or the file could not be written: before work that takes long.
+// Throws if no writer supports the extension or the file could not be written. Call it before long work.
 void check_video_path(const std::filesystem::path& path);
 // By extension: .mp4 or .y4m, which has no place for tags.
 std::unique_ptr<VideoWriter> make_video_writer(const std::filesystem::path& path, int64_t width, int64_t height,
@@ -36,7 +36,7 @@ class VideoReader {
  public:
   virtual ~VideoReader() = default;
   virtual VideoInfo info() const = 0;
-  // The next `count` frames, fewer at the end, [0, 3, Y, X] beyond it.
+  // The next `count` frames; fewer at the end of the video, [0, 3, Y, X] after it.
   virtual at::Tensor read(int64_t count) = 0;
 };
 std::unique_ptr<VideoReader> open_video(const std::filesystem::path& path);

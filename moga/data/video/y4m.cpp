@@ -1,4 +1,4 @@
-// YUV4MPEG2 (.y4m), written and read by ATen alone: uncompressed video that every tool understands.
+// YUV4MPEG2 (.y4m), uncompressed video that every tool understands, read and written with ATen alone.
 //
 //   Y = Kr R + Kg G + Kb B,  Cb = (B - Y) / (2 - 2 Kb),  Cr = (R - Y) / (2 - 2 Kr)     (ITU-R BT.709, BT.601)
 //

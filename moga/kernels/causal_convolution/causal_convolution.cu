@@ -92,7 +92,7 @@ void causal_convolution(const CausalConvolution& call) {
   if (call.kernel_side == 3 && call.tile_channels == Tall::kN) return launch_96(call);
   throw std::runtime_error("causal convolution: kernels of " + std::to_string(call.kernel_side) +
                            " pixels in tiles of " + std::to_string(call.tile_channels) +
-                           " channels; 1 and 96, 3 and 8 or 96 are there");
+                           " channels; supported: 1 with 96, 3 with 8 or 96");
 }
 
 }  // namespace moga::kernels

@@ -41,7 +41,7 @@ CUtensorMap tensor_map(const TensorBoxes& tensor) {
              strides.data(), box.data(), steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, tensor.swizzle,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS)
-    throw std::runtime_error("tensor map: none for sizes " + described(tensor.sizes) + ", strides " +
+    throw std::runtime_error("tensor map: cannot encode sizes " + described(tensor.sizes) + ", strides " +
                              described(tensor.strides) + " (CUDA error " + std::to_string(result) + ")");
   return map;
 }

@@ -49,7 +49,7 @@ cublasLtMatmulAlgo_t algorithm(cublasLtMatmulDesc_t product, cublasLtMatrixLayou
   cublasLtMatmulHeuristicResult_t best = {};
   int found = 0;
   check_cublas(lt.heuristic(cublas_lt_handle(), product, a, b, d, d, preference.get(), 1, &best, &found), "heuristic");
-  if (found == 0) throw std::runtime_error("cuBLASLt has no product with GELU at its end for these sizes");
+  if (found == 0) throw std::runtime_error("cuBLASLt has no product with a GELU epilogue for these sizes");
   return best.algo;
 }
 
@@ -64,7 +64,7 @@ void gelu_product(const GeluProduct& work) {
   check_cublas(
       cublas_lt().matmul(cublas_lt_handle(), product.get(), &one, work.weight, weight.get(), work.x, x.get(), &zero,
                          work.y, y.get(), work.y, y.get(), &algo, work.workspace, kProductWorkspace, work.stream),
-      "product with GELU at its end");
+      "product with a GELU epilogue");
 }
 
 }  // namespace moga::kernels

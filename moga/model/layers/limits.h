@@ -1,4 +1,4 @@
-// Bounds far beyond any model, so that a damaged config is refused before its modules fill the memory.
+// Bounds far beyond any model, so that a damaged config is refused before its modules exhaust memory.
 #pragma once
 
 #include <cstdint>

@@ -228,7 +228,7 @@ bool channel_norm_serves(const at::Tensor& x) {
 void channel_norm_cuda(const at::Tensor& x, const at::Tensor& gamma_, bool silu, at::Tensor y, at::Tensor kept) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor gamma = gamma_.flatten().to(x.scalar_type());
-  // Frames of other videos lie between, or some are to be kept of each.
+  // Videos need separate launches if they are not adjacent in memory, or if frames of each are to be kept.
   const bool apart = x.dim() == 5 && (y.stride(0) != x.stride(0) || kept.defined());
   const int64_t parts = apart ? x.size(0) : 1, tokens = x.numel() / x.size(1) / parts;
   const int64_t kept_tokens = kept.defined() ? kept.numel() / kept.size(1) / parts : 0;

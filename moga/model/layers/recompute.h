@@ -50,7 +50,7 @@ struct RecomputeConfig {
 // "selective", or "full, block inputs in host memory".
 std::string describe(const RecomputeConfig& config);
 
-// How a block is run: with results of attention recorded or replayed, and whether for the second time.
+// How a block is run: whether attention results are recorded or replayed, and whether this is a recomputation.
 struct BlockRun {
   AttentionMemory* memory = nullptr;  // passed on to the attention calls; may be null
   bool again = false;                 // a recomputation: observers have seen this block

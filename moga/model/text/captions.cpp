@@ -28,7 +28,7 @@ std::string joined(const std::string& global, const std::string& own) {
   return global.find_first_not_of(kSpace) == std::string::npos ? own : global + " " + own;
 }
 
-// The longest beginning of `text`, in whole words, for which fits(beginning) holds; more words take more text tokens.
+// The longest prefix of `text` in whole words for which fits(prefix) is true; more words take more text tokens.
 template <class Fits>
 std::string longest_beginning(const std::string& text, const Fits& fits) {
   const std::vector<size_t> ends = word_ends(text);
@@ -77,7 +77,7 @@ at::Tensor encode_captions(TextEncoder& encoder, const Tokenizer& tokenizer, con
         " pieces, the text encoder knows ", encoder->config().vocab_size);
   std::map<std::string, int64_t> row_of;
   std::vector<std::string> distinct;
-  std::vector<int64_t> rows;  // of each caption, among the distinct ones
+  std::vector<int64_t> rows;  // index of each caption among the distinct ones
   for (const std::string& caption : captions) {
     const auto [found, fresh] = row_of.try_emplace(caption, static_cast<int64_t>(distinct.size()));
     if (fresh) distinct.push_back(caption);

@@ -1,4 +1,5 @@
-// Captions → the text input of the transformer: tokenizer and text encoder joined, each distinct caption encoded once.
+// Turns captions into the transformer's text input with tokenizer and text encoder. Each distinct caption is encoded
+// once.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,13 +18,13 @@ struct FittedCaption {
 };
 
 // A shot's caption with the global caption in front (joined by a space), in at most text_len text tokens with </s>.
-// Where they do not fit, the global caption is cut after a word; a shot's own text is cut only when it is too long by
+// If they do not fit, the global caption is cut after a word; the shot's own text is cut only if it is too long by
 // itself.
 FittedCaption fit_caption(const Tokenizer& tokenizer, const std::string& global, const std::string& own,
                           int64_t text_len);
 
-// S captions → [S, text_len, d_model] in `dtype` on the encoder's device; longer captions are cut, rows beyond a
-// caption's own text tokens are zero. Keeps gradients when they are enabled, for training the encoder jointly.
+// S captions → [S, text_len, d_model] in `dtype` on the encoder's device. Longer captions are cut; rows after a
+// caption's own text tokens are zero. Keeps gradients if they are enabled, for training the encoder jointly.
 at::Tensor encode_captions(TextEncoder& encoder, const Tokenizer& tokenizer, const std::vector<std::string>& captions,
                            int64_t text_len, at::ScalarType dtype);
 

@@ -1,4 +1,4 @@
-// See text_names.h: one table, the block number aside.
+// See names.h. One table, without block numbers.
 #include "moga/model/text/names.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// The text encoder's parameter names: Wan2.1's, which the modules carry, and Hugging Face's (UMT5EncoderModel).
+// The text encoder's parameter names: Wan2.1's, which the modules use, and Hugging Face's (UMT5EncoderModel).
 #pragma once
 
 #include <string>

@@ -30,7 +30,7 @@ LoadOptions load_options(const Safetensors& file) {
   if (std::ranges::any_of(file.names(), in_wan_block)) return options;
   options.file_name_of = [file](const std::string& name) -> std::string {
     const std::string translated = hugging_face_text_name(name);
-    // Two names of one tensor; a file has either.
+    // Two names of the same tensor; a file has one of them.
     const bool tied = translated == "shared.weight" && file.contains("encoder.embed_tokens.weight");
     return tied && !file.contains(translated) ? "encoder.embed_tokens.weight" : translated;
   };
@@ -161,7 +161,7 @@ TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device de
   const TextEncoderConfig config = load_text_encoder_config(folder / "config.json");
   check_file_fit(fit_of(config, file), file, kHarmless);
   TextEncoder model(config, /*initialise=*/false);
-  // Storage of the final dtype and device, before anything is written to it.
+  // Allocates storage with the final dtype and device before anything is written to it.
   for (at::Tensor& parameter : model->parameters())
     parameter.set_data(at::empty(parameter.sizes(), at::TensorOptions().device(device).dtype(dtype)));
 

@@ -1,6 +1,6 @@
 // UMT5 encoder: text tokens → [B, L, d_model]. Relative position bias in every layer, gated GELU, RMSNorm, no
-// scaling of the attention scores. Modules carry Wan2.1's own names (token_embedding, blocks.0.attn.q, …); Hugging
-// Face's layout is a table of names (text_names.h). Text becomes ids in tokenizer.h; captions.h joins the two.
+// scaling of the attention scores. Modules use Wan2.1's own names (token_embedding, blocks.0.attn.q, …); Hugging Face's
+// layout is a table of names (names.h). tokenizer.h turns text into ids; captions.h combines the two.
 #pragma once
 
 #include <torch/nn/module.h>

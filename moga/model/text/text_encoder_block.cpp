@@ -14,8 +14,8 @@ namespace {
 
 double inverse_root(int64_t value) { return 1.0 / std::sqrt(static_cast<double>(value)); }
 
-// Position bias where the key is a text token, elsewhere a score that no softmax lets through. It is finite, so that a
-// query without any key gets a number (its row is zeroed at the end) and not NaN.
+// Position bias where the key is a text token, and a very low score elsewhere. It is finite, so that a query without
+// any key gets a number rather than NaN (its row is zeroed at the end).
 at::Tensor masked_bias(const at::Tensor& bias, const at::Tensor& known, at::ScalarType dtype) {
   const double lowest = dtype == at::kHalf ? -65504.0 : -std::numeric_limits<float>::max() / 2;
   return at::where(known, bias.to(dtype).unsqueeze(0), lowest);
@@ -47,7 +47,8 @@ at::Tensor distance_buckets(int64_t length, int64_t buckets, int64_t max_distanc
   const int64_t half = buckets / 2, exact = half / 2;
   const at::Tensor distance = at::arange(1 - length, length, at::TensorOptions(at::kLong).device(device));
   const at::Tensor size = distance.abs();
-  // In float32 and in this order, as the reference: a distance on the edge of a bucket must fall on the same side.
+  // In float32 and in this order, as in the reference, so that a distance at the edge of a bucket falls on the same
+  // side.
   const at::Tensor growth = (size.clamp_min(exact).to(at::kFloat) / exact).log() /
                             std::log(static_cast<double>(max_distance) / static_cast<double>(exact)) * (half - exact);
   const at::Tensor far = (growth.to(at::kLong) + exact).clamp_max(half - 1);
@@ -81,7 +82,7 @@ void TextAttentionImpl::initialise() {
 
 TextFeedForwardImpl::TextFeedForwardImpl(const TextEncoderConfig& config)
     : gate_(TextTable(config.d_ff, config.d_model)) {
-  register_module("gate", torch::nn::ModuleList(gate_));  // "gate.0", beside the activation in the reference
+  register_module("gate", torch::nn::ModuleList(gate_));  // "gate.0"; the reference has the activation next to it
   fc1_ = register_module("fc1", TextTable(config.d_ff, config.d_model));
   fc2_ = register_module("fc2", TextTable(config.d_model, config.d_ff));
 }
@@ -103,13 +104,13 @@ PositionBiasImpl::PositionBiasImpl(const TextEncoderConfig& config)
 at::Tensor PositionBiasImpl::forward(const at::Tensor& buckets) {
   const int64_t length = (buckets.size(0) + 1) / 2;
   const at::Tensor by_distance = embedding_->rows(buckets).t();  // [H, 2L - 1]
-  // Row i begins at distance -i, that is at column L-1-i: a window sliding back over the distances.
+  // Row i starts at distance -i, which is column L-1-i: a window that slides backwards over the distances.
   return by_distance.unfold(1, length, 1).flip(1);
 }
 
-// A small encoder that starts from bias zero sees a bag of words and takes long to leave it. So heads begin near: half
-// of them look back, half ahead, with a score that falls by 1, 1/2, 1/4, … a text token and by 2 more on the other
-// side.
+// A small encoder that starts with zero bias sees a bag of words and learns word order slowly. Heads are therefore
+// initialised to attend nearby: half of them backward, half forward, with a score that falls by 1, 1/2, 1/4, … per text
+// token, and by 2 more per token in the other direction.
 void PositionBiasImpl::initialise() {
   constexpr double kOtherSide = 2.0;
   embedding_->fill_normal(deviation_);

@@ -1,7 +1,7 @@
 // One block of the text encoder: x += attention(norm1(x)), x += ffn(norm2(x)), with its own relative position bias.
 //
-// Scores are q·kᵀ + bias(j - i), not divided by √D (T5 folds the scale into the initialisation of q). The products run
-// in the dtype they are given, the sum x stays in float32: T5's activations leave the range of float16.
+// Scores are q·kᵀ + bias(j - i), not divided by √D (T5 folds the scale into the initialisation of q). Products run in
+// the given dtype; the sum x is float32, because T5's activations exceed the range of float16.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -37,14 +37,14 @@ class TextNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(TextNorm);
 
-// What all blocks share of one batch.
+// Data of one batch that all blocks share.
 struct TextPositions {
   at::Tensor buckets;  // int64 [2L - 1]: the bucket of each distance j - i = -(L-1) … L-1
   at::Tensor known;    // bool [B, 1, 1, L]: keys that are text tokens, not padding
 };
 
-// T5's bidirectional buckets of the distances -(L-1) … L-1: one half of them for keys behind the query, of which half
-// are exact and half grow logarithmically up to max_distance. int64 [2L - 1].
+// T5's bidirectional buckets of the distances -(L-1) … L-1. Half of the buckets are for keys after the query; of each
+// half, half are exact and half grow logarithmically up to max_distance. int64 [2L - 1].
 at::Tensor distance_buckets(int64_t length, int64_t buckets, int64_t max_distance, at::Device device);
 
 class TextAttentionImpl : public torch::nn::Module {

@@ -1,4 +1,4 @@
-// See tokenizer.h: the sentencepiece library behind our own interface.
+// See tokenizer.h. Wraps the sentencepiece library.
 #include "moga/model/text/tokenizer.h"
 
 #include <ATen/ATen.h>

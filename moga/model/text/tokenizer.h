@@ -1,4 +1,4 @@
-// Text → ids through a sentencepiece model (spiece.model), as UMT5 does: cleaned text, pieces, then </s>.
+// Converts text to ids with a sentencepiece model (spiece.model), as UMT5 does: cleaned text, pieces, then </s>.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,7 +17,7 @@ struct TokenBatch {
 
 class Tokenizer {
  public:
-  explicit Tokenizer(const std::filesystem::path& model);  // spiece.model, or the folder that holds it
+  explicit Tokenizer(const std::filesystem::path& model);  // spiece.model, or the folder that contains it
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
 
@@ -30,8 +30,8 @@ class Tokenizer {
   std::unique_ptr<Model> model_;
 };
 
-// Unescapes HTML entities, straightens quotes, opens ligatures, drops control characters, composes letters and their
-// marks (NFC), folds white space: what the reference does before encoding.
+// Cleans text as the reference does before encoding: unescapes HTML entities, straightens quotes, expands ligatures,
+// removes control characters, composes letters and their marks (NFC), and collapses white space.
 std::string clean_text(const std::string& text);
 
 // Trains byte-pair pieces with T5's special tokens (pad 0, eos 1, unk 2) from captions.

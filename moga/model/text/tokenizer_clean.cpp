@@ -1,5 +1,5 @@
-// clean_text: what the reference does to a caption before the tokenizer sees it: ftfy, then HTML entities twice, then
-// white space. Of ftfy, the repair of wrongly decoded text and of a terminal's escapes is not done.
+// clean_text: the reference's cleaning of a caption before tokenization: ftfy, then HTML entities twice, then white
+// space. Of ftfy, repairing wrongly decoded text and removing terminal escapes are not implemented.
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace moga {
 namespace {
 
-// Bytes of the UTF-8 sequence that this byte begins, 0 when it begins none.
+// Length of the UTF-8 sequence that starts with this byte, 0 if none does.
 size_t sequence_length(unsigned char byte) {
   if (byte < 0x80) return 1;
   if (byte >= 0xC2 && byte <= 0xDF) return 2;
@@ -24,14 +24,14 @@ size_t sequence_length(unsigned char byte) {
   return 0;
 }
 
-// Whether `byte` may follow `first` at once: excludes overlong forms, surrogates and numbers beyond Unicode.
+// Whether `byte` may be the second byte after `first`; excludes overlong forms, surrogates and values beyond Unicode.
 bool may_follow(unsigned char first, unsigned char byte) {
   const unsigned char low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
   const unsigned char high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
   return byte >= low && byte <= high;
 }
 
-// Each longest beginning of a sequence that cannot be continued becomes one U+FFFD.
+// Each maximal prefix of an invalid sequence becomes one U+FFFD.
 std::u32string decode_utf8(const std::string& text) {
   std::u32string out;
   for (size_t at = 0; at < text.size();) {
@@ -67,8 +67,8 @@ std::string encode_utf8(const std::u32string& text) {
   return out;
 }
 
-// Controls without a meaning in text: C0 but for tab and line ends, deprecated formatting, annotations, byte
-// order mark.
+// Control characters without a meaning in text: C0 except tab and line breaks, deprecated formatting, annotations, the
+// byte order mark.
 bool is_control(char32_t c) {
   return c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || (c >= 0x206A && c <= 0x206F) ||
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
@@ -78,31 +78,15 @@ struct Ligature {
   char32_t character;
   std::u32string_view letters;
 };
-constexpr std::array kLigatures = std::to_array<Ligature>({{0x132, U"IJ"},
-                                                           {0x133, U"ij"},
-                                                           {0x149, U"'n"},
-                                                           {0x1C4, U"D\u017D"},
-                                                           {0x1C5, U"D\u017E"},
-                                                           {0x1C6, U"d\u017E"},
-                                                           {0x1C7, U"LJ"},
-                                                           {0x1C8, U"Lj"},
-                                                           {0x1C9, U"lj"},
-                                                           {0x1CA, U"NJ"},
-                                                           {0x1CB, U"Nj"},
-                                                           {0x1CC, U"nj"},
-                                                           {0x1F1, U"DZ"},
-                                                           {0x1F2, U"Dz"},
-                                                           {0x1F3, U"dz"},
-                                                           {0xFB00, U"ff"},
-                                                           {0xFB01, U"fi"},
-                                                           {0xFB02, U"fl"},
-                                                           {0xFB03, U"ffi"},
-                                                           {0xFB04, U"ffl"},
-                                                           {0xFB05, U"\u017Ft"},
-                                                           {0xFB06, U"st"}});
+constexpr std::array kLigatures = std::to_array<Ligature>(
+    {{0x132, U"IJ"},       {0x133, U"ij"},  {0x149, U"'n"},  {0x1C4, U"D\u017D"}, {0x1C5, U"D\u017E"},
+     {0x1C6, U"d\u017E"},  {0x1C7, U"LJ"},  {0x1C8, U"Lj"},  {0x1C9, U"lj"},      {0x1CA, U"NJ"},
+     {0x1CB, U"Nj"},       {0x1CC, U"nj"},  {0x1F1, U"DZ"},  {0x1F2, U"Dz"},      {0x1F3, U"dz"},
+     {0xFB00, U"ff"},      {0xFB01, U"fi"}, {0xFB02, U"fl"}, {0xFB03, U"ffi"},    {0xFB04, U"ffl"},
+     {0xFB05, U"\u017Ft"}, {0xFB06, U"st"}});
 
-// Unicode's composed form: "e" and U+0301 become "\u00E9", Hangul's letters become syllables (NFC); with
-// UTF8PROC_COMPAT in `more`, forms that differ in their looks only become the plain ones as well (NFKC).
+// Unicode's composed form (NFC): "e" and U+0301 become "\u00E9", Hangul letters become syllables. With UTF8PROC_COMPAT
+// in `more`, forms that differ only in appearance also become the plain ones (NFKC).
 std::u32string compose_piece(const std::u32string& text, int more) {
   const std::string utf8 = encode_utf8(text);
   utf8proc_uint8_t* composed = nullptr;
@@ -115,7 +99,7 @@ std::u32string compose_piece(const std::u32string& text, int more) {
   return decode_utf8({reinterpret_cast<const char*>(composed), static_cast<size_t>(size)});
 }
 
-// utf8proc up to 2.8 takes U+11A7, a letter that composes with nothing, for the empty end of a syllable and drops it.
+// utf8proc up to 2.8 treats U+11A7, a letter that composes with nothing, as the empty end of a syllable and drops it.
 std::u32string compose(const std::u32string& text) {
   constexpr char32_t kApart = 0x11A7;
   std::u32string out;
@@ -125,8 +109,8 @@ std::u32string compose(const std::u32string& text) {
   return out + compose_piece(text.substr(begin), 0);
 }
 
-// Typographic variants as keyboards have them, and C1 controls as what they were: straight quotes, ligatures as
-// letters, full-width and half-width forms.
+// Replaces typographic variants by keyboard characters (straight quotes, letters for ligatures, full-width and
+// half-width forms), and C1 controls by the characters they stood for.
 std::u32string plain_forms(const std::u32string& text) {
   std::u32string out;
   for (const char32_t original : text) {
@@ -146,8 +130,8 @@ std::u32string plain_forms(const std::u32string& text) {
   return out;
 }
 
-// Until nothing changes: a fixed form may be part of the next escape ("\uFF06amp;"), and so may a composed one (U+037E
-// is ";").
+// Repeats until nothing changes, because a replaced form may be part of the next escape ("\uFF06amp;"), and so may a
+// composed one (U+037E is ";").
 std::u32string fix_line(std::u32string line, bool unescape) {
   for (std::u32string before; before != line;) {
     before = line;
@@ -158,7 +142,7 @@ std::u32string fix_line(std::u32string line, bool unescape) {
   return line;
 }
 
-// ftfy takes entities for damage only where no tag, in this line or before, shows that the text is HTML.
+// ftfy treats entities as damage only if no tag in this or an earlier line shows that the text is HTML.
 std::u32string fix_text(const std::u32string& text) {
   std::u32string fixed;
   bool unescape = true;

@@ -71,7 +71,7 @@ constexpr std::array kEntities = std::to_array<Entity>({
     {"zeta", 0x3B6},     {"zwj", 0x200D},    {"zwnj", 0x200C},
 });
 
-// What numbers 128 to 159 mean: Windows-1252, which pages that used them had in mind.
+// The meaning of numbers 128 to 159: Windows-1252, which pages with such numbers mean.
 constexpr std::array<char32_t, 32> kWindows1252 = {0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
                                                    0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,   0x017D, 0x8F,
                                                    0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
@@ -94,7 +94,7 @@ char32_t digit_value(char32_t c) {
   return (c | 0x20) - U'a' + 10;
 }
 
-// The text a numeric reference stands for; empty for numbers that are no character.
+// The text of a numeric reference; empty for numbers that are not a character.
 std::u32string numbered(char32_t number) {
   if (number >= 0x80 && number < 0xA0) return {from_windows_1252(number)};
   if (number == 0 || number > 0x10FFFF || (number >= 0xD800 && number <= 0xDFFF)) return {kReplacement};
@@ -104,7 +104,7 @@ std::u32string numbered(char32_t number) {
   return {number};
 }
 
-// Reads "#123;", "#x1F;" behind an ampersand at `at`; moves `at` behind it.
+// Reads "#123;" or "#x1F;" after an ampersand, starting at `at`, and moves `at` past it.
 std::optional<std::u32string> read_number(const std::u32string& text, size_t& at, bool unfinished) {
   size_t end = at + 1;
   const bool hex = end < text.size() && (text[end] | 0x20) == U'x';
@@ -119,10 +119,10 @@ std::optional<std::u32string> read_number(const std::u32string& text, size_t& at
   return numbered(number);
 }
 
-// Reads "eacute;", or the longest legacy name that the letters begin with; moves `at` behind it.
+// Reads "eacute;", or the longest legacy name with which the letters begin, and moves `at` past it.
 std::optional<std::u32string> read_name(const std::u32string& text, size_t& at, bool unfinished) {
   static const std::u32string kEnds = U"\t\n\f <&#;";
-  std::string name;  // characters beyond ASCII end no name, but a legacy name may come before them
+  std::string name;  // non-ASCII characters cannot end a name, but a legacy name may precede them
   size_t end = at;
   for (; end < text.size() && end - at < kLongestName && kEnds.find(text[end]) == std::u32string::npos; ++end)
     name += text[end] < 0x7F ? static_cast<char>(text[end]) : '\x7F';
@@ -141,7 +141,7 @@ std::optional<std::u32string> read_name(const std::u32string& text, size_t& at, 
   return std::nullopt;
 }
 
-// `unfinished`: also escapes without a semicolon.
+// `unfinished`: also accept escapes without a semicolon.
 std::u32string unescape(const std::u32string& text, bool unfinished) {
   std::u32string out;
   for (size_t at = 0; at < text.size();) {

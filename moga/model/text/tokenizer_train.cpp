@@ -42,7 +42,8 @@ void train_tokenizer(const std::vector<std::string>& texts, int64_t vocab_size, 
   check(!sentences.empty(), "tokenizer: no text to train from");
   const auto by_size = [](const std::string& a, const std::string& b) { return a.size() < b.size(); };
   const size_t longest = std::max_element(sentences.begin(), sentences.end(), by_size)->size();
-  const size_t limit = std::max<size_t>(longest + 1, 1024);  // sentencepiece leaves out longer texts; none is longer
+  const size_t limit =
+      std::max<size_t>(longest + 1, 1024);  // sentencepiece skips longer texts, so the limit covers all of them
 
   check(vocab_size > 0, "tokenizer: vocab_size = ", vocab_size, ": expected at least 1");
   const std::unordered_map<std::string, std::string> options = {{"model_type", "bpe"},

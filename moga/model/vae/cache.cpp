@@ -1,4 +1,4 @@
-// What causal convolutions remember from chunk to chunk. See vae_cache.h.
+// See cache.h.
 #include "moga/model/vae/cache.h"
 
 #include <ATen/ATen.h>
@@ -32,12 +32,12 @@ at::Tensor FeatureCache::extend(const at::Tensor& x, int64_t count, const Write&
   const at::Tensor extended = at::empty({x.size(0), x.size(1), count + x.size(2), x.size(3), x.size(4)}, layout);
   at::Tensor before = extended.narrow(2, 0, count), frames = extended.narrow(2, count, x.size(2));
   first_chunk_ ? before.zero_() : before.copy_(past_.at(cursor_));
-  if (!keep_ || x.size(2) < count) {  // with fewer frames than are kept, some of the past is too
+  if (!keep_ || x.size(2) < count) {  // a chunk shorter than `count` leaves some earlier frames to keep
     write(frames, at::Tensor());
     keep(extended, count);
     return extended;
   }
-  // A later chunk keeps where the chunk before it did: what lay there is in `before` now.
+  // Later chunks reuse the slot's memory; its previous content is now in `before`.
   const at::Tensor kept =
       first_chunk_ ? at::empty({x.size(0), x.size(1), count, x.size(3), x.size(4)}, layout) : past_[cursor_];
   write(frames, kept);

@@ -66,7 +66,7 @@ ConvolutionWay chosen(ConvolutionWay way, const at::Tensor& x) {
   return x.is_cpu() && x.scalar_type() != at::kBFloat16 ? ConvolutionWay::planes : ConvolutionWay::volume;
 }
 
-// With zeros beyond `channels` of dimension `dim`, counted from the front.
+// Pads dimension `dim` with zeros to `channels`.
 at::Tensor padded(const at::Tensor& x, int64_t dim, int64_t missing) {
   if (missing == 0) return x;
   std::vector<int64_t> padding(2 * (x.dim() - dim), 0);
@@ -82,7 +82,7 @@ at::Tensor by_library(const at::Tensor& x, const at::Tensor& weight, const at::T
   const ConvolutionWay way = chosen(options.way, x);
   if (aligned || !x.is_cuda() || x.element_size() > 2 || at::GradMode::is_enabled())
     return by_way(x, weight, bias, options.time_stride, way);
-  // Three colours in or out keep cuDNN off the matrix units.
+  // With three colour channels in or out, cuDNN does not use the matrix units.
   const at::Tensor y =
       by_way(padded(x, 1, in), padded(padded(weight, 1, in), 0, out), padded(bias, 0, out), options.time_stride, way);
   return y.narrow(1, 0, weight.size(0));

@@ -16,7 +16,7 @@ enum class ConvolutionWay {
   volume,     // one 3D convolution
   planes,     // a 2D convolution for each frame of the kernel, added up in x's dtype
   stacked,    // the kernel's frames side by side as channels, one 2D convolution: more bytes, one sum
-  sm90,       // our kernel: compute capability 9.0, bfloat16, no gradients; bias and residual inside
+  sm90,       // our kernel: compute capability 9.0, bfloat16, no gradients; adds bias and residual
 };
 template <>
 inline constexpr auto kChoices<ConvolutionWay> = std::array{

@@ -1,4 +1,4 @@
-// Encoder and decoder, layer by layer. See vae_coders.h.
+// Encoder and decoder, layer by layer. See coders.h.
 #include "moga/model/vae/coders.h"
 
 #include <torch/nn/module.h>
@@ -39,7 +39,9 @@ VaeHead::VaeHead(torch::nn::Module& parent, int64_t in_channels, int64_t out_cha
   holder->register_module("2", conv_);
 }
 
-at::Tensor VaeHead::forward(const at::Tensor& x, FeatureCache& cache) { return conv_->after_norm_silu(norm_, x, cache); }
+at::Tensor VaeHead::forward(const at::Tensor& x, FeatureCache& cache) {
+  return conv_->after_norm_silu(norm_, x, cache);
+}
 
 namespace {
 

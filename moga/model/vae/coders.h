@@ -1,17 +1,17 @@
-// Encoder and decoder of the VAE: layers of vae_layers.h in the order, and under the names, of Wan2.1.
+// Encoder and decoder of the VAE: the layers of layers.h in Wan2.1's order and under its names.
 //
-//   encoder: conv1 → downsamples (residual blocks, resampling, a level after the other) → middle → head
+//   encoder: conv1 → downsamples (residual blocks and resampling, level by level) → middle → head
 //   decoder: conv1 → middle → upsamples → head
 //
-// Both work on chunks of a clip; what crosses from chunk to chunk is in the FeatureCache.
+// Both process chunks of a clip; the state between chunks is in the FeatureCache.
 #pragma once
 
-#include "moga/model/vae/vae.h"
 #include "moga/model/vae/layers.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga {
 
-// Layers in a row, registered as `name`.0, `name`.1, …
+// A sequence of layers, registered as `name`.0, `name`.1, …
 class VaeLayers {
  public:
   VaeLayers(torch::nn::Module& parent, const std::string& name);

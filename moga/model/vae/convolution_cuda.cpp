@@ -16,14 +16,14 @@
 namespace moga {
 namespace {
 
-// x with zeros as channels beyond its own up to a multiple of 8, channels-last.
+// x zero-padded to a multiple of 8 channels, channels-last.
 at::Tensor in_vectors(const at::Tensor& x) {
   const int64_t missing = fill_up(x.size(1), kVectorChannels);
   const at::Tensor whole = missing == 0 ? x : at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, 0, missing});
   return whole.contiguous(at::MemoryFormat::ChannelsLast3d);
 }
 
-// What the kernel trusts.
+// Checks what the kernel relies on.
 void check_shapes(const ConvolutionSm90& call, at::IntArrayRef y) {
   const at::Tensor &x = call.x, &weight = call.weight, &bias = call.bias, &residual = call.residual;
   check(weight.size(1) == x.size(1) && bias.dim() == 1 && bias.size(0) == weight.size(0), "convolution sm90: x ",

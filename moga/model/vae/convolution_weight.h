@@ -1,6 +1,6 @@
-// Weights of convolutions as the kernel `sm90` reads them (kernels/causal_convolution.h): laid out at the first call
-// and kept until the weight changes, so that a clip of hundreds of chunks does it once. For one thread and one stream
-// at a time, as the layer it belongs to.
+// Convolution weights in the layout of the kernel `sm90` (kernels/causal_convolution.h): converted at the first call
+// and cached until the weight changes, so a clip of hundreds of chunks converts them once. Like the layer that owns it,
+// usable by one thread and one stream at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,11 +9,11 @@
 
 namespace moga {
 
-inline constexpr int64_t kVectorChannels = 8;  // 16 bytes of bfloat16: what matrix kernels read at a time
-// What count lacks of a multiple.
+inline constexpr int64_t kVectorChannels = 8;  // 16 bytes of bfloat16, the unit in which matrix kernels read
+// The number to add to `count` to reach a multiple.
 int64_t fill_up(int64_t count, int64_t multiple);
 
-// weight [C', C, frames, side, side] in tiles of N output and 32 input channels, filled up with zeros
+// weight [C', C, frames, side, side] in tiles of N output and 32 input channels, zero-padded
 // → [C'/N, frames, C/32, side, side, 4, N, 8], contiguous:
 //   W[n, c, …] at [n / N, …, c / 32, …, c % 32 / 8, n % N, c % 8]
 at::Tensor tiled_weight(const at::Tensor& weight, int64_t tile_channels);
@@ -27,8 +27,8 @@ class ConvolutionWeight {
   const Tiled& of(const at::Tensor& weight, const at::Tensor& bias, int64_t tile_channels);
 
  private:
-  // Which tensor `tiled_` was made of. Changes in place count up a tensor's version. Its storage is held weakly:
-  // without that another tensor could come to the same address, and pass for it.
+  // The tensor from which `tiled_` was made. In-place changes increment a tensor's version. A weak reference to its
+  // storage ensures that another tensor at the same address is not mistaken for it.
   struct Source {
     c10::weak_intrusive_ptr<c10::StorageImpl> storage;
     const void* data;

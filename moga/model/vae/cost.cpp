@@ -5,7 +5,7 @@
 namespace moga {
 namespace {
 
-// 2 · taps · channels in · channels out, a pixel; a residual block's two convolutions and its shortcut.
+// FLOP per pixel, 2 · taps · channels in · channels out, for the two convolutions and the shortcut of a residual block.
 double convolution(double taps, double in, double out) { return 2 * taps * in * out; }
 double residual(double in, double out) {
   return convolution(27, in, out) + convolution(27, out, out) + (in == out ? 0 : convolution(1, in, out));
@@ -21,13 +21,13 @@ struct Level {
   double frames, pixels;
 };
 std::vector<Level> levels_of(const VaeConfig& config, double latents) {
-  std::vector<Level> levels = {{1, latents}};  // from the lowest up
+  std::vector<Level> levels = {{1, latents}};  // from the lowest resolution up
   for (size_t level = 3; level-- > 0;)
     levels.push_back({levels.back().frames * (config.temperal_downsample[level] ? 2 : 1), 4 * levels.back().pixels});
   return {levels.rbegin(), levels.rend()};
 }
 
-// Wan2.1's decoder and encoder see the same levels; the decoder has a residual block more in each.
+// Wan2.1's decoder and encoder have the same levels; the decoder has one more residual block in each.
 double level_flop(const VaeConfig& config, double latents, bool decoder) {
   const std::vector<Level> levels = levels_of(config, latents);
   const double base = static_cast<double>(config.base_dim);

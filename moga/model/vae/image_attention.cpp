@@ -43,8 +43,8 @@ at::Tensor softmax_cuda([[maybe_unused]] const at::Tensor& scores, [[maybe_unuse
 #endif
 }
 
-// One image, [L, C] each. The products' sums leave the matrix units in float32: rounded to bfloat16, or with 1/√C
-// rounded into q, scores would err more than all the rest of this does.
+// One image, [L, C] each. The products return float32 sums: scores rounded to bfloat16, or computed from a q that is
+// scaled by 1/√C and rounded, would have a larger error than everything else here.
 void attend_image(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mixed) {
   constexpr int64_t kScores = int64_t{1} << 26;  // one slice of query rows: 256 MiB, and half of that as bfloat16
   const int64_t pixels = q.size(0), rows = std::clamp<int64_t>(kScores / pixels, 1, pixels);

@@ -1,4 +1,4 @@
-// Convolutions, norms, resampling and attention of the VAE. See vae_layers.h.
+// Convolutions, norms, resampling and attention of the VAE. See layers.h.
 #include "moga/model/vae/layers.h"
 
 #include <torch/nn/init.h>
@@ -8,16 +8,16 @@
 #include <cmath>
 
 #include "moga/core/check.h"
+#include "moga/model/layers/norm_cuda.h"
 #include "moga/model/vae/convolution_cuda.h"
 #include "moga/model/vae/image_attention.h"
 #include "moga/model/vae/nearest_upsample.h"
-#include "moga/model/layers/norm_cuda.h"
 
 namespace moga {
 namespace {
 
-// Uniform with variance 1 / fan_in. With residual branches that begin at zero, a new VAE is a chain of convolutions
-// that keeps the size of its signal.
+// Uniform with variance 1 / fan_in. Because residual branches are initialised to zero, a new VAE is a chain of
+// convolutions that preserves the variance of its signal.
 at::Tensor first_weight(at::IntArrayRef shape, int64_t fan_in) {
   const double bound = std::sqrt(3.0 / static_cast<double>(fan_in));
   return at::empty(shape, at::kFloat).uniform_(-bound, bound);
@@ -98,7 +98,7 @@ at::Tensor ChannelNormImpl::forward(const at::Tensor& x) const {
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor length = at::linalg_vector_norm(x, 2, at::IntArrayRef{1}, /*keepdim=*/true, wide);  // [B, 1, …]
   const at::Tensor scale = std::sqrt(static_cast<double>(x.size(1))) / length.clamp_min(1e-12);
-  // Plain products: less than half the time of ATen's fused RMSNorm for rows as short as these.
+  // Plain operations take less than half the time of ATen's fused RMSNorm for rows as short as these.
   return x * scale.to(x.scalar_type()) * gamma_.to(x.scalar_type());
 }
 
@@ -147,13 +147,13 @@ DownsampleImpl::DownsampleImpl(int64_t channels, bool time) {
 }
 
 at::Tensor DownsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
-  // Zeros go beyond the last row and column alone. Padded by two on all sides inside the convolution, which copies
-  // nothing, its first row and column of results are of padding and what is behind them is the same.
+  // Only the bottom and right edges need zero padding. The convolution pads by two on all sides instead, which needs no
+  // copy; the first row and column of its result depend on padding only and are dropped.
   const at::Tensor images = conv_(to_images(x)).slice(2, 1).slice(3, 1);  // [N, C, Y/2, X/2]
   const at::Tensor y = to_video(images.contiguous(at::MemoryFormat::ChannelsLast), x.size(0));
   if (!time_conv_) return y;
   if (!cache.first_chunk()) return time_conv_(y, cache);
-  // Frame 0 stays as it is, and is the past of the frames behind it.
+  // Frame 0 is unchanged, and is the past of the following frames.
   cache.extend(y, time_conv_->history());
   const at::Tensor rest = time_conv_->convolve(y);
   return rest.size(2) == 0 ? y : at::cat({y.narrow(2, 0, 1), rest}, 2);
@@ -172,11 +172,11 @@ at::Tensor UpsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
 // [B, C, T, Y, X] → [B, C, T', 2Y, 2X]
 at::Tensor UpsampleImpl::enlarged(const at::Tensor& x, FeatureCache& cache) {
   if (!time_conv_) return nearest_upsample(x, 1);
-  // Frame 0 is a single pixel frame: it is neither doubled nor part of the past of the frames behind it.
+  // Frame 0 is a single pixel frame: it is neither doubled nor part of the past of the following frames.
   const int64_t single = cache.first_chunk() ? 1 : 0;
   const at::Tensor pairs = time_conv_(x.narrow(2, single, x.size(2) - single), cache);  // [B, 2C, T, Y, X]
   if (!single) return nearest_upsample(pairs, 2);
-  if (pairs.size(2) == 0) return nearest_upsample(x, 1);  // joining no frames would lose the layout
+  if (pairs.size(2) == 0) return nearest_upsample(x, 1);  // concatenating no frames would lose the memory layout
   return nearest_upsample(at::cat({x.narrow(2, 0, 1), parted_frames(pairs, 2)}, 2), 1);
 }
 

@@ -1,12 +1,11 @@
 // The layers of Wan2.1's video autoencoder, on [B, C, T, Y, X] stored channels-last:
 //
-//   norm(x) = √C · x / ‖x‖_C · γ          conv: 3D convolution over this frame and those before it
+//   norm(x) = √C · x / ‖x‖_C · γ          conv: 3D convolution over the current and earlier frames
 //   residual block: x ↦ conv(silu(norm(conv(silu(norm(x)))))) + shortcut(x)
 //   attention block: one head over the pixels of each frame
 //   resample: (time × 2,) height × 2, width × 2, or halves
 //
-// Computed in x's dtype; weights kept wider are cast where they are used. Encoder and decoder are put together in
-// vae_coders.h.
+// Computed in x's dtype; weights stored wider are cast at use. coders.h assembles encoder and decoder.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,12 +14,12 @@
 
 #include <array>
 
-#include "moga/model/vae/causal_convolution.h"
 #include "moga/model/vae/cache.h"
+#include "moga/model/vae/causal_convolution.h"
 
 namespace moga {
 
-// A layer in the row of an encoder or decoder.
+// A layer in the sequence of an encoder or decoder.
 class VaeLayer : public torch::nn::Module {
  public:
   virtual at::Tensor forward(const at::Tensor& x, FeatureCache& cache) = 0;
@@ -49,10 +48,10 @@ class ChannelNormImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
   at::Tensor with_silu(const at::Tensor& x) const;  // silu(forward(x))
 
-  // On CUDA in bfloat16 without gradients norm and SiLU are one pass, where separate operations are four.
+  // On CUDA in bfloat16 without gradients, norm and SiLU are one pass instead of four separate operations.
   bool fused(const at::Tensor& x) const;
-  // with_silu(x) into y [B, C, T, Y, X], each video channels-last, and its last frames into `kept` as well, unless that
-  // is undefined; where fused.
+  // Writes with_silu(x) to y [B, C, T, Y, X], each video channels-last, and its last frames also to `kept`, if defined.
+  // Only where fused.
   void write_silu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& kept = {}) const;
 
  private:
@@ -60,19 +59,19 @@ class ChannelNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ChannelNorm);
 
-// Convolution with zero padding in space and, in time, only the past. `history` is what it needs beyond one stride:
-// kernel − stride frames.
+// Convolution with zero padding in space and causal in time. `history` is the number of earlier frames it needs: kernel
+// − stride.
 class CausalConv3dImpl : public torch::nn::Module {
  public:
   using Kernel = std::array<int64_t, 3>;  // frames, rows, columns
   CausalConv3dImpl(int64_t in_channels, int64_t out_channels, Kernel kernel, int64_t time_stride = 1);
   // [B, C, T, Y, X] → [B, C', T / stride, Y, X], the frames before x from the cache.
   at::Tensor forward(const at::Tensor& x, FeatureCache& cache, const at::Tensor& residual = {});
-  // forward(norm->with_silu(x), cache), plus the residual if there is one; a fused norm writes its result where the
-  // convolution reads it.
+  // forward(norm->with_silu(x), cache), plus the residual if there is one. A fused norm writes its result directly to
+  // the convolution's input.
   at::Tensor after_norm_silu(const ChannelNorm& norm, const at::Tensor& x, FeatureCache& cache,
                              const at::Tensor& residual = {});
-  // The same over exactly the frames given; none come out when fewer than the kernel's go in.
+  // The same over exactly the given frames. The result is empty if there are fewer frames than the kernel has.
   at::Tensor convolve(const at::Tensor& frames, const at::Tensor& residual = {}) const;
   int64_t history() const { return kernel_[0] - time_stride_; }
   void set_way(ConvolutionWay way) { way_ = way; }
@@ -108,7 +107,7 @@ class AttentionBlockImpl : public VaeLayer {
   ImageConv to_qkv_{nullptr}, proj_{nullptr};
 };
 
-// [B, C, T, Y, X] → [B, C, T', Y/2, X/2]. With time: pairs of frames become one, but frame 0 stays, 1 + 2k → 1 + k.
+// [B, C, T, Y, X] → [B, C, T', Y/2, X/2]. With time, pairs of frames are merged except frame 0: 1 + 2k → 1 + k.
 class DownsampleImpl : public VaeLayer {
  public:
   DownsampleImpl(int64_t channels, bool time);
@@ -119,7 +118,7 @@ class DownsampleImpl : public VaeLayer {
   CausalConv3d time_conv_{nullptr};
 };
 
-// [B, C, T, Y, X] → [B, C/2, T', 2Y, 2X]. With time: a frame becomes two, but frame 0 stays, 1 + k → 1 + 2k.
+// [B, C, T, Y, X] → [B, C/2, T', 2Y, 2X]. With time, each frame except frame 0 becomes two: 1 + k → 1 + 2k.
 class UpsampleImpl : public VaeLayer {
  public:
   UpsampleImpl(int64_t channels, bool time);

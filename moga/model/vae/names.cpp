@@ -1,4 +1,4 @@
-// See vae_names.h. The pairs are those of diffusers' scripts/convert_wan_to_diffusers.py.
+// See names.h. The pairs are those of diffusers' scripts/convert_wan_to_diffusers.py.
 #include "moga/model/vae/names.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace moga {
 namespace {
 
-struct Beginning {  // of a name
+struct Beginning {  // the beginning of a name
   std::string_view wan, diffusers;
 };
 
@@ -20,7 +20,7 @@ constexpr std::array kModelPairs = {
     Beginning{"conv2.", "post_quant_conv."},
 };
 
-// Behind "encoder." or "decoder.".
+// After "encoder." or "decoder.".
 constexpr std::array kCoderPairs = {
     Beginning{"conv1.", "conv_in."},
     Beginning{"head.0.", "norm_out."},
@@ -30,7 +30,7 @@ constexpr std::array kCoderPairs = {
     Beginning{"middle.2.", "mid_block.resnets.1."},
 };
 
-// Behind the name of a layer.
+// After the name of a layer.
 constexpr std::array kLayerPairs = {
     Beginning{"residual.0.", "norm1."},       Beginning{"residual.2.", "conv1."},
     Beginning{"residual.3.", "norm2."},       Beginning{"residual.6.", "conv2."},
@@ -39,7 +39,7 @@ constexpr std::array kLayerPairs = {
     Beginning{"to_qkv.", "to_qkv."},          Beginning{"proj.", "proj."},
 };
 
-// When `name` begins with one of the pairs: writes diffusers' beginning to `out` and cuts Wan2.1's off.
+// If `name` begins with one of the pairs, appends diffusers' beginning to `out` and removes Wan2.1's.
 template <size_t n>
 bool replace_beginning(std::string_view& name, const std::array<Beginning, n>& pairs, std::string& out) {
   for (const Beginning& pair : pairs) {
@@ -57,7 +57,7 @@ bool cut(std::string_view& name, std::string_view beginning) {
   return true;
 }
 
-// Cuts "12." off.
+// Removes "12." from the front.
 std::optional<int64_t> cut_number(std::string_view& name) {
   const size_t dot = name.find('.');
   if (dot == 0 || dot > 4 ||
@@ -86,7 +86,7 @@ std::string diffusers_vae_name(const std::string& name, const VaeConfig& config)
   const bool up = cut(rest, "upsamples."), down = !up && cut(rest, "downsamples.");
   if (up || down) {
     const auto number = cut_number(rest);
-    check(number.has_value(), "no number of a layer in the VAE's tensor ", name);
+    check(number.has_value(), "expected a layer number in the name of the VAE's tensor ", name);
     out += up ? up_block(*number, config) : "down_blocks." + std::to_string(*number) + ".";
     check(replace_beginning(rest, kLayerPairs, out), "no diffusers name for the VAE's tensor ", name);
   } else {

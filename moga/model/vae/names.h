@@ -1,12 +1,12 @@
-// The autoencoder's parameter names: Wan2.1's, which the modules carry, and diffusers' (AutoencoderKLWan). Nothing but
-// names differs, and the decoder's levels: Wan2.1 numbers its layers through, diffusers by level.
+// The autoencoder's parameter names: Wan2.1's, which the modules use, and diffusers' (AutoencoderKLWan). Only the names
+// differ. In the decoder, Wan2.1 numbers the layers consecutively, diffusers by level.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "moga/model/vae/vae.h"
 #include "moga/model/layers/weight_layout.h"
+#include "moga/model/vae/vae.h"
 
 namespace moga {
 
@@ -14,7 +14,7 @@ namespace moga {
 // is not the autoencoder's.
 std::string diffusers_vae_name(const std::string& name, const VaeConfig& config);
 
-// The layout of a file with these tensor names; throws, naming `source`, when it is neither.
+// The layout of a file with these tensor names. Throws an error that names `source` if it is neither.
 WeightLayout detect_vae_layout(const std::vector<std::string>& names, const std::string& source);
 
 }  // namespace moga

@@ -34,7 +34,7 @@ void VaeConfig::validate() const {
         " positive");
   check(base_dim <= kMostVaeSide && z_dim <= kMostVaeSide, "VAE: base_dim ", base_dim, " and z_dim ", z_dim,
         ": expected at most ", kMostVaeSide);
-  // Bounded so that a damaged config is refused before its modules fill the memory.
+  // Bounded, so that a damaged config is refused before its modules exhaust memory.
   check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
         ", expected 1 to ", kMostResidualBlocks);
   check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (space shrinks by 8)");

@@ -121,7 +121,7 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
   else
     complete_diffusers_keys(config, foreign);
   erase_foreign_keys(config, kForeignKeys, source);
-  if (foreign) config["moga"] = {{"kind", "full"}};  // all that Wan2.1 and diffusers know
+  if (foreign) config["moga"] = {{"kind", "full"}};  // Wan2.1 and diffusers have only this kind
   return parse_json<TransformerConfig>(config.dump(2), source);
 }
 
@@ -145,7 +145,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
     log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
-             " tensors); moga calibrate makes better ones");
+             " tensors); moga calibrate computes better ones");
   if (stream_blocks) model->stream_blocks();
   return model;
 }
@@ -162,7 +162,8 @@ void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType d
     tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
   TransformerConfig config = config_;
-  config.moga.backend = AttentionBackend::kAuto;  // whatever it was trained with: another machine may not have it
+  config.moga.backend =
+      AttentionBackend::kAuto;  // independent of the training machine's backend, which others may not have
   write_text(folder / "config.json", config_text(config));
 }
 

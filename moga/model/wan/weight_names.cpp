@@ -11,7 +11,7 @@ namespace moga {
 namespace {
 
 struct Pair {
-  std::string_view wan, diffusers;  // beginnings of names
+  std::string_view wan, diffusers;  // prefixes of names
 };
 
 constexpr std::array kModelPairs = {
@@ -25,7 +25,7 @@ constexpr std::array kModelPairs = {
     Pair{"head.modulation", "scale_shift_table"},
 };
 
-// Behind "blocks.N.". diffusers numbers the norms in the order they are used, Wan does not.
+// After "blocks.N.". diffusers numbers the norms in the order of their use, Wan does not.
 constexpr std::array kBlockPairs = {
     Pair{"modulation", "scale_shift_table"},
     Pair{"norm3.", "norm2."},
@@ -46,7 +46,7 @@ constexpr std::array kBlockPairs = {
     Pair{"ffn.2.", "ffn.net.2."},
 };
 
-// Length of "blocks.N." at the beginning of the name, 0 without it.
+// Length of the prefix "blocks.N." of a name, or 0.
 size_t block_prefix(std::string_view name) {
   constexpr std::string_view kBlocks = "blocks.";
   if (!name.starts_with(kBlocks)) return 0;
@@ -81,7 +81,7 @@ std::optional<std::string> wan_name(const std::string& diffusers_name) {
 }
 
 WeightLayout detect_layout(const std::vector<std::string>& names, const std::string& source) {
-  // By the majority, so that a file which lacks tensors is still understood and they can be named.
+  // Decided by majority, so that a file with missing tensors is still recognised and they can be named.
   const auto wan = std::ranges::count_if(names, [](const auto& name) { return diffusers_name(name).has_value(); });
   const auto diffusers = std::ranges::count_if(names, [](const auto& name) { return wan_name(name).has_value(); });
   if (wan != diffusers) return wan > diffusers ? WeightLayout::kWan : WeightLayout::kDiffusers;

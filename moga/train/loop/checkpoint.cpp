@@ -55,8 +55,8 @@ void verify_files(const fs::path& folder, const nlohmann::json& files) {
     check(bytes == expected_bytes, folder.string(), " is damaged: ", name, " has ", bytes, " bytes, expected ",
           expected_bytes);
     const std::string hash = to_hex(file_hash(file));
-    check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ", hash, ", expected ",
-          expected.at("hash").get<std::string>());
+    check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ",
+          hash, ", expected ", expected.at("hash").get<std::string>());
   }
 }
 
@@ -134,7 +134,7 @@ std::optional<Checkpoint> resume_checkpoint(const fs::path& run, const std::stri
     return open_checkpoint(folder);
   } catch (const Error& error) {
     const auto before = whole_before(folder.parent_path(), folder);
-    if (!before) fail(error.what(), "; no whole checkpoint comes before it");
+    if (!before) fail(error.what(), "; there is no complete checkpoint before it");
     fail(error.what(), "; resume from the one before it with --resume ", before->string());
   }
 }

@@ -44,7 +44,7 @@ struct Checkpoint {
 // another size or checksum.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
-// What --resume asks for: "" nothing; "auto" the newest checkpoint of the run, nothing when it has none; else a folder.
+// The checkpoint requested by --resume: "" means none, "auto" the newest of the run, if any; otherwise it is a folder.
 // A damaged one is an error that names it and offers the newest whole one before it, which is never used silently.
 std::optional<Checkpoint> resume_checkpoint(const std::filesystem::path& run, const std::string& request);
 

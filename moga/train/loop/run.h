@@ -19,7 +19,7 @@ enum class TrainEnd { done, out_of_time, interrupted };
 // folder that holds checkpoints; logs it when "auto" finds none.
 std::optional<Checkpoint> begin_run(const std::filesystem::path& run, const std::string& resume);
 
-// Weights, EMA, optimiser: "model" → tensors, ….
+// Weights, EMA and optimiser state: "model" → tensors, ….
 using TrainParts = std::map<std::string, NamedTensors>;
 
 // Compares the identity that a checkpoint stores with that of `config`. Throws, naming the first key that differs. Keys

@@ -20,7 +20,7 @@
 namespace moga {
 namespace {
 
-// Any shot, or twice as often one that introduces a person: those captions tell most.
+// Any shot, or, twice as often, one that introduces a person, because those captions mention the most facts.
 size_t pick_shot(const Story& story, uint64_t key) {
   if (key % 3 == 0) return (key / 3) % story.shots.size();
   return static_cast<size_t>(story.first_shot(static_cast<int64_t>((key / 3) % story.persons.size())));

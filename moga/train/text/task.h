@@ -1,6 +1,7 @@
-// The task of training a small text encoder on captions of stories: a fact reader (fact_reader.h) must find in the
-// encoded tokens what the caption tells; cross-entropy over the facts told. Video training starts from the result, as
-// Wan2.1 starts from a trained UMT5: which colour belongs to which garment is then already in the tokens.
+// The task of training a small text encoder on captions of stories: a fact reader (fact_reader.h) must find the
+// caption's facts in the encoded tokens, with cross-entropy over the facts that it mentions. Video training starts from
+// the result, as Wan2.1 starts from a trained UMT5: the tokens then already encode which colour belongs to which
+// garment.
 #pragma once
 
 #include <map>

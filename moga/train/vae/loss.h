@@ -1,4 +1,4 @@
-// What a VAE is trained on, from the error e = reconstruction − video:
+// The training loss of a VAE, from the error e = reconstruction − video:
 //
 //   L = Σ_s [ mean w|e_s| + g · mean w(|∂t e_s| + |∂y e_s| + |∂x e_s|) / 3 ] / scales + k · KL
 //

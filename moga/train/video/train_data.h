@@ -32,7 +32,7 @@ struct Pick {
   bool dropped = false;  // its captions are all replaced by the negative prompt
 };
 
-// The first latent frames of a video (0: all). The VAE is causal: they are the latents of its first pixel frames.
+// The first latent frames of a video (0 for all). The VAE is causal: they are the latents of its first pixel frames.
 Sample first_frames(Sample sample, int64_t frames);
 
 struct TrainDataConfig {

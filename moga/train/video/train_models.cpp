@@ -64,7 +64,7 @@ nlohmann::json index_json(const std::string& scheduler) {
           {"scheduler", {"diffusers", scheduler}}};
 }
 
-// A VAE as it is, or renamed when it has the original repository's names.
+// Copies a VAE, renaming tensors that have the original repository's names.
 void copy_vae(const fs::path& from, const fs::path& to) {
   const Safetensors file(from);
   if (detect_vae_layout(file.names(), from.string()) == WeightLayout::kDiffusers)

@@ -1,4 +1,4 @@
-// Samples come back from a folder of shards as they were put in; damaged and foreign files are named.
+// Samples are read from a folder of shards as they were written; errors name damaged and foreign files.
 #include "moga/data/dataset/shards.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// Facts are what the caption says: each told word is in it, and what it does not say is not told.
+// Facts match the caption: it contains the word of every fact it tells, and no others.
 #include "moga/data/story/facts.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a story promises: the same for the same seed, nothing told twice, cuts between latent frames, fair colours.
+// Properties of stories: deterministic by seed, looks mentioned once, cuts between latent frames, evenly drawn colours.
 #include "moga/data/story/story.h"
 
 #include <gtest/gtest.h>

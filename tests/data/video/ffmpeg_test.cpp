@@ -52,7 +52,7 @@ TEST(FfmpegReader, AgreesWithOurArithmeticInBothRanges) {
   }
 }
 
-// Turns the picture of an MP4 by writing its display matrix, the nine numbers behind the track header's fixed fields.
+// Rotates the picture of an MP4 by writing its display matrix, the nine numbers behind the track header's fixed fields.
 void turn(const std::filesystem::path& path, const std::array<int32_t, 4>& abcd) {
   std::string bytes = read_text(path);
   const size_t matrix = bytes.find("tkhd") + 4 + 40;

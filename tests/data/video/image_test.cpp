@@ -1,4 +1,4 @@
-// PNG files come back as they were; contact sheets show each shot's own frames.
+// PNG files are read as they were written; contact sheets show frames of each shot.
 #include "moga/data/video/image.h"
 
 #include <ATen/ATen.h>
@@ -44,7 +44,7 @@ TEST(Image, TilesLieInRowsWithAMargin) {
   EXPECT_EQ(sheet[0][1][1].item<int>(), 100);
   EXPECT_EQ(sheet[2][2][7].item<int>(), 200);
   EXPECT_EQ(sheet[1][5][3].item<int>(), 50);
-  EXPECT_EQ(sheet[1][0][0].item<int>(), sheet[1][5][6].item<int>());  // background, also where a row is short
+  EXPECT_EQ(sheet[1][0][0].item<int>(), sheet[1][5][6].item<int>());  // background, also after the end of a short row
 }
 
 TEST(ContactSheet, HasARowAShotWhateverThePieces) {

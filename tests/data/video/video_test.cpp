@@ -1,4 +1,4 @@
-// Videos come back with their colours, size, rate and every frame; wrong files get one clear line; memory is flat.
+// Videos keep their colours, size, rate and every frame; invalid files give one clear line; memory does not grow.
 #include "moga/data/video/video.h"
 
 #include <ATen/ATen.h>
@@ -45,7 +45,7 @@ at::Tensor read_video(const std::filesystem::path& path, int64_t piece = 7) {
   return at::cat(frames);
 }
 
-// What the process holds now; its peak may have been another test's.
+// The current resident memory; the peak may be that of another test.
 int64_t resident_bytes() {
   int64_t pages = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> pages >> resident;
@@ -69,7 +69,7 @@ TEST(Video, ComesBackWithColoursAndEveryFrame) {
   }
 }
 
-// Readers that know no matrix tag take BT.709 from 720 lines on and BT.601 below.
+// Readers that do not understand the matrix tag assume BT.709 from 720 lines, BT.601 below.
 TEST(Video, Y4mHoldsTheMatrixThatOtherReadersAssume) {
   for (const int64_t height : {64, 720}) {
     test::Folder folder;

@@ -23,7 +23,7 @@ constexpr double kEps = 1e-6;
 const Layout kLayout = {{{7, 10, 13, {7}}, {7, 10, 13, {7}}, {1, 1, 3, {1}}}};
 
 // The operation's output and the gradients of all inputs under a fixed pull, on the CPU in float64. The first `rows`
-// inputs are given in `dtype`, the rest in float32 (float64 beside float64).
+// inputs are given in `dtype`, the rest in float32 (float64 with float64).
 Tensors run(const Operation& operation, const Tensors& inputs, size_t rows, c10::Device device, at::ScalarType dtype) {
   Tensors leaves;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -63,7 +63,7 @@ TEST(NormGpu, GatedResidual) {
         {at::randn({kLayout.tokens(), width}), at::randn({kLayout.tokens(), width}), at::randn({3, width})}, 2);
 }
 
-// The residual's sum and its norm side by side; x, branch, gate, weight and bias as far as there are such.
+// Compares the residual's sum and its norm; the inputs are x, branch, gate, weight and bias, as far as defined.
 at::Tensor residual_and_norm(const Tensors& x) {
   const Residual residual = {x[0], x.size() > 3 ? x[1] : at::Tensor(), x.size() > 4 ? x[4] : at::Tensor()};
   const size_t weight = x.size() > 3 ? 2 : 1;

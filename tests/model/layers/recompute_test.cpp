@@ -152,7 +152,7 @@ TEST(RecomputeGpu, GradientsHaveTheSameBitsInBFloat16) {
   expect_same_bits(config, at::kBFloat16, at::kCUDA);
 }
 
-// Blocks y = tanh(linear(x)) whose runs and calls of the weights are written down.
+// Blocks y = tanh(linear(x)) that record their runs and their calls of BlockWeights.
 struct Recorded : BlockWeights {
   bool resident() const override { return false; }
   bool trainable() const override { return true; }

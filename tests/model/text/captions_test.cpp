@@ -1,4 +1,4 @@
-// Captions as the transformer sees them.
+// Captions in the form in which the transformer receives them.
 #include "moga/model/text/captions.h"
 
 #include <gtest/gtest.h>

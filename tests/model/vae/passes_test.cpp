@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "moga/model/vae/image_attention.h"
-#include "moga/model/vae/nearest_upsample.h"
 #include "moga/model/vae/layers.h"
+#include "moga/model/vae/nearest_upsample.h"
 #include "tests/support/compare.h"
 #include "tests/support/gpu.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kVideo = at::MemoryFormat::ChannelsLast3d;
 
-// The allocator gives this memory to the next tensors of its size: what they leave unwritten shows.
+// The allocator reuses this memory for the next tensors of its size, so elements they fail to write are detected.
 void poison(int64_t elements) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat})
     at::full({elements}, NAN, at::TensorOptions(at::kCUDA).dtype(dtype));

@@ -198,7 +198,7 @@ TEST(VaeGpu, EqualsTheCpu) {
   EXPECT_TRUE(close(vae->normalise(narrow.to(at::kFloat)).cpu(), expected, 0.05));
 }
 
-// The whole way in bfloat16, streamed, with fused norms and padded colours: as good as float32 computed on bfloat16
+// The whole VAE in bfloat16, streamed, with fused norms and padded colours: as good as float32 computed on bfloat16
 // weights would let it be.
 TEST(VaeGpu, StreamsInBfloat16AsWellAsTheCpu) {
   MOGA_NEEDS_GPU();

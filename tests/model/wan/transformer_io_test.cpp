@@ -179,7 +179,7 @@ TEST(TransformerFolder, AgreesWithTheOriginalWan) {
 
 TEST(TransformerFolder, WritesExactlyTheOriginalWansTensors) {
   const WanFixture fixture;
-  const Folder diffusers, wan;  // there and back
+  const Folder diffusers, wan;  // in both directions
   save_transformer(diffusers.path(), load_transformer(fixture.folder.path(), at::kCPU, at::kFloat), at::kFloat,
                    WeightLayout::kDiffusers);
   save_transformer(wan.path(), load_transformer(diffusers.path(), at::kCPU, at::kFloat), at::kFloat,

@@ -32,7 +32,7 @@ class TransformerTest : public testing::Test {
   void SetUp() override { at::manual_seed(3); }
 };
 
-// The parameters of `from`, by name; both models have the same ones but for routers.
+// The parameters of `from`, by name; both models have the same ones except routers.
 void copy_parameters(Transformer& to, const Transformer& from) {
   const at::NoGradGuard no_grad;
   const TensorMap source = named_tensors(*from);
@@ -154,7 +154,7 @@ TEST_F(TransformerTest, EveryParameterGetsAFiniteGradient) {
     const at::Tensor gradient = item.value().grad();
     ASSERT_TRUE(gradient.defined()) << item.key();
     EXPECT_TRUE(gradient.isfinite().all().item<bool>()) << item.key();
-    // A constant added to all keys of a softmax changes nothing, but the norm of keys comes after their bias.
+    // Adding a constant to all keys does not change a softmax, but the norm of keys is applied after their bias.
     EXPECT_GT(gradient.abs().max().item<float>(), 0.0f) << item.key();
   }
 }
@@ -207,7 +207,7 @@ TEST_F(TransformerTest, HistogramCountsEveryToken) {
                    .balance_loss.defined());
 }
 
-// A model of the same weights whose attention is configured otherwise; routers that it lacks are left out.
+// A model with the same weights and a different attention config; routers that it does not have are skipped.
 Transformer same_weights(const Transformer& model, const TransformerConfig& config) {
   Transformer other(config);
   const at::NoGradGuard no_grad;

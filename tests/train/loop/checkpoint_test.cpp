@@ -1,4 +1,4 @@
-// What a damaged checkpoint says, and what is offered instead.
+// The errors of damaged checkpoints, and the checkpoints that they offer instead.
 #include "moga/train/loop/checkpoint.h"
 
 #include <ATen/ATen.h>
@@ -99,7 +99,8 @@ TEST(Checkpoint, SaysWhenNothingComesBefore) {
   save(run, 500);
   fs::remove(run / "step-00000500/config.toml");
   const std::string message = resume_error(run, "auto");
-  EXPECT_NE(message.find("config.toml is missing; no whole checkpoint comes before it"), std::string::npos) << message;
+  EXPECT_NE(message.find("config.toml is missing; there is no complete checkpoint before it"), std::string::npos)
+      << message;
   EXPECT_NE(resume_error(run, run / "step-00000007").find("no such checkpoint"), std::string::npos);
 }
 

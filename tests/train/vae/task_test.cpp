@@ -162,7 +162,7 @@ TEST(VaeTask, RefusesACheckpointOfAnotherModel) {
       std::string::npos);
 }
 
-// A run that goes on from `folder`/init with the encoder frozen.
+// A run that starts from `folder`/init with a frozen encoder.
 VaeTrainConfig refinement(const std::filesystem::path& folder, at::ScalarType dtype) {
   VaeTrainConfig config = tiny_config(folder / "run");
   VaeConfig model = config.model;

@@ -1,4 +1,4 @@
-// What a wrong training config says, and settings from the command line.
+// Errors in training configs, and settings from the command line.
 #include <gtest/gtest.h>
 
 #include "moga/core/check.h"

@@ -1,4 +1,4 @@
-// Contact sheets drawn on the way.
+// Contact sheets generated during training.
 #include "moga/train/video/sample_grid.h"
 
 #include <ATen/ATen.h>
@@ -29,7 +29,7 @@ TEST(SampleGrid, DrawsASheetAVideoWithARowAShot) {
   EXPECT_TRUE(std::filesystem::exists(run / "model/vae/config.json"));
 }
 
-// The sampler is the config's in all it says, as `moga generate` samples.
+// Samples use all settings of the config's sampler, as `moga generate` does.
 TEST(SampleGrid, FollowsTheSampler) {
   const test::Folder run;
   test::save_tiny_vae(run / "vae", 4);

@@ -10,8 +10,10 @@ import sys
 # Tests of several files of their folder together.
 WHOLE = {
     "model/vae/passes_test.cpp",       # what runs between the VAE's convolutions, against ATen
+    "model/wan/sequence_test.cpp",     # the transformer spread over ranks
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
     "pipeline/parity_test.cpp",        # the whole pipeline against diffusers
+    "train/video/ranks_test.cpp",      # train steps on several ranks
     "train/video/train_gpu_test.cpp",  # a training run on a GPU
 }
 ELSEWHERE = {"apps", "support", "architecture"}

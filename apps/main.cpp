@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -27,12 +28,17 @@ constexpr const char* kKernels = "no CUDA kernels (built without MOGA_CUDA)";
 
 std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION "\n" + std::string(kKernels); }
 
+// The end of a rank: without destructors, which could wait for collectives that never end.
+[[noreturn]] int leave(int status) {
+  std::cout.flush();
+  std::fflush(nullptr);
+  std::_Exit(status);
+}
+
 int report(const std::string& message, int status = 1) {
   const std::string line = moga::printable(message.substr(0, message.find('\n')));
   if (!moga::tell_launcher(line)) std::cerr << "moga: " << line << std::endl;
-  std::cout.flush();
-  if (moga::joined_others()) std::_Exit(status);
-  return status;
+  return moga::joined_others() ? leave(status) : status;
 }
 
 int run(int argc, char** argv) {
@@ -72,7 +78,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   moga::catch_interrupts();
   try {
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    return moga::joined_others() ? leave(status) : status;
   } catch (const moga::Interrupted& error) {
     return report(error.what(), moga::kInterruptedExit);
   } catch (const moga::PeerFailure& error) {

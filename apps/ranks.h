@@ -24,8 +24,7 @@ struct Ranks {
 // on. `device` as in rank_device.h.
 Ranks join_ranks(const ParallelConfig& parallel, const std::string& device);
 
-// Whether join_ranks has connected this process with others: after a failure it must end without destructors, which
-// could wait for collectives that never end.
+// Whether join_ranks has connected this process with others.
 bool joined_others();
 
 }  // namespace moga

@@ -191,6 +191,22 @@ TEST_F(Program, TrainWritesAModel) {
   expect_error("train", "CONFIG is required");
 }
 
+TEST_F(Program, TrainOnTwoRanksWritesOneModel) {
+  write_text(at("ranks.toml"), tiny_training(at("model/tokenizer"), at("ranks_shards")));
+  const std::string command = "train " + at("ranks.toml") + " --gpus 2 --set stage.0.steps=2 --set out=" + at("ranks");
+  const Result result = moga(command);
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("on 2 ranks: data 1 x sequence 2"), std::string::npos) << result.text;
+  EXPECT_TRUE(std::filesystem::exists(at("ranks/model"))) << result.text;
+  expect_error(command + " --set out=" + at("other") + " --set parallel.data=3", "does not fill the 2 rank(s)");
+}
+
+TEST_F(Program, BenchTrainMeasuresTwoRanksTogether) {
+  const Result result = moga("bench train --device cpu --gpus 2 --repeats 1 --warm-up 1 --quiet");
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("data 1 x sequence 2"), std::string::npos) << result.text;
+}
+
 TEST_F(Program, TrainVaeAndTrainTextWriteTheirModels) {
   write_text(at("vae.toml"),
              "device = \"cpu\"\nsteps = 2\nbatch = 1\nframes = 5\ncrop = 32\npool = 1\nrenew_every = 0\n"

@@ -114,13 +114,15 @@ TEST_F(Faults, AMistypedSettingIsReportedBeforeAKeptState) {
 
 TEST_F(Faults, AScriptWithoutASizeHasTheModelsOwn) {
   write_text(at("small.toml"), "[[shot]]\ncaption = \"Mara waves.\"\nframes = 5\n");
-  const std::string model = model_with("sized", "model_index.json", R"({"_moga": {"size": [64, 48]}})");
+  const std::string model =
+      model_with("sized", "model_index.json", R"({"_class_name": "WanPipeline", "_moga": {"size": [64, 48]}})");
   const std::string film = "generate " + at("small.toml") + " --steps 1 --quiet --out " + at("small.y4m") + " --model ";
   EXPECT_EQ(moga(film + model).status, 0);
   EXPECT_EQ(open_video(at("small.y4m"))->info().width, 64);
   EXPECT_NE(moga("info " + model).text.find("size: 64x48"), std::string::npos);
-  expect_error(film + model_with("odd", "model_index.json", R"({"_moga": {"size": [64]}})"),
-               "expected [width, height]");
+  expect_error(
+      film + model_with("odd", "model_index.json", R"({"_class_name": "WanPipeline", "_moga": {"size": [64]}})"),
+      "expected [width, height]");
 }
 
 TEST_F(Faults, TwoRunsOfOneNameLeaveTheFilesOfOne) {

@@ -56,7 +56,7 @@ TEST_F(GenerateProgram, SettingsOfScriptAndOptionsAreCheckedTogether) {
   const std::string film = "generate " + at("one.toml") + " --model " + at("model") + " --quiet --out " + at("a.y4m");
   expect_error(film, at("one.toml") + ": full_steps = 2: expected 0 to 1");
   EXPECT_EQ(moga(film + " --steps 2").status, 0);
-  expect_error(generate("--set sampler.full_steps=5 --steps 4 --out " + at("a.y4m")),
+  expect_error(generate("--set sampler.full_steps=5 --steps 4 --out " + at("other.y4m")),
                "moga: command line: full_steps = 5: expected 0 to 4");
 }
 

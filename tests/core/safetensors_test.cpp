@@ -127,7 +127,7 @@ TEST(Safetensors, WhatTheFormatsOwnReaderRefusesIsRefused) {
   EXPECT_REFUSED(file_bytes(a + "[2,6]}}", 6), "bytes 0 to 2 of the data, after the header, belong to no tensor");
   EXPECT_REFUSED(file_bytes(a + "[0,4]}}", 6), "the last 2 of 6 bytes of the data belong to no tensor");
   EXPECT_REFUSED(file_bytes(a + "[0,4]}" + b + R"("data_offsets":[2,2]}})", 4), "overlap at byte 2");
-  EXPECT_REFUSED(file_bytes(a + "[0,4]}}" + std::string("\0x", 2), 4), "holds a zero byte");
+  EXPECT_REFUSED(file_bytes(a + "[0,4]}}" + std::string("\0x", 2), 4), "contains a zero byte");
   EXPECT_REFUSED(file_bytes("\xEF\xBB\xBF" + a + "[0,4]}}", 4), "byte order mark");
   EXPECT_REFUSED(file_bytes(a + "[0,4]}} x", 4), "malformed JSON");
 }
@@ -215,7 +215,7 @@ TEST(Safetensors, ShardsNeedTheirIndex) {
 TEST(SafetensorsFolder, AmbiguousOrEmptyFoldersAreRefused) {
   const test::Folder folder;
   const auto error = [&]() -> std::string { return test::error_of([&] { Safetensors{folder.path()}; }); };
-  EXPECT_EQ(error(), folder.path().string() + ": holds no .safetensors file");
+  EXPECT_EQ(error(), folder.path().string() + ": contains no .safetensors file");
   save_safetensors(folder / "a.safetensors", {});
   EXPECT_TRUE(Safetensors(folder.path()).names().empty());
   save_safetensors(folder / "b.safetensors", {});
@@ -231,7 +231,7 @@ TEST(SafetensorsSave, WhatTheFormatCannotHoldIsRefusedByName) {
   };
   const std::string file = (folder / "m").string();
   EXPECT_EQ(error("w", at::zeros({2}, at::kComplexDouble)),
-            file + ": tensor w has dtype ComplexDouble, which safetensors cannot hold");
+            file + ": tensor w has dtype ComplexDouble, which safetensors does not support");
   EXPECT_EQ(error("w", at::Tensor()), file + ": tensor w is undefined, expected a dense tensor");
   EXPECT_EQ(error("w", at::zeros({2}).to_sparse()), file + ": tensor w has layout Sparse, expected a dense tensor");
   EXPECT_EQ(error("__metadata__", at::zeros({2})), file + ": no tensor can have the name __metadata__");

@@ -17,7 +17,8 @@ TEST(GroupBalance, EvenGroupsCostOne) {
   EXPECT_DOUBLE_EQ(balance.cost(), 1.0);
   EXPECT_EQ(
       balance.text(),
-      "routed groups: 1.00 times the attention of even ones, the largest holds 25.0 % of the tokens (even: 25.0 %)");
+      "routed groups: attention costs 1.00 times that of even groups, the largest has 25.0 % of the tokens (even: "
+      "25.0 %)");
 }
 
 TEST(GroupBalance, IsTheMeanOverLayersAndEvaluations) {
@@ -25,7 +26,7 @@ TEST(GroupBalance, IsTheMeanOverLayersAndEvaluations) {
   balance.see(counts({100, 0, 50, 50}, 2));  // 2 and 1
   balance.see(counts({75, 25, 50, 50}, 2));  // 1.25 and 1
   EXPECT_DOUBLE_EQ(balance.cost(), (2 + 1 + 1.25 + 1) / 4);
-  EXPECT_NE(balance.text().find("1.31 times the attention of even ones, the largest holds 100.0 %"), std::string::npos);
+  EXPECT_NE(balance.text().find("1.31 times that of even groups, the largest has 100.0 %"), std::string::npos);
   EXPECT_NE(balance.text().find("moga calibrate"), std::string::npos);
 }
 

@@ -10,6 +10,7 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/vae/names.h"
 #include "moga/train/loop/random_scope.h"
 
@@ -24,7 +25,7 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
   const auto weights = source.named_parameters();
   for (auto& item : target.named_parameters()) {
     const at::Tensor* found = weights.find(item.key());
-    if (!found && item.key().find(".router.") != std::string::npos) {
+    if (!found && is_router(item.key())) {
       log_info(folder, ": no ", item.key(), ", it stays random");
       continue;
     }

@@ -60,13 +60,32 @@ void ShardedBlocks::allocate() {
   }
   const c10::Device device = blocks_.front().units.front()->shard().device();
   for (Slot& slot : slots_) slot.bytes = at::zeros({largest}, at::TensorOptions(at::kByte).device(device));
+  back_to_buffers();
+}
+
+void ShardedBlocks::point(int64_t block) {
+  int64_t begin = 0;
+  for (const auto& unit : blocks_[block].units) {
+    if (!unit->sharded()) continue;
+    unit->point(slot_of(block).bytes.narrow(0, begin, unit->flat_bytes()));
+    begin += aligned(unit->flat_bytes());
+  }
+}
+
+void ShardedBlocks::back_to_buffers() {
+  if (slots_[0].bytes.defined())
+    for (size_t i = 0; i < blocks_.size(); ++i) point(static_cast<int64_t>(i));
+}
+
+void ShardedBlocks::gather_to_host(bool keep) {
+  if (!gathers_) return;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    int64_t begin = 0;
-    for (const auto& unit : blocks_[i].units) {
-      if (!unit->sharded()) continue;
-      unit->point(slots_[i % 2].bytes.narrow(0, begin, unit->flat_bytes()));
-      begin += aligned(unit->flat_bytes());
-    }
+    fetch(static_cast<int64_t>(i));
+    finish_fetch(static_cast<int64_t>(i));
+    for (const auto& unit : blocks_[i].units)
+      for (at::Tensor parameter : unit->parameters())
+        if (keep && unit->sharded())
+          parameter.set_data(parameter.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
   }
 }
 
@@ -83,11 +102,15 @@ void ShardedBlocks::fetch(int64_t block) {
   }
 }
 
+void ShardedBlocks::finish_fetch(int64_t block) {
+  for (Pending& gather : slot_of(block).started) gather.wait();
+  slot_of(block).started.clear();
+}
+
 void ShardedBlocks::enter(int64_t block, Pass pass) {
   if (!gathers_) return;
   fetch(block);
-  for (Pending& gather : slot_of(block).started) gather.wait();
-  slot_of(block).started.clear();
+  finish_fetch(block);
   const int64_t next = pass == Pass::kForward ? block + 1 : block - 1;
   if (next >= 0 && next < static_cast<int64_t>(blocks_.size())) fetch(next);
 }

@@ -39,6 +39,11 @@ class ShardedBlocks : public BlockWeights {
   // The shards have changed: what the buffers hold is old.
   void invalidate();
 
+  // For writing the model: gathers one block after another and, with `keep`, lets its parameters be copies in host
+  // memory until back_to_buffers(). Every rank calls both.
+  void gather_to_host(bool keep);
+  void back_to_buffers();
+
  private:
   struct Place {  // of a parameter of the module
     int64_t unit = -1;  // of the block; −1: in no unit of the block
@@ -56,6 +61,8 @@ class ShardedBlocks : public BlockWeights {
 
   Block block_of(const torch::nn::Module& module, const Units& units) const;
   void allocate();
+  void point(int64_t block);
+  void finish_fetch(int64_t block);
   Slot& slot_of(int64_t block) { return slots_[block % 2]; }
   void fetch(int64_t block);
 

@@ -5,11 +5,11 @@
 #include <cstdio>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
 #include "moga/train/loop/checkpoint_folder.h"
 #include "moga/train/loop/checkpoint_parts.h"
-#include "moga/train/loop/file_hash.h"
 
 namespace fs = std::filesystem;
 
@@ -28,7 +28,7 @@ nlohmann::json describe_files(const fs::path& folder) {
 // Of all keys but "checksum" itself.
 std::string checksum_of(nlohmann::json state) {
   state.erase("checksum");
-  return to_hex(text_hash(state.dump()));
+  return text_checksum(state.dump());
 }
 
 // Temporary folders of checkpoints whose process was killed.
@@ -55,7 +55,7 @@ void verify_files(const fs::path& folder, const nlohmann::json& files) {
     const uint64_t bytes = fs::file_size(file), expected_bytes = expected.at("bytes").get<uint64_t>();
     check(bytes == expected_bytes, folder.string(), " is damaged: ", name, " has ", bytes, " bytes, expected ",
           expected_bytes);
-    const std::string hash = to_hex(file_hash(file));
+    const std::string hash = file_checksum(file);
     check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ",
           hash, ", expected ", expected.at("hash").get<std::string>());
   }
@@ -83,7 +83,7 @@ std::string step_name(int64_t step) {
 }
 
 nlohmann::json describe_file(const fs::path& file) {
-  return {{"bytes", fs::file_size(file)}, {"hash", to_hex(file_hash(file))}};
+  return {{"bytes", fs::file_size(file)}, {"hash", file_checksum(file)}};
 }
 
 void write_state(const fs::path& folder, const CheckpointContents& contents, const nlohmann::json& files) {

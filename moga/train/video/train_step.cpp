@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <exception>
+
 #include "moga/core/random.h"
 #include "moga/train/loop/tensor_digest.h"
 #include "moga/train/video/shard_units.h"
@@ -14,9 +16,6 @@ void add_to(at::Tensor& sum, const at::Tensor& value) {
   if (!value.defined()) return;
   sum = sum.defined() ? sum + value : value;
 }
-
-// Norms, modulations, routers and the time embedding stay float32: their rounding would reach every token.
-bool becomes_bfloat16(const std::string& name) { return kept_dtype(name, at::kBFloat16) == at::kBFloat16; }
 
 std::unique_ptr<ShardedState> shard_state(const TrainConfig& config, const TrainModels& models,
                                           const ProcessGroup& ranks, at::Device device) {
@@ -49,6 +48,7 @@ Placements with_moments(const Placements& placements) {
 // The weights in the storage that the config asks for, those of a frozen text encoder too. Returns the masters.
 NamedTensors store_weights(const TrainConfig& config, const TrainModels& models, const NamedTensors& parameters) {
   if (config.weights == Storage::kFloat32) return parameters;
+  const auto becomes_bfloat16 = [&](const std::string& name) { return stored_dtype(config, name) == at::kBFloat16; };
   if (models.text_encoder && !config.train_text_encoder) {
     NamedTensors frozen;
     for (const auto& item : models.text_encoder->named_parameters()) frozen.emplace_back(item.key(), item.value());

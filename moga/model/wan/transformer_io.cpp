@@ -108,6 +108,12 @@ void TransformerConfig::apply(const std::vector<std::string>& settings, const st
   apply_overrides(*this, settings, source);
 }
 
+void TransformerConfig::read_tree(const config_detail::Node& table, const config_detail::Source& source) {
+  config_detail::Reader(table, source).read(table, *this);
+}
+
+config_detail::Node TransformerConfig::tree() const { return config_detail::tree_of(*this); }
+
 at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
   return moga::kept_dtype(name, dtype);
 }

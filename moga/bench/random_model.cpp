@@ -59,6 +59,11 @@ void even_routers(VideoModel& model, const VideoShape& video, c10::Device device
                dtype);
 }
 
+void share_routers(const VideoModel& model, const ProcessGroup& ranks) {
+  for (const auto& item : model.named_parameters())
+    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
+}
+
 void stream_blocks(VideoModel& model, c10::Device device) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> values;

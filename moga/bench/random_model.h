@@ -16,6 +16,8 @@ void even_routers(VideoModel& model, const VideoShape& video, c10::Device device
 // The same over these inputs. An observer runs after its layer has routed, so a short video comes first: with untrained
 // routers nearly all tokens of a long one would be one group.
 void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype);
+// Rank 0's routers on every rank: each has evened its own.
+void share_routers(const VideoModel& model, const ProcessGroup& ranks);
 // The video's first frames, in one shot.
 VideoShape short_video(const VideoShape& video);
 

@@ -75,12 +75,6 @@ void log_evenness(const at::Tensor& histogram) {
   log_info("routed attention cost ", cost, " times that of even groups");
 }
 
-// Every rank has evened its routers by itself.
-void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
-  for (const auto& item : model.named_parameters())
-    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
-}
-
 }  // namespace
 
 void TrainBenchConfig::validate() const {

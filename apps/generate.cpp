@@ -71,13 +71,6 @@ struct Options {
   int64_t gpus = 1;
 };
 
-// Peak memory and time of one of `ranks` ranks.
-Plan plan_of_rank(const Options& options, GenerationPlanRequest request, int64_t ranks) {
-  request.guidance_ranks = guidance_ranks(ranks, request.sampler.guidance != 1.0);
-  request.sequence_ranks = ranks / request.guidance_ranks;
-  return plan_generation(request, options.model.place(), options.model.compute_dtype());
-}
-
 // Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take
 // seconds; the first rank does them for all. Returns whether weights are to be streamed.
 bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script,
@@ -89,7 +82,7 @@ bool plan(const Options& options, const std::optional<ModelConfigs>& configs, co
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return streamed;
   if (!world.first()) return world.ranks.any(false);
-  const Plan plan = plan_of_rank(options, request, world.ranks.size());
+  const Plan plan = plan_generation(of_rank(request, world.ranks.size()), device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
            format_duration(plan.seconds()), " after loading",

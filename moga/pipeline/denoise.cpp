@@ -110,6 +110,13 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
     log_info("on ", ranks, " ranks: ", mesh_text(options.mesh));
 }
 
+// A rank may end now: none reads from another one's memory any more.
+void leave_together(const ProcessGroup& ranks, at::Device device) {
+  if (ranks.size() == 1) return;
+  synchronize(device);
+  ranks.barrier();
+}
+
 }  // namespace
 
 VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_frames,
@@ -196,6 +203,7 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
     if (ranks.size() == 1) stop_if_interrupted();
   });
   finite.check_last();
+  leave_together(ranks, models.device);
   if (const std::string line = balance.text(); !line.empty()) log_info(line);
   return PackedLatents{latents, denoiser.latent_shapes()}.views();
 }

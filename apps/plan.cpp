@@ -86,19 +86,24 @@ void plan_generate(const Options& options) {
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs, options.model, options.streaming, script, options.script.file);
+      of_rank(plan_request(configs, options.model, options.streaming, script, options.script.file), options.gpus);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
             << " shots; " << request.sampler.steps << " steps"
-            << (request.sampler.guidance != 1.0 ? " with guidance" : "") << "\n";
+            << (request.sampler.guidance != 1.0 ? " with guidance" : "");
+  if (options.gpus > 1)
+    std::cout << "; the first of " << options.gpus << " ranks, guidance " << request.guidance_ranks << " x sequence "
+              << request.sequence_ranks;
+  std::cout << "\n";
   write(plan, options);
 }
 
 void run(const Options& options) {
   set_quiet(options.model.quiet);
   check(options.script.file.empty() != options.train.empty(), "give a SCRIPT or --train CONFIG");
+  check(options.gpus == 1 || options.train.empty(), "--gpus is of a SCRIPT; a training run has [parallel]");
   options.train.empty() ? plan_generate(options) : plan_train(options);
 }
 
@@ -113,6 +118,8 @@ void add_plan(CLI::App& app) {
   command->add_option("--gpus", options->gpus, "with --train: ranks of the run that is planned, on this one device")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   command->add_option("--json", options->json, "file to write as JSON");
+  command->add_option("--gpus", options->gpus, "GPUs that generate together: peak and time of the first of them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(

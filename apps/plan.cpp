@@ -103,7 +103,6 @@ void plan_generate(const Options& options) {
 void run(const Options& options) {
   set_quiet(options.model.quiet);
   check(options.script.file.empty() != options.train.empty(), "give a SCRIPT or --train CONFIG");
-  check(options.gpus == 1 || options.train.empty(), "--gpus is of a SCRIPT; a training run has [parallel]");
   options.train.empty() ? plan_generate(options) : plan_train(options);
 }
 
@@ -115,10 +114,8 @@ void add_plan(CLI::App& app) {
   command->footer(kManual);
   options->script.add(*command);
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
-  command->add_option("--gpus", options->gpus, "with --train: ranks of the run that is planned, on this one device")
-      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   command->add_option("--json", options->json, "file to write as JSON");
-  command->add_option("--gpus", options->gpus, "GPUs that generate together: peak and time of the first of them")
+  command->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
   options->streaming.add(*command);

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <mutex>
+
 #include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
 #include "moga/model/layers/kept_precision.h"
@@ -13,7 +15,19 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
 }
 
+namespace {
+
+// Every process has the same weights then: a GPU's default generator starts from a seed of its own.
+void seed_default_generator(c10::Device device) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard lock(generator.mutex());
+  generator.set_current_seed(0);
+}
+
+}  // namespace
+
 VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device device, c10::ScalarType dtype) {
+  seed_default_generator(device);
   VideoModelPtr model = config.build(/*initialise=*/false);
   for (const auto& item : model->named_parameters()) {
     const auto storage = at::TensorOptions(model->kept_dtype(item.key(), dtype)).device(device);

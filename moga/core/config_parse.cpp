@@ -155,7 +155,7 @@ Node& child_table(Node& parent, const std::string& key) {
   }
   Node child;
   child.path = path_of(parent, key);
-  return parent.members.emplace_back(key, std::move(child)).second;
+  return parent.members.emplace_back(key, std::move(child)).value;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "moga/attention/balance_loss.h"
+#include "moga/attention/attend.h"
 #include "moga/attention/branches.h"
 #include "moga/attention/static_groups.h"
 

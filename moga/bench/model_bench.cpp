@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "moga/bench/random_model.h"
+#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -13,22 +14,11 @@ namespace moga {
 namespace {
 
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
-  const VideoShape& video = config.video;
-  const VisualAttentionConfig& moga = config.model->attention();
+  nlohmann::ordered_json sizes = video_sizes(config.video);
   const ModelShape shape = config.model->shape();
-  return {{"tokens", video.tokens()},
-          {"frames", video.frames},
-          {"rows", video.rows},
-          {"columns", video.columns},
-          {"shots", video.shots()},
-          {"layers", shape.layers},
-          {"heads", shape.heads},
-          {"head_dim", shape.head_dim},
-          {"ffn", shape.ffn},
-          {"groups", moga.groups},
-          {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
-          {"run_frames", moga.windows.run_frames},
-          {"boundary_frames", moga.windows.boundary_frames}};
+  sizes.update({{"layers", shape.layers}, {"heads", shape.heads}, {"head_dim", shape.head_dim}, {"ffn", shape.ffn}});
+  sizes.update(attention_sizes(config.model->attention()));
+  return sizes;
 }
 
 BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,

@@ -10,6 +10,7 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/train/video/train_step.h"
 
 namespace moga {
@@ -75,7 +76,7 @@ void log_evenness(const at::Tensor& histogram) {
 // Every rank has evened its routers by itself.
 void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
   for (const auto& item : model.named_parameters())
-    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
+    if (is_router(item.key())) ranks.broadcast(item.value().detach(), 0);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ void Reader::finish() const {
   if (source_.ignore_unknown) return;
   const Node::Member* unknown = nullptr;
   for (const auto& member : table_.members) {
-    if (member.key.starts_with("_") || std::ranges::find(keys_, member.key) != keys_.end()) continue;
+    if (member.key.starts_with('_') || std::ranges::find(keys_, member.key) != keys_.end()) continue;
     if (!unknown || member.value.line < unknown->value.line) unknown = &member;
   }
   if (!unknown) return;

@@ -92,7 +92,7 @@ std::optional<fs::path> exchange(const fs::path& from, const fs::path& to) {
   check(fs::is_directory(to, ignored), to.string(), ": is a file, expected a folder");
   if (rename_as(from, to, RENAME_EXCHANGE)) return from;
   if (errno != EINVAL && errno != ENOSYS) cannot_rename(from, to);
-  const fs::path aside = temporary_of(to);
+  fs::path aside = temporary_of(to);
   if (std::rename(to.c_str(), aside.c_str()) != 0 || std::rename(from.c_str(), to.c_str()) != 0)
     cannot_rename(from, to);
   return aside;

@@ -32,10 +32,10 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release(const char* begin, const char* end) const {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));  // the mapping starts at a page
+  const size_t first = (static_cast<size_t>(begin - data()) + page - 1) / page * page;
+  const size_t last = static_cast<size_t>(end - data()) / page * page;
+  if (first < last) madvise(static_cast<char*>(data_) + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// Several ranks for a command: `--gpus N` starts them on this machine; torchrun and srun start them otherwise. In both
-// cases the command then joins the others.
+// Runs a command on several ranks. `--gpus N` starts the ranks on this machine; torchrun or srun can start them
+// instead. Each rank then connects to the others.
 #pragma once
 
 #include <c10/core/Device.h>

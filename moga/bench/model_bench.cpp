@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "moga/bench/random_model.h"
+#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -16,23 +17,15 @@ namespace {
 constexpr double kGuidance = 5, kTimestep = 500;  // of random_input, for which the routers are evened
 
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
-  const VideoShape& video = config.video;
-  const VisualAttentionConfig& moga = config.model->attention();
+  nlohmann::ordered_json sizes = video_sizes(config.video);
   const ModelShape shape = config.model->shape();
-  return {{"tokens", video.tokens()},
-          {"frames", video.frames},
-          {"rows", video.rows},
-          {"columns", video.columns},
-          {"shots", video.shots()},
-          {"guided", config.guided},
-          {"layers", shape.layers},
-          {"heads", shape.heads},
-          {"head_dim", shape.head_dim},
-          {"ffn", shape.ffn},
-          {"groups", moga.groups},
-          {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
-          {"run_frames", moga.windows.run_frames},
-          {"boundary_frames", moga.windows.boundary_frames}};
+  sizes.update({{"guided", config.guided},
+                {"layers", shape.layers},
+                {"heads", shape.heads},
+                {"head_dim", shape.head_dim},
+                {"ffn", shape.ffn}});
+  sizes.update(attention_sizes(config.model->attention()));
+  return sizes;
 }
 
 std::string name_of_row(AttentionKind kind, bool streamed, const Mesh& mesh) {

@@ -63,7 +63,7 @@ void even_routers(VideoModel& model, const VideoShape& video, c10::Device device
 
 void share_routers(const VideoModel& model, const ProcessGroup& ranks) {
   for (const auto& item : model.named_parameters())
-    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
+    if (is_router(item.key())) ranks.broadcast(item.value().detach(), 0);
 }
 
 void stream_blocks(VideoModel& model, c10::Device device) {

@@ -14,7 +14,7 @@ struct Result {
   std::string text;  // stdout and stderr
 };
 
-// `before` goes before the program's name: a command that runs it.
+// `before`: a command that runs the program and is put before its name, such as "timeout 5".
 Result moga(const std::string& arguments, const std::string& before = "");
 
 // Exit status 1 and one line that contains `expected`.

@@ -18,6 +18,7 @@ WHOLE = {
     "train/video/faults_test.cpp",     # ranks that die, hang or run out of memory while they train
     "train/video/ranks_test.cpp",      # train steps on several ranks
     "train/video/resume_ranks_test.cpp",  # a run continued on other numbers of processes
+    "train/video/sharded_ranks_test.cpp",  # train steps with the state in shards over ranks
     "train/video/train_gpu_test.cpp",  # a training run on a GPU
 }
 ELSEWHERE = {"apps", "support", "architecture"}

@@ -2,6 +2,7 @@
 // steps, a fraction of the state per rank, the same bits from run to run, and checkpoints that any mesh resumes.
 #include <ATen/ATen.h>
 
+#include "moga/train/loop/checkpoint_parts.h"
 #include "tests/support/compare.h"
 #include "tests/train/video/rank_runs.h"
 

@@ -19,11 +19,25 @@ int64_t bytes_of(const TrainParts& parts) {
   return bytes;
 }
 
+// The rank's pieces of the masters against the same elements of whole ones.
+void check_pieces(const VideoTask& own, const VideoTask& whole, double tolerance) {
+  const TensorMap expected = to_map(whole.parts()["model"]);
+  const Placements placements = own.placements();
+  const TrainParts parts = own.parts();
+  for (const auto& [name, piece] : parts.at("model")) {
+    const Placement& placement = placements.at(name);
+    const at::Tensor same = expected.at(name).reshape({-1}).narrow(0, placement.begin, piece.numel());
+    const auto found = close(piece, same, tolerance);
+    check(static_cast<bool>(found), name, ": ", found.message());
+  }
+}
+
 MOGA_RANKS(sharded_steps) {
   const TrainConfig config = config_of(run_request(rank_argument()));
   VideoTask whole(config), own(config, Mesh::training(world, config.parallel));
-  const auto same = close(steps_of(own, config), steps_of(whole, config), 1e-3);
+  const auto same = close(steps_of(own, config), steps_of(whole, config), 1e-6);
   check(static_cast<bool>(same), "train steps: ", same.message());
+  check_pieces(own, whole, 1e-3);
   const double fraction = double(bytes_of(own.parts())) / double(bytes_of(whole.parts()));
   check(fraction < 1.15 / double(world.size()), "a rank holds ", fraction, " of the state");
 }
@@ -38,7 +52,8 @@ MOGA_RANKS(sharded_frozen) {
     item.value().set_requires_grad(item.key().find("ffn") == std::string::npos);
   const at::Tensor frozen = models.transformer->named_parameters()["blocks.1.ffn.0.weight"].detach().clone();
   TrainState state(config, models, at::kCPU, at::kFloat, Mesh::training(world, config.parallel));
-  for (const auto& item : state.parts().at("model"))
+  const TrainParts parts = state.parts();
+  for (const auto& item : parts.at("model"))
     check(item.first.find("ffn") == std::string::npos, item.first, " has state");
   state.gather_to_host(true);
   check(at::equal(models.transformer->named_parameters()["blocks.1.ffn.0.weight"], frozen), "frozen weights changed");

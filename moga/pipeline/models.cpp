@@ -119,7 +119,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   check_settings(settings, kCommandLine);
   const ModelConfigs configs = load_model_configs(folder);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
-                load_text_encoder(folder / "text_encoder", device, dtype),
+                ways.text_encoder ? load_text_encoder(folder / "text_encoder", device, dtype) : TextEncoder(nullptr),
                 load_video_model(folder / "transformer", {.device = device,
                                                           .dtype = dtype,
                                                           .settings = settings_of("transformer", settings),
@@ -129,7 +129,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                 device,
                 dtype};
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
-  models.text_encoder->eval();
+  if (models.text_encoder) models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();
   if (device.is_cuda()) models.vae->store_channels_last();

@@ -57,8 +57,9 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
-  std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
-  bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  std::optional<at::ScalarType> vae_dtype = {};  // default_vae_dtype otherwise
+  bool stream_weights = false;  // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  bool text_encoder = true;     // false: stays null, for a rank that receives its text
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` override the

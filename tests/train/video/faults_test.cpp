@@ -72,15 +72,18 @@ MOGA_RANKS(faulty_run) {
   throw Interrupted();
 }
 
-RanksRun run(const Folder& out, const std::string& fault, double patience = 3) {
+RanksRun run(const Folder& out, const std::string& fault, double collective_seconds = 60) {
   const std::string argument = (tiny_data() / "").string() + " " + out.path().string() + " " + fault;
-  return run_ranks("faulty_run", kRanks, {.patience = patience, .collective_seconds = 4, .argument = argument});
+  return run_ranks("faulty_run", kRanks, {.collective_seconds = collective_seconds, .argument = argument});
 }
 
 nlohmann::json final_files(const Folder& out) {
   const auto checkpoint = resume_checkpoint(out.path(), "auto");
   EXPECT_EQ(checkpoint->step, 8);
-  return checkpoint->files;
+  nlohmann::json files;  // the config names the folder of the run, the tensors do not
+  for (const char* part : {"model.safetensors", "optimizer.safetensors", "ema.safetensors"})
+    files[part] = checkpoint->files.at(part);
+  return files;
 }
 
 const nlohmann::json& undisturbed() {
@@ -107,15 +110,15 @@ TEST(FaultsInTraining, AKilledRank) {
   const Folder out;
   const RanksRun failed = run(out, "killed");
   EXPECT_EQ(failed.line, faulty_rank() + " was killed by SIGKILL; all 3 ranks were ended");
-  EXPECT_LT(failed.seconds, 20);
+  EXPECT_LT(failed.seconds, 30);
   expect_resumed(out, 4);
 }
 
 TEST(FaultsInTraining, AStoppedRankIsFoundByTheTimeOut) {
   const Folder out;
-  const RanksRun failed = run(out, "stopped", 1);
+  const RanksRun failed = run(out, "stopped", /*collective_seconds=*/6);
   EXPECT_TRUE(failed.line.starts_with(faulty_rank() + " did not answer and was killed (")) << failed.line;
-  EXPECT_LT(failed.seconds, 25);
+  EXPECT_LT(failed.seconds, 40);  // the time-out, the launcher's patience, and the steps before
   expect_resumed(out, 4);
 }
 
@@ -124,7 +127,7 @@ TEST(FaultsInTraining, ARankThatRunsOutOfMemory) {
   const RanksRun failed = run(out, "out of memory");
   EXPECT_TRUE(failed.line.starts_with(faulty_rank() + ": out of memory on the host: ")) << failed.line;
   EXPECT_NE(failed.line.find("less is needed with stage.0.accumulation=4; all 3 ranks"), std::string::npos);
-  EXPECT_LT(failed.seconds, 20);
+  EXPECT_LT(failed.seconds, 30);
   expect_resumed(out, 4);
 }
 

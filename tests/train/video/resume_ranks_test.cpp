@@ -24,6 +24,7 @@ MOGA_RANKS(part_of_run) {
   config.tokenizer = data + "spiece.model";
   config.stage[0].data = data + "shards";
   config.stage[0].steps = end;
+  config.checkpoint_every = 5;
   train(config, "auto", "", Mesh::training(world, config.parallel));
 }
 

@@ -147,6 +147,7 @@ void add_generate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->callback([options] { run(*options); });
 }

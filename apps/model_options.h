@@ -26,6 +26,7 @@ struct ModelOptions {
   std::vector<int64_t> full_layers;
   std::vector<std::string> settings;
   std::optional<double> shift, guidance;
+  AdapterRequests adapters;
   bool quiet = false;
 
   void add(CLI::App& command) {
@@ -49,12 +50,24 @@ struct ModelOptions {
         .add_option("--set", settings,
                     "key=value that overrides the model's configs, e.g. transformer.moga.kind=full, sampler.steps=20")
         ->allow_extra_args(false);
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--lora", [this](const auto& texts) { adapters.loras = parse_lora_requests(texts); },
+            "LoRA file, or FILE:WEIGHT; may be given several times (of diffusers, PEFT, ComfyUI, kohya)")
+        ->allow_extra_args(false);
     command.add_flag("--quiet", quiet, "print only results and errors");
   }
+  // The commands that use a MoGA adapter.
+  void add_adapter(CLI::App& command) {
+    command.add_option("--adapter", adapters.adapter,
+                       "MoGA adapter for the model: routers, attention and LoRA in one file (moga calibrate --adapter)");
+  }
 
-  // Settings in the order in which they are applied, all before they are checked: `first`, --set, the named options.
+  // Settings in the order in which they are applied, all before they are checked: the adapter's, `first`, --set, the
+  // named options.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
-    std::vector<std::string> all = first;
+    std::vector<std::string> all = adapter_settings(adapters.adapter);
+    all.insert(all.end(), first.begin(), first.end());
     all.insert(all.end(), settings.begin(), settings.end());
     if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
     std::string layers;
@@ -76,7 +89,7 @@ struct ModelOptions {
   Models load() const { return load(all_settings()); }
   Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings, {compute_vae_dtype(), stream_weights});
+    return load_models(folder, place(), compute_dtype(), chosen_settings, {compute_vae_dtype(), stream_weights, adapters});
   }
 
   at::Device place() const { return parse_device(device); }

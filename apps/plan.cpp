@@ -96,6 +96,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
       "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "moga/model/adapter/adapters.h"
 #include "moga/model/codec.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
@@ -59,6 +60,9 @@ at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 struct LoadWays {
   std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
   bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  // Checked against the transformer before any weight is read. The settings of a MoGA adapter (adapter_settings) are the
+  // caller's to pass.
+  AdapterRequests adapters = {};
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` override the

@@ -72,6 +72,13 @@ std::vector<at::Tensor> trained_linears(const at::Tensor& x, const std::vector<L
   return TrainedLinears::apply(x, at::TensorList(parameters), layers);
 }
 
+at::Tensor product(const at::Tensor& x, const Linear& layer) {
+  if (trained_on_cuda(x, layer)) return trained_linears(x, {layer})[0];
+  const at::ScalarType dtype = x.scalar_type();
+  if (!layer->trains_low_rank()) return at::linear(x, layer->weight_in(dtype), layer->bias_in(dtype));
+  return at::linear(x, layer->base_in(dtype), layer->bias_in(dtype)) + layer->low_rank_product(x);
+}
+
 // GELU in the product's epilogue (cuBLASLt's is the tanh form): the widest tensor of a block is written once and not
 // read and written again. Training needs the input of GELU as well, which this does not produce.
 at::Tensor linear_gelu(const at::Tensor& x, const Linear& layer) {
@@ -84,10 +91,7 @@ at::Tensor linear_gelu(const at::Tensor& x, const Linear& layer) {
 LinearImpl::LinearImpl(int64_t in, int64_t out) : LinearImpl(at::IntArrayRef{out, in}) {}
 
 LinearImpl::LinearImpl(at::IntArrayRef weight_sizes)
-    : weight(register_parameter("weight", at::empty(weight_sizes))),
-      bias(register_parameter("bias", at::empty({weight_sizes[0]}))) {}
-
-at::Tensor LinearImpl::weight_in(at::ScalarType dtype) const { return weight.flatten(1).to(dtype); }
+    : ProductWeight(weight_sizes), bias(register_parameter("bias", at::empty({weight_sizes[0]}))) {}
 
 at::Tensor LinearImpl::bias_in(at::ScalarType dtype) const { return bias.to(dtype); }
 
@@ -99,10 +103,7 @@ std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& 
   if (std::ranges::all_of(products, [&](const Linear& layer) { return trained_on_cuda(x, layer); }))
     return trained_linears(x, products);
   std::vector<at::Tensor> results;
-  for (const Linear& layer : products)
-    results.push_back(trained_on_cuda(x, layer)
-                          ? trained_linears(x, {layer})[0]
-                          : at::linear(x, layer->weight_in(x.scalar_type()), layer->bias_in(x.scalar_type())));
+  for (const Linear& layer : products) results.push_back(product(x, layer));
   return results;
 }
 

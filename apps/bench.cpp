@@ -184,8 +184,7 @@ void run_attention(const Options& options) {
 void run_block(const Options& options) {
   const BenchSetup setup = setup_of(options);
   const Cloned<VideoModelConfig> model = model_of(options, setup.device);
-  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device), model->conditioning().text_tokens,
-                                !options.no_full};
+  const BlockBenchConfig config{model, video_of(options, setup.device), !options.no_full};
   write(bench_block(config, setup), options);
 }
 
@@ -209,8 +208,8 @@ void run_train(Options options, const TrainOptions& train) {
   BenchSetup setup = setup_of(options);
   setup.mesh = ranks.mesh;
   TrainBenchConfig config;
-  config.train.transformer = wan_config(*model_of(options, setup.device));
-  config.train.transformer.moga.backend = setup.backend;
+  config.train.transformer = model_of(options, setup.device);
+  config.train.transformer->attention().backend = setup.backend;
   config.train.text = TextSource::kStored;
   config.train.weights = choice<Storage>("--weights", train.weights);
   config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
@@ -226,7 +225,7 @@ void run_train(Options options, const TrainOptions& train) {
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.codec = published_codec("AutoencoderKLWan");
+  config.codec = published_codec(default_video_model()->codec_class());
   config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;

@@ -46,20 +46,21 @@ Rehearsed over_both_layers(Layers layers, int64_t first, const std::function<Reh
 int64_t first_layers(const TrainConfig& config) { return config.recompute.offload_inputs ? kInputsOnDevice : 1; }
 
 Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::ScalarType dtype) {
-  const TransformerConfig model = rehearsal.config.transformer;
+  const Cloned<VideoModelConfig> model = rehearsal.config.transformer;
   const VideoShape video = rehearsal.video;
   const int64_t text_layers = rehearsal.config.text_encoder.num_layers;
   const auto flop = [&](FrameSize frame) {
-    TransformerConfig one = model;
-    one.num_layers = 1;
+    ModelShape one = model->shape();
+    one.layers = 1;
     const Layout layout{std::vector<VideoShape>(rehearsal.videos * rehearsal.pieces, resized(video, frame))};
-    return forward_cost(one.shape(), layout, one.moga).with_backward();
+    return forward_cost(one, layout, model->attention()).with_backward();
   };
-  const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
+  const WindowConfig& windows = model->attention().windows;
+  const FrameSize least{windows.rows, windows.columns}, frame{video.rows, video.columns};
   return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
     rehearsal.video = resized(video, size);
-    return over_both_layers({model.num_layers, text_layers}, first_layers(rehearsal.config), [&](Layers layers) {
-      rehearsal.config.transformer.num_layers = layers.transformer;
+    return over_both_layers({model->shape().layers, text_layers}, first_layers(rehearsal.config), [&](Layers layers) {
+      rehearsal.config.transformer->set_layers(layers.transformer);
       rehearsal.config.text_encoder.num_layers = layers.text_encoder;
       return rehearse_training(rehearsal, device, dtype);
     });
@@ -68,7 +69,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 
 // For one kind of attention in all layers: the gradient at full size, the optimiser at the smallest size.
 Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device, c10::ScalarType dtype) {
-  VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
+  VisualAttentionConfig& moga = rehearsal.config.transformer->attention();
   moga.kind = kind;
   moga.full_layers.clear();
   Rehearsed step = rehearse_stage(rehearsal, device, dtype);
@@ -100,12 +101,12 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
   TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces};
   int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
   vocabulary = std::min(vocabulary, kLargestVocabulary);
-  const VisualAttentionConfig& moga = config.transformer.moga;
+  const VisualAttentionConfig& moga = config.transformer->attention();
   Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
   if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
     const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
     const double share =
-        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
+        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer->shape().layers);
     step.work_bytes = std::max(step.work_bytes, full.work_bytes);
     step.seconds += share * (full.seconds - step.seconds);
   }
@@ -163,15 +164,15 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
 
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
   const ShardDataset data(stage.data);
-  const std::vector<int64_t>& patch = config.transformer.patch_size;
+  const Strides patch = config.transformer->patch();
   StageShape result;
   result.video.frames = 0;
   int64_t bytes = 0, looked_at = 0;
   const int64_t stride = std::max<int64_t>(1, data.size() / kSamplesLookedAt);
   for (int64_t i = 0; i < data.size(); i += stride, ++looked_at) {
     const Sample sample = first_frames(data.get(i), stage.frames);
-    VideoShape video{sample.latent.size(1), sample.latent.size(2) / patch[1], sample.latent.size(3) / patch[2],
-                     sample.shot_frames};
+    const VideoShape video{sample.latent.size(1) / patch.frames, sample.latent.size(2) / patch.rows,
+                           sample.latent.size(3) / patch.columns, sample.shot_frames};
     bytes += static_cast<int64_t>(sample.latent.nbytes());
     if (video.tokens() > result.video.tokens()) result.video = video;
   }

@@ -18,8 +18,8 @@ constexpr double kLearningRate = 1e-5;
 
 nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
   const VideoShape& video = config.video;
-  const ModelShape shape = config.train.transformer.shape();
-  const VisualAttentionConfig& moga = config.train.transformer.moga;
+  const ModelShape shape = config.train.transformer->shape();
+  const VisualAttentionConfig& moga = config.train.transformer->attention();
   return {{"tokens", video.tokens()},
           {"frames", video.frames},
           {"rows", video.rows},
@@ -84,7 +84,7 @@ void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
 }  // namespace
 
 void TrainBenchConfig::validate() const {
-  train.transformer.validate();
+  train.transformer->validate();
   train.optimizer.validate();
   video.validate();
   check(videos > 0, "videos is ", videos, ", expected at least 1");
@@ -103,13 +103,14 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   train.flow = kFlow;
   TrainState state(train, setup.device, setup.dtype, setup.mesh);
   state.models().transformer->fill_head();
-  if (config.train.transformer.moga.uses_router()) even_routers_of(state, train, config.video, setup);
+  if (config.train.transformer->attention().uses_router()) even_routers_of(state, train, config.video, setup);
   share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
   const TrainBatch piece =
       random_piece({config.train, config.video, config.videos / data_ranks}, setup.device, setup.dtype);
   const double flop =
-      forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward() /
+      forward_cost(config.train.transformer->shape(), piece.layout, config.train.transformer->attention())
+          .with_backward() /
       static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   StepResult last;
@@ -122,7 +123,7 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
     log_evenness(last.group_histogram);
     release_cached_memory(setup.device);
     report.rows.push_back({name_of_row(variant, setup.mesh),
-                           name_of(config.train.transformer.moga.backend),
+                           name_of(config.train.transformer->attention().backend),
                            "train step",
                            measured,
                            flop,

@@ -18,8 +18,14 @@
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/layers/recompute.h"
 #include "moga/model/layers/weight_layout.h"
 #include "moga/parallel/process_group.h"
+
+namespace moga::config_detail {
+struct Node;
+struct Source;
+}  // namespace moga::config_detail
 
 namespace moga {
 
@@ -64,6 +70,10 @@ struct VideoModelConfig {
   // {"moga.kind=full", …}; `source`: who gave them, for errors.
   virtual void apply(const std::vector<std::string>& settings, const std::string& source) = 0;
   virtual void validate() const = 0;
+  // As the table [transformer] of a training config: reading leaves absent keys as they are. The table of any family
+  // but the first of the registry is written with its `_class_name`.
+  virtual void read_tree(const config_detail::Node& table, const config_detail::Source& source) = 0;
+  virtual config_detail::Node tree() const = 0;
 
   virtual int64_t latent_channels() const = 0;  // C_z
   virtual Strides patch() const = 0;            // latents per token
@@ -101,6 +111,9 @@ class VideoModel : public torch::nn::Module {
   virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
   // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
   virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
+
+  // What blocks keep for their backward pass; everything unless set.
+  virtual void set_recompute(const RecomputeConfig& config) = 0;
 
   // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
   // they are filled, stream_blocks() copies each block's to `device` while the previous block computes

@@ -53,6 +53,8 @@ struct TransformerConfig : VideoModelConfig {
   std::shared_ptr<VideoModel> build(bool initialise) const override;
   void apply(const std::vector<std::string>& settings, const std::string& source) override;
   void validate() const override;
+  void read_tree(const config_detail::Node& table, const config_detail::Source& source) override;
+  config_detail::Node tree() const override;
   int64_t latent_channels() const override { return in_channels; }
   Strides patch() const override { return {patch_size[0], patch_size[1], patch_size[2]}; }
   Conditioning conditioning() const override { return {.text_tokens = text_len, .text_dim = text_dim}; }
@@ -94,8 +96,7 @@ class TransformerImpl : public VideoModel {
 
   void keep_blocks_on_host(at::Device device) override;
   void stream_blocks() override;
-  // What blocks keep for their backward pass; everything unless set.
-  void set_recompute(const RecomputeConfig& config);
+  void set_recompute(const RecomputeConfig& config) override;
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:

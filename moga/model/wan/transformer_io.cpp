@@ -113,6 +113,12 @@ std::string TransformerImpl::name_in(WeightLayout layout, const std::string& nam
   return file_name(name, layout);
 }
 
+void TransformerConfig::read_tree(const config_detail::Node& table, const config_detail::Source& source) {
+  config_detail::Reader(table, source).read(table, *this);
+}
+
+config_detail::Node TransformerConfig::tree() const { return config_detail::tree_of(*this); }
+
 at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
   return moga::kept_dtype(name, dtype);
 }

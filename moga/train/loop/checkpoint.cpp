@@ -5,9 +5,9 @@
 #include <cstdio>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
-#include "moga/train/loop/file_hash.h"
 
 namespace fs = std::filesystem;
 
@@ -20,14 +20,14 @@ nlohmann::json describe_files(const fs::path& folder) {
   nlohmann::json files = nlohmann::json::object();
   for (const auto& entry : fs::directory_iterator(folder))
     files[entry.path().filename().string()] = {{"bytes", fs::file_size(entry.path())},
-                                               {"hash", to_hex(file_hash(entry.path()))}};
+                                               {"hash", file_checksum(entry.path())}};
   return files;
 }
 
 // Of all keys but "checksum" itself.
 std::string checksum_of(nlohmann::json state) {
   state.erase("checksum");
-  return to_hex(text_hash(state.dump()));
+  return text_checksum(state.dump());
 }
 
 // Temporary folders of checkpoints whose process was killed.
@@ -54,7 +54,7 @@ void verify_files(const fs::path& folder, const nlohmann::json& files) {
     const uint64_t bytes = fs::file_size(file), expected_bytes = expected.at("bytes").get<uint64_t>();
     check(bytes == expected_bytes, folder.string(), " is damaged: ", name, " has ", bytes, " bytes, expected ",
           expected_bytes);
-    const std::string hash = to_hex(file_hash(file));
+    const std::string hash = file_checksum(file);
     check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ",
           hash, ", expected ", expected.at("hash").get<std::string>());
   }

@@ -18,21 +18,11 @@
 
 #include "moga/core/log.h"
 #include "moga/parallel/process_group.h"
+#include "moga/train/loop/loop_config.h"
 #include "moga/train/loop/metrics.h"
 #include "moga/train/loop/task.h"
 
 namespace moga {
-
-struct LoopConfig {
-  std::filesystem::path out;
-  at::Device device = at::Device(at::kCPU);
-  double max_minutes = 0;  // of training over all resumed runs; 0: no limit
-  int64_t log_every = 20;
-  int64_t checkpoint_every = 1000;
-  int64_t keep_checkpoints = 2;
-  int64_t sample_every = 0;  // 0: no samples
-  ProcessGroup ranks = {};   // that train together
-};
 
 class Trainer {
  public:

@@ -106,7 +106,7 @@ StepReport VideoTask::step(const TrainPosition& position) {
                        .counts = result.group_histogram,
                        .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
   // Without its weight, as calibration reports it: 1 is balanced.
-  if (const double weight = config_.transformer.moga.balance_weight; result.balance.defined() && weight > 0)
+  if (const double weight = config_.transformer->attention().balance_weight; result.balance.defined() && weight > 0)
     report.values.emplace_back("balance", result.balance / weight);
   return report;
 }
@@ -178,8 +178,8 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
   const bool whole = limit == 0;  // a few videos to draw are kept
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
-                    .text_len = config_.transformer.text_len,
-                    .patch_size = config_.transformer.patch_size,
+                    .text_len = config_.transformer->conditioning().text_tokens,
+                    .patch = config_.transformer->patch(),
                     .device = state_.device(),
                     .cache = whole ? config_.cache : LatentCache::kHost,
                     .text_dtype = state_.dtype(),
@@ -189,14 +189,7 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
 }
 
 LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.samples.every,
-          .ranks = mesh.world()};
+  return loop_config_of(config, config.samples.every, mesh.world());
 }
 
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {

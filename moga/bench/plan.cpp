@@ -217,6 +217,7 @@ std::string to_table(const Plan& plan) {
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
   if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
+  if (plan.shard) text += std::string("sharded over the ranks: ") + name_of(*plan.shard) + "; bytes are one rank's\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
@@ -232,6 +233,7 @@ std::string to_json_text(const Plan& plan) {
                                  {"advice", plan.advice}};
   if (plan.recompute)
     json["recompute"] = {{"mode", name_of(plan.recompute->mode)}, {"offload_inputs", plan.recompute->offload_inputs}};
+  if (plan.shard) json["shard"] = name_of(*plan.shard);
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

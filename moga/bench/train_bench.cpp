@@ -5,6 +5,7 @@
 
 #include "moga/bench/random_model.h"
 #include "moga/bench/random_piece.h"
+#include "moga/bench/random_train_models.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -36,14 +37,15 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"run_frames", moga.windows.run_frames},
           {"weights", name_of(config.train.weights)},
           {"moments", name_of(config.train.optimizer.moments)},
-          {"ema", config.train.ema}};
+          {"ema", config.train.ema},
+          {"shard", name_of(config.train.parallel.shard)}};
 }
 
-std::string name_of_row(const RecomputeConfig& variant, const Mesh& mesh) {
+std::string name_of_row(const RecomputeConfig& variant, Shard shard, const Mesh& mesh) {
   const std::string name = "recompute " + describe(variant);
   if (mesh.world().size() == 1) return name;
   return name + ", data " + std::to_string(mesh.data().size()) + " x sequence " +
-         std::to_string(mesh.sequence().size());
+         std::to_string(mesh.sequence().size()) + ", shard " + name_of(shard);
 }
 
 // All steps at the time t = 1/2, for which the routers are evened: with random weights, tokens of other times are
@@ -101,8 +103,8 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   report.rates = measure_rates(meter, setup.dtype);
   TrainConfig train = config.train;
   train.flow = kFlow;
-  TrainState state(train, setup.device, setup.dtype, setup.mesh);
-  state.models().transformer->fill_head();
+  TrainState state(train, random_train_models(train, setup.device), setup.device, setup.dtype, setup.mesh);
+  release_cached_memory(setup.device);
   if (config.train.transformer->attention().uses_router()) even_routers_of(state, train, config.video, setup);
   share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
@@ -122,7 +124,7 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
         meter.measure([&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
     log_evenness(last.group_histogram);
     release_cached_memory(setup.device);
-    report.rows.push_back({name_of_row(variant, setup.mesh),
+    report.rows.push_back({name_of_row(variant, train.parallel.shard, setup.mesh),
                            name_of(config.train.transformer->attention().backend),
                            "train step",
                            measured,

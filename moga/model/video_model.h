@@ -15,6 +15,7 @@
 
 #include "moga/attention/cost.h"
 #include "moga/attention/visual_attention.h"
+#include "moga/core/check.h"
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
 #include "moga/model/layers/kept_precision.h"
@@ -114,6 +115,12 @@ class VideoModel : public torch::nn::Module {
 
   // What blocks keep for their backward pass; everything unless set.
   virtual void set_recompute(const RecomputeConfig& config) = 0;
+
+  // Where the blocks' weights are before they run, instead of always on the device (layers/block_weights.h). The modules
+  // of the blocks are named blocks.0, blocks.1, …
+  virtual void set_block_weights(std::shared_ptr<BlockWeights>) {
+    fail(config().class_name(), ": the weights of its blocks cannot be sharded");
+  }
 
   // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
   // they are filled, stream_blocks() copies each block's to `device` while the previous block computes

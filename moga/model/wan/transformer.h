@@ -97,6 +97,7 @@ class TransformerImpl : public VideoModel {
   void keep_blocks_on_host(at::Device device) override;
   void stream_blocks() override;
   void set_recompute(const RecomputeConfig& config) override;
+  void set_block_weights(std::shared_ptr<BlockWeights> weights) override { block_weights_ = std::move(weights); }
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:

@@ -13,6 +13,7 @@
 #include "moga/core/files.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/video/run_identity.h"
+#include "moga/train/video/shard_units.h"
 
 namespace moga {
 namespace {
@@ -58,11 +59,11 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
 
 std::string VideoTask::summary() const {
   std::ostringstream text;
-  text << static_cast<double>(element_count(state_.parts().at("model"))) / 1e6 << " M parameters on "
+  text << static_cast<double>(state_.parameter_count()) / 1e6 << " M parameters on "
        << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
   if (const Mesh& mesh = state_.mesh(); mesh.world().size() > 1)
     text << ", on " << mesh.world().size() << " ranks: data " << mesh.data().size() << " x sequence "
-         << mesh.sequence().size();
+         << mesh.sequence().size() << ", sharded: " << name_of(shard_of(config_, mesh.world()));
   return text.str();
 }
 
@@ -165,8 +166,11 @@ nlohmann::json VideoTask::sample(const TrainPosition& position, const std::files
 }
 
 std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::path& folder) {
-  const EmaScope averaged(state_.ema());
-  export_model(folder, state_.models(), config_);
+  const AveragedWeights averaged(state_);
+  const bool writes = state_.mesh().world().rank() == 0;
+  state_.gather_to_host(writes);
+  if (writes) export_model(folder, state_.models(), config_);
+  state_.back_to_buffers();
   return "model in " + folder.string();
 }
 

@@ -59,14 +59,16 @@ struct ModelOptions {
   }
   // The commands that use a MoGA adapter.
   void add_adapter(CLI::App& command) {
-    command.add_option("--adapter", adapters.adapter,
-                       "MoGA adapter for the model: routers, attention and LoRA in one file (moga calibrate --adapter)");
+    command.add_option(
+        "--adapter", adapters.adapter,
+        "MoGA adapter for the model: routers, attention and LoRA in one file (moga calibrate --adapter)");
   }
 
   // Settings in the order in which they are applied, all before they are checked: the adapter's, `first`, --set, the
   // named options.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
-    std::vector<std::string> all = adapter_settings(adapters.adapter);
+    std::vector<std::string> all;
+    for (const std::string& setting : adapter_settings(adapters.adapter)) all.push_back("transformer." + setting);
     all.insert(all.end(), first.begin(), first.end());
     all.insert(all.end(), settings.begin(), settings.end());
     if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
@@ -89,7 +91,8 @@ struct ModelOptions {
   Models load() const { return load(all_settings()); }
   Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings, {compute_vae_dtype(), stream_weights, adapters});
+    return load_models(folder, place(), compute_dtype(), chosen_settings,
+                       {compute_vae_dtype(), stream_weights, adapters});
   }
 
   at::Device place() const { return parse_device(device); }

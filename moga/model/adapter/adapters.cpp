@@ -22,9 +22,7 @@ std::optional<double> weight_in(const std::string& text, size_t colon) {
   return value;
 }
 
-bool concerns(LoraExpert request, LoraExpert expert) {
-  return request == LoraExpert::kEach || request == expert;
-}
+bool concerns(LoraExpert request, LoraExpert expert) { return request == LoraExpert::kEach || request == expert; }
 
 void check_one_transformer(const LoraRequest& request) {
   check(request.expert == LoraExpert::kEach, request.file.string(), ": is for the expert '", name_of(request.expert),
@@ -32,7 +30,8 @@ void check_one_transformer(const LoraRequest& request) {
 }
 
 void log_lora(const LoraFile& file, const LoraMatch& match, double weight) {
-  log_info(file.source(), ": updates ", match.size(), " layers, rank up to ", match.largest_rank(), ", weight ", weight);
+  log_info(file.source(), ": updates ", match.size(), " layers, rank up to ", match.largest_rank(), ", weight ",
+           weight);
 }
 
 }  // namespace
@@ -66,10 +65,7 @@ std::vector<LoraRequest> parse_lora_requests(const std::vector<std::string>& tex
 }
 
 std::vector<std::string> adapter_settings(const std::filesystem::path& adapter) {
-  std::vector<std::string> settings;
-  if (adapter.empty()) return settings;
-  for (const std::string& setting : MogaAdapter(adapter).settings()) settings.push_back("transformer." + setting);
-  return settings;
+  return adapter.empty() ? std::vector<std::string>() : MogaAdapter(adapter).settings();
 }
 
 struct Adapters::Parts {

@@ -40,7 +40,8 @@ struct AdapterRequests {
   bool empty() const { return loras.empty() && adapter.empty(); }
 };
 
-// What a MoGA adapter sets: {"transformer.moga.kind=moga", …}, to be applied before other settings. Empty without one.
+// What a MoGA adapter sets in a transformer's config, to be applied before other settings: {"moga.kind=moga", …}. Empty
+// for an empty path.
 std::vector<std::string> adapter_settings(const std::filesystem::path& adapter);
 
 // Those for one expert of a model that has two, or for a model's only transformer.

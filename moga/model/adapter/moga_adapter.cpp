@@ -76,18 +76,25 @@ void add_settings(const nlohmann::json& object, const std::string& prefix, std::
 }  // namespace
 
 void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names) {
+  TensorMap routers = named_tensors(model);
+  std::erase_if(routers, [](const auto& item) { return !is_router(item.first); });
+  save_moga_adapter(path, model, names, routers);
+}
+
+void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names,
+                       const TensorMap& routers) {
   TensorMap tensors;
   for (const auto& item : model.named_modules())
-    if (const auto* product = dynamic_cast<const ProductWeight*>(item.value().get()); product && product->has_low_rank())
+    if (const auto* product = dynamic_cast<const ProductWeight*>(item.value().get());
+        product && product->has_low_rank())
       add_update(tensors, layer_name(model, names, item.key()), *product, names);
-  const size_t updates = tensors.size();
   const WeightLayout layout = names == AdapterNames::kComfyUi ? WeightLayout::kWan : WeightLayout::kDiffusers;
   const std::string prefix = names == AdapterNames::kComfyUi ? "diffusion_model." : "transformer.";
-  for (const auto& [name, tensor] : named_tensors(model))
-    if (is_router(name)) tensors[prefix + model.name_in(layout, name)] = tensor.detach().to(at::kFloat);
+  for (const auto& [name, tensor] : routers)
+    tensors[prefix + model.name_in(layout, name)] = tensor.detach().to(at::kFloat);
   check(!tensors.empty(), path.string(), ": the model has neither routers nor low-rank updates to write");
   std::map<std::string, std::string> metadata = {{"format", "pt"}, {kBase, base_of(model).dump()}};
-  if (tensors.size() > updates) {
+  if (!routers.empty()) {
     VisualAttentionConfig attention = model.config().attention();
     attention.backend = AttentionBackend::kAuto;
     metadata[kAttention] = to_json(attention);
@@ -105,11 +112,16 @@ MogaAdapter::MogaAdapter(const std::filesystem::path& path) : file_(path) {
   parse_json_object(base_, file_.source() + ": " + kBase);
 }
 
-std::vector<std::string> MogaAdapter::settings() const {
+std::vector<std::string> attention_settings(const VisualAttentionConfig& attention) {
   std::vector<std::string> settings;
-  nlohmann::json attention = parse_json_object(attention_, file_.source() + ": " + kAttention);
-  attention.erase("backend");  // the machine's choice
-  add_settings(attention, "moga.", settings);
+  add_settings(nlohmann::json::parse(to_json(attention)), "moga.", settings);
+  return settings;
+}
+
+std::vector<std::string> MogaAdapter::settings() const {
+  const auto attention = parse_json<VisualAttentionConfig>(attention_, file_.source() + ": " + kAttention);
+  std::vector<std::string> settings = attention_settings(attention);
+  std::erase_if(settings, [](const std::string& text) { return text.starts_with("moga.backend="); });  // the machine's
   return settings;
 }
 

@@ -13,20 +13,19 @@
 #include <string>
 #include <vector>
 
-#include "moga/core/choice.h"
 #include "moga/model/adapter/lora_match.h"
+#include "moga/model/adapter/low_rank.h"
 
 namespace moga {
 
-enum class AdapterNames { kComfyUi, kDiffusers };
-template <>
-inline constexpr auto kChoices<AdapterNames> = std::array{
-    Choice{AdapterNames::kComfyUi, "comfyui", "the original names after diffusion_model, with alpha"},
-    Choice{AdapterNames::kDiffusers, "diffusers", "those of diffusers and PEFT after transformer"},
-};
-
 // Writes the model's low-rank updates in bfloat16 and its routers. Throws when it has neither.
 void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names);
+// The same with these routers, by their names in the model, of which names and shapes are enough.
+void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names,
+                       const TensorMap& routers);
+
+// Settings over a transformer's config that set its attention: {"moga.kind=moga", …}.
+std::vector<std::string> attention_settings(const VisualAttentionConfig& attention);
 
 class MogaAdapter {
  public:

@@ -87,6 +87,14 @@ constexpr std::array kForeignKeys = {
 constexpr std::array<std::string_view, 5> kHarmless = {"encoder.embed_tokens.", "shared.weight", "decoder.", "lm_head.",
                                                        "spiece_model"};
 
+// Of a tensor as saved_tensors names it: scales and the marker of 8-bit weights, too.
+std::string hugging_face_name(const std::string& name) {
+  const size_t member = name.rfind('.') + 1;
+  if (member == 0) return name;
+  const std::string weight = hugging_face_text_name(name.substr(0, member) + "weight");
+  return weight.substr(0, weight.rfind('.') + 1) + name.substr(member);
+}
+
 FileFit fit_of(const TextEncoderConfig& config, const Safetensors& file) {
   const ShapesOnly shapes_only;
   return scaled_file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
@@ -184,7 +192,7 @@ void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& m
   const bool rename = layout == WeightLayout::kDiffusers;
   TensorMap tensors;
   for (const auto& [name, tensor] : saved_tensors(*model, [&](const std::string&) { return dtype; }))
-    tensors[rename && name != "scaled_fp8" ? hugging_face_text_name(name) : name] = tensor;
+    tensors[rename ? hugging_face_name(name) : name] = tensor;
   save_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   // What transformers' UMT5EncoderModel reads, beyond its defaults.
   nlohmann::ordered_json config = {{"architectures", {"UMT5EncoderModel"}},

@@ -59,10 +59,10 @@ std::string plan_on_one(TrainConfig& config, const Mesh& mesh) {
 std::string plan(TrainConfig& config, const Mesh& mesh) {
   if (!parse_device(config.device).is_cuda()) return "";
   const std::string planned = mesh.world().rank() == 0 ? plan_on_one(config, mesh) : "";
-  const at::Tensor chosen = at::tensor(
-      {static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs),
-       static_cast<int64_t>(config.parallel.shard)},
-      at::kLong);
+  const at::Tensor chosen =
+      at::tensor({static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs),
+                  static_cast<int64_t>(config.parallel.shard)},
+                 at::kLong);
   mesh.world().broadcast(chosen, 0);
   config.recompute.mode = static_cast<Recompute>(chosen[0].item<int64_t>());
   config.recompute.offload_inputs = chosen[1].item<int64_t>() != 0;

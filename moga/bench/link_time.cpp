@@ -12,8 +12,8 @@ namespace {
 constexpr double kNvlinkRate = 276e9, kHostRate = 1e9;
 
 struct Bytes {
-  double gradients = 0;              // float32, of trained parameters
-  double whole = 0, gathered = 0;    // stored weights: that every rank holds, and that are gathered
+  double gradients = 0;            // float32, of trained parameters
+  double whole = 0, gathered = 0;  // stored weights: that every rank holds, and that are gathered
 };
 
 Bytes bytes_of(const TrainConfig& config, Shard shard) {
@@ -40,7 +40,8 @@ LinkTime link_time(const TrainConfig& config, int64_t pieces, int64_t ranks, c10
   const Bytes bytes = bytes_of(config, shard);
   const double share = static_cast<double>(ranks - 1) / static_cast<double>(ranks);
   const double seconds_per_byte = share / (device.is_cuda() ? kNvlinkRate : kHostRate);
-  if (shard == Shard::kNone || shard == Shard::kAuto) return {.hidden = 0, .exposed = 2 * bytes.gradients * seconds_per_byte};
+  if (shard == Shard::kNone || shard == Shard::kAuto)
+    return {.hidden = 0, .exposed = 2 * bytes.gradients * seconds_per_byte};
   const double passes = static_cast<double>(pieces);
   return {.hidden = passes * (bytes.gradients + 2 * bytes.gathered) * seconds_per_byte,
           .exposed = bytes.whole * seconds_per_byte};

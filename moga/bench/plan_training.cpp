@@ -44,8 +44,8 @@ Rehearsed over_both_layers(Layers layers, int64_t first, const std::function<Reh
           .seconds = all_visual.seconds + all_text.seconds - one.seconds};
 }
 
-// Block inputs in host memory: the last ones are still on the device, so fewer layers than these show no saving. Weights
-// that are gathered: two blocks have a buffer whatever the number of blocks.
+// Block inputs in host memory: the last ones are still on the device, so fewer layers than these show no saving.
+// Weights that are gathered: two blocks have a buffer whatever the number of blocks.
 int64_t first_layers(const TrainConfig& config) {
   if (config.recompute.offload_inputs) return kInputsOnDevice;
   return config.parallel.shard == Shard::kFull ? 2 : 1;
@@ -100,8 +100,8 @@ void add_table(Rehearsed& step, const TrainConfig& config) {
   step.work_bytes += config.train_text_encoder ? bytes : 0;
 }
 
-Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video,
-                        int64_t ranks, c10::Device device, c10::ScalarType dtype) {
+Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video, int64_t ranks,
+                        c10::Device device, c10::ScalarType dtype) {
   // Two pieces represent any larger number: from the second piece on, gradients are accumulated.
   const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
   TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces, false, ranks};
@@ -189,8 +189,7 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
   if (ranks > 1) plan.shard = config.parallel.shard;
   for (size_t i = 0; i < stages.size(); ++i) {
     const StageConfig& stage = config.stage[i];
-    log_info("rehearsing a train step of stage ", stage.name,
-             ", recomputation of blocks: ", describe(config.recompute),
+    log_info("rehearsing a train step of stage ", stage.name, ", recomputation of blocks: ", describe(config.recompute),
              ranks > 1 ? std::string(", shard: ") + name_of(config.parallel.shard) : "");
     const Rehearsed step = rehearse_step(config, stage, stages[i].video, ranks, device, dtype);
     plan.weight_bytes = step.weight_bytes;

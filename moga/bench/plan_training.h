@@ -23,8 +23,8 @@ struct MeshSize {
 // With recomputation or sharding "auto" the fastest way that fits is chosen: the plan says which (Plan::recompute,
 // Plan::shard); where none fits it is the one that needs least. Of equally fast ways the one that shards less.
 //
-// On several ranks bytes are those of one of them. Sums and gathers over the ranks take at least their bytes over the rate
-// of the link, where they do not hide behind the computation.
+// On several ranks bytes are those of one of them. Sums and gathers over the ranks take at least their bytes over the
+// rate of the link, where they do not hide behind the computation.
 //
 // One phase per stage, of the same name, with the seconds of all its train steps. Not counted: reading, checkpoints,
 // contact sheets.

@@ -65,11 +65,6 @@ VideoModelInput noisy_input(const TrainConfig& config, const VideoShape& video, 
           .layout = batch.layout};
 }
 
-void even_routers_of(TrainState& state, const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
-  even_routers(*state.models().transformer,
-               {noisy_input(config, short_video(video), setup), noisy_input(config, video, setup)}, setup.dtype);
-}
-
 // Routed attention costs M Σ f² times what even groups cost, f: each group's fraction of the tokens.
 void log_evenness(const at::Tensor& histogram) {
   if (!histogram.defined()) return;
@@ -106,7 +101,7 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   train.flow = kFlow;
   TrainState state(train, random_train_models(train, setup.device), setup.device, setup.dtype, setup.mesh);
   release_cached_memory(setup.device);
-  if (config.train.transformer->attention().uses_router()) even_routers_of(state, train, config.video, setup);
+  even_routers(*state.models().transformer, noisy_input(train, config.video, setup), setup.dtype);
   share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
   const TrainBatch piece =

@@ -116,8 +116,8 @@ class VideoModel : public torch::nn::Module {
   // What blocks keep for their backward pass; everything unless set.
   virtual void set_recompute(const RecomputeConfig& config) = 0;
 
-  // Where the blocks' weights are before they run, instead of always on the device (layers/block_weights.h). The modules
-  // of the blocks are named blocks.0, blocks.1, …
+  // Where the blocks' weights are before they run, instead of always on the device (layers/block_weights.h). The
+  // modules of the blocks are named blocks.0, blocks.1, …
   virtual void set_block_weights(std::shared_ptr<BlockWeights>) {
     fail(config().class_name(), ": the weights of its blocks cannot be sharded");
   }

@@ -18,7 +18,8 @@ namespace moga {
 enum class Shard { kAuto, kNone, kOptimizer, kFull };
 template <>
 inline constexpr auto kChoices<Shard> = std::array{
-    Choice{Shard::kAuto, "auto", "the first of the others that fits the memory, chosen by the planner; none without a plan"},
+    Choice{Shard::kAuto, "auto",
+           "the first of the others that fits the memory, chosen by the planner; none without a plan"},
     Choice{Shard::kNone, "none", "everything is whole on every rank"},
     Choice{Shard::kOptimizer, "optimizer", "gradients, masters, moments and moving average are sharded (ZeRO-2)"},
     Choice{Shard::kFull, "full", "the weights of blocks too, gathered one block ahead (ZeRO-3)"},

@@ -22,7 +22,7 @@ struct ProcessGroup::State {
   std::chrono::milliseconds timeout{0};
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> cpu, cuda;  // cuda: null without a GPU
-  bool rehearsed = false;                        // the other ranks do not exist
+  bool rehearsed = false;                       // the other ranks do not exist
 
   bool alone() const { return size == 1 || rehearsed; }
   BackendRequest request() const { return {store.get(), rank, size, timeout, name, master_address}; }

@@ -2,6 +2,7 @@
 #include "moga/parallel/sharded_parameters.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <utility>
 

@@ -22,8 +22,8 @@ namespace moga {
 enum class Holding { kWhole, kSharded };
 
 struct ShardedOptions {
-  c10::ScalarType dtype;  // of the stored weights
-  c10::Device device;
+  c10::ScalarType dtype = c10::kFloat;  // of the stored weights
+  c10::Device device = c10::Device(c10::kCPU);
   Holding holding = Holding::kWhole;
   bool trained = true;  // frozen parameters have neither masters nor gradients
 };
@@ -66,9 +66,9 @@ class ShardedParameters {
   ShardedOptions options_;
   FlatLayout layout_;
   std::vector<FlatPiece> pieces_;
-  at::Tensor flat_;              // [P·L] where the weights are whole
-  at::Tensor shard_, masters_;   // [L]
-  at::Tensor sum_;               // [L] float32, of the gradients
+  at::Tensor flat_;             // [P·L] where the weights are whole
+  at::Tensor shard_, masters_;  // [L]
+  at::Tensor sum_;              // [L] float32, of the gradients
   std::optional<Pending> sum_started_;
   std::vector<bool> reached_;  // by a gradient, per parameter
 };

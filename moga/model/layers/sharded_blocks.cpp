@@ -6,16 +6,9 @@
 #include <algorithm>
 
 #include "moga/core/check.h"
+#include "moga/model/layers/buffer_layout.h"
 
 namespace moga {
-namespace {
-
-constexpr int64_t kAlignment = 256;  // bytes, as CUDA's own allocations
-
-int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-}  // namespace
-
 ShardedBlocks::ShardedBlocks(const Modules& blocks, const Units& units) {
   check(!blocks.empty(), "no blocks to shard");
   for (const auto& module : blocks) blocks_.push_back(block_of(*module, units));
@@ -55,7 +48,7 @@ void ShardedBlocks::allocate() {
   for (const Block& block : blocks_) {
     int64_t bytes = 0;
     for (const auto& unit : block.units)
-      if (unit->sharded()) bytes += aligned(unit->flat_bytes());
+      if (unit->sharded()) bytes += aligned_bytes(unit->flat_bytes());
     largest = std::max(largest, bytes);
   }
   const c10::Device device = blocks_.front().units.front()->shard().device();
@@ -68,7 +61,7 @@ void ShardedBlocks::point(int64_t block) {
   for (const auto& unit : blocks_[block].units) {
     if (!unit->sharded()) continue;
     unit->point(slot_of(block).bytes.narrow(0, begin, unit->flat_bytes()));
-    begin += aligned(unit->flat_bytes());
+    begin += aligned_bytes(unit->flat_bytes());
   }
 }
 
@@ -98,7 +91,7 @@ void ShardedBlocks::fetch(int64_t block) {
   for (const auto& unit : blocks_[block].units) {
     if (!unit->sharded()) continue;
     slot.started.push_back(unit->start_gather(slot.bytes.narrow(0, begin, unit->flat_bytes())));
-    begin += aligned(unit->flat_bytes());
+    begin += aligned_bytes(unit->flat_bytes());
   }
 }
 

@@ -45,7 +45,7 @@ class ShardedBlocks : public BlockWeights {
   void back_to_buffers();
 
  private:
-  struct Place {  // of a parameter of the module
+  struct Place {        // of a parameter of the module
     int64_t unit = -1;  // of the block; −1: in no unit of the block
     size_t index = 0;
   };

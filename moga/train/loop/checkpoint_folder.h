@@ -1,4 +1,5 @@
-// The pieces that both ways of writing a checkpoint share (checkpoint.cpp, checkpoint_shards.cpp). Private to the folder.
+// The pieces that both ways of writing a checkpoint share (checkpoint.cpp, checkpoint_shards.cpp). Private to the
+// folder.
 #pragma once
 
 #include "moga/train/loop/checkpoint.h"

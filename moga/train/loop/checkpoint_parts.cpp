@@ -96,8 +96,10 @@ void PartReader::restore(const std::string& name, const at::Tensor& tensor, cons
     if (whole) {
       tensor.detach().copy_(values.view(tensor.sizes()));
     } else {
-      tensor.detach().view({-1}).narrow(0, begin - first, end - begin).copy_(
-          values.view({-1}).narrow(0, begin - piece.begin, end - begin));
+      tensor.detach()
+          .view({-1})
+          .narrow(0, begin - first, end - begin)
+          .copy_(values.view({-1}).narrow(0, begin - piece.begin, end - begin));
     }
     restored += end - begin;
   }

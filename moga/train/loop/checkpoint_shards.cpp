@@ -30,8 +30,8 @@ std::vector<json> together(const ProcessGroup& ranks, const std::function<json()
   }
   std::vector<json> all;
   std::string other;
-  for (const std::string& text : ranks.all_gather_text(json{{"told", own}, {"error", error}}.dump(
-           -1, ' ', false, json::error_handler_t::replace))) {
+  for (const std::string& text : ranks.all_gather_text(
+           json{{"told", own}, {"error", error}}.dump(-1, ' ', false, json::error_handler_t::replace))) {
     const json told = json::parse(text);
     if (const auto found = told.at("error").get<std::string>(); !found.empty() && other.empty())
       other = "rank " + std::to_string(all.size()) + ": " + found;

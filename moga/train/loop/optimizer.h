@@ -7,8 +7,8 @@
 // pieces, so a step needs 0.7 GiB of temporary memory whatever the size of the model.
 //
 // A step never waits for the device: the norm stays there, and clips there. A step whose norm is not finite leaves
-// weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only. Where the state
-// is sharded, the optimiser of a rank updates its pieces of the parameters; the norm is that of all ranks.
+// weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only. Where the
+// state is sharded, the optimiser of a rank updates its pieces of the parameters; the norm is that of all ranks.
 #pragma once
 
 #include <array>
@@ -118,7 +118,7 @@ class AdamW {
   OptimizerConfig config_;
   uint64_t seed_;
   ProcessGroup ranks_;  // that hold the other pieces
-  at::Tensor steps_;  // [] float32, on the device
+  at::Tensor steps_;    // [] float32, on the device
 };
 
 }  // namespace moga

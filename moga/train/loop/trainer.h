@@ -8,8 +8,8 @@
 //
 // On several ranks all run the loop: each takes part in the train steps, rank 0 alone writes. They compare config and
 // weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
-// run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a checkpoint,
-// and samples and the finished model need all of them.
+// run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a
+// checkpoint, and samples and the finished model need all of them.
 #pragma once
 
 #include <filesystem>

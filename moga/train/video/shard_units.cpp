@@ -56,10 +56,8 @@ std::vector<ShardedState::Unit> shard_units(const TrainConfig& config, const Tra
     const int64_t block = shard == Shard::kFull && !sharded ? -1 : block_of(name);
     const Key key = {block, sharded, dtype, trained};
     ShardedState::Unit& unit = open[key];
-    unit.options = {.dtype = dtype,
-                    .device = device,
-                    .holding = sharded ? Holding::kSharded : Holding::kWhole,
-                    .trained = trained};
+    unit.options = {
+        .dtype = dtype, .device = device, .holding = sharded ? Holding::kSharded : Holding::kWhole, .trained = trained};
     unit.parameters.emplace_back(name, parameter);
     if (block >= 0 || element_count(unit.parameters) < kUnitElements) continue;
     units.push_back(std::move(unit));

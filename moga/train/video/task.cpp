@@ -59,8 +59,8 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
 
 std::string VideoTask::summary() const {
   std::ostringstream text;
-  text << static_cast<double>(state_.parameter_count()) / 1e6 << " M parameters on "
-       << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
+  text << static_cast<double>(state_.parameter_count()) / 1e6 << " M parameters on " << device_name(state_.device())
+       << ", computing in " << dtype_name(state_.dtype());
   if (const Mesh& mesh = state_.mesh(); mesh.world().size() > 1)
     text << ", on " << mesh.world().size() << " ranks: data " << mesh.data().size() << " x sequence "
          << mesh.sequence().size() << ", sharded: " << name_of(shard_of(config_, mesh.world()));

@@ -43,8 +43,8 @@ class TrainState {
              const Mesh& mesh = {});
 
   StepResult train_step(const StepInput& input);
-  // Stages 1 and 2 of a step: leaves the gradient in the parameters, on a mesh this rank's part of it; sharded state has
-  // its sum over the ranks.
+  // Stages 1 and 2 of a step: leaves the gradient in the parameters, on a mesh this rank's part of it; sharded state
+  // has its sum over the ranks.
   StepResult accumulate_gradient(const StepInput& input);
   void drop_gradient();
 

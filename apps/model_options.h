@@ -27,6 +27,7 @@ struct ModelOptions {
   std::vector<std::string> settings;
   std::optional<double> shift, guidance;
   AdapterRequests adapters;
+  EightBitProducts eight_bit = EightBitProducts::kDequantise;
   bool quiet = false;
 
   void add(CLI::App& command) {
@@ -55,6 +56,11 @@ struct ModelOptions {
             "--lora", [this](const auto& texts) { adapters.loras = parse_lora_requests(texts); },
             "LoRA file, or FILE:WEIGHT; may be given several times (of diffusers, PEFT, ComfyUI, kohya)")
         ->allow_extra_args(false);
+    command
+        .add_option_function<std::string>(
+            "--fp8", [this](const std::string& name) { eight_bit = choice<EightBitProducts>("--fp8", name); },
+            "how a transformer with 8-bit weights computes: " + choice_list<EightBitProducts>())
+        ->default_str(name_of(eight_bit));
     command.add_flag("--quiet", quiet, "print only results and errors");
   }
   // The commands that use a MoGA adapter.
@@ -92,7 +98,7 @@ struct ModelOptions {
   Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
     set_quiet(quiet);
     return load_models(folder, place(), compute_dtype(), chosen_settings,
-                       {compute_vae_dtype(), stream_weights, adapters});
+                       {compute_vae_dtype(), stream_weights, adapters, eight_bit});
   }
 
   at::Device place() const { return parse_device(device); }

@@ -108,8 +108,6 @@ class VideoModel : public torch::nn::Module {
   virtual void initialise() = 0;
   // The output layer, which initialise() leaves at zero: N(0, 0.02²), so that a random model has a velocity.
   virtual void fill_head() = 0;
-  // The name of the tensor `name` in a file of this layout.
-  virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
   // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
   virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
 
@@ -130,6 +128,8 @@ class VideoModel : public torch::nn::Module {
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;
+  // The name of the tensor `name` in a file of this layout.
+  virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
 };
 
 using VideoModelPtr = std::shared_ptr<VideoModel>;

@@ -132,6 +132,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                 device,
                 dtype};
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
+  if (ways.eight_bit == EightBitProducts::kMultiply) use_8_bit_products(*models.transformer);
   models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();

@@ -13,6 +13,7 @@ WHOLE = {
     "model/wan/sequence_test.cpp",     # the transformer spread over ranks
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
     "pipeline/parity_test.cpp",        # the whole pipeline against diffusers
+    "train/video/lora_test.cpp",       # a run that trains low-rank updates
     "train/video/ranks_test.cpp",      # train steps on several ranks
     "train/video/train_gpu_test.cpp",  # a training run on a GPU
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
@@ -96,7 +97,7 @@ fs::path file_in(const fs::path& path) {
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kMost = 6;
   std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + printable(names[i]);
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
   return names.size() > kMost ? text + " and " + std::to_string(names.size() - kMost) + " more" : text;
 }
 
@@ -112,6 +113,8 @@ void LoraFile::read_names(bool second_expert) {
   const std::vector<std::string> names = file_.names();
   std::vector<std::string> unknown;
   for (const std::string& name : names) {
+    check(name.find('\n') == std::string::npos && printable(name) == name, source(),
+          ": a tensor's name has control characters: ", quoted(name));
     const auto key = parse_lora_key(name, source());
     if (!key) {
       (is_router(name) ? routers_ : unknown).push_back(name);
@@ -147,8 +150,8 @@ void LoraFile::check_shapes(const std::string& target, LoraUpdate& update) const
   if (update.down.empty()) return;
   const auto down = as_matrix(file_.shape(update.down)), up = as_matrix(file_.shape(update.up));
   update.rank = down[0];
-  check(update.rank >= 1 && update.rank <= kLargestRank && up[1] == update.rank && down[1] >= 1 && up[0] >= 1,
-        source(), ": ", target, ": factors of shape ", at::IntArrayRef(file_.shape(update.down)), " and ",
+  check(update.rank >= 1 && update.rank <= kLargestRank && up[1] == update.rank && down[1] >= 1 && up[0] >= 1, source(),
+        ": ", target, ": factors of shape ", at::IntArrayRef(file_.shape(update.down)), " and ",
         at::IntArrayRef(file_.shape(update.up)), ", expected [rank, in] and [out, rank]");
 }
 

@@ -15,8 +15,8 @@ namespace moga {
 // The update of one layer. Names of tensors of the file; empty where it has none.
 struct LoraUpdate {
   std::string down, up, up_bias, weight_diff, bias_diff;
-  int64_t rank = 0;   // 0 without down and up
-  double scale = 1;   // alpha / rank, or as the file's metadata says; 1 where it says nothing
+  int64_t rank = 0;  // 0 without down and up
+  double scale = 1;  // alpha / rank, or as the file's metadata says; 1 where it says nothing
 };
 
 class LoraFile {

@@ -14,12 +14,12 @@ struct Suffix {
   LoraMember member;
 };
 constexpr std::array kSuffixes = {
-    Suffix{".lora_A.weight", LoraMember::kDown},     Suffix{".lora_A.default.weight", LoraMember::kDown},
-    Suffix{".lora_down.weight", LoraMember::kDown},  Suffix{".lora.down.weight", LoraMember::kDown},
-    Suffix{".lora_B.weight", LoraMember::kUp},       Suffix{".lora_B.default.weight", LoraMember::kUp},
-    Suffix{".lora_up.weight", LoraMember::kUp},      Suffix{".lora.up.weight", LoraMember::kUp},
-    Suffix{".lora_B.bias", LoraMember::kUpBias},     Suffix{".lora_B.default.bias", LoraMember::kUpBias},
-    Suffix{".alpha", LoraMember::kAlpha},            Suffix{".diff", LoraMember::kWeightDiff},
+    Suffix{".lora_A.weight", LoraMember::kDown},    Suffix{".lora_A.default.weight", LoraMember::kDown},
+    Suffix{".lora_down.weight", LoraMember::kDown}, Suffix{".lora.down.weight", LoraMember::kDown},
+    Suffix{".lora_B.weight", LoraMember::kUp},      Suffix{".lora_B.default.weight", LoraMember::kUp},
+    Suffix{".lora_up.weight", LoraMember::kUp},     Suffix{".lora.up.weight", LoraMember::kUp},
+    Suffix{".lora_B.bias", LoraMember::kUpBias},    Suffix{".lora_B.default.bias", LoraMember::kUpBias},
+    Suffix{".alpha", LoraMember::kAlpha},           Suffix{".diff", LoraMember::kWeightDiff},
     Suffix{".diff_b", LoraMember::kBiasDiff},
 };
 
@@ -39,9 +39,12 @@ struct Foreign {
   const char* means;
 };
 constexpr std::array kForeign = {
-    Foreign{"dora_scale", "DoRA"},       Foreign{"lora_magnitude_vector", "DoRA"},
-    Foreign{".hada_", "LoHa"},           Foreign{".lokr_", "LoKr"},
-    Foreign{".oft_", "OFT"},             Foreign{".lora_mid", "a LoRA of convolutions with a middle matrix"},
+    Foreign{"dora_scale", "DoRA"},
+    Foreign{"lora_magnitude_vector", "DoRA"},
+    Foreign{".hada_", "LoHa"},
+    Foreign{".lokr_", "LoKr"},
+    Foreign{".oft_", "OFT"},
+    Foreign{".lora_mid", "a LoRA of convolutions with a middle matrix"},
     Foreign{".set_weight", "a patch that replaces weights"},
     Foreign{".reshape_weight", "a patch that reshapes weights"},
     Foreign{"lora_te", "a LoRA of a text encoder"},

@@ -29,8 +29,9 @@ const at::Tensor& weight_of(const TensorMap& tensors, const std::string& layer) 
   return weight == tensors.end() ? tensors.at(layer) : weight->second;
 }
 
-std::shared_ptr<ProductWeight> product_of(const VideoModel& model, const std::string& layer) {
-  const auto modules = model.named_modules();
+using Modules = torch::OrderedDict<std::string, std::shared_ptr<torch::nn::Module>>;
+
+std::shared_ptr<ProductWeight> product_of(const Modules& modules, const std::string& layer) {
   const auto* module = modules.find(layer);
   return module ? std::dynamic_pointer_cast<ProductWeight>(*module) : nullptr;
 }
@@ -71,11 +72,8 @@ LoraMatch::LoraMatch(const LoraFile& file, const VideoModel& model) : file_(file
   check(unmatched.empty(), file.source(), ": ", unmatched.size(), " of ", file.updates().size(),
         " updated layers are not in the model: ", listed(unmatched));
   const TensorMap tensors = named_tensors(model);
-  const auto modules = model.named_modules();
-  for (const Target& target : targets_) {
-    const auto* module = modules.find(target.layer);
-    check_target(target, tensors, module && std::dynamic_pointer_cast<ProductWeight>(*module));
-  }
+  const Modules modules = model.named_modules("", /*include_self=*/false);
+  for (const Target& target : targets_) check_target(target, tensors, product_of(modules, target.layer) != nullptr);
   for (const Target& target : targets_)
     for (const std::string* name : {&target.update.down, &target.update.up, &target.update.up_bias,
                                     &target.update.weight_diff, &target.update.bias_diff})
@@ -88,8 +86,8 @@ void LoraMatch::check_target(const Target& target, const TensorMap& tensors, boo
   const auto check_shape = [&](const std::string& name, const at::Tensor& expected) {
     if (name.empty()) return;
     const std::vector<int64_t> shape = file_.shape(name);
-    check(expected.sizes() == at::IntArrayRef(shape), file_.source(), ": ", name, " has shape ",
-          at::IntArrayRef(shape), ", ", target.layer, " of the model has ", expected.sizes());
+    check(expected.sizes() == at::IntArrayRef(shape), file_.source(), ": ", name, " has shape ", at::IntArrayRef(shape),
+          ", ", target.layer, " of the model has ", expected.sizes());
   };
   check_shape(update.weight_diff, weight);
   const auto bias = tensors.find(target.layer + ".bias");
@@ -103,20 +101,21 @@ void LoraMatch::check_target(const Target& target, const TensorMap& tensors, boo
   const int64_t in = weight.numel() / weight.size(0), out = weight.size(0);
   const std::vector<int64_t> down = file_.shape(update.down), up = file_.shape(update.up);
   check(c10::multiply_integers(down) == update.rank * in && up[0] == out, file_.source(), ": ", target.layer,
-        ": factors of shape ", at::IntArrayRef(down), " and ", at::IntArrayRef(up), " for a weight of ",
-        weight.sizes(), " in the model");
+        ": factors of shape ", at::IntArrayRef(down), " and ", at::IntArrayRef(up), " for a weight of ", weight.sizes(),
+        " in the model");
 }
 
 void LoraMatch::check_finite(const std::string& name) const {
-  check(file_.load(name).isfinite().all().item<bool>(), file_.source(), ": ", name,
+  check(file_.load(name).to(at::kFloat).isfinite().all().item<bool>(), file_.source(), ": ", name,
         " holds NaN or infinity, expected finite numbers");
 }
 
 void LoraMatch::apply(VideoModel& model, double weight, at::Device device, at::ScalarType dtype) const {
   const at::NoGradGuard no_grad;
   const TensorMap tensors = named_tensors(model);
+  const Modules modules = model.named_modules("", /*include_self=*/false);
   for (const auto& [layer, update] : targets_) {
-    const auto product = product_of(model, layer);
+    const auto product = product_of(modules, layer);
     if (update.rank > 0) {
       const auto factor = [&](const std::string& name) { return file_.load(name).flatten(1).to(device, dtype); };
       product->add_low_rank(factor(update.down), factor(update.up), weight * update.scale);

@@ -11,7 +11,8 @@
 
 namespace moga {
 
-// "blocks.0.attn1.to_q", "blocks_0_self_attn_q", … → the model's own name of the layer or tensor, "blocks.0.self_attn.q".
+// "blocks.0.attn1.to_q", "blocks_0_self_attn_q", … → the model's own name of the layer or tensor,
+// "blocks.0.self_attn.q".
 std::map<std::string, std::string> layer_spellings(const VideoModel& model);
 
 class LoraMatch {

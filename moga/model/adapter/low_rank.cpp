@@ -56,8 +56,7 @@ void train_low_rank(VideoModel& model, const LoraConfig& config, at::Device devi
   for (const auto& item : model.named_parameters())
     item.value().requires_grad_(config.train_routers && is_router(item.key()));
   std::set<std::string> layers;  // of a block
-  const auto modules = model.named_modules();
-  for (const auto& item : modules) {
+  for (const auto& item : model.named_modules("", /*include_self=*/false)) {
     auto* layer = dynamic_cast<ProductWeight*>(item.value().get());
     const std::string name = name_in_block(item.key());
     if (!layer || name.empty()) continue;

@@ -37,9 +37,14 @@ nlohmann::json base_of(const VideoModel& model) {
           {"hash", hash.text()}};
 }
 
+std::string member(const nlohmann::json& base, const char* key) {
+  const auto found = base.find(key);
+  if (found == base.end()) return "?";
+  return printable(found->is_string() ? found->get<std::string>() : found->dump());
+}
+
 std::string described(const nlohmann::json& base) {
-  return base.value("class", "?") + " of " + std::to_string(base.value("blocks", 0)) + " blocks of width " +
-         std::to_string(base.value("width", 0));
+  return member(base, "class") + " of " + member(base, "blocks") + " blocks of width " + member(base, "width");
 }
 
 std::string layer_name(const VideoModel& model, AdapterNames names, const std::string& layer) {
@@ -84,7 +89,7 @@ void save_moga_adapter(const std::filesystem::path& path, const VideoModel& mode
 void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names,
                        const TensorMap& routers) {
   TensorMap tensors;
-  for (const auto& item : model.named_modules())
+  for (const auto& item : model.named_modules("", /*include_self=*/false))
     if (const auto* product = dynamic_cast<const ProductWeight*>(item.value().get());
         product && product->has_low_rank())
       add_update(tensors, layer_name(model, names, item.key()), *product, names);

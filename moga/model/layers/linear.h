@@ -42,8 +42,9 @@ std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& 
 enum class Activation { kGeluTanh, kSilu };
 
 // Linear, activation, Linear under Wan2.1's names "0" and "2" (ffn, text_embedding, time_embedding). Without gradients,
-// rows beyond what `hidden_bytes` allows are computed in chunks: the result of each row is the same, and the hidden
-// layer, the widest tensor of a model, does not grow with the duration of a video.
+// rows beyond what `hidden_bytes` allows are computed in chunks: the result of each row is the same (except in 8-bit
+// products, whose inputs have one scale per chunk), and the hidden layer, the widest tensor of a model, does not grow
+// with the duration of a video.
 class MlpImpl : public torch::nn::Module {
  public:
   MlpImpl(int64_t in, int64_t hidden, int64_t out, Activation activation);

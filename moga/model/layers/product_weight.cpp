@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 
@@ -50,9 +52,16 @@ bool ProductWeight::trains_low_rank() const {
   return has_low_rank() && at::GradMode::is_enabled() && lora_up.requires_grad();
 }
 
-at::Tensor ProductWeight::low_rank_product(const at::Tensor& x) const {
+at::Tensor ProductWeight::plus_low_rank(const at::Tensor& y, const at::Tensor& x) const {
   const at::ScalarType dtype = x.scalar_type();
-  return at::linear(at::linear(x, lora_down.to(dtype)), lora_up.to(dtype)) * lora_scale;
+  const at::Tensor thin = (at::linear(x, lora_down.to(dtype)) * lora_scale).reshape({-1, lora_down.size(0)});
+  return at::addmm(y.reshape({-1, out()}), thin, lora_up.to(dtype).t()).view(y.sizes());
+}
+
+bool ProductWeight::multiplies_8_bits(const at::Tensor& x) const {
+  constexpr int64_t kStep = 16;  // of both sides, for the device's product
+  return multiply_8_bits && in_8_bits() && weight_scale.numel() == 1 && !at::GradMode::is_enabled() &&
+         x.scalar_type() == at::kBFloat16 && in() % kStep == 0 && out() % kStep == 0;
 }
 
 void ProductWeight::store_in_8_bits(at::IntArrayRef scale_shape) {
@@ -65,6 +74,23 @@ Scaled8Bit to_8_bits(const at::Tensor& weight) {
   const at::Tensor values = weight.detach().to(at::kFloat);
   const at::Tensor scale = (values.abs().max() / kLargest8Bit).clamp_min(1e-30);
   return {(values / scale).clamp(-kLargest8Bit, kLargest8Bit).to(at::kFloat8_e4m3fn), scale};
+}
+
+Scaled8Bit input_to_8_bits(const at::Tensor& x) {
+  const at::Tensor largest = at::linalg_vector_norm(x, INFINITY, std::nullopt, false, at::kFloat);
+  const at::Tensor inverse = (kLargest8Bit / largest.clamp_min(1e-12)).to(x.scalar_type());  // the factor that is used
+  return {(x * inverse).clamp_(-kLargest8Bit, kLargest8Bit).to(at::kFloat8_e4m3fn),
+          inverse.to(at::kFloat).reciprocal()};
+}
+
+void use_8_bit_products(torch::nn::Module& model) {
+  int64_t count = 0;
+  for (const auto& module : model.modules(/*include_self=*/false))
+    if (auto* product = dynamic_cast<ProductWeight*>(module.get()); product && product->in_8_bits()) {
+      product->multiply_8_bits = true;
+      ++count;
+    }
+  check(count > 0, "8-bit products: the model has no weights in 8 bits");
 }
 
 }  // namespace moga

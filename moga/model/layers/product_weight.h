@@ -12,6 +12,10 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <string>
+
+#include "moga/core/choice.h"
+
 namespace moga {
 
 // Names of the members that a model has beyond its family's: "blocks.0.ffn.0.lora_up", "blocks.0.ffn.0.weight_scale".
@@ -34,13 +38,16 @@ class ProductWeight : public torch::nn::Module {
   bool has_low_rank() const { return lora_up.defined(); }
   // Whether gradients flow to the update now.
   bool trains_low_rank() const;
-  // s · up · (down · x) of x [..., in] → [..., out], in the dtype of x.
-  at::Tensor low_rank_product(const at::Tensor& x) const;
+  // y + s · up (down x) of x [..., in], y [..., out] in the dtype of x: two thin products.
+  at::Tensor plus_low_rank(const at::Tensor& y, const at::Tensor& x) const;
 
   // The weight is stored in 8 bits from here on, with scales of this shape ([], [1] or [out, 1]), both without values.
   // It gets no gradient. Called before weights are loaded.
   void store_in_8_bits(at::IntArrayRef scale_shape);
   bool in_8_bits() const { return weight_scale.defined(); }
+  // Whether a product with x is one of 8-bit numbers (multiply_8_bits): x in bfloat16, without gradients, one scale,
+  // and sides that the device's product takes.
+  bool multiplies_8_bits(const at::Tensor& x) const;
 
   int64_t in() const { return weight.numel() / weight.size(0); }
   int64_t out() const { return weight.size(0); }
@@ -50,6 +57,7 @@ class ProductWeight : public torch::nn::Module {
   at::Tensor lora_down;     // [r, in]; undefined without an update
   at::Tensor lora_up;       // [out, r]
   double lora_scale = 1;
+  bool multiply_8_bits = false;  // quantise the input, too, instead of dequantising an 8-bit weight
 
  protected:
   explicit ProductWeight(at::IntArrayRef sizes);
@@ -61,5 +69,18 @@ struct Scaled8Bit {
 };
 // scale = max |w| / 448, the largest float8_e4m3fn; values rounded to nearest even.
 Scaled8Bit to_8_bits(const at::Tensor& weight);
+// Of the input of a product: quotients and the scale's inverse are rounded to x's dtype. Nothing waits for the device.
+Scaled8Bit input_to_8_bits(const at::Tensor& x);
+
+// How products use weights that are stored in 8 bits.
+enum class EightBitProducts { kDequantise, kMultiply };
+template <>
+inline constexpr auto kChoices<EightBitProducts> = std::array{
+    Choice{EightBitProducts::kDequantise, "dequantise",
+           "weights are dequantised layer by layer, products are bfloat16"},
+    Choice{EightBitProducts::kMultiply, "multiply", "inputs are quantised as well, one scale each: faster, less exact"},
+};
+// Sets multiply_8_bits of all layers. Throws when none has 8-bit weights.
+void use_8_bit_products(torch::nn::Module& model);
 
 }  // namespace moga

@@ -30,7 +30,7 @@ void check_format(const nlohmann::json& layer, const Safetensors& file, const st
   const auto format = layer.is_object() ? layer.find("format") : layer.end();
   check(layer.is_object() && format != layer.end() && format->is_string(), file.source(), ": ", printable(name),
         ": states no format of quantization");
-  if (*format != kFormat) refuse(file, format->get<std::string>(), name);
+  if (format->get<std::string>() != kFormat) refuse(file, format->get<std::string>(), name);
 }
 
 // A tensor of bytes that holds JSON.
@@ -69,7 +69,7 @@ void check_pair(const Safetensors& file, const std::string& weight, const std::s
     fail(file.source(), ": ", weight, " holds ", dtype, " and has a scale, expected ", kFormat);
   const std::vector<int64_t> shape = file.shape(scale), rows = file.shape(weight);
   const int64_t count = c10::multiply_integers(shape);
-  const bool per_row = !rows.empty() && count == rows[0] && shape[0] == count;
+  const bool per_row = !rows.empty() && !shape.empty() && count == rows[0] && shape[0] == count;
   if (count != 1 && !per_row) refuse(file, "float8 with scales of blocks", scale);
   check(c10::isFloatingType(of_scale), file.source(), ": ", scale, " holds ", of_scale, ", expected float32");
 }

@@ -33,8 +33,8 @@ FileFit scaled_file_fit(torch::nn::Module& module, const Safetensors& file, Load
 
 // A module's tensors under its own names as a file holds them: low-rank updates merged, and each weight in the dtype
 // that `dtype_of` says for its name. With kFloat8_e4m3fn attention and feed-forward weights of blocks are written in 8
-// bits with "scale_weight", everything else in bfloat16, and the marker "scaled_fp8" is added. A weight that is in 8 bits
-// already keeps its bits.
+// bits with "scale_weight", everything else in bfloat16, and the marker "scaled_fp8" is added. A weight that is in 8
+// bits already keeps its bits.
 TensorMap saved_tensors(const torch::nn::Module& module,
                         const std::function<at::ScalarType(const std::string&)>& dtype_of);
 

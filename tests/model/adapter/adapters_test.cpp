@@ -1,4 +1,5 @@
-// LoRA files on a model: parity with diffusers' load_lora_weights on the files of tools/make_fixtures_lora.py, requests.
+// LoRA files on a model: parity with diffusers' load_lora_weights on the files of tools/make_fixtures_lora.py,
+// requests.
 #include "moga/model/adapter/adapters.h"
 
 #include <ATen/ATen.h>
@@ -39,7 +40,9 @@ class LoraParity : public testing::Test {
                                    at::kFloat)
                          .velocity);
   }
-  at::Tensor expected(const std::string& name) { return Safetensors(std::string(kLoras) + "velocities.safetensors").load(name); }
+  at::Tensor expected(const std::string& name) {
+    return Safetensors(std::string(kLoras) + "velocities.safetensors").load(name);
+  }
 
   Safetensors base_{MOGA_FIXTURES "/transformer.safetensors"};
   Transformer model_ = [this] {

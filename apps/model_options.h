@@ -95,10 +95,13 @@ struct ModelOptions {
     return load_model_configs(folder);
   }
   Models load() const { return load(all_settings()); }
-  Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
+  // The VAE's dtype is that of the options.
+  Models load(const std::vector<std::string>& chosen_settings, LoadWays ways = {}) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings,
-                       {compute_vae_dtype(), stream_weights, adapters, eight_bit});
+    ways.vae_dtype = compute_vae_dtype();
+    ways.adapters = adapters;
+    ways.eight_bit = eight_bit;
+    return load_models(folder, place(), compute_dtype(), chosen_settings, ways);
   }
 
   at::Device place() const { return parse_device(device); }

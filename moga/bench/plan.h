@@ -48,6 +48,8 @@ struct GenerationPlanRequest {
   int64_t captions = 1;  // number of distinct captions, including the negative prompt
   int64_t fps = 16;
   StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+  // Ranks that denoise together; the plan is that of the first, which encodes and decodes as well.
+  int64_t guidance_ranks = 1, sequence_ranks = 1;
 
   Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };

@@ -24,9 +24,9 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
   return model;
 }
 
-void even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype) {
+at::Tensor even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype) {
   constexpr int64_t kSample = 4096;  // rows per layer
-  if (!model.config().attention().uses_router()) return;
+  if (!model.config().attention().uses_router()) return {};
   const at::NoGradGuard no_grad;
   auto parameters = model.named_parameters();
   const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
@@ -39,12 +39,17 @@ void even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtyp
     parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
   input.observer = even;
-  model.forward(input, dtype);
+  return model.forward(input, dtype).group_histogram;
 }
 
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
   if (!model.config().attention().uses_router()) return;
   even_routers(model, random_input(model.config(), {video}, device, dtype), dtype);
+}
+
+void share_routers(const VideoModel& model, const ProcessGroup& ranks) {
+  for (const auto& item : model.named_parameters())
+    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
 }
 
 void stream_blocks(VideoModel& model, c10::Device device) {

@@ -121,7 +121,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   configs.transformer->apply(settings_of("transformer", settings), kCommandLine);
   const Adapters adapters(ways.adapters, *configs.transformer);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
-                load_text_encoder(folder / "text_encoder", device, dtype),
+                ways.text_encoder ? load_text_encoder(folder / "text_encoder", device, dtype) : TextEncoder(nullptr),
                 load_video_model(folder / "transformer", {.device = device,
                                                           .dtype = dtype,
                                                           .settings = settings_of("transformer", settings),
@@ -133,7 +133,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                 dtype};
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
   if (ways.eight_bit == EightBitProducts::kMultiply) use_8_bit_products(*models.transformer);
-  models.text_encoder->eval();
+  if (models.text_encoder) models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();
   if (device.is_cuda()) models.vae->store_channels_last();

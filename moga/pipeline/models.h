@@ -59,8 +59,9 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
-  std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
-  bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  std::optional<at::ScalarType> vae_dtype = {};  // default_vae_dtype otherwise
+  bool stream_weights = false;  // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  bool text_encoder = true;     // false: stays null, for a rank that receives its text
   // Checked against the transformer before any weight is read. The settings of a MoGA adapter (adapter_settings) are
   // the caller's to pass.
   AdapterRequests adapters = {};

@@ -80,10 +80,11 @@ void check_nothing_kept(const KeepConfig& config) {
        " of an unfinished run; continue with --resume, or remove the file");
 }
 
-nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler) {
+nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler,
+                                   bool text_encoder) {
   const VideoShape& shape = request.shape;
   Checksum weights, noise;
-  add_weights(weights, *models.text_encoder);
+  if (text_encoder) add_weights(weights, *models.text_encoder);
   add_weights(weights, *models.transformer);
   if (request.noise.defined()) noise.add(request.noise);
   nlohmann::json script = {{"captions", request.captions}, {"negative_prompt", request.negative_prompt},

@@ -20,6 +20,9 @@ Result moga(const std::string& arguments, const std::string& before = "");
 // Exit status 1 and one line that contains `expected`.
 void expect_error(const std::string& arguments, const std::string& expected);
 
+// The config of a training run of one stage on one shard of one video, which it writes to the folder `shards`.
+std::string tiny_training(const std::string& tokenizer, const std::string& shards);
+
 class Program : public testing::Test {
  protected:
   static void SetUpTestSuite();

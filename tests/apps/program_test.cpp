@@ -140,37 +140,6 @@ TEST_F(Program, PlanPredictsAGeneration) {
   expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B");
 }
 
-// The config of a training run of one stage on one shard.
-std::string tiny_training(const std::string& tokenizer, const std::string& shards) {
-  ShardWriter writer(shards, 1);
-  writer.add({::at::zeros({4, 3, 8, 12}), {3}, {"Mara waves."}});
-  writer.finish();
-  return "tokenizer = \"" + tokenizer + R"("
-device = "cpu"
-[transformer]
-num_attention_heads = 2
-attention_head_dim = 12
-in_channels = 4
-out_channels = 4
-text_dim = 16
-freq_dim = 16
-ffn_dim = 32
-num_layers = 2
-text_len = 8
-[text_encoder]
-vocab_size = 64
-d_model = 16
-d_kv = 8
-d_ff = 32
-num_layers = 1
-num_heads = 2
-[[stage]]
-name = "short"
-batch = 2
-data = ")" +
-         shards + "\"\n";
-}
-
 TEST_F(Program, PlanPredictsATrainingRun) {
   write_text(at("plan.toml"), tiny_training(at("model/tokenizer"), at("plan_shards")));
   const Result result = moga("plan --train " + at("plan.toml") + " --set stage.0.steps=7 --device cpu --quiet");

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/nn/modules/container/modulelist.h>
 
 #include "moga/model/layers/linear.h"
 #include "tests/support/compare.h"
@@ -60,6 +61,29 @@ TEST(ProductWeight, EightBitsWithAScaleAreNearTheWeight) {
   EXPECT_EQ(layer->weight_in(at::kBFloat16).scalar_type(), at::kBFloat16);
   const Scaled8Bit again = to_8_bits(layer->weight_in(at::kFloat));
   EXPECT_TRUE(at::equal(again.values.view(at::kByte), bits.values.view(at::kByte)));
+}
+
+TEST(ProductWeight, ProductsInEightBitsAreNearThoseOfDequantisedWeights) {
+  const at::NoGradGuard no_grad;
+  torch::nn::ModuleList model;
+  Linear layer(64, 48);
+  model->push_back(layer);
+  EXPECT_EQ(test::error_of([&] { use_8_bit_products(*model); }), "8-bit products: the model has no weights in 8 bits");
+  layer->fill_normal(0.3);
+  layer->bias.normal_();
+  const Scaled8Bit bits = to_8_bits(layer->weight);
+  layer->store_in_8_bits({});
+  layer->weight.copy_(bits.values);
+  layer->weight_scale.copy_(bits.scale);
+  const at::Tensor x = at::randn({3, 7, 64}).to(at::kBFloat16), y = layer->forward(x);
+  use_8_bit_products(*model);
+  EXPECT_TRUE(layer->multiplies_8_bits(x));
+  const double error = test::difference(layer->forward(x).to(at::kFloat), y.to(at::kFloat)).relative;
+  EXPECT_LT(error, 0.05);
+  EXPECT_GT(error, 0);
+  layer->add_low_rank(at::ones({1, 64}), at::ones({48, 1}), 2);
+  const at::Tensor more = layer->forward(x).to(at::kFloat) - 2 * x.to(at::kFloat).sum(-1, true);
+  EXPECT_LT(test::difference(more, y.to(at::kFloat)).relative, 0.2);
 }
 
 TEST(ProductWeight, ScalesMayBePerRow) {

@@ -9,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/foreign_keys.h"
 #include "moga/core/interrupt.h"

@@ -74,8 +74,9 @@ std::vector<at::Tensor> trained_linears(const at::Tensor& x, const std::vector<L
 
 // Both factors in 8 bits; sums are float32.
 at::Tensor product_8_bits(const Scaled8Bit& input, const at::Tensor& x, const Linear& layer) {
-  const at::Tensor y = at::_scaled_mm(input.values, layer->weight.t(), input.scale, layer->weight_scale.view({}),
-                                      layer->bias_in(x.scalar_type()), /*scale_result=*/{}, x.scalar_type());
+  const at::Tensor y =
+      at::_scaled_mm(input.values, layer->weight.t(), input.scale, layer->weight_scale.reshape(at::IntArrayRef()),
+                     layer->bias_in(x.scalar_type()), /*scale_result=*/{}, x.scalar_type());
   std::vector<int64_t> sizes = x.sizes().vec();
   sizes.back() = layer->out();
   return layer->has_low_rank() ? layer->plus_low_rank(y.view(sizes), x) : y.view(sizes);

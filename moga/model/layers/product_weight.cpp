@@ -39,8 +39,8 @@ void ProductWeight::add_low_rank(const at::Tensor& down, const at::Tensor& up, d
         "low-rank update of ", up.sizes(), " and ", down.sizes(), " for a weight of [", out(), ", ", in(), "]");
   if (!has_low_rank()) {
     lora_scale = scale;
-    lora_down = register_parameter(kLoraDown, down);
-    lora_up = register_parameter(kLoraUp, up);
+    lora_down = register_parameter(kLoraDown, down.detach());
+    lora_up = register_parameter(kLoraUp, up.detach());
     return;
   }
   lora_down.set_data(at::cat({lora_down.detach(), down}));

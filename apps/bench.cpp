@@ -99,6 +99,7 @@ struct TrainOptions {
   std::string weights = "bfloat16", moments = "float32", shard = "none";
   double ema = 0;
   int64_t videos = 1;
+  int64_t lora_rank = 0;
   int64_t gpus = 1, data = 1;
 };
 
@@ -225,6 +226,7 @@ void run_train(Options options, const TrainOptions& train) {
   config.train.weights = choice<Storage>("--weights", train.weights);
   config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
   config.train.ema = train.ema;
+  config.train.lora.rank = train.lora_rank;
   config.train.parallel.shard = choice<Shard>("--shard", train.shard);
   check(config.train.parallel.shard != Shard::kAuto, "--shard is auto, expected none, optimizer or full");
   config.video = video_of(options, setup.device);
@@ -297,6 +299,10 @@ void add_train_bench(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("train", "A whole train step, with recomputation");
   command->footer(kTrainManual);
   add_sizes(*command, *options);
+  command
+      ->add_option("--lora-rank", train->lora_rank, "train low-rank updates of this rank and routers; 0: all weights")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{4096}));
   command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
   command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
       ->delimiter(',')

@@ -64,6 +64,7 @@ void add_evaluate(CLI::App& app) {
   command->footer(kManual);
   StoryEvaluationConfig& config = options->evaluation;
   options->model.add(*command);
+  options->model.add_adapter(*command);
   command->add_option("--out", options->out, "folder to write to")->required();
   command->add_option("--stories", config.stories, "held-out stories")->capture_default_str();
   command->add_option("--first-seed", config.first_seed, "seed of the first story")->capture_default_str();

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "apps/commands.h"
 #include "apps/plan_request.h"
@@ -99,8 +100,17 @@ Script complete_script(Script script, const Options& options) {
   return script;
 }
 
-std::string model_name(const std::filesystem::path& folder) {
-  return std::filesystem::absolute(folder / "").parent_path().filename().string();
+// "wan + moga.safetensors + style.safetensors:0.8"
+std::string model_name(const ModelOptions& model) {
+  std::string name =
+      std::filesystem::absolute(std::filesystem::path(model.folder) / "").parent_path().filename().string();
+  if (const auto& adapter = model.adapters.adapter; !adapter.empty()) name += " + " + adapter.filename().string();
+  for (const LoraRequest& lora : model.adapters.loras) {
+    std::ostringstream weight;
+    weight << lora.weight;
+    name += " + " + lora.file.filename().string() + ":" + weight.str();
+  }
+  return name;
 }
 
 // Checks all outputs before long work.
@@ -118,7 +128,7 @@ void set_outputs(GenerateOptions& generation, const Options& options, const Scri
   generation.save_latents = options.save_latents;
   generation.keep = options.keep;
   generation.keep.path = state_path(options.out);
-  generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
+  generation.tags = film_tags(complete_script(script, options), model_name(options.model), "moga " MOGA_VERSION);
   check_outputs(options, generation.keep.path);
 }
 
@@ -178,6 +188,7 @@ void add_generate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   add_gpus_option(*command, options->gpus);
   command->callback([options] {

@@ -119,6 +119,7 @@ void add_plan(CLI::App& app) {
       ->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
       "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");

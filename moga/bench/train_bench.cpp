@@ -40,6 +40,7 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"weights", name_of(config.train.weights)},
           {"moments", name_of(config.train.optimizer.moments)},
           {"ema", config.train.ema},
+          {"lora_rank", config.train.lora.rank},
           {"shard", name_of(config.train.parallel.shard)}};
 }
 
@@ -102,10 +103,10 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   release_cached_memory(setup.device);
   const TrainBatch piece =
       random_piece({config.train, config.video, config.videos / data_ranks}, setup.device, setup.dtype);
-  const double flop =
-      forward_cost(config.train.transformer->shape(), piece.layout, config.train.transformer->attention())
-          .with_backward() /
-      static_cast<double>(setup.mesh.sequence().size());
+  const ForwardCost cost =
+      forward_cost(config.train.transformer->shape(), piece.layout, config.train.transformer->attention());
+  const double flop = (config.train.lora.enabled() ? cost.with_frozen_backward() : cost.with_backward()) /
+                      static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   StepResult last;
   for (const RecomputeConfig& variant : config.variants) {

@@ -121,6 +121,7 @@ std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
   check(!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02"), file,
         ": is a PyTorch pickle; only safetensors are read, convert it first");
+  check(!all.starts_with("GGUF"), file, ": is a GGUF file; only safetensors are read");
   check(!all.starts_with("version https://git-lfs"), file,
         ": is a Git LFS pointer, not the file itself; run git lfs pull");
   check(all.size() >= safetensors_format::kLengthBytes, file, ": has ", all.size(), " bytes, too few for a header");

@@ -6,6 +6,8 @@
 #include <c10/core/ScalarType.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
+
 #include "moga/core/module_io.h"
 #include "moga/model/codec.h"
 #include "moga/model/video_model.h"
@@ -17,6 +19,8 @@ struct VideoModelLoad {
   c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
   std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
   bool stream_blocks = false;              // VideoModel::stream_blocks
+  // Changes the weights once they are read, before blocks are streamed (adapter/adapters.h). May be empty.
+  std::function<void(VideoModel&)> adapt = {};
 };
 
 struct NamedMeaning {

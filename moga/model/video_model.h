@@ -128,6 +128,8 @@ class VideoModel : public torch::nn::Module {
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;
+  // The name of the tensor `name` in a file of this layout.
+  virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
 };
 
 using VideoModelPtr = std::shared_ptr<VideoModel>;

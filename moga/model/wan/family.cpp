@@ -21,7 +21,7 @@ bool recognises(const nlohmann::json& config) {
 Cloned<VideoModelConfig> read_config(const Path& config_json) { return load_transformer_config(config_json); }
 
 VideoModelPtr load(const Path& folder, const VideoModelLoad& how) {
-  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks).ptr();
+  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks, how.adapt).ptr();
 }
 
 WeightLayout layout(const Path& folder) { return detect_layout(Safetensors(folder).names(), folder.string()); }

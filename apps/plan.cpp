@@ -115,7 +115,8 @@ void add_plan(CLI::App& app) {
   options->script.add(*command);
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
-  command->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
+  command
+      ->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
   options->streaming.add(*command);

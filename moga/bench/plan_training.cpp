@@ -15,13 +15,11 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/dataset/shards.h"
 #include "moga/train/video/train_step.h"
 
 namespace moga {
 namespace {
 
-constexpr int64_t kSamplesLookedAt = 64;
 constexpr int64_t kInputsOnDevice = 3;  // of blocks whose inputs go to the host (model/layers/input_offload.h)
 constexpr int64_t kLargestVocabulary =
     1024;  // rows rehearsed; drawing all 256,384 rows of UMT5 would take longer than everything else
@@ -100,11 +98,11 @@ void add_table(Rehearsed& step, const TrainConfig& config) {
   step.work_bytes += config.train_text_encoder ? bytes : 0;
 }
 
-Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video, int64_t ranks,
+Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const StageShape& shape, int64_t ranks,
                         c10::Device device, c10::ScalarType dtype) {
   // Two pieces represent any larger number: from the second piece on, gradients are accumulated.
   const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
-  TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces, false, ranks};
+  TrainingRehearsal rehearsal{config, shape.video, stage.batch / stage.accumulation, pieces, false, ranks};
   int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
   vocabulary = std::min(vocabulary, kLargestVocabulary);
   const VisualAttentionConfig& moga = config.transformer->attention();
@@ -117,7 +115,7 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
     step.seconds += share * (full.seconds - step.seconds);
   }
   add_table(step, config);
-  step.seconds *= static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
+  step.seconds *= shape.work * static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
   const LinkTime link = link_time(config, stage.accumulation, ranks, device);
   step.seconds = std::max(step.seconds, link.hidden) + link.exposed;
   return step;
@@ -165,21 +163,6 @@ bool sharding_may_help(const Plan& whole, int64_t ranks) {
   return static_cast<double>(whole.peak_bytes()) - saved <= static_cast<double>(whole.usable_bytes());
 }
 
-// What one rank of the mesh computes of each stage, as a run of its own: its videos, and frames for its slice. Changes
-// the shapes as well.
-TrainConfig part_of_rank(TrainConfig config, std::vector<StageShape>& stages, const MeshSize& mesh) {
-  for (size_t i = 0; i < stages.size(); ++i) {
-    StageConfig& stage = config.stage[i];
-    const int64_t piece = stage.batch / stage.accumulation;
-    stage.batch = std::max<int64_t>(1, stage.batch / mesh.data);
-    stage.accumulation = std::max<int64_t>(1, stage.batch / std::min(piece, stage.batch));
-    if (mesh.sequence == 1) continue;
-    VideoShape& video = stages[i].video;
-    video = {(video.frames + mesh.sequence - 1) / mesh.sequence, video.rows, video.columns, {}};
-  }
-  return config;
-}
-
 Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
               c10::ScalarType dtype, int64_t ranks) {
   release_cached_memory(device);
@@ -191,7 +174,7 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
     const StageConfig& stage = config.stage[i];
     log_info("rehearsing a train step of stage ", stage.name, ", recomputation of blocks: ", describe(config.recompute),
              ranks > 1 ? std::string(", shard: ") + name_of(config.parallel.shard) : "");
-    const Rehearsed step = rehearse_step(config, stage, stages[i].video, ranks, device, dtype);
+    const Rehearsed step = rehearse_step(config, stage, stages[i], ranks, device, dtype);
     plan.weight_bytes = step.weight_bytes;
     plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
                            step.seconds * static_cast<double>(stage.steps)});
@@ -200,24 +183,6 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
 }
 
 }  // namespace
-
-StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
-  const ShardDataset data(stage.data);
-  const Strides patch = config.transformer->patch();
-  StageShape result;
-  result.video.frames = 0;
-  int64_t bytes = 0, looked_at = 0;
-  const int64_t stride = std::max<int64_t>(1, data.size() / kSamplesLookedAt);
-  for (int64_t i = 0; i < data.size(); i += stride, ++looked_at) {
-    const Sample sample = first_frames(data.get(i), stage.frames);
-    const VideoShape video{sample.latent.size(1) / patch.frames, sample.latent.size(2) / patch.rows,
-                           sample.latent.size(3) / patch.columns, sample.shot_frames};
-    bytes += static_cast<int64_t>(sample.latent.nbytes());
-    if (video.tokens() > result.video.tokens()) result.video = video;
-  }
-  if (config.cache == LatentCache::kDevice) result.data_bytes = bytes / looked_at * data.size();
-  return result;
-}
 
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
   release_cached_memory(device);
@@ -247,11 +212,10 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
 
 Plan plan_training(const TrainConfig& whole, const std::vector<StageShape>& shapes, c10::Device device,
                    c10::ScalarType dtype, const MeshSize& mesh) {
+  check(shapes.size() == whole.stage.size(), "shapes of ", shapes.size(), " stages for a run of ", whole.stage.size());
   const int64_t ranks = mesh.ranks();
   std::vector<StageShape> stages = shapes;
   const TrainConfig config = part_of_rank(whole, stages, mesh);
-  check(stages.size() == config.stage.size(), "shapes of ", stages.size(), " stages for a run of ",
-        config.stage.size());
   const StopInside stop_inside;
   const RandomState unchanged(device);
   Plan plan;

@@ -2,23 +2,10 @@
 #pragma once
 
 #include "moga/bench/plan.h"
+#include "moga/bench/stage_shape.h"
 #include "moga/train/video/config.h"
 
 namespace moga {
-
-// The data of a train step of a stage.
-struct StageShape {
-  VideoShape video;        // the largest of the stage
-  int64_t data_bytes = 0;  // latents that stay on the device
-};
-// Reads it from the stage's shards, from up to 64 samples.
-StageShape stage_shape(const TrainConfig& config, const StageConfig& stage);
-
-// Ranks along each axis of a mesh (parallel/mesh.h).
-struct MeshSize {
-  int64_t data = 1, sequence = 1;
-  int64_t ranks() const { return data * sequence; }
-};
 
 // With recomputation or sharding "auto" the fastest way that fits is chosen: the plan says which (Plan::recompute,
 // Plan::shard); where none fits it is the one that needs least. Of equally fast ways the one that shards less.

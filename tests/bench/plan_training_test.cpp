@@ -6,9 +6,7 @@
 
 #include <limits>
 
-#include "moga/data/dataset/shards.h"
 #include "moga/model/wan/transformer.h"
-#include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -76,19 +74,6 @@ TEST(PlanTraining, SaysWhatWouldFit) {
   const Plan plan = plan_training(config, {{{1, 4, 4, {}}, int64_t(1) << 50}}, at::kCPU, at::kFloat);
   EXPECT_FALSE(plan.fits());
   EXPECT_EQ(plan.advice, std::vector<std::string>{"shorter or smaller videos in stage main"});
-}
-
-TEST(PlanTraining, ReadsShapesFromShards) {
-  const test::Folder folder;
-  ShardWriter writer(folder.path(), 8);
-  writer.add({at::zeros({4, 3, 4, 6}, at::kBFloat16), {3}, {"Mara waves."}});
-  writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "Mara walks."}});
-  writer.finish();
-  TrainConfig config = small_run();
-  config.stage[0].data = folder.path().string();
-  const StageShape shape = stage_shape(config, config.stage[0]);
-  EXPECT_EQ(shape.video, (VideoShape{5, 2, 3, {2, 3}}));
-  EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
 }
 
 TEST(PlanTrainingGpu, IsMadeByRehearsalsOnTheDevice) {

@@ -56,10 +56,10 @@ TEST_F(AdaptersProgram, ALoraOfAnotherModelIsRefusedBeforeItRuns) {
 TEST_F(AdaptersProgram, CalibrationWritesAnAdapter) {
   const std::string adapter = at("moga.safetensors");
   const Result result = moga("calibrate --model " + at("model") + " --script " + at("film.toml") +
-                             " --quiet --steps 2 --tokens 256 --set transformer.moga.groups=2 --adapter " + adapter);
+                             " --quiet --steps 2 --tokens 256 --adapter " + adapter);
   EXPECT_EQ(result.status, 0) << result.text;
   EXPECT_EQ(Safetensors(adapter).shape("diffusion_model.blocks.0.self_attn.router.weight"),
-            (std::vector<int64_t>{2, 24}));
+            (std::vector<int64_t>{3, 24}));
   EXPECT_GT(test::difference(latents("--adapter " + adapter), latents("")).relative, 1e-4);
   expect_error(generate("--quiet --out " + at("b.y4m") + " --lora " + adapter), "expected --adapter");
 }

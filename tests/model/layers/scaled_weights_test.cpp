@@ -58,7 +58,7 @@ TEST(ScaledWeights, BothLayoutsLoadAsTheyAre) {
   const Metadata metadata = {{"_quantization_metadata", R"({"layers": {"0": {"format": "float8_e4m3fn"}}})"}};
   EXPECT_TRUE(at::equal(loaded_product(layer_and({{"0.weight_scale", at::full({1}, 0.5)}}), metadata), expected));
   const at::Tensor rows = at::tensor({1.0f, 2.0f}).unsqueeze(1);
-  EXPECT_TRUE(at::equal(loaded_product(layer_and({{"0.weight_scale", rows}})), at::tensor({{3.0f, 6.0f}})));
+  EXPECT_TRUE(at::equal(loaded_product(layer_and({{"0.weight_scale", rows}})), at::tensor({3.0f, 6.0f}).unsqueeze(0)));
 }
 
 TEST(ScaledWeights, OtherFormatsAreRefusedByName) {

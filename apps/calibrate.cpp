@@ -7,6 +7,7 @@
 #include "apps/size_options.h"
 #include "moga/core/files.h"
 #include "moga/pipeline/calibrate.h"
+#include "moga/pipeline/model_size.h"
 
 namespace moga {
 namespace {
@@ -36,7 +37,7 @@ struct Options {
   ModelOptions model;
   CalibrationConfig calibration;
   std::vector<std::string> scripts;
-  std::string out, json, size = "832x480";
+  std::string out, json, size;
   int64_t frames = 81;
 };
 
@@ -44,8 +45,10 @@ std::vector<Script> scripts_of(const Options& options, const Strides& pixels_per
   std::vector<Script> scripts;
   for (const std::string& path : options.scripts) scripts.push_back(load_script(path, pixels_per_token));
   if (!scripts.empty()) return scripts;
-  const auto [width, height] = parse_pair(options.size, "--size");
-  return calibration_scripts({width, height}, options.frames, pixels_per_token);
+  PixelSize size{832, 480};
+  if (const auto own = model_size(options.model.folder)) size = {own->at(0), own->at(1)};
+  if (!options.size.empty()) std::tie(size.width, size.height) = parse_pair(options.size, "--size");
+  return calibration_scripts(size, options.frames, pixels_per_token);
 }
 
 void run(const Options& options) {
@@ -75,7 +78,8 @@ void add_calibrate(CLI::App& app) {
   command->add_option("--out", options->out, "model folder to write, must not exist")->required();
   command->add_option("--script", options->scripts, "shot script, may be given several times (default: built-in ones)")
       ->allow_extra_args(false);
-  command->add_option("--size", options->size, "width x height of the built-in scripts")->capture_default_str();
+  command->add_option("--size", options->size,
+                      "width x height of the built-in scripts (default: the model's own, else 832x480)");
   command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
   command->add_option("--observed-steps", config.observed_steps, "sampler steps, evenly spaced, whose tokens are kept")
       ->capture_default_str();

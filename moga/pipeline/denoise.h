@@ -7,6 +7,7 @@
 // every video is in the batch twice (moga/model/denoiser.h), so a sampler step is one evaluation of the transformer.
 #pragma once
 
+#include "moga/data/script.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -16,6 +17,7 @@ struct VideoRequest {
   std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
+  NoiseSource noise_from = NoiseSource::kMoga;
   at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
 };
 

@@ -23,7 +23,9 @@ struct TrainModels {
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
 // Writes a model folder as diffusers' WanPipeline reads it: transformer/, text_encoder/, tokenizer/, vae/ when the
-// config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or absent.
-void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
+// config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or absent. `size`:
+// [width, height] of the videos, which generation takes for scripts that name none; empty: unsaid.
+void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config,
+                  const std::vector<int64_t>& size = {});
 
 }  // namespace moga

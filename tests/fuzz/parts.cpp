@@ -3,9 +3,7 @@
 
 #include "moga/core/files.h"
 #include "moga/core/module_io.h"
-#include "moga/model/layers/file_fit.h"
-#include "moga/model/vae/vae.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/registry.h"
 #include "tests/fuzz/agree.h"
 #include "tests/fuzz/safetensors_bytes.h"
 #include "tests/fuzz/target.h"
@@ -31,13 +29,13 @@ void check_module(const torch::nn::Module& module, const FileFit& fit, const std
 }
 
 void read_vae(const std::filesystem::path& path, const std::string& bytes) {
-  const Vae model = load_vae(path.parent_path(), at::kCPU, at::kFloat);
-  check_module(*model, vae_file_fit(path.parent_path()), bytes);
+  const CodecPtr model = load_codec(path.parent_path(), at::kCPU, at::kFloat);
+  check_module(*model, codec_file_fit(path.parent_path()), bytes);
 }
 
 void read_transformer(const std::filesystem::path& path, const std::string& bytes) {
-  const Transformer model = load_transformer(path.parent_path(), at::kCPU, at::kFloat);
-  check_module(*model, transformer_file_fit(path.parent_path()), bytes);
+  const VideoModelPtr model = load_video_model(path.parent_path(), {.device = at::kCPU, .dtype = at::kFloat});
+  check_module(*model, video_model_file_fit(path.parent_path()), bytes);
 }
 
 Target part_target(const std::filesystem::path& folder, const char* part,

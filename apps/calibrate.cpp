@@ -8,6 +8,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/pipeline/calibrate.h"
+#include "moga/pipeline/model_size.h"
 
 namespace moga {
 namespace {
@@ -39,7 +40,7 @@ struct Options {
   ModelOptions model;
   CalibrationConfig calibration;
   std::vector<std::string> scripts;
-  std::string out, adapter, json, size = "832x480";
+  std::string out, adapter, json, size;
   int64_t frames = 81;
 };
 
@@ -47,8 +48,10 @@ std::vector<Script> scripts_of(const Options& options, const Strides& pixels_per
   std::vector<Script> scripts;
   for (const std::string& path : options.scripts) scripts.push_back(load_script(path, pixels_per_token));
   if (!scripts.empty()) return scripts;
-  const auto [width, height] = parse_pair(options.size, "--size");
-  return calibration_scripts({width, height}, options.frames, pixels_per_token);
+  PixelSize size{832, 480};
+  if (const auto own = model_size(options.model.folder)) size = {own->at(0), own->at(1)};
+  if (!options.size.empty()) std::tie(size.width, size.height) = parse_pair(options.size, "--size");
+  return calibration_scripts(size, options.frames, pixels_per_token);
 }
 
 void run(const Options& options) {
@@ -88,7 +91,8 @@ void add_calibrate(CLI::App& app) {
                       "MoGA adapter to write: the routers and the attention alone, for moga generate --adapter");
   command->add_option("--script", options->scripts, "shot script, may be given several times (default: built-in ones)")
       ->allow_extra_args(false);
-  command->add_option("--size", options->size, "width x height of the built-in scripts")->capture_default_str();
+  command->add_option("--size", options->size,
+                      "width x height of the built-in scripts (default: the model's own, else 832x480)");
   command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
   command->add_option("--observed-steps", config.observed_steps, "sampler steps, evenly spaced, whose tokens are kept")
       ->capture_default_str();

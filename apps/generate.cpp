@@ -26,7 +26,8 @@ constexpr const char* kManual = R"(A script is a TOML file:
   size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
-  negative_prompt = "blurred, text"        # optional, what guidance steers away from
+  negative_prompt = "blurred, text"        # optional, what guidance steers away from;
+                                           # or: negative = "wan", the prompt of Wan's own programs
   global_caption = "A film in soft light." # optional, precedes each caption
   set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
@@ -43,7 +44,8 @@ line that says where, the global caption first.
 The contact sheet (one row per shot) is written next to the video as .png. Both carry the script
 with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
---noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
+--noise-from diffusers starts from the noise that diffusers draws from the same seed with a CPU generator.
+--noise and --save-latents make a run comparable with any program's: each is a safetensors file with the tensor
 "latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
@@ -180,6 +182,10 @@ void add_generate(CLI::App& app) {
   options->script.add(*command)->required();
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
+  command
+      ->add_option("--noise-from", options->script.noise_from,
+                   "who draws the noise of the seed: " + choice_help<NoiseSource>() + " (default: the script's)")
+      ->excludes("--noise");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
   command->add_flag("--resume", options->keep.resume,
                     "continue from the state that a killed run left next to the video");

@@ -8,7 +8,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/core/log.h"
+#include "moga/core/log_pause.h"
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/adapter/moga_adapter.h"
@@ -51,8 +51,10 @@ std::vector<std::string> lasting_settings(const std::vector<std::string>& settin
 void write_transformer(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
                        const Calibration& calibration) {
   const at::ScalarType dtype = main_dtype(from);
-  const VideoModelPtr model =
-      load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
+  const VideoModelPtr model = [&] {
+    const LogPause pause;  // that routers are missing is no news: they follow
+    return load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
+  }();
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string prefix = router_prefix(layer.layer);

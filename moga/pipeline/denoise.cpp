@@ -12,10 +12,10 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
 #include "moga/model/denoiser.h"
 #include "moga/model/text/captions.h"
 #include "moga/pipeline/group_balance.h"
+#include "moga/pipeline/noise.h"
 #include "moga/pipeline/share_state.h"
 
 namespace moga {
@@ -37,10 +37,7 @@ void check_requests(const Models& models, const std::vector<VideoRequest>& reque
 
 at::Tensor make_noise(const std::vector<VideoRequest>& requests, const Denoiser& denoiser) {
   std::vector<at::Tensor> noise;
-  for (size_t i = 0; i < requests.size(); ++i)
-    noise.push_back(requests[i].noise.defined()
-                        ? requests[i].noise.to(at::kCPU, at::kFloat)
-                        : at::randn(denoiser.latent_shapes()[i], random_stream(requests[i].seed, "noise"), at::kFloat));
+  for (size_t i = 0; i < requests.size(); ++i) noise.push_back(noise_of(requests[i], denoiser.latent_shapes()[i]));
   return PackedLatents::pack(noise).values;
 }
 

@@ -9,6 +9,7 @@
 // all of them after the same step.
 #pragma once
 
+#include "moga/data/script.h"
 #include "moga/parallel/mesh.h"
 #include "moga/pipeline/models.h"
 
@@ -19,6 +20,7 @@ struct VideoRequest {
   std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
+  NoiseSource noise_from = NoiseSource::kMoga;
   at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
 };
 

@@ -24,8 +24,9 @@ VideoRequest make_request(const Script& script, const Models& models, const Gene
   request.shape =
       video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = shot_captions(script, models);
-  request.negative_prompt = script.negative_prompt;
+  request.negative_prompt = script.negative_text();
   request.seed = script.seed;
+  request.noise_from = script.noise_from;
   request.noise = options.noise;
   return request;
 }

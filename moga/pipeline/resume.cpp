@@ -99,6 +99,7 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
                            {"rows", shape.rows},           {"columns", shape.columns},
                            {"shots", shape.shot_frames}};
   if (request.noise.defined()) script["noise"] = noise.text();
+  if (request.noise_from != NoiseSource::kMoga) script["noise_from"] = name_of(request.noise_from);
   return {{"script", script},
           {"sampler", as_json(sampler)},
           {"attention", as_json(models.transformer->config().attention())},

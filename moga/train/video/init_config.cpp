@@ -7,7 +7,9 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
+#include "moga/sampler/scheduler_file.h"
 
 namespace fs = std::filesystem;
 
@@ -61,11 +63,14 @@ TrainConfig config_of_init(const std::string& init, const std::string& class_nam
     config.transformer->attention() = defaults->attention();
   if (const fs::path text = fs::path(init) / "text_encoder" / "config.json"; fs::exists(text))
     config.text_encoder = load_text_encoder_config(text);
+  if (const fs::path file = fs::path(init) / "scheduler" / "scheduler_config.json"; fs::exists(file))
+    config.samples.sampler = load_sampler_config(file);
   return config;
 }
 
 void check_fits_init(const TrainConfig& config) {
   if (!fs::exists(transformer_config(config.init))) return;
+  check_model_index(config.init);
   const TrainConfig init = config_of_init(config.init);
   const nlohmann::json ours = json_of(config.transformer);
   const nlohmann::json theirs = json_of(load_video_model_config(transformer_config(config.init)));

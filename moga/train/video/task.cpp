@@ -11,6 +11,8 @@
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/model/registry.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/video/run_identity.h"
 #include "moga/train/video/shard_units.h"
@@ -42,6 +44,14 @@ std::string advice(const TrainConfig& config, int64_t ranks) {
   std::string text;
   for (const std::string& item : less) text += (text.empty() ? "" : ", ") + item;
   return text;
+}
+
+// Width and height in pixels of the last stage's first video; empty without a VAE.
+std::vector<int64_t> trained_size(const TrainConfig& config) {
+  if (config.vae.empty()) return {};
+  const Strides pixels = load_codec_config(std::filesystem::path(config.vae) / "config.json")->strides();
+  const at::Tensor latent = ShardDataset(config.stage.back().data, /*open_shards=*/1).get(0).latent;
+  return {latent.size(3) * pixels.columns, latent.size(2) * pixels.rows};
 }
 
 }  // namespace
@@ -170,7 +180,7 @@ std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::p
   const AveragedWeights averaged(state_);
   const bool writes = state_.mesh().world().rank() == 0;
   state_.gather_to_host(writes);
-  if (writes) export_model(folder, state_.models(), config_);
+  if (writes) export_model(folder, state_.models(), config_, trained_size(config_));
   state_.back_to_buffers();
   return "model in " + folder.string();
 }

@@ -66,6 +66,13 @@ nlohmann::json index_json(const VideoModelConfig& model, const std::string& sche
           {"scheduler", {"diffusers", scheduler}}};
 }
 
+// Adds {"_moga": {"size": [width, height]}} to a model_index.json.
+void add_size(const fs::path& index, const std::vector<int64_t>& size) {
+  nlohmann::json json = nlohmann::json::parse(read_text(index));
+  json["_moga"]["size"] = size;
+  write_text(index, json.dump(2) + "\n");
+}
+
 // Copies a VAE, renaming tensors that have the original repository's names.
 void copy_vae(const fs::path& from, const fs::path& to) {
   if (codec_layout(from) == WeightLayout::kDiffusers) return fs::copy(from, to, fs::copy_options::recursive);
@@ -152,7 +159,8 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
   return models;
 }
 
-void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config,
+                  const std::vector<int64_t>& size) {
   if (config.lora.enabled()) return export_adapter(folder, models, config);
   constexpr WeightLayout layout = WeightLayout::kDiffusers;
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
@@ -167,6 +175,7 @@ void export_model(const fs::path& folder, const TrainModels& models, const Train
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
     write_text(temporary / "model_index.json",
                index_json(models.transformer->config(), scheduler_class(sampler)).dump(2) + "\n");
+    if (!size.empty()) add_size(temporary / "model_index.json", size);
   });
 }
 

@@ -25,7 +25,9 @@ TrainModels make_models(const TrainConfig& config, at::Device device);
 
 // Writes a model folder as the pipeline of its family in diffusers reads it: transformer/, text_encoder/, tokenizer/,
 // vae/ when the config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or
-// absent. With config.lora: adapter.safetensors alone, a MoGA adapter.
-void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
+// absent. `size`: [width, height] of the videos, which generation takes for scripts that name none; empty: unsaid. With
+// config.lora: adapter.safetensors alone, a MoGA adapter.
+void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config,
+                  const std::vector<int64_t>& size = {});
 
 }  // namespace moga

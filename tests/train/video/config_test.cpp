@@ -1,6 +1,8 @@
 // Errors in training configs, and settings from the command line.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
@@ -98,6 +100,21 @@ TEST_F(TrainConfigOfInit, HasItsArchitectureAndAttention) {
   EXPECT_EQ(test::wan_of(config).num_layers, 2);
   EXPECT_EQ(config.transformer->attention().groups, 3);
   EXPECT_EQ(config.text_encoder.d_model, 16);
+}
+
+TEST_F(TrainConfigOfInit, HasItsSchedulerUnlessTheConfigSaysOtherwise) {
+  write_text(folder_ / "model/scheduler/scheduler_config.json",
+             R"({"solver": "euler", "steps": 7, "shift": 8.0, "guidance": 2.5, "full_steps": 0})");
+  const SamplerConfig sampler = load_train_config(from_init(folder_, "")).samples.sampler;
+  EXPECT_EQ(sampler.solver, SolverKind::kEuler);
+  EXPECT_EQ(std::tuple(sampler.steps, sampler.shift, sampler.guidance), std::tuple(7, 8.0, 2.5));
+  const TrainConfig own = load_train_config(from_init(folder_, "[samples.sampler]\nsteps = 3"));
+  EXPECT_EQ(std::tuple(own.samples.sampler.steps, own.samples.sampler.shift), std::tuple(3, 8.0));
+}
+
+TEST_F(TrainConfigOfInit, AnotherPipelineIsNamed) {
+  write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanVACEPipeline"})");
+  EXPECT_NE(error("").find("model_index.json: _class_name = WanVACEPipeline, expected WanPipeline"), std::string::npos);
 }
 
 TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {

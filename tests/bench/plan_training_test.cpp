@@ -56,6 +56,7 @@ TEST(PlanTraining, SmallerFramesStandForLargeOnes) {
 TEST(PlanTraining, CountsTheShardsOfARank) {
   TrainConfig config = small_run();
   config.recompute.mode = Recompute::kSelective;
+  config.text_encoder.num_layers = 1;
   int64_t before = std::numeric_limits<int64_t>::max();
   for (const Shard shard : {Shard::kNone, Shard::kOptimizer, Shard::kFull}) {
     config.parallel.shard = shard;

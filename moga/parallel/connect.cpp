@@ -2,6 +2,8 @@
 // (MOGA_STORE_FD), so that no other program can take the port in between.
 #include "moga/parallel/connect.h"
 
+#include <c10/util/Logging.h>
+
 #include <array>
 #include <cmath>
 #include <csignal>
@@ -16,6 +18,16 @@ namespace {
 std::chrono::milliseconds milliseconds(const char* what, double seconds) {
   check(std::isfinite(seconds) && seconds > 0 && seconds < 1e9, what, " = ", seconds, ", expected seconds above 0");
   return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(seconds * 1000)));
+}
+
+// c10d reports a lost rank with a backtrace from every other rank. It is silent unless the user asks for its log: the
+// launcher says in one line what happened.
+void quiet_c10d() {
+  constexpr int kFatal = 3;
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL"))
+    FLAGS_caffe2_log_level = kFatal;
+  else
+    c10::initLogging();
 }
 
 // While ranks connect, SIGTERM and SIGINT end this process at once: there is nothing to save yet, and a rank whose
@@ -44,6 +56,7 @@ class EndAtOnce {
 ProcessGroup connect(const RankEnvironment& environment, const ConnectOptions& options) {
   if (environment.world == 1) return ProcessGroup();
   const EndAtOnce end_at_once;
+  quiet_c10d();
   StoreRequest store;
   store.address = environment.master_address;
   store.port = environment.master_port;

@@ -16,7 +16,7 @@ struct TextEncoderConfig;
 class TextTableImpl : public ProductWeight {
  public:
   TextTableImpl(int64_t rows, int64_t columns);
-  at::Tensor product(const at::Tensor& x) const;     // [..., columns] · Wᵀ → [..., rows], in x's dtype
+  at::Tensor product(const at::Tensor& x) const;  // [..., columns] · Wᵀ → [..., rows], in x's dtype
   // int64 [...] → [..., columns], in the weight's dtype; float32 of an 8-bit weight
   at::Tensor rows(const at::Tensor& indices) const;
   void fill_normal(double deviation);

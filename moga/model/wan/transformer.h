@@ -139,8 +139,8 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
 // keeps them so; they are small and sensitive). A block whose attention is full has no router: one in the file is
-// skipped. `settings` override config.json: {"moga.kind=full", …}. Scaled 8-bit weights stay as they are. `stream_blocks`
-// and `adapt`: see VideoModelLoad (family.h).
+// skipped. `settings` override config.json: {"moga.kind=full", …}. Scaled 8-bit weights stay as they are.
+// `stream_blocks` and `adapt`: see VideoModelLoad (family.h).
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                              const std::vector<std::string>& settings = {}, bool stream_blocks = false,
                              const std::function<void(VideoModel&)>& adapt = {});

@@ -44,10 +44,26 @@ std::vector<std::string> expect_manuals(const std::string& command) {
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   const std::vector<std::string> commands = expect_manuals("");
-  for (const char* command :
-       {" generate", " info", " export", " evaluate stories", " calibrate", " compare", " stories", " flops", " plan",
-        " bench", " bench attention", " bench block", " bench model", " bench vae", " prepare stories",
-        " prepare tokenizer", " train", " train vae", " train text"})
+  for (const char* command : {" generate",
+                              " info",
+                              " export",
+                              " evaluate stories",
+                              " calibrate",
+                              " compare",
+                              " stories",
+                              " flops",
+                              " plan",
+                              " bench",
+                              " bench attention",
+                              " bench block",
+                              " bench model",
+                              " bench vae",
+                              " prepare stories",
+                              " prepare videos",
+                              " prepare tokenizer",
+                              " train",
+                              " train vae",
+                              " train text"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 

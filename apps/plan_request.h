@@ -52,11 +52,14 @@ inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOp
   request.vae = configs.vae;
   request.vae_dtype = options.compute_vae_dtype();
   request.sampler = configs.sampler;
+  request.transformer_2 = configs.transformer_2;
+  request.boundary_ratio = configs.boundary_ratio;
+  request.image_encoder = configs.image_encoder;
   const Strides pixels = configs.pixels_per_token();
   request.video = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels), pixels);
   const std::vector<std::string> captions = script.captions();
   std::set<std::string> distinct(captions.begin(), captions.end());
-  if (request.sampler.guidance != 1.0) distinct.insert(script.negative_prompt);
+  if (request.sampler.guided()) distinct.insert(script.negative_prompt);
   request.captions = static_cast<int64_t>(distinct.size());
   request.fps = script.fps;
   request.stream_weights = streaming.chosen(options.place());

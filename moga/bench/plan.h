@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "moga/bench/rehearsal.h"
+#include "moga/model/image/image_encoder.h"
 #include "moga/model/layers/recompute.h"
 #include "moga/sampler/solver.h"
 
@@ -23,6 +24,7 @@ struct Plan {
   int64_t weight_bytes = 0;  // on the device
   std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
   bool stream_weights = false;               // the transformer's blocks come from host memory
+  bool rest_experts = false;                 // of two experts, one is in host memory while the other computes
   DeviceMemory memory;
   std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
 
@@ -46,6 +48,10 @@ struct GenerationPlanRequest {
   int64_t captions = 1;  // number of distinct captions, including the negative prompt
   int64_t fps = 16;
   StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+  // The second of two experts, which computes the steps below boundary_ratio · 1000; empty: one expert.
+  Cloned<VideoModelConfig> transformer_2 = {};
+  double boundary_ratio = 0;
+  std::optional<ImageEncoderConfig> image_encoder = {};
 
   Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };

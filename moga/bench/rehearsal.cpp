@@ -139,6 +139,8 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
   const int64_t shots = (rehearsal.guided ? 2 : 1) * rehearsal.video.shots();
   const Denoiser denoiser(*model, {.videos = {rehearsal.video},
                                    .text = random_text(*rehearsal.model, shots, device, dtype),
+                                   .condition = random_condition(*rehearsal.model, {rehearsal.video}, device),
+                                   .image = random_image_tokens(*rehearsal.model, rehearsal.video.shots(), device, dtype),
                                    .guidance = sampler.guidance,
                                    .dtype = dtype});
   const at::Tensor noise = random_tensor(denoiser.latent_shapes()[0], 1, device, at::kFloat).flatten();

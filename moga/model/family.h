@@ -17,6 +17,7 @@ struct VideoModelLoad {
   c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
   std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
   bool stream_blocks = false;              // VideoModel::stream_blocks
+  bool rest_on_host = false;               // VideoModel::keep_on_host; with stream_blocks it has no effect
 };
 
 struct VideoFamily {
@@ -31,6 +32,7 @@ struct VideoFamily {
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;
+    double boundary_ratio = 0;  // of two experts of this config (model_index.h); 0: one
   };
   std::vector<Size> sizes;  // published ones, for planning without a folder
 };

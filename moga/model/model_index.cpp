@@ -17,8 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPipeline = "WanPipeline";
-constexpr const char* kTwoExperts = "Wan2.2's two experts, only models of one transformer are supported";
+constexpr const char* kTextToVideo = "WanPipeline";
+constexpr const char* kImageToVideo = "WanImageToVideoPipeline";
 
 struct Named {
   std::string_view name;
@@ -26,21 +26,19 @@ struct Named {
 };
 
 constexpr std::array kPipelines = {
-    Named{"WanImageToVideoPipeline", "an image-to-video model"},
     Named{"WanVACEPipeline", "VACE, for controlled generation"},
     Named{"WanVideoToVideoPipeline", "a video-to-video pipeline"},
     Named{"WanAnimatePipeline", "Wan2.2-Animate"},
     Named{"SkyReelsV2Pipeline", "SkyReels-V2"},
     Named{"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
+    Named{"SkyReelsV2ImageToVideoPipeline", "SkyReels-V2"},
+    Named{"SkyReelsV2DiffusionForcingImageToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+    Named{"SkyReelsV2DiffusionForcingVideoToVideoPipeline", "SkyReels-V2's diffusion forcing"},
 };
 
-// Settings and parts of WanPipeline beyond Wan2.1's.
+// Settings and parts of the two pipelines that are not supported.
 constexpr std::array kBeyond = {
-    Named{"transformer_2", kTwoExperts},
-    Named{"boundary_ratio", kTwoExperts},
     Named{"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"},
-    Named{"image_encoder", "an image-to-video model"},
-    Named{"image_processor", "an image-to-video model"},
 };
 
 struct Part {
@@ -49,9 +47,12 @@ struct Part {
 };
 
 // T5TokenizerFast and T5Tokenizer read the same spiece.model.
-const std::array<Part, 5>& parts() {
-  static const std::array<Part, 5> parts = {{
+const std::array<Part, 8>& parts() {
+  static const std::array<Part, 8> parts = {{
       {"transformer", video_model_classes()},
+      {"transformer_2", video_model_classes()},
+      {"image_encoder", {"CLIPVisionModel", "CLIPVisionModelWithProjection"}},
+      {"image_processor", {"CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"}},
       {"text_encoder", {"UMT5EncoderModel"}},
       {"tokenizer", {"T5TokenizerFast", "T5Tokenizer", "AutoTokenizer"}},
       {"vae", codec_classes()},
@@ -87,21 +88,39 @@ void check_member(const std::string& key, const json& value, const std::string& 
   if (key.starts_with("_") || is_absent(value)) return;
   const auto part = std::ranges::find_if(parts(), [&](const Part& known) { return known.name == key; });
   if (part != parts().end()) return check_part(*part, value, source);
+  if (key == "boundary_ratio") return;
   fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key, kBeyond));
+}
+
+// Of two experts; empty with one. Both or neither of transformer_2 and boundary_ratio.
+std::optional<double> boundary_of(const json& index, const std::string& source) {
+  const auto given = [&](const char* key) { return index.contains(key) && !is_absent(index[key]); };
+  if (!given("transformer_2") && !given("boundary_ratio")) return std::nullopt;
+  for (const auto& [there, missing] : {std::pair{"transformer_2", "boundary_ratio"}, {"boundary_ratio", "transformer_2"}})
+    check(given(missing), source, ": has ", there, " and no ", missing, ", expected both, or neither");
+  const double ratio = number_member(index, "boundary_ratio", source);
+  check(ratio > 0 && ratio < 1, source, ": boundary_ratio = ", ratio, ", expected a number between 0 and 1");
+  return ratio;
 }
 
 }  // namespace
 
-void check_model_index(const std::filesystem::path& folder) {
-  check(!std::filesystem::exists(folder / "transformer_2"), folder.string(), ": has a transformer_2: ", kTwoExperts);
+ModelIndex load_model_index(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "model_index.json";
-  if (!std::filesystem::exists(path)) return;
+  const bool second = std::filesystem::exists(folder / "transformer_2");
+  if (!std::filesystem::exists(path)) {
+    check(!second, folder.string(), ": has a transformer_2, but no model_index.json with its boundary_ratio");
+    return {};
+  }
   const std::string source = path.string();
   const json index = parse_json_object(read_text(path, kMostConfigBytes), source);
   const std::string pipeline = text_member(index, "_class_name", source);
-  check(pipeline == kPipeline, source, ": _class_name = ", printable(pipeline), ", expected ", kPipeline,
-        meaning(pipeline, kPipelines));
+  check(pipeline == kTextToVideo || pipeline == kImageToVideo, source, ": _class_name = ", printable(pipeline),
+        ", expected ", kTextToVideo, " or ", kImageToVideo, meaning(pipeline, kPipelines));
   for (const auto& [key, value] : index.items()) check_member(key, value, source);
+  const ModelIndex result{boundary_of(index, source), pipeline == kImageToVideo};
+  check(!second || result.two_experts(), source, ": names no transformer_2, but the folder has one");
+  return result;
 }
 
 }  // namespace moga

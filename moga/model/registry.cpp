@@ -80,11 +80,16 @@ CodecPtr load_codec(const Path& folder, c10::Device device, c10::ScalarType dtyp
 
 FileFit codec_file_fit(const Path& folder) { return codec_family(folder).file_fit(folder); }
 
-Cloned<VideoModelConfig> published_video_model(const std::string& size) {
+const VideoFamily::Size* published_size(const std::string& size) {
   for (const VideoFamily* family : video_families())
     for (const VideoFamily::Size& published : family->sizes)
-      if (size == published.name) return published.config;
-  return {};
+      if (size == published.name) return &published;
+  return nullptr;
+}
+
+Cloned<VideoModelConfig> published_video_model(const std::string& size) {
+  const VideoFamily::Size* published = published_size(size);
+  return published ? published->config : Cloned<VideoModelConfig>();
 }
 
 std::string size_names() {

@@ -22,8 +22,9 @@ Cloned<CodecConfig> load_codec_config(const std::filesystem::path& config_json);
 CodecPtr load_codec(const std::filesystem::path& folder, c10::Device device, c10::ScalarType dtype);
 FileFit codec_file_fit(const std::filesystem::path& folder);
 
-// A published size ("1.3B", "14B"); empty when no family has one of this name. `size_names`: "1.3B, 14B".
+// A published size ("1.3B", "14B"); empty when no family has one of this name. `size_names`: "1.3B, 14B, I2V-14B, A14B, I2V-A14B".
 Cloned<VideoModelConfig> published_video_model(const std::string& size);
+const VideoFamily::Size* published_size(const std::string& size);  // null when there is none
 std::string size_names();
 // The codec of this class with its published sizes: "AutoencoderKLWan".
 Cloned<CodecConfig> published_codec(const std::string& class_name);

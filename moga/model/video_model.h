@@ -23,12 +23,22 @@
 
 namespace moga {
 
+// Embeddings of the images of all shots of all videos (moga/model/image), one shot after the other.
+struct ImageTokens {
+  at::Tensor rows;              // [I, image_dim]; undefined: no shot has an image
+  std::vector<int64_t> counts;  // rows of each shot, 0 for a shot without an image; empty: no shot has any
+};
+
 struct VideoModelInput {
   std::vector<at::Tensor> latents;  // one per video, [C_z, F, Y', X']
   at::Tensor timestep;              // [B] float32 in [0, 1000]
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_tokens, text_dim]. Rows after a
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
+  // For models that are given images (Conditioning): channels after those of the latents, one per video
+  // [C_c, F, Y', X'], and what cross-attention sees of the images besides.
+  std::vector<at::Tensor> condition = {};
+  ImageTokens image = {};
   Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
   bool full_attention = false;      // in all layers, overriding the config; for single sampler steps
   AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
@@ -49,6 +59,11 @@ struct VideoModelOutput {
 struct Conditioning {
   int64_t text_tokens = 0;  // per caption
   int64_t text_dim = 0;     // width of the text encoder
+  // C_c: channels of a video that shows given images at some frames, with a mask of these (image_condition.h); 0: text
+  // to video.
+  int64_t channels = 0;
+  int64_t image_dim = 0;     // width of the image encoder; 0: the model sees no embeddings of images
+  int64_t image_tokens = 0;  // of a shot with an image, where image_dim > 0; 0: as many as the encoder makes of one
 };
 
 class VideoModel;
@@ -65,7 +80,7 @@ struct VideoModelConfig {
   virtual void apply(const std::vector<std::string>& settings, const std::string& source) = 0;
   virtual void validate() const = 0;
 
-  virtual int64_t latent_channels() const = 0;  // C_z
+  virtual int64_t latent_channels() const = 0;  // C_z, without the condition's
   virtual Strides patch() const = 0;            // latents per token
   virtual Conditioning conditioning() const = 0;
   virtual ModelShape shape() const = 0;  // what its cost depends on
@@ -105,6 +120,12 @@ class VideoModel : public torch::nn::Module {
   // (weight_stream.h).
   virtual void keep_blocks_on_host(at::Device device) = 0;
   virtual void stream_blocks() = 0;
+  // For inference with two models of which one computes at a time (layers/host_weights.h): allocates all weights in host
+  // memory, without values. Once they are filled, wake() copies them to `device` and rest() frees them there. Both do
+  // nothing in a model that is not kept on the host.
+  virtual void keep_on_host(at::Device device) = 0;
+  virtual void wake() = 0;
+  virtual void rest() = 0;
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;

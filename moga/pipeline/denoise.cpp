@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <sstream>
 
 #include "moga/core/check.h"
@@ -101,8 +102,25 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
     attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
   log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention,
            ", backend ", name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
-  log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", name_of(sampler.solver), ", ", sampler.steps,
+  log_info("batch: ", batch_text(requests, sampler.guided()), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
+  if (!models.transformer_2) return;
+  const auto steps = steps_of_experts(models, sampler);
+  log_info("experts: ", steps[0].size(), " steps from timestep ", models.boundary, " on, ", steps[1].size(),
+           " steps below with guidance ", sampler.low_noise_guidance());
+}
+
+DenoiserInput denoiser_input(const Models& models, const std::vector<VideoRequest>& requests,
+                             const Conditions& conditions, const SamplerConfig& sampler) {
+  DenoiserInput input{.text = conditions.text,
+                      .condition = conditions.images,
+                      .image = conditions.image_tokens,
+                      .guidance = sampler.guidance,
+                      .dtype = models.dtype};
+  for (const VideoRequest& request : requests) input.videos.push_back(request.shape);
+  if (models.transformer_2)
+    input.low_noise = LowNoiseExpert{models.transformer_2.get(), models.boundary, sampler.low_noise_guidance()};
+  return input;
 }
 
 }  // namespace
@@ -132,7 +150,7 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
     texts.insert(texts.end(), request.captions.begin(), request.captions.end());
     negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
   }
-  if (sampler.guidance != 1.0) texts.insert(texts.end(), negatives.begin(), negatives.end());
+  if (sampler.guided()) texts.insert(texts.end(), negatives.begin(), negatives.end());
   Progress progress("text", static_cast<int64_t>(texts.size()), "caption");
   const int64_t length = models.transformer->config().conditioning().text_tokens;
   const at::Tensor text = encode_captions(models.text_encoder, models.tokenizer, texts, length, models.dtype);
@@ -141,23 +159,28 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
   return text;
 }
 
-std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests, const at::Tensor& text,
-                                const DenoiseOptions& options) {
+std::vector<std::vector<int64_t>> steps_of_experts(const Models& models, const SamplerConfig& sampler) {
+  std::vector<std::vector<int64_t>> steps(models.transformer_2 ? 2 : 1);
+  int64_t number = 0;
+  for (const double timestep : model_timesteps(sampler))
+    steps[models.transformer_2 && timestep < models.boundary ? 1 : 0].push_back(number++);
+  return steps;
+}
+
+std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests,
+                                const Conditions& conditions, const DenoiseOptions& options) {
   const at::NoGradGuard no_grad;
   const StopInside stop_inside;
   const SamplerConfig& sampler = options.sampler;
   sampler.validate();
   check_requests(models, requests);
-  std::vector<VideoShape> videos;
-  for (const VideoRequest& request : requests) videos.push_back(request.shape);
-  const Denoiser denoiser(*models.transformer,
-                          {.videos = videos, .text = text, .guidance = sampler.guidance, .dtype = models.dtype});
+  const Denoiser denoiser(*models.transformer, denoiser_input(models, requests, conditions, sampler));
   log_plan(models, requests, sampler);
-  GroupBalance balance;
+  std::array<GroupBalance, 2> balance;  // of each expert
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     const AttentionObserver observer = options.observe ? options.observe(step.number) : AttentionObserver();
     const DenoiserOutput output = denoiser.evaluate(x, {step.timestep, step.full_attention, observer});
-    balance.see(output.group_histogram);
+    balance[output.expert].see(output.group_histogram);
     return output.velocity;
   };
   const auto& kept = options.continuation.start;
@@ -171,7 +194,8 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
     stop_if_interrupted();
   });
   finite.check_last();
-  if (const std::string line = balance.text(); !line.empty()) log_info(line);
+  for (const GroupBalance& expert : balance)
+    if (const std::string line = expert.text(); !line.empty()) log_info(line);
   return PackedLatents{latents, denoiser.latent_shapes()}.views();
 }
 

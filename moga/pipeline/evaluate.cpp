@@ -22,6 +22,7 @@
 #include "moga/data/story/render.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/images.h"
 
 namespace moga {
 namespace {
@@ -172,8 +173,8 @@ StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& co
       stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
       requests.push_back(make_request(stories.back(), models.pixels_per_token()));
     }
-    const at::Tensor text = encode_prompts(models, requests, config.sampler);
-    const auto videos = decode_stories(models, denoise(models, requests, text, {.sampler = config.sampler}));
+    const Conditions conditions = encode_conditions(models, requests, config.sampler);
+    const auto videos = decode_stories(models, denoise(models, requests, conditions, {.sampler = config.sampler}));
     for (auto& readings : measure_stories(videos, stories, models.device))
       evaluation.readings.push_back(std::move(readings));
     for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)

@@ -55,7 +55,8 @@ class KeptState {
 };
 
 // Everything the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
-// weights of text encoder and transformer. The VAE is not included, because the final run decodes all frames.
+// weights of text encoder and transformers. The VAE is included only where it encodes images, because the final run
+// decodes all frames.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
 
 // Call when the video is complete.

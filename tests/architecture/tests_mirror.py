@@ -10,6 +10,7 @@ import sys
 # Tests of several files of their folder together.
 WHOLE = {
     "model/vae/passes_test.cpp",       # what runs between the VAE's convolutions, against ATen
+    "model/wan/image_to_video_test.cpp",  # the transformer with images
     "model/wan/sequence_test.cpp",     # the transformer spread over ranks
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
     "pipeline/parity_test.cpp",        # the whole pipeline against diffusers

@@ -21,7 +21,7 @@ bool recognises(const nlohmann::json& config) {
 Cloned<VideoModelConfig> read_config(const Path& config_json) { return load_transformer_config(config_json); }
 
 VideoModelPtr load(const Path& folder, const VideoModelLoad& how) {
-  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks).ptr();
+  return load_transformer(folder, how).ptr();
 }
 
 WeightLayout layout(const Path& folder) { return detect_layout(Safetensors(folder).names(), folder.string()); }
@@ -34,6 +34,18 @@ TransformerConfig wan_14b() {
   return config;
 }
 
+// Channels of the image condition: mask and latents.
+TransformerConfig with_images(TransformerConfig config) {
+  config.in_channels = 36;
+  return config;
+}
+
+TransformerConfig with_image_encoder(TransformerConfig config) {
+  config.image_dim = 1280;
+  config.added_kv_proj_dim = config.width();
+  return config;
+}
+
 }  // namespace
 
 const VideoFamily& wan_family() {
@@ -43,7 +55,11 @@ const VideoFamily& wan_family() {
                                   .load = load,
                                   .file_fit = transformer_file_fit,
                                   .layout = layout,
-                                  .sizes = {{"1.3B", TransformerConfig()}, {"14B", wan_14b()}}};
+                                  .sizes = {{"1.3B", TransformerConfig()},
+                                            {"14B", wan_14b()},
+                                            {"I2V-14B", with_image_encoder(with_images(wan_14b()))},
+                                            {"A14B", wan_14b(), 0.875},
+                                            {"I2V-A14B", with_images(wan_14b()), 0.9}}};
   return family;
 }
 

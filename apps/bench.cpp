@@ -69,7 +69,8 @@ host memory.
 
 Example:
   moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2
-  moga bench train --tokens 187200 --gpus 2)";
+  moga bench train --tokens 187200 --gpus 2 --shard optimizer
+  moga bench train --model 14B --tokens 187200 --gpus 2 --shard full --recompute full+host --moments bfloat16)";
 
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
@@ -91,7 +92,7 @@ struct Options {
 
 struct TrainOptions {
   std::vector<std::string> recompute = {"selective"};
-  std::string weights = "bfloat16", moments = "float32";
+  std::string weights = "bfloat16", moments = "float32", shard = "none";
   double ema = 0;
   int64_t videos = 1;
   int64_t gpus = 1, data = 1;
@@ -184,8 +185,7 @@ void run_attention(const Options& options) {
 void run_block(const Options& options) {
   const BenchSetup setup = setup_of(options);
   const Cloned<VideoModelConfig> model = model_of(options, setup.device);
-  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device), model->conditioning().text_tokens,
-                                !options.no_full};
+  const BlockBenchConfig config{model, video_of(options, setup.device), !options.no_full};
   write(bench_block(config, setup), options);
 }
 
@@ -209,12 +209,14 @@ void run_train(Options options, const TrainOptions& train) {
   BenchSetup setup = setup_of(options);
   setup.mesh = ranks.mesh;
   TrainBenchConfig config;
-  config.train.transformer = wan_config(*model_of(options, setup.device));
-  config.train.transformer.moga.backend = setup.backend;
+  config.train.transformer = model_of(options, setup.device);
+  config.train.transformer->attention().backend = setup.backend;
   config.train.text = TextSource::kStored;
   config.train.weights = choice<Storage>("--weights", train.weights);
   config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
   config.train.ema = train.ema;
+  config.train.parallel.shard = choice<Shard>("--shard", train.shard);
+  check(config.train.parallel.shard != Shard::kAuto, "--shard is auto, expected none, optimizer or full");
   config.video = video_of(options, setup.device);
   config.videos = train.videos;
   for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
@@ -226,7 +228,7 @@ void run_train(Options options, const TrainOptions& train) {
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.codec = published_codec("AutoencoderKLWan");
+  config.codec = published_codec(default_video_model()->codec_class());
   config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
@@ -294,6 +296,8 @@ void add_train_bench(CLI::App& bench) {
   command->add_option("--moments", train->moments, choice_list<Storage>())->capture_default_str();
   add_gpus_option(*command, train->gpus);
   command->add_option("--data", train->data, "ranks that train on different videos; the others share each video")
+      ->capture_default_str();
+  command->add_option("--shard", train->shard, "training state that is divided over the ranks: none, optimizer, full")
       ->capture_default_str();
   command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
   add_common(*command, *options);

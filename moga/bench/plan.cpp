@@ -282,11 +282,11 @@ std::string to_table(const Plan& plan) {
   const char* place = plan.stream_weights ? ", blocks streamed from the host"
                       : plan.rest_experts ? ", one expert on the host"
                                           : "";
-  text += "weights " + gib(plan.weight_bytes) + place +
-          "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
-          (plan.fits() ? ": it fits\n" : ": it does not fit\n");
+  text += "weights " + gib(plan.weight_bytes) + place + "; free " + gib(plan.memory.free) + " of " +
+          gib(plan.memory.total) + (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
   if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
+  if (plan.shard) text += std::string("sharded over the ranks: ") + name_of(*plan.shard) + "; bytes are one rank's\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
@@ -303,6 +303,7 @@ std::string to_json_text(const Plan& plan) {
                                  {"advice", plan.advice}};
   if (plan.recompute)
     json["recompute"] = {{"mode", name_of(plan.recompute->mode)}, {"offload_inputs", plan.recompute->offload_inputs}};
+  if (plan.shard) json["shard"] = name_of(*plan.shard);
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

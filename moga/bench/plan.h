@@ -8,6 +8,7 @@
 #include "moga/bench/rehearsal.h"
 #include "moga/model/image/image_encoder.h"
 #include "moga/model/layers/recompute.h"
+#include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
 
 namespace moga {
@@ -23,6 +24,7 @@ struct Plan {
   std::string attention;     // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
   int64_t weight_bytes = 0;  // on the device
   std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
+  std::optional<Shard> shard;                // of a training run on several ranks, likewise
   bool stream_weights = false;               // the transformer's blocks come from host memory
   bool rest_experts = false;                 // of two experts, one is in host memory while the other computes
   DeviceMemory memory;

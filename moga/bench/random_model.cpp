@@ -3,8 +3,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
 #include "moga/model/layers/kept_precision.h"
@@ -26,7 +24,7 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
   return model;
 }
 
-void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype) {
+void even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype) {
   constexpr int64_t kSample = 4096;  // rows per layer
   if (!model.config().attention().uses_router()) return;
   const at::NoGradGuard no_grad;
@@ -40,23 +38,13 @@ void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs,
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
     parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
-  for (VideoModelInput input : inputs) {
-    input.observer = even;
-    model.forward(input, dtype);
-  }
-}
-
-VideoShape short_video(const VideoShape& video) {
-  constexpr int64_t kFewFrames = 21;
-  return {std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
+  input.observer = even;
+  model.forward(input, dtype);
 }
 
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
   if (!model.config().attention().uses_router()) return;
-  even_routers(model,
-               {random_input(model.config(), {short_video(video)}, device, dtype),
-                random_input(model.config(), {video}, device, dtype)},
-               dtype);
+  even_routers(model, random_input(model.config(), {video}, device, dtype), dtype);
 }
 
 void stream_blocks(VideoModel& model, c10::Device device) {

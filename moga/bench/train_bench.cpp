@@ -5,6 +5,7 @@
 
 #include "moga/bench/random_model.h"
 #include "moga/bench/random_piece.h"
+#include "moga/bench/random_train_models.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -18,8 +19,8 @@ constexpr double kLearningRate = 1e-5;
 
 nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
   const VideoShape& video = config.video;
-  const ModelShape shape = config.train.transformer.shape();
-  const VisualAttentionConfig& moga = config.train.transformer.moga;
+  const ModelShape shape = config.train.transformer->shape();
+  const VisualAttentionConfig& moga = config.train.transformer->attention();
   return {{"tokens", video.tokens()},
           {"frames", video.frames},
           {"rows", video.rows},
@@ -36,14 +37,15 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"run_frames", moga.windows.run_frames},
           {"weights", name_of(config.train.weights)},
           {"moments", name_of(config.train.optimizer.moments)},
-          {"ema", config.train.ema}};
+          {"ema", config.train.ema},
+          {"shard", name_of(config.train.parallel.shard)}};
 }
 
-std::string name_of_row(const RecomputeConfig& variant, const Mesh& mesh) {
+std::string name_of_row(const RecomputeConfig& variant, Shard shard, const Mesh& mesh) {
   const std::string name = "recompute " + describe(variant);
   if (mesh.world().size() == 1) return name;
   return name + ", data " + std::to_string(mesh.data().size()) + " x sequence " +
-         std::to_string(mesh.sequence().size());
+         std::to_string(mesh.sequence().size()) + ", shard " + name_of(shard);
 }
 
 // All steps at the time t = 1/2, for which the routers are evened: with random weights, tokens of other times are
@@ -60,11 +62,6 @@ VideoModelInput noisy_input(const TrainConfig& config, const VideoShape& video, 
           .timestep = at::full({1}, 1000 * kTime, noise.options()),
           .text = batch.text,
           .layout = batch.layout};
-}
-
-void even_routers_of(TrainState& state, const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
-  even_routers(*state.models().transformer,
-               {noisy_input(config, short_video(video), setup), noisy_input(config, video, setup)}, setup.dtype);
 }
 
 // Routed attention costs M Σ f² times what even groups cost, f: each group's fraction of the tokens.
@@ -84,7 +81,7 @@ void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
 }  // namespace
 
 void TrainBenchConfig::validate() const {
-  train.transformer.validate();
+  train.transformer->validate();
   train.optimizer.validate();
   video.validate();
   check(videos > 0, "videos is ", videos, ", expected at least 1");
@@ -101,15 +98,16 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   report.rates = measure_rates(meter, setup.dtype);
   TrainConfig train = config.train;
   train.flow = kFlow;
-  TrainState state(train, setup.device, setup.dtype, setup.mesh);
-  state.models().transformer->fill_head();
-  if (config.train.transformer.moga.uses_router()) even_routers_of(state, train, config.video, setup);
+  TrainState state(train, random_train_models(train, setup.device), setup.device, setup.dtype, setup.mesh);
+  release_cached_memory(setup.device);
+  even_routers(*state.models().transformer, noisy_input(train, config.video, setup), setup.dtype);
   share_routers(*state.models().transformer, setup.mesh.world());
   release_cached_memory(setup.device);
   const TrainBatch piece =
       random_piece({config.train, config.video, config.videos / data_ranks}, setup.device, setup.dtype);
   const double flop =
-      forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward() /
+      forward_cost(config.train.transformer->shape(), piece.layout, config.train.transformer->attention())
+          .with_backward() /
       static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   StepResult last;
@@ -121,8 +119,8 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
         meter.measure([&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
     log_evenness(last.group_histogram);
     release_cached_memory(setup.device);
-    report.rows.push_back({name_of_row(variant, setup.mesh),
-                           name_of(config.train.transformer.moga.backend),
+    report.rows.push_back({name_of_row(variant, train.parallel.shard, setup.mesh),
+                           name_of(config.train.transformer->attention().backend),
                            "train step",
                            measured,
                            flop,

@@ -12,6 +12,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/choice.h"
+#include "moga/core/cloned.h"
 
 namespace moga::config_detail {
 
@@ -60,6 +61,14 @@ concept HasValidate = requires(const Config config) {
   config.validate();
 };
 
+// The base of configs that are known by an interface alone, as those of model families: each reads and writes its
+// table.
+template <class Config>
+concept HasTree = requires(Config& config, const Node& node, const Source& source) {
+  config.read_tree(node, source);
+  { config.tree() } -> std::same_as<Node>;
+};
+
 // Reads one table into a struct's fields; fields whose key is absent keep their values.
 class Reader {
  public:
@@ -105,6 +114,10 @@ class Reader {
       fail_at(node, source_, error.what());
     }
   }
+  template <HasTree Config>
+  void read(const Node& node, Cloned<Config>& config) const {
+    config->read_tree(node, source_);
+  }
   template <class Value>
   void read(const Node& node, std::optional<Value>& value) const {
     if (node.kind == Node::Kind::kNull) return value.reset();
@@ -143,6 +156,10 @@ class Writer {
     writer.table_.kind = Node::Kind::kTable;
     config.fields(writer);
     return std::move(writer.table_);
+  }
+  template <HasTree Config>
+  static Node node_of(Cloned<Config>& config) {
+    return config->tree();
   }
 
  private:

@@ -20,6 +20,11 @@ struct VideoModelLoad {
   bool rest_on_host = false;               // VideoModel::keep_on_host; with stream_blocks it has no effect
 };
 
+struct NamedMeaning {
+  std::string name;
+  std::string means;  // "an image-to-video model"
+};
+
 struct VideoFamily {
   using Path = std::filesystem::path;
 
@@ -29,6 +34,10 @@ struct VideoFamily {
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
   FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
+  // Names in model_index.json. The first pipeline is that of the models that are written.
+  std::vector<std::string> pipelines;        // classes that run its models
+  std::vector<std::string> image_pipelines;  // those of them whose models are given images
+  std::vector<NamedMeaning> not_supported;   // pipelines, parts and settings that are refused, and what model has them
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;
@@ -45,6 +54,7 @@ struct CodecFamily {
   Cloned<CodecConfig> (*read_config)(const Path& config_json);
   CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
   FileFit (*file_fit)(const Path& folder);
+  WeightLayout (*layout)(const Path& folder);
   Cloned<CodecConfig> published;  // the config of its published weights
 };
 

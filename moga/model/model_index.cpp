@@ -5,7 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
@@ -16,30 +16,6 @@ namespace moga {
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kTextToVideo = "WanPipeline";
-constexpr const char* kImageToVideo = "WanImageToVideoPipeline";
-
-struct Named {
-  std::string_view name;
-  const char* means;
-};
-
-constexpr std::array kPipelines = {
-    Named{"WanVACEPipeline", "VACE, for controlled generation"},
-    Named{"WanVideoToVideoPipeline", "a video-to-video pipeline"},
-    Named{"WanAnimatePipeline", "Wan2.2-Animate"},
-    Named{"SkyReelsV2Pipeline", "SkyReels-V2"},
-    Named{"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
-    Named{"SkyReelsV2ImageToVideoPipeline", "SkyReels-V2"},
-    Named{"SkyReelsV2DiffusionForcingImageToVideoPipeline", "SkyReels-V2's diffusion forcing"},
-    Named{"SkyReelsV2DiffusionForcingVideoToVideoPipeline", "SkyReels-V2's diffusion forcing"},
-};
-
-// Settings and parts of the two pipelines that are not supported.
-constexpr std::array kBeyond = {
-    Named{"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"},
-};
 
 struct Part {
   const char* name;
@@ -62,11 +38,16 @@ const std::array<Part, 8>& parts() {
 }
 
 // "; this is an image-to-video model", where the name tells.
-template <class Table>
-std::string meaning(const std::string& name, const Table& table) {
-  for (const Named& named : table)
-    if (named.name == name) return std::string("; this is ") + named.means;
-  return "";
+std::string meaning(const std::string& name) {
+  const std::string means = meaning_of_unsupported(name);
+  return means.empty() ? "" : "; this is " + means;
+}
+
+// "A, B"
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
 }
 
 // Absent in diffusers' way: null, [null, null] or false.
@@ -78,10 +59,8 @@ void check_part(const Part& part, const json& value, const std::string& source) 
   const bool pair = value.is_array() && value.size() == 2 && value[1].is_string();
   check(pair, source, ": ", part.name, ": expected [library, class], found ", printable(value.dump()));
   const std::string name = value[1];
-  std::string expected;
-  for (const std::string& known : part.classes) expected += (expected.empty() ? "" : ", ") + known;
   check(std::ranges::count(part.classes, name) > 0, source, ": ", part.name, " is a ", printable(name), ", expected ",
-        expected);
+        listed(part.classes));
 }
 
 void check_member(const std::string& key, const json& value, const std::string& source) {
@@ -89,14 +68,15 @@ void check_member(const std::string& key, const json& value, const std::string& 
   const auto part = std::ranges::find_if(parts(), [&](const Part& known) { return known.name == key; });
   if (part != parts().end()) return check_part(*part, value, source);
   if (key == "boundary_ratio") return;
-  fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key, kBeyond));
+  fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key));
 }
 
 // Of two experts; empty with one. Both or neither of transformer_2 and boundary_ratio.
 std::optional<double> boundary_of(const json& index, const std::string& source) {
   const auto given = [&](const char* key) { return index.contains(key) && !is_absent(index[key]); };
   if (!given("transformer_2") && !given("boundary_ratio")) return std::nullopt;
-  for (const auto& [there, missing] : {std::pair{"transformer_2", "boundary_ratio"}, {"boundary_ratio", "transformer_2"}})
+  for (const auto& [there, missing] :
+       {std::pair{"transformer_2", "boundary_ratio"}, {"boundary_ratio", "transformer_2"}})
     check(given(missing), source, ": has ", there, " and no ", missing, ", expected both, or neither");
   const double ratio = number_member(index, "boundary_ratio", source);
   check(ratio > 0 && ratio < 1, source, ": boundary_ratio = ", ratio, ", expected a number between 0 and 1");
@@ -115,10 +95,11 @@ ModelIndex load_model_index(const std::filesystem::path& folder) {
   const std::string source = path.string();
   const json index = parse_json_object(read_text(path, kMostConfigBytes), source);
   const std::string pipeline = text_member(index, "_class_name", source);
-  check(pipeline == kTextToVideo || pipeline == kImageToVideo, source, ": _class_name = ", printable(pipeline),
-        ", expected ", kTextToVideo, " or ", kImageToVideo, meaning(pipeline, kPipelines));
+  const std::vector<std::string> known = pipeline_classes();
+  check(std::ranges::count(known, pipeline) > 0, source, ": _class_name = ", printable(pipeline), ", expected ",
+        listed(known), meaning(pipeline));
   for (const auto& [key, value] : index.items()) check_member(key, value, source);
-  const ModelIndex result{boundary_of(index, source), pipeline == kImageToVideo};
+  const ModelIndex result{boundary_of(index, source), is_image_pipeline(pipeline)};
   check(!second || result.two_experts(), source, ": names no transformer_2, but the folder has one");
   return result;
 }

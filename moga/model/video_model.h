@@ -15,11 +15,18 @@
 
 #include "moga/attention/cost.h"
 #include "moga/attention/visual_attention.h"
+#include "moga/core/check.h"
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/layers/recompute.h"
 #include "moga/model/layers/weight_layout.h"
 #include "moga/parallel/process_group.h"
+
+namespace moga::config_detail {
+struct Node;
+struct Source;
+}  // namespace moga::config_detail
 
 namespace moga {
 
@@ -79,6 +86,10 @@ struct VideoModelConfig {
   // {"moga.kind=full", …}; `source`: who gave them, for errors.
   virtual void apply(const std::vector<std::string>& settings, const std::string& source) = 0;
   virtual void validate() const = 0;
+  // As the table [transformer] of a training config: reading leaves absent keys as they are. The table of any family
+  // but the first of the registry is written with its `_class_name`.
+  virtual void read_tree(const config_detail::Node& table, const config_detail::Source& source) = 0;
+  virtual config_detail::Node tree() const = 0;
 
   virtual int64_t latent_channels() const = 0;  // C_z, without the condition's
   virtual Strides patch() const = 0;            // latents per token
@@ -115,14 +126,23 @@ class VideoModel : public torch::nn::Module {
   // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
   virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
 
+  // What blocks keep for their backward pass; everything unless set.
+  virtual void set_recompute(const RecomputeConfig& config) = 0;
+
+  // Where the blocks' weights are before they run, instead of always on the device (layers/block_weights.h). The
+  // modules of the blocks are named blocks.0, blocks.1, …
+  virtual void set_block_weights(std::shared_ptr<BlockWeights>) {
+    fail(config().class_name(), ": the weights of its blocks cannot be sharded");
+  }
+
   // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
   // they are filled, stream_blocks() copies each block's to `device` while the previous block computes
   // (weight_stream.h).
   virtual void keep_blocks_on_host(at::Device device) = 0;
   virtual void stream_blocks() = 0;
-  // For inference with two models of which one computes at a time (layers/host_weights.h): allocates all weights in host
-  // memory, without values. Once they are filled, wake() copies them to `device` and rest() frees them there. Both do
-  // nothing in a model that is not kept on the host.
+  // For inference with two models of which one computes at a time (layers/host_weights.h): allocates all weights in
+  // host memory, without values. Once they are filled, wake() copies them to `device` and rest() frees them there. Both
+  // do nothing in a model that is not kept on the host.
   virtual void keep_on_host(at::Device device) = 0;
   virtual void wake() = 0;
   virtual void rest() = 0;

@@ -29,6 +29,12 @@ Mesh Mesh::training(const ProcessGroup& world, const ParallelConfig& config) {
   return Mesh(world, "data", config.data > 0 ? config.data : world.size() / sequence, sequence);
 }
 
+Mesh Mesh::rehearsed(int64_t ranks) {
+  Mesh mesh;
+  mesh.world_ = ProcessGroup::rehearsed(ranks);
+  return mesh;
+}
+
 Mesh Mesh::generation(const ProcessGroup& world, int64_t guidance) {
   check(guidance == 1 || guidance == 2, "guidance = ", guidance, ", expected 1, or 2: with and without captions");
   return Mesh(world, "guidance", guidance, world.size() / guidance);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/data/dataset/shards.h"
+#include "moga/model/wan/transformer.h"
 #include "tests/support/folder.h"
 #include "tests/support/gpu.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 TrainConfig small_run() {
   TrainConfig config;
-  TransformerConfig& model = config.transformer;
+  auto& model = dynamic_cast<TransformerConfig&>(*config.transformer);
   model.num_attention_heads = 4;
   model.attention_head_dim = 32;
   model.in_channels = model.out_channels = 4;

@@ -64,6 +64,11 @@ SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
 BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
                                        const BlockRun& run) {
   if (global.over_ranks) return forward_over_ranks(x, local, global, run);
+  // Before routing, so that an observer can set the router.
+  if (global.observer && !run.again) {
+    const auto [q, k, v] = projected(x, local.rotary);
+    global.observer(layer_, x, q, k, v);
+  }
   BlockOutput result;
   std::optional<Routing> routing;
   if (router_ && !global.full_attention) {
@@ -73,7 +78,6 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& 
     result.group_histogram = group_histogram(*routing, layout);
   }
   const auto [q, k, v] = projected(routing ? routing->x : x, local.rotary);
-  if (global.observer && !run.again) global.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
                                      global.full_attention ? full_config_ : config_, run.memory));
   return result;
@@ -149,8 +153,8 @@ BlockOutput BlockImpl::forward(const BlockInput& input, const LocalContext& loca
   Normed normed = residual_norm({.x = input.x}, 1 + e[1], e[0], segments, eps_);
   BlockOutput result = self_attn_(normed.y, local, global, run);
   normed = before_text({.x = normed.x, .branch = std::exchange(result.x, {}), .gate = e[2]}, norm3_, segments);
-  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, text, image, local)}, 1 + e[4], e[3],
-                         segments, eps_);
+  normed = residual_norm({.x = normed.x, .branch = cross_attn_(normed.y, text, image, local)}, 1 + e[4], e[3], segments,
+                         eps_);
   result.x = gated_residual(normed.x, ffn_(normed.y), e[5], segments);
   return result;
 }

@@ -20,9 +20,7 @@ bool recognises(const nlohmann::json& config) {
 
 Cloned<VideoModelConfig> read_config(const Path& config_json) { return load_transformer_config(config_json); }
 
-VideoModelPtr load(const Path& folder, const VideoModelLoad& how) {
-  return load_transformer(folder, how).ptr();
-}
+VideoModelPtr load(const Path& folder, const VideoModelLoad& how) { return load_transformer(folder, how).ptr(); }
 
 WeightLayout layout(const Path& folder) { return detect_layout(Safetensors(folder).names(), folder.string()); }
 
@@ -46,6 +44,19 @@ TransformerConfig with_image_encoder(TransformerConfig config) {
   return config;
 }
 
+// In a model_index.json of diffusers.
+std::vector<NamedMeaning> beyond_wan() {
+  return {{"WanVACEPipeline", "VACE, for controlled generation"},
+          {"WanVideoToVideoPipeline", "a video-to-video pipeline"},
+          {"WanAnimatePipeline", "Wan2.2-Animate"},
+          {"SkyReelsV2Pipeline", "SkyReels-V2"},
+          {"SkyReelsV2ImageToVideoPipeline", "SkyReels-V2"},
+          {"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
+          {"SkyReelsV2DiffusionForcingImageToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+          {"SkyReelsV2DiffusionForcingVideoToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+          {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"}};
+}
+
 }  // namespace
 
 const VideoFamily& wan_family() {
@@ -55,6 +66,9 @@ const VideoFamily& wan_family() {
                                   .load = load,
                                   .file_fit = transformer_file_fit,
                                   .layout = layout,
+                                  .pipelines = {"WanPipeline", "WanImageToVideoPipeline"},
+                                  .image_pipelines = {"WanImageToVideoPipeline"},
+                                  .not_supported = beyond_wan(),
                                   .sizes = {{"1.3B", TransformerConfig()},
                                             {"14B", wan_14b()},
                                             {"I2V-14B", with_image_encoder(with_images(wan_14b()))},

@@ -22,9 +22,9 @@
 #include <optional>
 
 #include "moga/attention/visual_attention.h"
+#include "moga/model/family.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
-#include "moga/model/family.h"
 #include "moga/model/wan/block.h"
 #include "moga/model/wan/image_embedding.h"
 #include "moga/model/wan/weight_names.h"
@@ -63,6 +63,8 @@ struct TransformerConfig : VideoModelConfig {
   std::shared_ptr<VideoModel> build(bool initialise) const override;
   void apply(const std::vector<std::string>& settings, const std::string& source) override;
   void validate() const override;
+  void read_tree(const config_detail::Node& table, const config_detail::Source& source) override;
+  config_detail::Node tree() const override;
   int64_t latent_channels() const override { return out_channels; }
   Strides patch() const override { return {patch_size[0], patch_size[1], patch_size[2]}; }
   Conditioning conditioning() const override;
@@ -109,8 +111,8 @@ class TransformerImpl : public VideoModel {
   void keep_on_host(at::Device device) override;
   void wake() override;
   void rest() override;
-  // What blocks keep for their backward pass; everything unless set.
-  void set_recompute(const RecomputeConfig& config);
+  void set_recompute(const RecomputeConfig& config) override;
+  void set_block_weights(std::shared_ptr<BlockWeights> weights) override { block_weights_ = std::move(weights); }
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:
@@ -163,8 +165,8 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how);
 inline Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
                                     const std::vector<std::string>& settings = {}, bool stream_blocks = false) {
-  return load_transformer(
-      folder, {.device = device, .dtype = dtype, .settings = settings, .stream_blocks = stream_blocks});
+  return load_transformer(folder,
+                          {.device = device, .dtype = dtype, .settings = settings, .stream_blocks = stream_blocks});
 }
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);

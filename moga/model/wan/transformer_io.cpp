@@ -39,8 +39,8 @@ constexpr std::array kForeignKeys = {
 // The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.
 constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
 
-// model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video models
-// have none and the same model_type (tools/convert_wan.py writes null).
+// model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video
+// models have none and the same model_type (tools/convert_wan.py writes null).
 void rename_wan_type(nlohmann::json& config, const std::string& source) {
   constexpr int64_t kVitWidth = 1280, kVitTokens = 257;
   const auto type = config.find("model_type");
@@ -117,6 +117,12 @@ std::string config_text(const TransformerConfig& config) {
 void TransformerConfig::apply(const std::vector<std::string>& settings, const std::string& source) {
   apply_overrides(*this, settings, source);
 }
+
+void TransformerConfig::read_tree(const config_detail::Node& table, const config_detail::Source& source) {
+  config_detail::Reader(table, source).read(table, *this);
+}
+
+config_detail::Node TransformerConfig::tree() const { return config_detail::tree_of(*this); }
 
 at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
   return moga::kept_dtype(name, dtype);

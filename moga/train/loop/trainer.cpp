@@ -24,7 +24,7 @@ int64_t largest(const ProcessGroup& ranks, int64_t value) {
 }  // namespace
 
 Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<Checkpoint>& checkpoint)
-    : task_(task), config_(config), stages_(task.stages()) {
+    : task_(task), config_(config), stages_(task.stages()), sharded_(!task.placements().empty()) {
   check(!stages_.empty(), "nothing to train: no stages");
   if (checkpoint) restore(*checkpoint);
   agree_on_start();
@@ -39,13 +39,16 @@ void Trainer::agree_on_start() const {
   if (config_.ranks.size() == 1) return;
   std::vector<Claim> claims = {{"identity of the run", task_.identity().dump(1)},
                                {"step to start from", std::to_string(position_.step)}};
-  for (const auto& [part, tensors] : task_.parts()) claims.push_back({"part " + part, digest_lines(tensors)});
+  if (sharded_)
+    claims.push_back({"weights", task_.start_digest()});
+  else
+    for (const auto& [part, tensors] : task_.parts()) claims.push_back({"part " + part, digest_lines(tensors)});
   agree(config_.ranks, claims);
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   check_same_run(checkpoint.state.at("identity"), task_.identity(), checkpoint.folder.string());
-  restore_parts(task_.parts(), checkpoint);
+  restore_parts(task_.parts(), checkpoint, task_.placements());
   task_.restored();
   position_ = {.stage = checkpoint.state.at("stage").get<size_t>(),
                .stage_step = checkpoint.state.at("stage_step").get<int64_t>(),
@@ -132,22 +135,24 @@ void Trainer::check_finite(const nlohmann::json& line) const {
 void Trainer::save() {
   if (saved_step_ == position_.step) return;
   saved_step_ = position_.step;
-  if (!writes()) return;
+  if (!takes_part()) return;
   const CheckpointContents contents = {.step = position_.step,
                                        .state = {{"stage", position_.stage},
                                                  {"stage_step", position_.stage_step},
                                                  {"seconds", clock_.seconds()},
                                                  {"identity", task_.identity()}},
                                        .parts = to_maps(task_.parts()),
-                                       .config = task_.config_toml()};
+                                       .config = task_.config_toml(),
+                                       .placements = task_.placements(),
+                                       .ranks = config_.ranks};
   save_checkpoint(config_.out, contents, config_.keep_checkpoints);
 }
 
 void Trainer::sample() {
-  if (sampled_step_ == position_.step || !writes()) return;
+  if (sampled_step_ == position_.step || !takes_part()) return;
   nlohmann::json line = task_.sample(position_, config_.out / "samples" / step_name(position_.step));
   sampled_step_ = position_.step;
-  if (line.is_null()) return;
+  if (line.is_null() || !writes()) return;
   line["step"] = position_.step;
   log_->write(line);
 }
@@ -162,7 +167,7 @@ void Trainer::finish(TrainEnd end) {
   if (metrics_.steps() > 0) check_finite(log());
   save();
   if (config_.sample_every > 0) sample();
-  if (!writes()) return;
+  if (!takes_part()) return;
   const std::string model = task_.save_model(position_, config_.out / "model");
   log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", position_.step, ": ", model);
 }

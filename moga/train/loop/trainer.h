@@ -8,7 +8,8 @@
 //
 // On several ranks all run the loop: each takes part in the train steps, rank 0 alone writes. They compare config and
 // weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
-// run must be on a file system that they share.
+// run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a
+// checkpoint, and samples and the finished model need all of them.
 #pragma once
 
 #include <filesystem>
@@ -18,21 +19,11 @@
 
 #include "moga/core/log.h"
 #include "moga/parallel/process_group.h"
+#include "moga/train/loop/loop_config.h"
 #include "moga/train/loop/metrics.h"
 #include "moga/train/loop/task.h"
 
 namespace moga {
-
-struct LoopConfig {
-  std::filesystem::path out;
-  at::Device device = at::Device(at::kCPU);
-  double max_minutes = 0;  // of training over all resumed runs; 0: no limit
-  int64_t log_every = 20;
-  int64_t checkpoint_every = 1000;
-  int64_t keep_checkpoints = 2;
-  int64_t sample_every = 0;  // 0: no samples
-  ProcessGroup ranks = {};   // that train together
-};
 
 class Trainer {
  public:
@@ -46,6 +37,7 @@ class Trainer {
 
  private:
   bool writes() const { return config_.ranks.rank() == 0; }
+  bool takes_part() const { return writes() || sharded_; }  // in checkpoints, samples and the finished model
   void agree_on_start() const;
   void restore(const Checkpoint& checkpoint);
   TrainEnd run_stage(int64_t stop_at, Progress& progress);
@@ -59,6 +51,7 @@ class Trainer {
   TrainTask& task_;
   LoopConfig config_;
   std::vector<TrainStage> stages_;
+  bool sharded_;  // the state is, over the ranks
   Metrics metrics_;
   std::unique_ptr<JsonLog> log_;
   std::string note_;

@@ -275,15 +275,7 @@ std::string VaeTask::save_model(const TrainPosition& position, const std::filesy
   return "VAE in " + folder.string();
 }
 
-LoopConfig loop_config(const VaeTrainConfig& config) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.sample_every};
-}
+LoopConfig loop_config(const VaeTrainConfig& config) { return loop_config_of(config, config.sample_every); }
 
 TrainEnd train_vae(const VaeTrainConfig& config, const std::string& resume) {
   const LoopConfig loop = loop_config(config);

@@ -8,7 +8,7 @@
 
 #include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/video_model.h"
 #include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
 #include "moga/train/loop/ema.h"
@@ -77,6 +77,7 @@ struct SampleGridConfig {
 };
 
 struct TrainConfig {
+  TrainConfig();
   int64_t seed = 1;
   std::string out = "runs/moga";
   std::string device = "auto";
@@ -98,7 +99,7 @@ struct TrainConfig {
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
   RecomputeConfig recompute;
-  TransformerConfig transformer;
+  Cloned<VideoModelConfig> transformer;  // of the family that init or transformer._class_name names, else the first
   TextEncoderConfig text_encoder;
   FlowConfig flow;
   OptimizerConfig optimizer;

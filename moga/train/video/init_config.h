@@ -9,9 +9,11 @@
 
 namespace moga {
 
-// A config with the transformer and text encoder of the folder. The attention (transformer.moga) is taken over when the
-// folder's model has MoGA's; a model with full attention leaves it to the config.
-TrainConfig config_of_init(const std::string& init);
+// A config with the transformer and text encoder of the folder; without a folder (`init` empty), with the defaults of
+// the transformer's `class_name`, which may be empty. A folder of another class than a given one is an error. The
+// attention (transformer.moga) is taken over when the folder's model has MoGA's; a model with full attention leaves it
+// to the config.
+TrainConfig config_of_init(const std::string& init, const std::string& class_name = "");
 
 // Throws when `config`, read over config_of_init(config.init), has another architecture than the folder.
 // The attention's kind and backend may differ.

@@ -1,8 +1,8 @@
 // Identity of a run. See run_identity.h.
 #include "moga/train/video/run_identity.h"
 
+#include "moga/core/checksum.h"
 #include "moga/core/config.h"
-#include "moga/train/loop/file_hash.h"
 
 namespace moga {
 
@@ -23,7 +23,7 @@ nlohmann::json run_identity(const TrainConfig& config) {
   } else {
     std::filesystem::path tokenizer = config.tokenizer;
     if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
-    identity["tokenizer"] = to_hex(file_hash(tokenizer));
+    identity["tokenizer"] = file_checksum(tokenizer);
   }
   for (const StageConfig& stage : config.stage)
     identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}, {"frames", stage.frames}});

@@ -13,6 +13,7 @@
 #include "moga/core/files.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/video/run_identity.h"
+#include "moga/train/video/shard_units.h"
 
 namespace moga {
 namespace {
@@ -58,11 +59,11 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
 
 std::string VideoTask::summary() const {
   std::ostringstream text;
-  text << static_cast<double>(element_count(state_.parts().at("model"))) / 1e6 << " M parameters on "
-       << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
+  text << static_cast<double>(state_.parameter_count()) / 1e6 << " M parameters on " << device_name(state_.device())
+       << ", computing in " << dtype_name(state_.dtype());
   if (const Mesh& mesh = state_.mesh(); mesh.world().size() > 1)
     text << ", on " << mesh.world().size() << " ranks: data " << mesh.data().size() << " x sequence "
-         << mesh.sequence().size();
+         << mesh.sequence().size() << ", sharded: " << name_of(shard_of(config_, mesh.world()));
   return text.str();
 }
 
@@ -106,7 +107,7 @@ StepReport VideoTask::step(const TrainPosition& position) {
                        .counts = result.group_histogram,
                        .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
   // Without its weight, as calibration reports it: 1 is balanced.
-  if (const double weight = config_.transformer.moga.balance_weight; result.balance.defined() && weight > 0)
+  if (const double weight = config_.transformer->attention().balance_weight; result.balance.defined() && weight > 0)
     report.values.emplace_back("balance", result.balance / weight);
   return report;
 }
@@ -165,8 +166,11 @@ nlohmann::json VideoTask::sample(const TrainPosition& position, const std::files
 }
 
 std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::path& folder) {
-  const EmaScope averaged(state_.ema());
-  export_model(folder, state_.models(), config_);
+  const AveragedWeights averaged(state_);
+  const bool writes = state_.mesh().world().rank() == 0;
+  state_.gather_to_host(writes);
+  if (writes) export_model(folder, state_.models(), config_);
+  state_.back_to_buffers();
   return "model in " + folder.string();
 }
 
@@ -178,8 +182,8 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
   const bool whole = limit == 0;  // a few videos to draw are kept
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
-                    .text_len = config_.transformer.text_len,
-                    .patch_size = config_.transformer.patch_size,
+                    .text_len = config_.transformer->conditioning().text_tokens,
+                    .patch = config_.transformer->patch(),
                     .device = state_.device(),
                     .cache = whole ? config_.cache : LatentCache::kHost,
                     .text_dtype = state_.dtype(),
@@ -189,14 +193,7 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
 }
 
 LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.samples.every,
-          .ranks = mesh.world()};
+  return loop_config_of(config, config.samples.every, mesh.world());
 }
 
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {

@@ -11,7 +11,7 @@
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
 #include "moga/model/layers/kept_precision.h"
-#include "moga/model/vae/names.h"
+#include "moga/model/registry.h"
 #include "moga/train/loop/random_scope.h"
 
 namespace fs = std::filesystem;
@@ -56,22 +56,21 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-nlohmann::json index_json(const std::string& scheduler) {
-  return {{"_class_name", "WanPipeline"},
-          {"transformer", {"diffusers", "WanTransformer3DModel"}},
+nlohmann::json index_json(const VideoModelConfig& model, const std::string& scheduler) {
+  return {{"_class_name", pipeline_class(model.class_name())},
+          {"transformer", {"diffusers", model.class_name()}},
           {"text_encoder", {"transformers", "UMT5EncoderModel"}},
           {"tokenizer", {"transformers", "T5TokenizerFast"}},
-          {"vae", {"diffusers", "AutoencoderKLWan"}},
+          {"vae", {"diffusers", model.codec_class()}},
           {"scheduler", {"diffusers", scheduler}}};
 }
 
 // Copies a VAE, renaming tensors that have the original repository's names.
 void copy_vae(const fs::path& from, const fs::path& to) {
+  if (codec_layout(from) == WeightLayout::kDiffusers) return fs::copy(from, to, fs::copy_options::recursive);
   const Safetensors file(from);
-  if (detect_vae_layout(file.names(), from.string()) == WeightLayout::kDiffusers)
-    return fs::copy(from, to, fs::copy_options::recursive);
   const at::ScalarType dtype = file.dtype(file.names().front());
-  save_vae(to, load_vae(from, at::kCPU, dtype), dtype);
+  load_codec(from, at::kCPU, dtype)->save(to, dtype, WeightLayout::kDiffusers);
 }
 
 // Where the text encoder's weights come from; empty when it starts at random.
@@ -108,11 +107,12 @@ NamedTensors TrainModels::parameters() const {
 TrainModels make_models(const TrainConfig& config, at::Device device) {
   const RandomScope random(config.seed, "weights");
   TrainModels models;
-  models.transformer = Transformer(config.transformer);
+  models.transformer = config.transformer->build(/*initialise=*/true);
   if (config.text == TextSource::kEncoder) models.text_encoder = TextEncoder(config.text_encoder);
   const fs::path init = config.init;
   if (!config.init.empty())
-    copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
+    copy_weights(*models.transformer,
+                 *load_video_model(init / "transformer", {.device = at::kCPU, .dtype = at::kFloat}), config.init);
   models.transformer->set_recompute(config.recompute);
   models.transformer->to(device, at::kFloat);
   for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
@@ -128,7 +128,7 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
   constexpr WeightLayout layout = WeightLayout::kDiffusers;
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
-    save_transformer(temporary / "transformer", models.transformer, at::kBFloat16, layout);
+    models.transformer->save(temporary / "transformer", at::kBFloat16, layout);
     if (models.text_encoder)
       save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
     else
@@ -137,7 +137,8 @@ void export_model(const fs::path& folder, const TrainModels& models, const Train
     if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
     const SamplerConfig& sampler = config.samples.sampler;
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
-    write_text(temporary / "model_index.json", index_json(scheduler_class(sampler)).dump(2) + "\n");
+    write_text(temporary / "model_index.json",
+               index_json(models.transformer->config(), scheduler_class(sampler)).dump(2) + "\n");
   });
 }
 

@@ -208,7 +208,7 @@ TEST(VideoTask, ResumeWithAnotherModelSeedOrDataIsAnError) {
   other.seed = 2;
   EXPECT_NE(train_error(other, "auto").find("was made with seed = 1, the config says 2"), std::string::npos);
   other = config;
-  other.transformer.moga.gate = Gate::kNone;
+  other.transformer->attention().gate = Gate::kNone;
   EXPECT_NE(train_error(other, "auto").find("transformer.moga.gate"), std::string::npos);
   other = config;
   other.stage[0].lr = 1e-4;

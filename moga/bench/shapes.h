@@ -18,8 +18,8 @@ struct NamedModel {
   Strides pixels_per_token() const { return codec->strides() * model->patch(); }
 };
 
-// A published size (moga/model/registry.h), or the path of a config.json or of a model folder (transformer/config.json in it). The
-// codec is the folder's or, where there is none, the one that the model's family is made for.
+// A published size (moga/model/registry.h), or the path of a config.json or of a model folder (transformer/config.json
+// in it). The codec is the folder's or, where there is none, the one that the model's family is made for.
 NamedModel named_model(const std::string& name);
 
 }  // namespace moga

@@ -9,7 +9,8 @@
 namespace moga {
 
 struct ModelIndex {
-  // Of a model of two experts: transformer/ computes timesteps from boundary_ratio · 1000 on, transformer_2/ those below.
+  // Of a model of two experts: transformer/ computes timesteps from boundary_ratio · 1000 on, transformer_2/ those
+  // below.
   std::optional<double> boundary_ratio;
   // Whether the pipeline shows given images; unset in a folder without the file.
   std::optional<bool> image_to_video;

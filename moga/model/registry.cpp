@@ -40,8 +40,9 @@ const auto& family_of(const Path& config_json, const Families& families) {
   const std::string name = class_of(config);
   for (const auto* family : families)
     if (name.empty() ? family->recognises(config) : std::ranges::count(family->class_names, name) > 0) return *family;
+  const std::string means = meaning_of_unsupported(name);
   fail(config_json.string(), name.empty() ? ": no _class_name, and no model has its keys" : ": _class_name = " + name,
-       ", expected ", supported(families));
+       ", expected ", supported(families), means.empty() ? "" : "; this is " + means);
 }
 
 const VideoFamily& video_family(const Path& folder) { return family_of(folder / "config.json", video_families()); }

@@ -1,5 +1,5 @@
-// Denoising: embedded captions, images and noise → latents, for a batch of videos of any sizes, packed into one sequence
-// of tokens.
+// Denoising: embedded captions, images and noise → latents, for a batch of videos of any sizes, packed into one
+// sequence of tokens.
 //
 //   requests → encode_prompts (text encoder) ─┬→ denoise (transformer) → latents → decode_frames (generate.h)
 //            → encode_images (images.h) ──────┘
@@ -21,8 +21,8 @@ struct VideoRequest {
   VideoShape shape;                   // latent frames, token rows and columns, shots
   std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
-  int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
-  at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
+  int64_t seed = 0;                     // of the noise, which is drawn on the CPU: the same on every device
+  at::Tensor noise;                     // [z, F, Y', X'] to start from; undefined: drawn from the seed
   std::vector<ShotImages> images = {};  // one per shot, for models of images; else empty
 };
 

@@ -124,7 +124,8 @@ std::string describe_part(const fs::path& folder, ModelPart part) {
   try {
     text = summary(count_weights(Safetensors(path)));
     const bool configured = fs::exists(path / "config.json");
-    if (configured && (part == ModelPart::kTransformer || part == ModelPart::kTransformer2)) text += "; " + describe_transformer(path);
+    if (configured && (part == ModelPart::kTransformer || part == ModelPart::kTransformer2))
+      text += "; " + describe_transformer(path);
     if (configured) text += describe_fit(path, part);
   } catch (const std::exception& error) {  // LibTorch refuses a config with absurd sizes
     const std::string message = error.what();
@@ -140,7 +141,8 @@ std::string describe_pipeline(const fs::path& folder) {
     const ModelIndex index = load_model_index(folder);
     if (index.image_to_video.value_or(false)) text << "  image to video: shots of a script name images\n";
     if (index.two_experts())
-      text << "  two experts: transformer from timestep " << 1000 * *index.boundary_ratio << " on, transformer_2 below\n";
+      text << "  two experts: transformer from timestep " << 1000 * *index.boundary_ratio
+           << " on, transformer_2 below\n";
   } catch (const Error& error) {
     text << "  cannot be run: " << error.what() << "\n";
   }
@@ -239,8 +241,7 @@ std::string describe(const fs::path& path) {
   if (extension == ".safetensors" || path.string().ends_with(".safetensors.index.json")) return describe_tensors(path);
   check(extension != ".pth" && extension != ".pt" && extension != ".ckpt", path.string(),
         ": is a PyTorch pickle; only safetensors are read, tools/convert_wan.py makes a model folder of an original "
-        "Wan2.1 "
-        "repository");
+        "Wan repository");
   if (extension == ".toml") return describe_script(path);
   if (extension == ".png") return describe_image(path);
   return describe_video(path);

@@ -80,11 +80,13 @@ void check_images(const VideoModelConfig& model, const std::vector<ShotHas>& sho
   for (size_t i = 0; i < shots.size(); ++i) {
     const auto [begins, ends] = shots[i];
     check(!ends || begins, "shot ", i + 1, " has a last_image without an image, expected both");
-    check(!ends || pairs || wanted.image_dim == 0, "shot ", i + 1, " has a last_image, and the model takes first frames ",
+    check(!ends || pairs || wanted.image_dim == 0, "shot ", i + 1,
+          " has a last_image, and the model takes first frames ",
           "alone, expected a model of first and last frames (FLF2V) or Wan2.2's");
     check(!begins || ends || !pairs, "shot ", i + 1, " has no last_image, and the model takes first and last frames ",
           "(FLF2V), expected both");
-    check(!ends || latent_frames[i] > 1, "shot ", i + 1, " is one latent frame long, too short for image and last_image");
+    check(!ends || latent_frames[i] > 1, "shot ", i + 1,
+          " is one latent frame long, too short for image and last_image");
   }
 }
 
@@ -92,8 +94,7 @@ void encode_images(Models& models, const std::vector<VideoRequest>& requests, Co
   const at::NoGradGuard no_grad;
   const StopInside stop_inside;
   const VideoModelConfig& model = models.transformer->config();
-  for (const VideoRequest& request : requests)
-    check_images(model, shots_of(request), latent_frames_of(request.shape));
+  for (const VideoRequest& request : requests) check_images(model, shots_of(request), latent_frames_of(request.shape));
   if (model.conditioning().channels == 0) return;
   Progress progress("images", static_cast<int64_t>(requests.size()), "video");
   for (const VideoRequest& request : requests) {

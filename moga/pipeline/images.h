@@ -1,5 +1,5 @@
-// The images of a request's shots → what a model of images is given (denoise.h: Conditions): latents and mask of a video
-// that shows them (model/image_condition.h), and the image encoder's embeddings of each.
+// The images of a request's shots → what a model of images is given (denoise.h: Conditions): latents and mask of a
+// video that shows them (model/image_condition.h), and the image encoder's embeddings of each.
 //
 // The images are resized to the video's size by Lanczos filtering and so may be stretched, as in diffusers; the image
 // encoder gets the images themselves. A shot without images sees the embeddings of none.

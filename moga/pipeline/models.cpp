@@ -52,11 +52,13 @@ void check_condition(const ModelConfigs& configs, const std::string& source) {
         " channels besides its latents, expected none (text to video) or ", mask, " + ", latents,
         " (image to video); other conditions, as of Fun-Control or camera models, are not supported");
   const bool encoder = configs.image_encoder.has_value();
-  check(encoder == (wanted.image_dim > 0), source, encoder ? ": has an image_encoder, and the transformer no image_dim"
-                                                           : ": the transformer has image_dim, and there is no image_encoder");
+  check(encoder == (wanted.image_dim > 0), source,
+        encoder ? ": has an image_encoder, and the transformer no image_dim"
+                : ": the transformer has image_dim, and there is no image_encoder");
   if (!encoder) return;
-  check(configs.image_encoder->hidden_size == wanted.image_dim, source, ": image_encoder's hidden_size and transformer's ",
-        "image_dim differ: ", configs.image_encoder->hidden_size, " and ", wanted.image_dim);
+  check(configs.image_encoder->hidden_size == wanted.image_dim, source,
+        ": image_encoder's hidden_size and transformer's ", "image_dim differ: ", configs.image_encoder->hidden_size,
+        " and ", wanted.image_dim);
   const int64_t tokens = configs.image_encoder->tokens();
   check(wanted.image_tokens == 0 || wanted.image_tokens == 2 * tokens, source, ": transformer's pos_embed_seq_len is ",
         wanted.image_tokens, ", expected twice the image_encoder's tokens, ", 2 * tokens);
@@ -80,7 +82,8 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
   const VideoModelConfig& transformer = *configs.transformer;
   const bool images = transformer.conditioning().channels > 0;
   check(!index.image_to_video || *index.image_to_video == images, folder.string(), ": model_index.json says ",
-        images ? "text to video, and the transformer takes images" : "image to video, and the transformer takes no image");
+        images ? "text to video, and the transformer takes images"
+               : "image to video, and the transformer takes no image");
   check_condition(configs, folder.string());
   if (configs.transformer_2) check_experts(transformer, *configs.transformer_2, folder.string());
   fits(configs.vae->latent_channels(), transformer.latent_channels(),
@@ -99,10 +102,10 @@ std::vector<std::string> settings_of(const std::string& part, const std::vector<
 
 void check_settings(const std::vector<std::string>& settings, const std::string& source) {
   for (const std::string& setting : settings)
-    check(setting.starts_with("transformer.") || setting.starts_with("transformer_2.") ||
-              setting.starts_with("sampler."),
-          source, ": setting '", setting, "' belongs to no part; expected transformer.KEY=VALUE, transformer_2.KEY=VALUE ",
-          "or sampler.KEY=VALUE");
+    check(
+        setting.starts_with("transformer.") || setting.starts_with("transformer_2.") || setting.starts_with("sampler."),
+        source, ": setting '", setting,
+        "' belongs to no part; expected transformer.KEY=VALUE, transformer_2.KEY=VALUE ", "or sampler.KEY=VALUE");
 }
 
 // What belongs to the second of two experts is an error in a model of one.
@@ -132,7 +135,7 @@ void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& set
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
-  return "an original Wan2.1 repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
+  return "an original Wan repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
          "folder "
          "of it";
 }

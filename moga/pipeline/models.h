@@ -28,9 +28,9 @@ struct Models {
   CodecPtr vae;
   SamplerConfig sampler;  // as the model's authors recommend
   at::Device device;
-  at::ScalarType dtype;  // of text encoder and transformer; the VAE has its own
-  VideoModelPtr transformer_2 = {};  // the expert for timesteps below `boundary`; null in a model of one
-  double boundary = 0;               // timestep in [0, 1000]
+  at::ScalarType dtype;                 // of text encoder and transformer; the VAE has its own
+  VideoModelPtr transformer_2 = {};     // the expert for timesteps below `boundary`; null in a model of one
+  double boundary = 0;                  // timestep in [0, 1000]
   ImageEncoder image_encoder{nullptr};  // float32; empty unless the transformer sees embeddings of images
   ImageProcessorConfig image_processor = {};
 
@@ -41,8 +41,8 @@ struct Models {
 };
 
 // The configs of a model folder's parts, without weights. Reading them throws one line when the folder is made for a
-// pipeline that is not supported (model_index.h), a config has a key that is not understood, or two parts do not fit each
-// other.
+// pipeline that is not supported (model_index.h), a config has a key that is not understood, or two parts do not fit
+// each other.
 struct ModelConfigs {
   Cloned<VideoModelConfig> transformer;
   TextEncoderConfig text_encoder;
@@ -60,7 +60,7 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder);
 void apply_settings(ModelConfigs& configs, const std::vector<std::string>& settings,
                     const std::string& source = "command line");
 
-// Advice for `folder` when it is an original Wan2.1 repository, whose VAE and text encoder are pickles; else
+// Advice for `folder` when it is an original Wan repository, whose VAE and text encoder are pickles; else
 // empty.
 std::string original_wan_advice(const std::filesystem::path& folder);
 

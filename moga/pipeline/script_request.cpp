@@ -16,7 +16,8 @@ namespace {
 at::Tensor read_shot_image(const Script& script, const std::string& name, const Strides& pixels_per_token) {
   const std::filesystem::path path = script.folder / name;
   const at::Tensor image = read_image(path);
-  const std::string note = size_note({image.size(2), image.size(1)}, {script.size[0], script.size[1]}, pixels_per_token);
+  const std::string note =
+      size_note({image.size(2), image.size(1)}, {script.size[0], script.size[1]}, pixels_per_token);
   if (!note.empty()) log_info(path.string(), ": ", note);
   return image;
 }

@@ -8,8 +8,8 @@
 
 namespace moga {
 
-// 1 (upright) to 8. `exif`: from the TIFF header ("II" or "MM") on. 1 where there is none or it is damaged: it is a hint,
-// not part of the pixels.
+// 1 (upright) to 8. `exif`: from the TIFF header ("II" or "MM") on. 1 where there is none or it is damaged: it is a
+// hint, not part of the pixels.
 int exif_orientation(std::span<const uint8_t> exif);
 
 // [3, Y, X] as stored → as it is to be seen.

@@ -99,7 +99,8 @@ at::Tensor ImageEncoderImpl::layer(size_t number, const at::Tensor& x) const {
 at::Tensor ImageEncoderImpl::forward(const at::Tensor& pixels) {
   check(pixels.dim() == 4 && pixels.size(1) == 3 && pixels.size(2) == config_.image_size &&
             pixels.size(3) == config_.image_size,
-        "image encoder: pixels ", pixels.sizes(), ", expected [n, 3, ", config_.image_size, ", ", config_.image_size, "]");
+        "image encoder: pixels ", pixels.sizes(), ", expected [n, 3, ", config_.image_size, ", ", config_.image_size,
+        "]");
   at::Tensor x = embedded(pixels);
   for (size_t i = 0; i + 1 < layers_.size(); ++i) {
     stop_inside_if_interrupted();

@@ -1,5 +1,5 @@
-// CLIP's vision transformer (ViT): images [n, 3, S, S] → embeddings [n, 1 + (S/p)², C], those that enter its last layer,
-// which Wan2.1's image-to-video models take (hidden_states[-2] in diffusers).
+// CLIP's vision transformer (ViT): images [n, 3, S, S] → embeddings [n, 1 + (S/p)², C], those that enter its last
+// layer, which Wan2.1's image-to-video models take (hidden_states[-2] in diffusers).
 //
 //   patches of p × p pixels, a class token before them, learned positions, norm, then in all layers but the last
 //   x += out(attention(q, k, v of norm1(x)));  x += fc2(act(fc1(norm2(x))))

@@ -1,5 +1,5 @@
-// An image encoder in a folder: config.json and safetensors as transformers writes them. Reading is strict: a config key
-// or a tensor that is not understood is an error. See image_encoder.h.
+// An image encoder in a folder: config.json and safetensors as transformers writes them. Reading is strict: a config
+// key or a tensor that is not understood is an error. See image_encoder.h.
 #include <torch/types.h>
 
 #include <algorithm>

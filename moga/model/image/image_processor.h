@@ -20,7 +20,8 @@ struct ImageProcessorConfig {
 // Throws when the file asks for another kind of processing.
 ImageProcessorConfig load_image_processor_config(const std::filesystem::path& path);
 
-// uint8 RGB [3, Y, X] → float32 [3, crop, crop]. An image that is smaller than the crop after resizing is padded by black.
+// uint8 RGB [3, Y, X] → float32 [3, crop, crop]. An image that is smaller than the crop after resizing is padded by
+// black.
 at::Tensor processed(const at::Tensor& image, const ImageProcessorConfig& config);
 
 }  // namespace moga

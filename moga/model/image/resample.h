@@ -1,5 +1,5 @@
-// Resizing of 8-bit images by a separable filter: rows first, then columns, each rounded to 8 bits, with weights in fixed
-// point. The same bits as Pillow's Image.resize, which diffusers and transformers use on images. On the CPU.
+// Resizing of 8-bit images by a separable filter: rows first, then columns, each rounded to 8 bits, with weights in
+// fixed point. The same bits as Pillow's Image.resize, which diffusers and transformers use on images. On the CPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -39,8 +39,7 @@ void WeightStream::start() {
       slot.bytes.record_stream(*copies_);  // its memory is not reused while a copy is running
     }
   }
-  for (size_t i = 0; i < blocks_.size(); ++i)
-    view_in(blocks_[i].parameters, slot_of(static_cast<int64_t>(i)).bytes);
+  for (size_t i = 0; i < blocks_.size(); ++i) view_in(blocks_[i].parameters, slot_of(static_cast<int64_t>(i)).bytes);
 }
 
 void WeightStream::enter(int64_t block, Pass pass) {

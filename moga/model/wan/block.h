@@ -47,9 +47,9 @@ struct BlockInput {
 
 // What describes the rows of x: all tokens, or the slice that a rank holds.
 struct LocalContext {
-  Segments segments;     // vectors of the modulation for the rows
-  at::Tensor rotary;     // [N, D/2] complex, see rope.h
-  Grouping text_groups;  // rows of x that see each shot's text tokens
+  Segments segments;           // vectors of the modulation for the rows
+  at::Tensor rotary;           // [N, D/2] complex, see rope.h
+  Grouping text_groups;        // rows of x that see each shot's text tokens
   Grouping image_groups = {};  // and its image tokens, where there are any
 };
 
@@ -87,7 +87,6 @@ class ProjectionsImpl : public torch::nn::Module {
  protected:
   at::Tensor positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary);
   at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), heads_, x.size(1) / heads_}); }
-
 
  private:
   int64_t heads_;

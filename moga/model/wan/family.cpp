@@ -44,7 +44,7 @@ TransformerConfig with_image_encoder(TransformerConfig config) {
   return config;
 }
 
-// In a model_index.json of diffusers.
+// In a model_index.json or a config.json, of diffusers or of the original repositories.
 std::vector<NamedMeaning> beyond_wan() {
   return {{"WanVACEPipeline", "VACE, for controlled generation"},
           {"WanVideoToVideoPipeline", "a video-to-video pipeline"},
@@ -54,6 +54,12 @@ std::vector<NamedMeaning> beyond_wan() {
           {"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
           {"SkyReelsV2DiffusionForcingImageToVideoPipeline", "SkyReels-V2's diffusion forcing"},
           {"SkyReelsV2DiffusionForcingVideoToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+          {"WanVACETransformer3DModel", "VACE, for controlled generation"},
+          {"VaceWanModel", "VACE, for controlled generation"},
+          {"WanAnimateTransformer3DModel", "Wan2.2-Animate"},
+          {"WanAnimateModel", "Wan2.2-Animate"},
+          {"WanModel_S2V", "Wan2.2-S2V"},
+          {"SkyReelsV2Transformer3DModel", "SkyReels-V2"},
           {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"}};
 }
 

@@ -38,12 +38,11 @@ struct BlockContexts {
 BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<torch::nn::Module>& module,
                       const BlockInput& input, const std::shared_ptr<const BlockContexts>& contexts) {
   const auto function = [module, contexts](const std::vector<at::Tensor>& inputs, const BlockRun& run) {
-    const BlockOutput output = module->as<BlockImpl>()->forward(
-        {.x = inputs[0],
-         .modulation = inputs[1],
-         .text = inputs[2],
-         .image = inputs.size() > 3 ? inputs[3] : at::Tensor()},
-        contexts->local, contexts->global, run);
+    const BlockOutput output = module->as<BlockImpl>()->forward({.x = inputs[0],
+                                                                 .modulation = inputs[1],
+                                                                 .text = inputs[2],
+                                                                 .image = inputs.size() > 3 ? inputs[3] : at::Tensor()},
+                                                                contexts->local, contexts->global, run);
     return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram};
   };
   std::vector<at::Tensor> inputs = {input.x, input.modulation, input.text};
@@ -86,8 +85,8 @@ void TransformerConfig::validate() const {
   check(attention_head_dim >= 6 && attention_head_dim % 2 == 0, "transformer: attention_head_dim is ",
         attention_head_dim, ", must be even and at least 6 (three axes of the rotary embedding)");
   check(freq_dim > 0 && freq_dim % 2 == 0, "transformer: freq_dim is ", freq_dim, ", must be even");
-  check(in_channels >= out_channels, "transformer: in_channels is ", in_channels, ", expected at least out_channels = ",
-        out_channels);
+  check(in_channels >= out_channels, "transformer: in_channels is ", in_channels,
+        ", expected at least out_channels = ", out_channels);
   check(image_dim.has_value() == added_kv_proj_dim.has_value(), "transformer: image_dim and added_kv_proj_dim belong ",
         "together, found one of them");
   check(!image_dim || (*image_dim > 0 && *image_dim <= kMostSide), "transformer: image_dim is ", image_dim.value_or(0),
@@ -95,8 +94,8 @@ void TransformerConfig::validate() const {
   check(!added_kv_proj_dim || *added_kv_proj_dim == width(), "transformer: added_kv_proj_dim is ",
         added_kv_proj_dim.value_or(0), ", expected the width, ", width());
   check(!pos_embed_seq_len || (image_dim && *pos_embed_seq_len > 0 && *pos_embed_seq_len <= kMostSide),
-        "transformer: pos_embed_seq_len is ", pos_embed_seq_len.value_or(0), ", expected a model with image_dim and 1 to ",
-        kMostSide);
+        "transformer: pos_embed_seq_len is ", pos_embed_seq_len.value_or(0),
+        ", expected a model with image_dim and 1 to ", kMostSide);
   check(qk_norm.empty() || qk_norm == "rms_norm_across_heads", "transformer: qk_norm is '", qk_norm,
         "', must be rms_norm_across_heads or empty");
   check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0 &&
@@ -143,7 +142,8 @@ TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialis
   text_embedding_ = register_module("text_embedding", Mlp(config.text_dim, width, width, Activation::kGeluTanh));
   time_embedding_ = register_module("time_embedding", Mlp(config.freq_dim, width, width, Activation::kSilu));
   if (config.image_dim)
-    img_emb_ = register_module("img_emb", ImageEmbedding(*config.image_dim, width, config.pos_embed_seq_len.value_or(0)));
+    img_emb_ =
+        register_module("img_emb", ImageEmbedding(*config.image_dim, width, config.pos_embed_seq_len.value_or(0)));
   time_projection_ = register_module("time_projection", TimeProjection(width));
   blocks_ = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < config.num_layers; ++layer) blocks_->push_back(Block(block_config(config, layer)));
@@ -237,8 +237,8 @@ void TransformerImpl::check_image(const VideoModelInput& input) const {
   const Conditioning wanted = config_.conditioning();
   check(wanted.image_dim > 0, "transformer: this model sees no embeddings of images, found ", image.rows.sizes());
   const auto shots = static_cast<int64_t>(image.counts.size());
-  check(shots == input.layout.shots() && image.rows.dim() == 2 && image.rows.size(0) == sum_of(image.counts, 0, shots) &&
-            image.rows.size(1) == wanted.image_dim,
+  check(shots == input.layout.shots() && image.rows.dim() == 2 &&
+            image.rows.size(0) == sum_of(image.counts, 0, shots) && image.rows.size(1) == wanted.image_dim,
         "transformer: image tokens ", image.rows.sizes(), " for ", shots, " shots, expected [tokens of ",
         input.layout.shots(), " shots, ", wanted.image_dim, "]");
   for (const int64_t count : image.counts)
@@ -249,22 +249,22 @@ void TransformerImpl::check_image(const VideoModelInput& input) const {
 TransformerImpl::LayoutTables TransformerImpl::whole_tables(const VideoModelInput& input, at::ScalarType dtype) const {
   const at::Device device = input.text.device();
   const std::vector<int64_t> text_lengths(input.layout.shots(), input.text.size(1));
-  return {.device = device,
-          .dtype = wide(dtype),
-          .text_tokens = input.text.size(1),
-          .ranks = nullptr,
-          .segments = video_segments(input.layout),
-          .first_shot = 0,
-          .shots = input.layout.shots(),
-          .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
-          .text_groups = text_groups(input.layout, text_lengths, device),
-          .image_counts = input.image.counts,
-          .first_image = 0,
-          .image_rows = input.image.rows.defined() ? input.image.rows.size(0) : 0,
-          .image_groups =
-              input.image.rows.defined() ? text_groups(input.layout, input.image.counts, device) : Grouping(),
-          .groupings = static_groupings(input.layout, config_.moga, device),
-          .over_ranks = nullptr};
+  return {
+      .device = device,
+      .dtype = wide(dtype),
+      .text_tokens = input.text.size(1),
+      .ranks = nullptr,
+      .segments = video_segments(input.layout),
+      .first_shot = 0,
+      .shots = input.layout.shots(),
+      .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
+      .text_groups = text_groups(input.layout, text_lengths, device),
+      .image_counts = input.image.counts,
+      .first_image = 0,
+      .image_rows = input.image.rows.defined() ? input.image.rows.size(0) : 0,
+      .image_groups = input.image.rows.defined() ? text_groups(input.layout, input.image.counts, device) : Grouping(),
+      .groupings = static_groupings(input.layout, config_.moga, device),
+      .over_ranks = nullptr};
 }
 
 TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInput& input, at::ScalarType dtype) const {
@@ -323,15 +323,15 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
 
   const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
   const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
-  const auto contexts = std::make_shared<const BlockContexts>(
-      BlockContexts{.local = {.segments = shared.segments,
-                              .rotary = shared.rotary,
-                              .text_groups = shared.text_groups,
-                              .image_groups = shared.image_groups},
-                    .global = {.groupings = shared.groupings,
-                               .full_attention = input.full_attention,
-                               .observer = input.observer,
-                               .over_ranks = shared.over_ranks}});
+  const auto contexts =
+      std::make_shared<const BlockContexts>(BlockContexts{.local = {.segments = shared.segments,
+                                                                    .rotary = shared.rotary,
+                                                                    .text_groups = shared.text_groups,
+                                                                    .image_groups = shared.image_groups},
+                                                          .global = {.groupings = shared.groupings,
+                                                                     .full_attention = input.full_attention,
+                                                                     .observer = input.observer,
+                                                                     .over_ranks = shared.over_ranks}});
   at::Tensor patches = patchify(with_condition(input), patch, dtype), text = input.text;
   if (shared.over_ranks) {
     patches = patches.narrow(0, shared.over_ranks->first_row(), shared.over_ranks->rows());

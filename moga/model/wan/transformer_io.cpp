@@ -34,6 +34,8 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"vace_layers", "null", "VACE, for controlled generation"},
     ForeignKey{"vace_in_channels", "null", "VACE, for controlled generation"},
     ForeignKey{"vace_in_dim", "null", "VACE, for controlled generation"},
+    ForeignKey{"add_ref_conv", "false", "Fun-Control, with a reference image"},
+    ForeignKey{"add_control_adapter", "false", "Fun-Control, with a camera"},
 };
 
 // The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.

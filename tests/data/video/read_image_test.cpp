@@ -1,4 +1,5 @@
-// Pictures of many kinds give Pillow's pixels (tools/make_fixtures_pictures.py); what cannot be shown is refused by name.
+// Pictures of many kinds give Pillow's pixels (tools/make_fixtures_pictures.py); what cannot be shown is refused by
+// name.
 #include "moga/data/video/read_image.h"
 
 #include <ATen/ATen.h>

@@ -21,7 +21,9 @@ TEST(ImageEncoder, EqualsTransformers) {
   ImageEncoder encoder = load_image_encoder(kImages / "image_encoder", at::kCPU);
   EXPECT_EQ(encoder->config().tokens(), 5);
   EXPECT_TRUE(test::close(encoder->forward(file.load("pixels")), file.load("embeddings"), 1e-6));
-  EXPECT_EQ(test::error_of([&] { encoder->forward(at::zeros({1, 3, 14, 14})); }),
+  EXPECT_EQ(test::error_of([&] {
+              encoder->forward(at::zeros({1, 3, 14, 14}));
+            }),
             "image encoder: pixels [1, 3, 14, 14], expected [n, 3, 28, 28]");
 }
 
@@ -51,7 +53,8 @@ TEST(ImageEncoder, RefusesWhatItDoesNotUnderstand) {
     write_text(folder / "config.json", config);
     return test::error_of([&] { load_image_encoder_config(folder / "config.json"); });
   };
-  EXPECT_NE(error(R"({"model_type": "siglip_vision_model"})").find("this is not CLIP's vision model"), std::string::npos);
+  EXPECT_NE(error(R"({"model_type": "siglip_vision_model"})").find("this is not CLIP's vision model"),
+            std::string::npos);
   EXPECT_NE(error(R"({"hidden_act": "relu"})").find("'relu' is not one of gelu, quick_gelu"), std::string::npos);
   EXPECT_NE(error(R"({"image_size": 225})").find("image_size 225, expected a multiple of patch_size 32"),
             std::string::npos);

@@ -1,5 +1,5 @@
-// Wan2.1's image-to-video transformers: parity with diffusers (tools/make_fixtures_images.py), and which tokens see which
-// image.
+// Wan2.1's image-to-video transformers: parity with diffusers (tools/make_fixtures_images.py), and which tokens see
+// which image.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@ diffusers computes with them in float32 for one prompt (and one or two images).
     tests/model/fixtures/i2v.safetensors, flf2v.safetensors  a transformer, one input and its velocity
     tests/model/fixtures/images                              images as Pillow resizes them and as CLIP is given them
 
-Made with torch==2.11.0 diffusers==0.42.1 transformers==5.23 pillow==12 sentencepiece ftfy, without torchvision. Run from
+Made with torch==2.11.0 diffusers==0.42.1 transformers==5.23 pillow==12.1.1 sentencepiece ftfy, without torchvision. Run from
 the repository root after make_fixtures_pipeline.py:
 
     python tools/make_fixtures_images.py

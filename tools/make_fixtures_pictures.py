@@ -1,7 +1,7 @@
 """Writes tests/data/video/fixtures: PNG and JPEG files of many kinds, and pictures.safetensors with the RGB pixels that
 Pillow reads from each (after exif_transpose and convert("RGB")), under the file's name.
 
-Made with pillow==12 torch==2.11.0. Run from the repository root:
+Made with pillow==12.1.1 torch==2.11.0. Run from the repository root:
 
     python tools/make_fixtures_pictures.py
 """

@@ -42,15 +42,15 @@ struct VideoModelInput {
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_tokens, text_dim]. Rows after a
   // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
   at::Tensor text;
-  // For models that are given images (Conditioning): channels after those of the latents, one per video
-  // [C_c, F, Y', X'], and what cross-attention sees of the images besides.
-  std::vector<at::Tensor> condition = {};
-  ImageTokens image = {};
   Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
   bool full_attention = false;      // in all layers, overriding the config; for single sampler steps
   AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
   // Ranks that share the videos: each has the whole input and computes a slice of the tokens. One rank: all of them.
   ProcessGroup sequence = {};
+  // For models that are given images (Conditioning): channels after those of the latents, one per video
+  // [C_c, F, Y', X'], and what cross-attention sees of the images besides.
+  std::vector<at::Tensor> condition = {};
+  ImageTokens image = {};
 };
 
 // The same on all ranks that share the videos. Of a loss that each of them computes from it, parameter gradients are

@@ -138,7 +138,7 @@ Calibration calibrate(Models& models, const std::vector<Script>& scripts, const 
   Calibration calibration;
   calibration.layers = std::move(layers[0]);
   calibration.all = summary(calibration.layers);
-  if (layers.size() > 1) calibration.low_noise = {layers[1], summary(layers[1])};
+  if (layers.size() > 1) calibration.low_noise = ExpertCalibration{layers[1], summary(layers[1])};
   calibration.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return calibration;
 }

@@ -112,7 +112,8 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
 
 DenoiserInput denoiser_input(const Models& models, const std::vector<VideoRequest>& requests,
                              const Conditions& conditions, const SamplerConfig& sampler) {
-  DenoiserInput input{.text = conditions.text,
+  DenoiserInput input{.videos = {},
+                      .text = conditions.text,
                       .condition = conditions.images,
                       .image = conditions.image_tokens,
                       .guidance = sampler.guidance,

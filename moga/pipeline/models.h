@@ -72,8 +72,8 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
-  std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
-  bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  std::optional<at::ScalarType> vae_dtype = {};  // default_vae_dtype otherwise
+  bool stream_weights = false;  // the transformer's blocks, from host memory (VideoModel::stream_blocks)
   // Of two experts, the one that does not compute rests in host memory (VideoModel::rest); by default on a GPU.
   std::optional<bool> rest_experts = {};
 };

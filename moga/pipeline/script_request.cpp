@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "moga/core/check.h"
 #include "moga/core/log.h"

@@ -32,9 +32,10 @@ TEST(ModelIndex, OfTextToVideoPasses) {
 TEST(ModelIndex, OfOtherPipelinesIsRefusedByName) {
   EXPECT_EQ(error_of_index(R"({"_class_name": "HunyuanVideoPipeline"})"),
             "_class_name = HunyuanVideoPipeline, expected WanPipeline, WanImageToVideoPipeline");
-  EXPECT_EQ(error_of_index(R"({"_class_name": "WanVACEPipeline"})"),
-            "_class_name = WanVACEPipeline, expected WanPipeline, WanImageToVideoPipeline; this is VACE, for controlled "
-            "generation");
+  EXPECT_EQ(
+      error_of_index(R"({"_class_name": "WanVACEPipeline"})"),
+      "_class_name = WanVACEPipeline, expected WanPipeline, WanImageToVideoPipeline; this is VACE, for controlled "
+      "generation");
   EXPECT_EQ(error_of_index("{}"), "_class_name is missing, expected a string");
 }
 
@@ -62,8 +63,9 @@ TEST(ModelIndex, TellsTwoExpertsAndImagesToVideo) {
   EXPECT_EQ(read("WanImageToVideoPipeline", experts + "0.9").image_to_video, true);
   const std::string encoder = R"("image_encoder": ["transformers", "CLIPVisionModel"], "transformer_2": [null, null])";
   EXPECT_FALSE(read("WanImageToVideoPipeline", encoder).two_experts());
-  EXPECT_NE(test::error_of([&] { read("WanPipeline", experts + "1.5"); }).find("boundary_ratio = 1.5, expected a number"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([&] { read("WanPipeline", experts + "1.5"); }).find("boundary_ratio = 1.5, expected a number"),
+      std::string::npos);
 }
 
 TEST(ModelIndex, ASecondTransformerNeedsItsBoundary) {

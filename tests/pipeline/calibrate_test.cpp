@@ -155,7 +155,8 @@ TEST(Calibrate, GivesEachOfTwoExpertsRoutersFromItsOwnSteps) {
   const Models written = load_models(folder / "out", at::kCPU, at::kFloat);
   const std::string name = router_prefix(1) + "weight";
   EXPECT_TRUE(at::equal(named_tensors(*written.transformer).at(name), calibration.layers[1].router().weight));
-  EXPECT_TRUE(at::equal(named_tensors(*written.transformer_2).at(name), calibration.low_noise->layers[1].router().weight));
+  EXPECT_TRUE(
+      at::equal(named_tensors(*written.transformer_2).at(name), calibration.low_noise->layers[1].router().weight));
   EXPECT_FALSE(at::equal(calibration.layers[1].router().weight, calibration.low_noise->layers[1].router().weight));
 }
 

@@ -26,13 +26,17 @@ TransformerConfig image_model(std::optional<int64_t> image_dim = {}, std::option
 TEST(Images, AreThoseThatTheModelCanBeGiven) {
   EXPECT_EQ(error_of({}, {{}, {}}), "");
   EXPECT_EQ(error_of({}, {{}, {true, false}}).find("shot 2 has an image, and the model is a text-to-video model"), 0u);
-  EXPECT_EQ(error_of(image_model(), {{}, {}}).find("no shot has an image, and the model is an image-to-video model"), 0u);
+  EXPECT_EQ(error_of(image_model(), {{}, {}}).find("no shot has an image, and the model is an image-to-video model"),
+            0u);
   EXPECT_EQ(error_of(image_model(), {{}, {true, true}}), "");  // Wan2.2
   EXPECT_EQ(error_of(image_model(), {{false, true}}), "shot 1 has a last_image without an image, expected both");
   EXPECT_EQ(error_of(image_model(1280), {{true, true}}).find("shot 1 has a last_image, and the model takes first"), 0u);
   EXPECT_EQ(error_of(image_model(1280, 514), {{true, true}, {}}), "");
-  EXPECT_EQ(error_of(image_model(1280, 514), {{true, false}}).find("shot 1 has no last_image, and the model takes"), 0u);
-  EXPECT_EQ(test::error_of([] { check_images(image_model(), {{true, true}}, {1}); }),
+  EXPECT_EQ(error_of(image_model(1280, 514), {{true, false}}).find("shot 1 has no last_image, and the model takes"),
+            0u);
+  EXPECT_EQ(test::error_of([] {
+              check_images(image_model(), {{true, true}}, {1});
+            }),
             "shot 1 is one latent frame long, too short for image and last_image");
 }
 

@@ -35,8 +35,9 @@ TEST(ScriptRequest, ReadsImagesNextToTheScript) {
   EXPECT_FALSE(request.images[0].first.defined());
   EXPECT_TRUE(at::equal(request.images[1].first, picture));
   write_text(folder / "b.toml", "size = [48, 32]\n" + shot + "image = \"none.png\"\n");
-  EXPECT_EQ(test::error_of([&] { script_request(load_script(folder / "b.toml"), models); })
-                .find((folder / "none.png").string() + ": "),
+  EXPECT_EQ(test::error_of([&] {
+              script_request(load_script(folder / "b.toml"), models);
+            }).find((folder / "none.png").string() + ": "),
             0u);
 }
 

@@ -56,9 +56,9 @@ void expect_diffusers_velocity(const std::string& name) {
   VideoModelInput input{.latents = {latent[0], latent[1]},
                         .timestep = file.load("timestep"),
                         .text = at::constant_pad_nd(file.load("text"), {0, 0, 0, 507}),
+                        .layout = {{{3, 3, 4, {}}, {3, 3, 4, {}}}},
                         .condition = {condition[0], condition[1]},
-                        .image = {image.flatten(0, 1), {rows / 2, rows / 2}},
-                        .layout = {{{3, 3, 4, {}}, {3, 3, 4, {}}}}};
+                        .image = {image.flatten(0, 1), {rows / 2, rows / 2}}};
   EXPECT_TRUE(close(at::stack(model->forward(input, at::kFloat).velocity), file.load("velocity"), 1e-5));
 }
 

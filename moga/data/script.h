@@ -26,9 +26,9 @@ namespace moga {
 
 struct Shot {
   std::string caption;
-  std::optional<double> duration;                     // seconds
-  std::optional<int64_t> frames;                      // pixel frames
-  std::optional<std::string> image, last_image = {};  // files, relative to the script's folder
+  std::optional<double> duration;                          // seconds
+  std::optional<int64_t> frames;                           // pixel frames
+  std::optional<std::string> image = {}, last_image = {};  // files, relative to the script's folder
 
   template <class Fields>
   void fields(Fields& field) {

@@ -26,10 +26,10 @@ inline constexpr auto kChoices<SolverKind> = std::array{
 struct SamplerConfig {
   SolverKind solver = SolverKind::kUniPc;
   int64_t steps = 50;
-  double shift = 5.0;                // t' = s·t / (1 + (s - 1)·t)
-  double guidance = 5.0;             // classifier-free guidance scale, at least 1, which is off
-  std::optional<double> guidance_2;  // of the low-noise expert of a model with two; unset: guidance
-  int64_t full_steps = 0;            // the first steps, in which the model runs full attention in all layers
+  double shift = 5.0;                     // t' = s·t / (1 + (s - 1)·t)
+  double guidance = 5.0;                  // classifier-free guidance scale, at least 1, which is off
+  std::optional<double> guidance_2 = {};  // of the low-noise expert of a model with two; unset: guidance
+  int64_t full_steps = 0;                 // the first steps, in which the model runs full attention in all layers
   // With UniPC the model gets floor(1000 t), as from diffusers' scheduler. Euler's times are never rounded.
   bool whole_timesteps = false;
 

@@ -9,6 +9,8 @@ OUT ?= out/$(basename $(notdir $(SCRIPT))).mp4
 JOBS ?= $(shell nproc)
 # The files that `make tidy` checks: TIDY=moga/core for one folder.
 TIDY ?= moga apps
+CLANG_TIDY := 23.1.4
+PIP := .venv/bin/pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: setup build demo test format tidy sanitize clean
 
@@ -35,10 +37,11 @@ format:
 	@tools/setup.sh clang-format
 	@python3 tests/architecture/formatting.py --repair
 
-tidy:
-	@tools/setup.sh clang-tidy
+tidy: setup
+	@$(PIP) clang-tidy==$(CLANG_TIDY)
 	@cmake --preset tidy --log-level=WARNING
-	@run-clang-tidy -quiet -p build/tidy -j$(JOBS) $(foreach path,$(TIDY),'^$(CURDIR)/$(path)/')
+	@.venv/bin/python .venv/bin/run-clang-tidy.py -clang-tidy-binary .venv/bin/clang-tidy -quiet -p build/tidy -j$(JOBS) \
+	  $(foreach path,$(TIDY),'^$(CURDIR)/(build/tidy/)?$(path)/')
 
 # Address and undefined-behaviour sanitizers over the folders that compile and run fast enough for every change.
 sanitize: setup

@@ -56,11 +56,14 @@ Example:
   moga bench block --model 14B --frames 21 --shots 1 --no-full)";
 
 constexpr const char* kModelManual =
-    R"(One evaluation of a whole transformer, as a sampler step does it (with guidance: two).
+    R"(One evaluation of a whole transformer, as a sampler step does it; with --guided the two of a step with
+guidance. With --gpus N on a mesh guidance x sequence, as `moga generate --gpus N`: seconds and memory are
+those of the largest rank, FLOP/s the mean.
 
 Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
-  moga bench model --model 14B --frames 21 --shots 1 --full)";
+  moga bench model --model 14B --frames 21 --shots 1 --full
+  moga bench model --frames 361 --shots 12 --groups 20 --windows 4x4 --guided --gpus 2)";
 
 constexpr const char* kTrainManual =
     R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
@@ -86,7 +89,8 @@ struct Options {
   std::string device = "auto", dtype, backend = "auto", json, model, windows;
   std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
   std::vector<std::string> cases;
-  bool no_backward = false, no_full = false, full = false, stream_weights = false, quiet = false;
+  bool no_backward = false, no_full = false, full = false, guided = false, stream_weights = false, quiet = false;
+  int64_t gpus = 1;
   MeterConfig meter;
 };
 
@@ -95,6 +99,7 @@ struct TrainOptions {
   std::string weights = "bfloat16", moments = "float32", shard = "none";
   double ema = 0;
   int64_t videos = 1;
+  int64_t lora_rank = 0;
   int64_t gpus = 1, data = 1;
 };
 
@@ -189,11 +194,17 @@ void run_block(const Options& options) {
   write(bench_block(config, setup), options);
 }
 
-void run_model(const Options& options) {
-  const BenchSetup setup = setup_of(options);
-  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.full,
-                                options.stream_weights};
-  write(bench_model(config, setup), options);
+void run_model(Options options) {
+  const World world = join_world(options.device);
+  options.device = world.device.str();
+  options.quiet = options.quiet || !world.first();
+  BenchSetup setup = setup_of(options);
+  setup.mesh = Mesh::generation(world.ranks, guidance_ranks(world.ranks.size(), options.guided));
+  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.guided,
+                                options.full, options.stream_weights};
+  const BenchReport report = bench_model(config, setup);
+  if (world.first()) write(report, options);
+  leave(world.ranks);
 }
 
 RecomputeConfig recompute_of(const std::string& text) {
@@ -215,6 +226,7 @@ void run_train(Options options, const TrainOptions& train) {
   config.train.weights = choice<Storage>("--weights", train.weights);
   config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
   config.train.ema = train.ema;
+  config.train.lora.rank = train.lora_rank;
   config.train.parallel.shard = choice<Shard>("--shard", train.shard);
   check(config.train.parallel.shard != Shard::kAuto, "--shard is auto, expected none, optimizer or full");
   config.video = video_of(options, setup.device);
@@ -287,6 +299,10 @@ void add_train_bench(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("train", "A whole train step, with recomputation");
   command->footer(kTrainManual);
   add_sizes(*command, *options);
+  command
+      ->add_option("--lora-rank", train->lora_rank, "train low-rank updates of this rank and routers; 0: all weights")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{4096}));
   command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
   command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
       ->delimiter(',')
@@ -336,8 +352,13 @@ void add_bench(CLI::App& app) {
       add_part(*bench, "block", "A transformer block, with MoGA and full attention", kBlockManual, of_block, run_block);
   block->add_flag("--no-backward", of_block->no_backward, "forward only");
   block->add_flag("--no-full", of_block->no_full, "without full attention");
-  CLI::App* model =
-      add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
+  CLI::App* model = add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model,
+                             [](const Options& options) { run_model(options); });
+  model->callback([of_model] {
+    if (!run_as_ranks(of_model->gpus)) run_model(*of_model);
+  });
+  add_gpus_option(*model, of_model->gpus);
+  model->add_flag("--guided", of_model->guided, "with guidance: captions and negative prompts");
   model->add_flag("--full", of_model->full, "measure full attention as well");
   model->add_flag("--stream-weights", of_model->stream_weights,
                   "also measure MoGA with weights streamed from host memory");

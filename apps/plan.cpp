@@ -90,13 +90,16 @@ void plan_generate(const Options& options) {
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs, options.model, options.streaming, script, options.script.file);
+      of_rank(plan_request(configs, options.model, options.streaming, script, options.script.file), options.gpus);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
-            << " shots; " << request.sampler.steps << " steps" << (request.sampler.guided() ? " with guidance" : "")
-            << "\n";
+            << " shots; " << request.sampler.steps << " steps" << (request.sampler.guided() ? " with guidance" : "");
+  if (options.gpus > 1)
+    std::cout << "; the first of " << options.gpus << " ranks, guidance " << request.guidance_ranks << " x sequence "
+              << request.sequence_ranks;
+  std::cout << "\n";
   write(plan, options);
 }
 
@@ -114,10 +117,12 @@ void add_plan(CLI::App& app) {
   command->footer(kManual);
   options->script.add(*command);
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
-  command->add_option("--gpus", options->gpus, "with --train: ranks of the run that is planned, on this one device")
-      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   command->add_option("--json", options->json, "file to write as JSON");
+  command
+      ->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
       "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B), or a transformer's config.json");

@@ -42,6 +42,13 @@ inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& o
   return configs;
 }
 
+// The request of one rank of several that denoise together, as `moga generate --gpus N` arranges them.
+inline GenerationPlanRequest of_rank(GenerationPlanRequest request, int64_t ranks) {
+  request.guidance_ranks = guidance_ranks(ranks, request.sampler.guided());
+  request.sequence_ranks = ranks / request.guidance_ranks;
+  return request;
+}
+
 inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOptions& options,
                                           const StreamOptions& streaming, const Script& script,
                                           const std::string& script_file) {

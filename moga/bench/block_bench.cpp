@@ -6,6 +6,7 @@
 #include "moga/attention/cost.h"
 #include "moga/bench/block_work.h"
 #include "moga/bench/dense_attention.h"
+#include "moga/bench/shapes.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
@@ -14,30 +15,20 @@ namespace moga {
 namespace {
 
 nlohmann::ordered_json sizes_of(const BlockBenchConfig& config) {
-  const VideoShape& video = config.video;
+  nlohmann::ordered_json sizes = video_sizes(config.video);
   const ModelShape shape = config.model->shape();
-  const VisualAttentionConfig& moga = config.model->attention();
-  return {{"tokens", video.tokens()},
-          {"frames", video.frames},
-          {"rows", video.rows},
-          {"columns", video.columns},
-          {"shots", video.shots()},
-          {"text_tokens", shape.text_tokens},
-          {"heads", shape.heads},
-          {"head_dim", shape.head_dim},
-          {"ffn", shape.ffn},
-          {"groups", moga.groups},
-          {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
-          {"run_frames", moga.windows.run_frames},
-          {"boundary_frames", moga.windows.boundary_frames}};
+  sizes.update(
+      {{"text_tokens", shape.text_tokens}, {"heads", shape.heads}, {"head_dim", shape.head_dim}, {"ffn", shape.ffn}});
+  sizes.update(attention_sizes(config.model->attention()));
+  return sizes;
 }
 
-using Pass = void (BlockWork::*)();
+using WorkPass = void (BlockWork::*)();
 
 struct Variant {
   std::string work, backend;
   AttentionKind kind;
-  Pass forward, forward_backward;
+  WorkPass forward, forward_backward;
 };
 
 std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchConfig& config, const BenchSetup& setup,
@@ -46,7 +37,7 @@ std::vector<BenchRow> measure_variant(const Variant& variant, const BlockBenchCo
   model->attention().kind = variant.kind;
   const ForwardCost cost = block_cost(model->shape(), Layout{{config.video}}, model->attention());
   const std::unique_ptr<BlockWork> work = make_block_work(*model, config.video, setup.device, setup.dtype);
-  const auto measure = [&](Pass pass) {
+  const auto measure = [&](WorkPass pass) {
     stop_if_interrupted();
     log_info("measuring ", variant.work, ", ", variant.backend);
     return meter.measure([&] { ((*work).*pass)(); });

@@ -1,10 +1,10 @@
-// How long the sums and gathers of a train step take on several ranks at least: bytes over the rate of the link.
+// A lower bound for the time that a train step on several ranks spends on sums and gathers: bytes / rate of the link.
 //
 //   none        gradients all-reduced after the backward pass      4 bytes · 2 (P−1)/P per trained parameter
-//   optimizer   reduce-scatter of gradients, hidden behind the backward pass, and a gather of the weights after the
-//   step full        the same, with the gathers of blocks hidden behind the passes
+//   optimizer   gradients reduce-scattered during the backward pass; weights gathered after the step
+//   full        the same, and blocks gathered during both passes
 //
-// The exchange of rows inside attention is not in it.
+// The exchange of rows inside attention is not counted.
 #pragma once
 
 #include "moga/train/video/config.h"

@@ -54,6 +54,8 @@ struct GenerationPlanRequest {
   Cloned<VideoModelConfig> transformer_2 = {};
   double boundary_ratio = 0;
   std::optional<ImageEncoderConfig> image_encoder = {};
+  // Ranks that denoise together; the plan is that of the first, which encodes and decodes as well.
+  int64_t guidance_ranks = 1, sequence_ranks = 1;
 
   Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };

@@ -13,7 +13,10 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
 // routers send most tokens to one group. Layer by layer in one evaluation of a video of this shape, or of `input`: each
 // router is set before it routes, so that the layers behind it see what they will see.
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype);
-void even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype);
+// Returns the evaluation's group_histogram.
+at::Tensor even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype);
+// Rank 0's routers on every rank: each has evened its own.
+void share_routers(const VideoModel& model, const ProcessGroup& ranks);
 
 // Moves the blocks' weights, with their values, to host memory, from where they are streamed
 // (VideoModel::stream_blocks).

@@ -18,6 +18,7 @@ namespace moga::config_detail {
 
 // A value of a TOML or JSON file with its position, or a value to be written with its help text.
 struct Node {
+  struct Member;
   enum class Kind { kNull, kBool, kInteger, kDouble, kString, kArray, kTable, kOther };
   Kind kind = Kind::kNull;
   bool boolean = false;
@@ -25,11 +26,16 @@ struct Node {
   double number = 0.0;
   std::string text;  // kString; for values from the command line always the text as typed
   std::vector<Node> items;
-  std::vector<std::pair<std::string, Node>> members;
+  std::vector<Member> members;
   std::string path;  // "sampler.steps", "shot[1].caption"; empty at the top
   std::string help;
   int64_t line = 0;       // 0: unknown
   bool as_typed = false;  // from the command line, where a string needs no quotes
+};
+
+struct Node::Member {
+  std::string key;
+  Node value;
 };
 
 struct Source {

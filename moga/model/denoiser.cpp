@@ -1,4 +1,5 @@
 // See denoiser.h. Both halves of a guided evaluation read the same x: the packed batch holds views of it, no copies.
+// All collectives are issued by every rank of the mesh in the same order.
 #include "moga/model/denoiser.h"
 
 #include <ATen/ATen.h>
@@ -21,16 +22,14 @@ at::Tensor guided_velocity(const at::Tensor& captions, const at::Tensor& negativ
 
 Denoiser::Denoiser(VideoModel& model, DenoiserInput input) : input_(std::move(input)) {
   check(!input_.videos.empty(), "denoiser: no videos");
-  int64_t shots = 0;
-  for (const VideoShape& video : input_.videos) {
-    shapes_.push_back(model.config().latent_shape(video));
-    shots += video.shots();
-  }
   const auto& low_noise = input_.low_noise;
   const bool guided = input_.guidance != 1.0 || (low_noise && low_noise->guidance != 1.0);
-  const int64_t texts = guided ? 2 * shots : shots;
+  check(guided || !split(), "denoiser: ", input_.mesh.guidance().size(),
+        " guidance ranks, expected 1: at guidance 1 there is no negative prompt to evaluate");
+  const int64_t texts = (guided ? 2 : 1) * Layout{input_.videos}.shots();
   check(input_.text.dim() == 3 && input_.text.size(0) == texts, "denoiser: text ", input_.text.sizes(), " for ", texts,
         " shots", guided ? ", those of the negative prompts included" : "");
+  for (const VideoShape& video : input_.videos) shapes_.push_back(model.config().latent_shape(video));
   experts_.push_back(make_expert(model, input_.guidance));
   if (low_noise) experts_.push_back(make_expert(*low_noise->model, low_noise->guidance));
 }
@@ -38,15 +37,18 @@ Denoiser::Denoiser(VideoModel& model, DenoiserInput input) : input_(std::move(in
 Denoiser::Expert Denoiser::make_expert(VideoModel& model, double guidance) const {
   Expert expert{&model, guidance, {}};
   VideoModelInput& fixed = expert.fixed;
-  const int halves = expert.guided() ? 2 : 1;
-  for (int half = 0; half < halves; ++half) {
+  const bool together = expert.guided() && !split();
+  for (int half = 0; half < (together ? 2 : 1); ++half) {
     fixed.layout.videos.insert(fixed.layout.videos.end(), input_.videos.begin(), input_.videos.end());
     fixed.condition.insert(fixed.condition.end(), input_.condition.begin(), input_.condition.end());
     fixed.image.counts.insert(fixed.image.counts.end(), input_.image.counts.begin(), input_.image.counts.end());
   }
-  fixed.text = input_.text.narrow(0, 0, fixed.layout.shots());
+  const int64_t shots = fixed.layout.shots();
+  const int64_t first = expert.guided() && split() ? input_.mesh.guidance().rank() * shots : 0;
+  fixed.text = input_.text.narrow(0, first, shots);
+  fixed.sequence = input_.mesh.sequence();
   const at::Tensor& image = input_.image.rows;
-  if (image.defined()) fixed.image.rows = expert.guided() ? at::cat({image, image}) : image;
+  if (image.defined()) fixed.image.rows = together ? at::cat({image, image}) : image;
   return expert;
 }
 
@@ -60,22 +62,32 @@ void Denoiser::wake(size_t expert) const {
   experts_[expert].model->wake();
 }
 
+std::pair<at::Tensor, at::Tensor> Denoiser::both_halves(const VideoModelOutput& output) const {
+  const size_t videos = shapes_.size();
+  const at::Tensor first = packed(output.velocity, 0, videos);
+  if (!split()) return {first, packed(output.velocity, videos, 2 * videos)};
+  const at::Tensor both = input_.mesh.guidance().all_gather(first.unsqueeze(0));  // [2, E]
+  return {both[0], both[1]};
+}
+
 DenoiserOutput Denoiser::evaluate(const at::Tensor& x, const DenoiserStep& step) const {
+  check(input_.mesh.world().size() == 1 || !step.observer, "denoiser: an observer sees one rank, the mesh has ",
+        input_.mesh.world().size());
   const size_t number = expert_at(step.timestep);
   const Expert& expert = experts_[number];
   wake(number);
   const std::vector<at::Tensor> views = PackedLatents{x, shapes_}.views();
   VideoModelInput input = expert.fixed;
-  const size_t halves = expert.guided() ? 2 : 1, videos = views.size();
-  for (size_t video = 0; video < halves * videos; ++video) input.latents.push_back(views[video % videos]);
-  input.timestep = at::full({static_cast<int64_t>(halves * videos)}, step.timestep, x.options());
+  const size_t evaluated = input.layout.videos.size();
+  for (size_t video = 0; video < evaluated; ++video) input.latents.push_back(views[video % views.size()]);
+  input.timestep = at::full({static_cast<int64_t>(evaluated)}, step.timestep, x.options());
   input.full_attention = step.full_attention;
   input.observer = step.observer;
   VideoModelOutput output = expert.model->forward(input, input_.dtype);
-  const at::Tensor captions = packed(output.velocity, 0, videos);
-  if (!expert.guided()) return {captions, output.group_histogram, number};
-  const at::Tensor negative = packed(output.velocity, videos, 2 * videos);
+  if (!expert.guided()) return {packed(output.velocity, 0, shapes_.size()), output.group_histogram, number};
+  const auto [captions, negative] = both_halves(output);
   output.velocity.clear();
+  if (split() && output.group_histogram.defined()) input_.mesh.guidance().all_reduce(output.group_histogram);
   return {guided_velocity(captions, negative, expert.guidance), output.group_histogram, number};
 }
 

@@ -7,6 +7,10 @@
 //   with two experts (Wan2.2), steps at and above a timestep evaluate the first model, steps below it the second, each
 //   with a guidance of its own; the one that does not compute may rest on the host (VideoModel::rest)
 //
+// On a mesh guidance × sequence every rank calls it with the same x and gets the same velocity. With two guidance ranks
+// one half of the mesh evaluates the captions and the other the negative prompts; only the velocity is exchanged
+// between them. The ranks of a half share the videos: a slice of the tokens each.
+//
 // It knows neither schedules nor solvers (moga/sampler), and encodes no text.
 #pragma once
 
@@ -14,6 +18,7 @@
 
 #include "moga/model/packed_latents.h"
 #include "moga/model/video_model.h"
+#include "moga/parallel/mesh.h"
 
 namespace moga {
 
@@ -35,13 +40,14 @@ struct DenoiserInput {
   double guidance = 1;  // scale s; 1: the captions alone are evaluated
   at::ScalarType dtype = at::kFloat;
   std::optional<LowNoiseExpert> low_noise = {};
+  Mesh mesh = {};  // Mesh::generation; two guidance ranks need a guidance other than 1
 };
 
 // One evaluation.
 struct DenoiserStep {
   double timestep = 0;              // in [0, 1000], of all videos
   bool full_attention = false;      // in all layers
-  AttentionObserver observer = {};  // with guidance it sees the videos twice, captions first
+  AttentionObserver observer = {};  // with guidance it sees the videos twice, captions first; on one rank only
 };
 
 struct DenoiserOutput {
@@ -64,7 +70,8 @@ class Denoiser {
   const std::vector<std::vector<int64_t>>& latent_shapes() const { return shapes_; }
 
  private:
-  // A model and what it is given besides latents, for a whole evaluation: twice the videos with guidance.
+  // A model and what it is given besides latents, for an evaluation of this rank: twice the videos where it evaluates
+  // captions and negative prompts together.
   struct Expert {
     VideoModel* model;
     double guidance;
@@ -74,6 +81,9 @@ class Denoiser {
   Expert make_expert(VideoModel& model, double guidance) const;
   size_t expert_at(double timestep) const;
   void wake(size_t expert) const;
+  bool split() const { return input_.mesh.guidance().size() > 1; }
+  // Velocities of captions and of negative prompts, from those that this rank's half of the mesh evaluated.
+  std::pair<at::Tensor, at::Tensor> both_halves(const VideoModelOutput& output) const;
 
   DenoiserInput input_;
   std::vector<Expert> experts_;  // one, or two: high noise, low noise

@@ -6,6 +6,8 @@
 #include <c10/core/ScalarType.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
+
 #include "moga/core/module_io.h"
 #include "moga/model/codec.h"
 #include "moga/model/video_model.h"
@@ -18,6 +20,8 @@ struct VideoModelLoad {
   std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
   bool stream_blocks = false;              // VideoModel::stream_blocks
   bool rest_on_host = false;               // VideoModel::keep_on_host; with stream_blocks it has no effect
+  // Changes the weights once they are read, before blocks are streamed (adapter/adapters.h). May be empty.
+  std::function<void(VideoModel&)> adapt = {};
 };
 
 struct NamedMeaning {

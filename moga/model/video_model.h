@@ -53,8 +53,8 @@ struct VideoModelInput {
   ImageTokens image = {};
 };
 
-// The same on all ranks that share the videos. Of a loss that each of them computes from it, parameter gradients are
-// those of the rank's slice, and add up over the ranks.
+// The same on all ranks that share the videos. When each of them computes a loss from it, a rank's parameter gradients
+// are those of its slice, and the sum over the ranks is the gradient of the loss.
 struct VideoModelOutput {
   std::vector<at::Tensor> velocity;  // one per video, [C_z, F, Y', X'], float32
   at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
@@ -62,7 +62,7 @@ struct VideoModelOutput {
   at::Tensor group_histogram;
 };
 
-// What a model is given besides latents and timesteps.
+// The inputs of a model besides latents and timesteps.
 struct Conditioning {
   int64_t text_tokens = 0;  // per caption
   int64_t text_dim = 0;     // width of the text encoder
@@ -149,6 +149,8 @@ class VideoModel : public torch::nn::Module {
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;
+  // The name of the tensor `name` in a file of this layout.
+  virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
 };
 
 using VideoModelPtr = std::shared_ptr<VideoModel>;

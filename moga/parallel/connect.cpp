@@ -2,9 +2,12 @@
 // (MOGA_STORE_FD), so that no other program can take the port in between.
 #include "moga/parallel/connect.h"
 
+#include <array>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 
+#include "moga/core/interrupt.h"
 #include "moga/parallel/group_state.h"
 
 namespace moga {
@@ -15,10 +18,32 @@ std::chrono::milliseconds milliseconds(const char* what, double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(seconds * 1000)));
 }
 
+// While ranks connect, SIGTERM and SIGINT end this process at once: there is nothing to save yet, and a rank whose
+// launcher died would wait for ranks that never come.
+class EndAtOnce {
+ public:
+  EndAtOnce() {
+    stop_if_interrupted();
+    struct sigaction end {};
+    end.sa_handler = SIG_DFL;
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &end, &before_[i]);
+  }
+  ~EndAtOnce() {
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  EndAtOnce(const EndAtOnce&) = delete;
+  EndAtOnce& operator=(const EndAtOnce&) = delete;
+
+ private:
+  static constexpr std::array<int, 2> kSignals = {SIGTERM, SIGINT};
+  std::array<struct sigaction, 2> before_{};
+};
+
 }  // namespace
 
 ProcessGroup connect(const RankEnvironment& environment, const ConnectOptions& options) {
   if (environment.world == 1) return ProcessGroup();
+  const EndAtOnce end_at_once;
   StoreRequest store;
   store.address = environment.master_address;
   store.port = environment.master_port;

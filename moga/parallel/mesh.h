@@ -42,6 +42,10 @@ struct ParallelConfig {
   }
 };
 
+// Ranks along guidance that use `ranks` best: 2 with guidance and an even number of ranks, since the two halves of an
+// evaluation exchange nothing inside the model; otherwise 1.
+int64_t guidance_ranks(int64_t ranks, bool guided);
+
 class Mesh {
  public:
   Mesh() = default;  // one rank

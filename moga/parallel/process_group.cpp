@@ -12,6 +12,7 @@
 
 #include "moga/core/log.h"
 #include "moga/parallel/group_state.h"
+#include "moga/parallel/wait_time.h"
 
 namespace moga {
 
@@ -62,6 +63,7 @@ Work start(const ProcessGroup::State& state, const char* what, const Start& begi
 Pending pending(std::shared_ptr<ProcessGroup::State> state, const char* what, Work work, at::Tensor result,
                 std::vector<at::Tensor> held) {
   return Pending(std::move(result), [state = std::move(state), what, work = std::move(work), held = std::move(held)] {
+    const WaitTime::Wait waiting(held.empty() ? c10::Device(c10::kCPU) : held.front().device());
     try {
       work->wait();
     } catch (const std::exception& error) {

@@ -10,6 +10,8 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/module_io.h"
+#include "moga/core/shapes_only.h"
+#include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/registry.h"
 #include "moga/pipeline/calibrate.h"
@@ -135,6 +137,23 @@ void write_calibrated(const fs::path& from, const fs::path& to, const std::vecto
       write_transformer(from / "transformer_2", temporary / "transformer_2",
                         lasting_settings(settings, /*second=*/true), *calibration.low_noise);
   });
+}
+
+void write_calibrated_adapter(const fs::path& from, const fs::path& file, const std::vector<std::string>& settings,
+                              const Calibration& calibration) {
+  Cloned<VideoModelConfig> config = load_video_model_config(from / "transformer" / "config.json");
+  config->apply(lasting_settings(settings), "command line");
+  TensorMap routers;
+  for (const LayerCalibration& layer : calibration.layers) {
+    routers[router_prefix(layer.layer) + "weight"] = layer.router().weight;
+    routers[router_prefix(layer.layer) + "bias"] = layer.router().bias;
+  }
+  std::shared_ptr<VideoModel> shapes;
+  {
+    const ShapesOnly shapes_only;
+    shapes = config->build(/*initialise=*/false);
+  }
+  save_moga_adapter(file, *shapes, AdapterNames::kComfyUi, routers);
 }
 
 std::string calibration_table(const Calibration& calibration) {

@@ -5,7 +5,9 @@
 #include <ATen/ATen.h>
 
 #include <array>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
@@ -15,6 +17,7 @@
 #include "moga/model/denoiser.h"
 #include "moga/model/text/captions.h"
 #include "moga/pipeline/group_balance.h"
+#include "moga/pipeline/share_state.h"
 
 namespace moga {
 namespace {
@@ -67,10 +70,9 @@ class FiniteWatch {
   at::Tensor last_;  // bool []
 };
 
-SampleState to_device(SampleState state, at::Device device) {
-  state.x = state.x.to(device);
-  for (at::Tensor& tensor : state.solver) tensor = tensor.to(device);
-  return state;
+// "guidance 2 x sequence 4"
+std::string mesh_text(const Mesh& mesh) {
+  return "guidance " + std::to_string(mesh.guidance().size()) + " x sequence " + std::to_string(mesh.sequence().size());
 }
 
 // "2 videos, 1200 tokens, 4 shots, evaluated with and without captions in each step"
@@ -87,7 +89,8 @@ std::string batch_text(const std::vector<VideoRequest>& requests, bool guided) {
   return text.str();
 }
 
-void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
+void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const DenoiseOptions& options) {
+  const SamplerConfig& sampler = options.sampler;
   const VideoModelConfig& config = models.transformer->config();
   const VisualAttentionConfig& moga = config.attention();
   const bool sparse = moga.kind == AttentionKind::kMoga;
@@ -104,6 +107,8 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
            ", backend ", name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", batch_text(requests, sampler.guided()), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
+  if (const int64_t ranks = options.mesh.world().size(); ranks > 1)
+    log_info("on ", ranks, " ranks: ", mesh_text(options.mesh));
   if (!models.transformer_2) return;
   const auto steps = steps_of_experts(models, sampler);
   log_info("experts: ", steps[0].size(), " steps from timestep ", models.boundary, " on, ", steps[1].size(),
@@ -111,7 +116,8 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
 }
 
 DenoiserInput denoiser_input(const Models& models, const std::vector<VideoRequest>& requests,
-                             const Conditions& conditions, const SamplerConfig& sampler) {
+                             const Conditions& conditions, const DenoiseOptions& options) {
+  const SamplerConfig& sampler = options.sampler;
   DenoiserInput input{.videos = {},
                       .text = conditions.text,
                       .condition = conditions.images,
@@ -121,7 +127,15 @@ DenoiserInput denoiser_input(const Models& models, const std::vector<VideoReques
   for (const VideoRequest& request : requests) input.videos.push_back(request.shape);
   if (models.transformer_2)
     input.low_noise = LowNoiseExpert{models.transformer_2.get(), models.boundary, sampler.low_noise_guidance()};
+  input.mesh = options.mesh;
   return input;
+}
+
+// A rank may end now: none reads from another one's memory any more.
+void leave_together(const ProcessGroup& ranks, at::Device device) {
+  if (ranks.size() == 1) return;
+  synchronize(device);
+  ranks.barrier();
 }
 
 }  // namespace
@@ -141,9 +155,15 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
   return shape;
 }
 
-at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
+Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler) {
+  return Mesh::generation(ranks, guidance_ranks(ranks.size(), sampler.guided()));
+}
+
+at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                          const ProcessGroup& ranks) {
   const at::NoGradGuard no_grad;
-  const StopInside stop_inside;
+  std::optional<StopInside> stop_inside;  // several ranks end together, after a step
+  if (ranks.size() == 1) stop_inside.emplace();
   sampler.validate();
   check_requests(models, requests);
   std::vector<std::string> texts, negatives;
@@ -152,11 +172,19 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
     negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
   }
   if (sampler.guided()) texts.insert(texts.end(), negatives.begin(), negatives.end());
-  Progress progress("text", static_cast<int64_t>(texts.size()), "caption");
-  const int64_t length = models.transformer->config().conditioning().text_tokens;
-  const at::Tensor text = encode_captions(models.text_encoder, models.tokenizer, texts, length, models.dtype);
-  progress.advance(static_cast<int64_t>(texts.size()));
-  stop_if_interrupted();
+  const auto captions = static_cast<int64_t>(texts.size());
+  const Conditioning conditioning = models.transformer->config().conditioning();
+  at::Tensor text;
+  if (ranks.rank() == 0) {
+    Progress progress("text", captions, "caption");
+    text = encode_captions(models.text_encoder, models.tokenizer, texts, conditioning.text_tokens, models.dtype);
+    progress.advance(captions);
+  } else {
+    text = at::empty({captions, conditioning.text_tokens, conditioning.text_dim},
+                     at::device(models.device).dtype(models.dtype));
+  }
+  if (ranks.size() == 1) stop_if_interrupted();
+  ranks.broadcast(text, 0);
   return text;
 }
 
@@ -171,12 +199,14 @@ std::vector<std::vector<int64_t>> steps_of_experts(const Models& models, const S
 std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests,
                                 const Conditions& conditions, const DenoiseOptions& options) {
   const at::NoGradGuard no_grad;
-  const StopInside stop_inside;
+  const ProcessGroup& ranks = options.mesh.world();
+  std::optional<StopInside> stop_inside;  // several ranks end together, after a step
+  if (ranks.size() == 1) stop_inside.emplace();
   const SamplerConfig& sampler = options.sampler;
   sampler.validate();
   check_requests(models, requests);
-  const Denoiser denoiser(*models.transformer, denoiser_input(models, requests, conditions, sampler));
-  log_plan(models, requests, sampler);
+  const Denoiser denoiser(*models.transformer, denoiser_input(models, requests, conditions, options));
+  log_plan(models, requests, options);
   std::array<GroupBalance, 2> balance;  // of each expert
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     const AttentionObserver observer = options.observe ? options.observe(step.number) : AttentionObserver();
@@ -185,16 +215,20 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
     return output.velocity;
   };
   const auto& kept = options.continuation.start;
-  const SampleState start = to_device(kept ? *kept : SampleState{0, make_noise(requests, denoiser), {}}, models.device);
+  const SampleState start =
+      share_state(ranks, kept ? *kept : SampleState{0, make_noise(requests, denoiser), {}}, models.device);
   FiniteWatch finite(sampler, models.dtype);
   Progress progress("denoise", sampler.steps, "step", start.steps);
   const at::Tensor latents = sample_from(velocity, start, sampler, [&](const SampleState& state) {
+    const bool told = ranks.any(interrupted());  // before the host waits for a device, so that a hung rank is noticed
     finite.see(state);
     progress.advance();
     if (options.continuation.on_step) options.continuation.on_step(state);
-    stop_if_interrupted();
+    if (told) throw Interrupted();
+    if (ranks.size() == 1) stop_if_interrupted();
   });
   finite.check_last();
+  leave_together(ranks, models.device);
   for (const GroupBalance& expert : balance)
     if (const std::string line = expert.text(); !line.empty()) log_info(line);
   return PackedLatents{latents, denoiser.latent_shapes()}.views();

@@ -6,8 +6,11 @@
 //
 // The stages are separate so that a caller can release each model before the next stage needs its memory. With guidance
 // every video is in the batch twice (moga/model/denoiser.h), so a sampler step is one evaluation of the transformer.
+// Ranks that work together call both with the same requests and get the same results; an interrupt of any of them ends
+// all of them after the same step.
 #pragma once
 
+#include "moga/parallel/mesh.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -34,7 +37,9 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
 
 // [S, text_tokens, text_dim] in the models' dtype on their device: the captions of all shots of all videos and, with
 // guidance, the negative prompt of each shot after them. Needs tokenizer and text encoder, and the configs of the rest.
-at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler);
+// With several ranks, rank 0 encodes and the others receive: they need no text encoder.
+at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                          const ProcessGroup& ranks = {});
 
 // What the model is given besides latents, of all videos: what encode_prompts and encode_images return.
 struct Conditions {
@@ -48,7 +53,7 @@ using StepObserver = std::function<AttentionObserver(int64_t step)>;
 
 // A run that starts from a kept state instead of its noise, and a callback after each step.
 struct Continuation {
-  std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it
+  std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it; rank 0's counts
   std::function<void(const SampleState& state)> on_step;
 };
 
@@ -56,7 +61,12 @@ struct DenoiseOptions {
   SamplerConfig sampler;
   StepObserver observe = {};
   Continuation continuation = {};
+  Mesh mesh = {};  // Mesh::generation, of the ranks that denoise together
 };
+
+// The mesh on which `ranks` denoise together: with guidance and an even number of ranks, half of them evaluate the
+// captions and half the negative prompts; the ranks of a half share the videos. Every rank calls it.
+Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler);
 
 // Normalised latents, one per request: float32 [z, F, Y', X'] on the models' device. `conditions`: of the same requests
 // and sampler. Needs no text or image encoder. Throws when latents become NaN or infinite, naming the step.

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
@@ -90,9 +91,11 @@ void check_images(const VideoModelConfig& model, const std::vector<ShotHas>& sho
   }
 }
 
-void encode_images(Models& models, const std::vector<VideoRequest>& requests, Conditions& conditions) {
+void encode_images(Models& models, const std::vector<VideoRequest>& requests, Conditions& conditions,
+                   const ProcessGroup& ranks) {
   const at::NoGradGuard no_grad;
-  const StopInside stop_inside;
+  std::optional<StopInside> stop_inside;  // several ranks end together, after a step
+  if (ranks.size() == 1) stop_inside.emplace();
   const VideoModelConfig& model = models.transformer->config();
   for (const VideoRequest& request : requests) check_images(model, shots_of(request), latent_frames_of(request.shape));
   if (model.conditioning().channels == 0) return;
@@ -100,7 +103,7 @@ void encode_images(Models& models, const std::vector<VideoRequest>& requests, Co
   for (const VideoRequest& request : requests) {
     conditions.images.push_back(encode_video(models, request));
     progress.advance();
-    stop_if_interrupted();
+    if (ranks.size() == 1) stop_if_interrupted();
   }
   if (model.conditioning().image_dim > 0) conditions.image_tokens = encode_tokens(models, requests);
 }

@@ -190,16 +190,22 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   const StopInside stop_inside;
   check_parts(folder);
   check_settings(settings, kCommandLine);
-  const ModelConfigs configs = load_model_configs(folder);
+  ModelConfigs configs = load_model_configs(folder);
   const bool two = bool(configs.transformer_2);
   check_expert_settings(settings, two, kCommandLine);
+  configs.transformer->apply(settings_of("transformer", settings), kCommandLine);
+  if (two) configs.transformer_2->apply(settings_of_second(settings), kCommandLine);
+  const Adapters adapters(ways.adapters, *configs.transformer, two ? LoraExpert::kHigh : LoraExpert::kEach);
+  std::optional<Adapters> low_noise;
+  if (two) low_noise.emplace(ways.adapters, *configs.transformer_2, LoraExpert::kLow);
   VideoModelLoad how{.device = device,
                      .dtype = dtype,
                      .settings = settings_of("transformer", settings),
                      .stream_blocks = ways.stream_weights,
-                     .rest_on_host = two && ways.rest_experts.value_or(device.is_cuda())};
+                     .rest_on_host = two && ways.rest_experts.value_or(device.is_cuda()),
+                     .adapt = adapters.adapt(device, dtype)};
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
-                load_text_encoder(folder / "text_encoder", device, dtype),
+                ways.text_encoder ? load_text_encoder(folder / "text_encoder", device, dtype) : TextEncoder(nullptr),
                 load_video_model(folder / "transformer", how),
                 load_codec(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
                 configs.sampler,
@@ -207,14 +213,18 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
                 dtype};
   if (two) {
     how.settings = settings_of_second(settings);
+    how.adapt = low_noise->adapt(device, dtype);
     models.transformer_2 = load_video_model(folder / "transformer_2", how);
     models.boundary = 1000.0 * configs.boundary_ratio;
   }
   if (configs.image_encoder) models.image_encoder = load_image_encoder(folder / "image_encoder", device);
   models.image_processor = configs.image_processor;
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
-  models.text_encoder->eval();
-  for (const VideoModelPtr& expert : models.experts()) expert->eval();
+  if (models.text_encoder) models.text_encoder->eval();
+  for (const VideoModelPtr& expert : models.experts()) {
+    if (ways.eight_bit == EightBitProducts::kMultiply) use_8_bit_products(*expert);
+    expert->eval();
+  }
   models.vae->eval();
   if (device.is_cuda()) models.vae->store_channels_last();
   return models;

@@ -11,9 +11,11 @@
 #include <filesystem>
 #include <optional>
 
+#include "moga/model/adapter/adapters.h"
 #include "moga/model/codec.h"
 #include "moga/model/image/image_encoder.h"
 #include "moga/model/image/image_processor.h"
+#include "moga/model/layers/product_weight.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/model/video_model.h"
@@ -76,6 +78,11 @@ struct LoadWays {
   bool stream_weights = false;  // the transformer's blocks, from host memory (VideoModel::stream_blocks)
   // Of two experts, the one that does not compute rests in host memory (VideoModel::rest); by default on a GPU.
   std::optional<bool> rest_experts = {};
+  bool text_encoder = true;  // false: stays null, for a rank that receives its text
+  // Checked against the transformer before any weight is read. The settings of a MoGA adapter (adapter_settings) are
+  // the caller's to pass.
+  AdapterRequests adapters = {};
+  EightBitProducts eight_bit = EightBitProducts::kDequantise;  // of a transformer whose weights are in 8 bits
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` override the

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "moga/data/dataset/shards.h"
 #include "moga/model/wan/transformer.h"
 #include "tests/support/folder.h"
@@ -50,6 +52,22 @@ TEST(PlanTraining, SmallerFramesStandForLargeOnes) {
   const auto flop = [](FrameSize frame) { return double(frame.tokens()); };
   const Rehearsed planned = over_frames({12, 16}, {.flop = 60, .least = {2, 2}}, flop, rehearse);
   EXPECT_NEAR(double(planned.work_bytes) / double(rehearse({12, 16}).work_bytes), 1.0, 0.1);
+}
+
+// The state of a rank, from whole to fully sharded, and what was planned for it against a rehearsal of all layers.
+TEST(PlanTraining, CountsTheShardsOfARank) {
+  TrainConfig config = small_run();
+  config.recompute.mode = Recompute::kSelective;
+  int64_t before = std::numeric_limits<int64_t>::max();
+  for (const Shard shard : {Shard::kNone, Shard::kOptimizer, Shard::kFull}) {
+    config.parallel.shard = shard;
+    const Plan plan = plan_training(config, {{video(), 0}}, at::kCPU, at::kFloat, {.data = 2});
+    EXPECT_LT(plan.weight_bytes, before) << name_of(shard);
+    before = plan.weight_bytes;
+    const Rehearsed step = rehearse_training({config, video(), 2, 1, true, 2}, at::kCPU, at::kFloat);
+    EXPECT_NEAR(double(plan.weight_bytes) / double(step.weight_bytes), 1.0, 0.03) << name_of(shard);
+    EXPECT_NEAR(double(plan.peak_bytes()) / double(step.weight_bytes + step.work_bytes), 1.0, 0.1) << name_of(shard);
+  }
 }
 
 TEST(PlanTraining, SaysWhatWouldFit) {

@@ -1,6 +1,6 @@
 // Resizing of 8-bit images by a separable filter: rows first, then columns, each rounded to 8 bits, with weights in
-// fixed point. The same bits as Image.resize of Pillow up to version 12, which diffusers and transformers use on images;
-// version 13 resizes columns first where that is less work, which changes single values. On the CPU.
+// fixed point. The same bits as Image.resize of Pillow up to version 12, which diffusers and transformers use on
+// images; version 13 resizes columns first where that is less work, which changes single values. On the CPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>

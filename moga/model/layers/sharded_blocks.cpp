@@ -118,7 +118,7 @@ std::vector<at::Tensor> ShardedBlocks::gradients(int64_t block, std::vector<at::
     of_units[place.unit][place.index] = std::move(gradients[i]);
     gradients[i] = at::Tensor();
   }
-  // The sums of the block before ran while this one computed. Once they are waited for, their buffer is free for these.
+  // The previous block's gradients were summed while this block computed. After that their buffer can be used again.
   if (reduced_ >= 0)
     for (const auto& unit : blocks_[reduced_].units) unit->settle();
   for (size_t i = 0; i < own.units.size(); ++i)

@@ -19,6 +19,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "moga/attention/visual_attention.h"
@@ -104,6 +105,7 @@ class TransformerImpl : public VideoModel {
   void initialise() override;
   void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
   void fill_head() override;
+  std::string name_in(WeightLayout layout, const std::string& name) const override;
   at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const override;
 
   void keep_blocks_on_host(at::Device device) override;
@@ -161,12 +163,13 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
 // keeps them so; they are small and sensitive). A block whose attention is full has no router: one in the file is
-// skipped.
+// skipped. Scaled 8-bit weights stay as they are.
 Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how);
 inline Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                                    const std::vector<std::string>& settings = {}, bool stream_blocks = false) {
-  return load_transformer(folder,
-                          {.device = device, .dtype = dtype, .settings = settings, .stream_blocks = stream_blocks});
+                                    const std::vector<std::string>& settings = {}, bool stream_blocks = false,
+                                    const std::function<void(VideoModel&)>& adapt = {}) {
+  return load_transformer(
+      folder, {.device = device, .dtype = dtype, .settings = settings, .stream_blocks = stream_blocks, .adapt = adapt});
 }
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);

@@ -2,7 +2,7 @@
 // config and state.json, which lists size and checksum of every file and ends with a checksum of itself.
 //
 // A checkpoint is written under a temporary name, synced and renamed, so it is whole or absent. Damage after that is
-// found when it is opened: nothing of a damaged checkpoint is believed.
+// found when it is opened: no part of a damaged checkpoint is used.
 //
 // Where the state is sharded, every rank writes a file per part (checkpoint_parts.h), in parallel; the folder appears
 // once all of them have.

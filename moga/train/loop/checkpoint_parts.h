@@ -1,9 +1,8 @@
 // The tensor files of a checkpoint's parts, whole or in shards of several ranks:
 //
 //   model.safetensors                    whole tensors, written by one rank
-//   model-00002-of-00004.safetensors     1-D pieces of tensors (Placement), written by rank 1 of 4; the metadata
-//   "pieces"
-//                                        has the shape of each tensor and where its piece begins
+//   model-00002-of-00004.safetensors     1-D pieces of tensors (Placement), written by rank 1 of 4; "pieces" in the
+//                                        metadata has the shape of each tensor and where its piece begins
 //
 // A piece is read from whatever pieces the files have, so a run continues on another number of ranks.
 #pragma once

@@ -6,7 +6,7 @@
 // after each step. Moments are float32, or bfloat16 with stochastic rounding. What has to be converted is updated in
 // pieces, so a step needs 0.7 GiB of temporary memory whatever the size of the model.
 //
-// A step never waits for the device: the norm stays there, and clips there. A step whose norm is not finite leaves
+// A step never waits for the device: the norm is computed and applied there. A step whose norm is not finite leaves
 // weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only. Where the
 // state is sharded, the optimiser of a rank updates its pieces of the parameters; the norm is that of all ranks.
 #pragma once

@@ -5,7 +5,7 @@
 //
 // A train step: backward passes fill .grad or hand gradients to the units as they come (model/layers/sharded_blocks.h);
 // collect() sums what is in .grad over the ranks; AdamW takes gradients() and updates the pieces; share() gathers the
-// weights that every rank holds whole. Here is no model and no collective of its own.
+// weights that every rank holds whole. It knows no model and has no collectives of its own.
 #pragma once
 
 #include <memory>

@@ -10,6 +10,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/parallel/agree.h"
+#include "moga/train/loop/rank_summary.h"
 #include "moga/train/loop/tensor_digest.h"
 
 namespace moga {
@@ -82,18 +83,30 @@ TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
   task_.begin_stage(position_);
   metrics_ = Metrics();
   while (position_.stage_step < steps) {
-    const StepReport report = task_.step(position_);
+    const StepReport report = step();
     metrics_.add(report);
     lr_ = report.lr;
     ++position_.stage_step;
     ++position_.step;
+    const bool told = config_.ranks.any(interrupted());  // before the host waits for a device: finds ranks that hang
     after_step(progress);
-    if (config_.ranks.any(interrupted()) || position_.step == stop_at) return TrainEnd::interrupted;
+    if (told || (config_.ranks.size() == 1 && interrupted()) || position_.step == stop_at) return TrainEnd::interrupted;
     if (config_.max_minutes > 0 && config_.ranks.any(clock_.seconds() > 60 * config_.max_minutes))
       return TrainEnd::out_of_time;
   }
   if (metrics_.steps() > 0) check_finite(log());  // the stage's last steps
   return TrainEnd::done;
+}
+
+StepReport Trainer::step() {
+  const bool logs =
+      (position_.step + 1) % config_.log_every == 0 || position_.stage_step + 1 == stages_[position_.stage].steps;
+  if (config_.ranks.size() == 1 || !logs) return task_.step(position_);
+  last_step_ = nullptr;
+  last_step_ = std::make_unique<WaitTime>(config_.device);
+  StepReport report = task_.step(position_);
+  last_step_->stop();
+  return report;
 }
 
 void Trainer::after_step(Progress& progress) {
@@ -118,6 +131,11 @@ nlohmann::json Trainer::log() {
                          {"peak_bytes", largest(config_.ranks, peak_memory(config_.device))}};
   if (const std::string& stage = stages_[position_.stage].name; !stage.empty()) line["stage"] = stage;
   line.update(means.means);
+  if (config_.ranks.size() > 1) {
+    line["ranks"] =
+        summarise_ranks(config_.ranks, last_step_ ? last_step_->seconds() : StepTime(), peak_memory(config_.device));
+    ranks_text_ = text_of_ranks(line["ranks"]);
+  }
   task_.complete(line, means.counts);
   if (writes()) log_->write(line);
   note_ = task_.note(line);
@@ -158,6 +176,7 @@ void Trainer::sample() {
 }
 
 void Trainer::finish(TrainEnd end) {
+  if (!ranks_text_.empty()) log_info(ranks_text_);
   if (end == TrainEnd::interrupted) {
     if (metrics_.steps() > 0) log();
     save();

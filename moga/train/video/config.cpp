@@ -39,6 +39,9 @@ void TrainConfig::validate() const {
   check(encodes || !train_text_encoder,
         "text = \"stored\" keeps the text encoder as it is: train_text_encoder must be false");
   check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
+  check(!lora.enabled() || !init.empty(), "lora needs init, the model folder whose weights are frozen");
+  check(!lora.enabled() || !encodes || !train_text_encoder,
+        "lora trains the transformer alone: train_text_encoder must be false");
   parallel.validate();
   check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
   check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");

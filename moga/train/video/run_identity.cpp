@@ -17,6 +17,10 @@ nlohmann::json run_identity(const TrainConfig& config) {
                              {"stage", nlohmann::json::array()}};
   // A run may change its backend: all of them compute the same.
   identity["transformer"]["moga"].erase("backend");
+  if (config.lora.enabled()) {
+    identity["lora"] = nlohmann::json::parse(to_json(config.lora));
+    identity["lora"].erase("names");  // of the finished file
+  }
   if (config.text == TextSource::kStored) {
     identity["text"] = name_of(config.text);
     identity.erase("text_encoder");

@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kBatchesAhead = 2;  // that a streamed stage reads before they are needed
 
 // "stage.0.accumulation=4": what lowers the memory of a run, and is not set already.
-std::string advice(const TrainConfig& config) {
+std::string advice(const TrainConfig& config, int64_t ranks) {
   std::vector<std::string> less;
   for (size_t i = 0; i < config.stage.size(); ++i) {
     const StageConfig& stage = config.stage[i];
@@ -34,6 +34,7 @@ std::string advice(const TrainConfig& config) {
   if (config.recompute.mode != Recompute::kFull) less.push_back("recompute.mode=full");
   if (!config.recompute.offload_inputs) less.push_back("recompute.offload_inputs=true");
   if (config.cache == LatentCache::kDevice) less.push_back("cache=host");
+  if (ranks > 1 && config.parallel.shard != Shard::kFull) less.push_back("parallel.shard=full");
   if (config.weights == Storage::kFloat32) less.push_back("weights=bfloat16");
   if (config.optimizer.moments == Storage::kFloat32) less.push_back("optimizer.moments=bfloat16");
   if (config.ema > 0 && config.ema_place == EmaPlace::kDevice) less.push_back("ema_device=host");
@@ -199,7 +200,7 @@ LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {
   const LoopConfig loop = loop_config(config, mesh);
   const std::optional<Checkpoint> checkpoint = begin_run(config.out, resume);
-  return explain_out_of_memory({loop.device, planned, advice(config)}, [&] {
+  return explain_out_of_memory({loop.device, planned, advice(config, mesh.world().size())}, [&] {
     VideoTask task(config, mesh);
     return Trainer(task, loop, checkpoint).run();
   });

@@ -10,6 +10,7 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/registry.h"
 #include "moga/train/loop/random_scope.h"
@@ -95,6 +96,36 @@ void copy_tokenizer(const TrainConfig& config, const fs::path& to) {
   fs::copy_file(from, to / "spiece.model");
 }
 
+// All weights are trained, in float32, from those of init where there is one.
+void train_all(VideoModel& model, const TrainConfig& config, at::Device device) {
+  const fs::path init = config.init;
+  if (!config.init.empty())
+    copy_weights(model, *load_video_model(init / "transformer", {.device = at::kCPU, .dtype = at::kFloat}),
+                 config.init);
+  model.to(device, at::kFloat);
+  for (at::Tensor& weight : model.parameters()) weight.requires_grad_(true);
+}
+
+// The model of init, frozen in the dtype in which weights are stored (8 bits where the file has them), with the
+// config's attention and low-rank updates that are trained.
+VideoModelPtr adapted_model(const TrainConfig& config, at::Device device) {
+  const at::ScalarType dtype = config.weights == Storage::kFloat32 ? at::kFloat : at::kBFloat16;
+  VideoModelPtr model =
+      load_video_model(fs::path(config.init) / "transformer",
+                       {.device = device,
+                        .dtype = dtype,
+                        .settings = attention_settings(std::as_const(*config.transformer).attention())});
+  train_low_rank(*model, config.lora, device);
+  return model;
+}
+
+// RUN/model of a LoRA: adapter.safetensors alone, since everything else is as in init.
+void export_adapter(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+  write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
+    save_moga_adapter(temporary / "adapter.safetensors", *models.transformer, config.lora.names);
+  });
+}
+
 }  // namespace
 
 NamedTensors TrainModels::parameters() const {
@@ -107,15 +138,11 @@ NamedTensors TrainModels::parameters() const {
 TrainModels make_models(const TrainConfig& config, at::Device device) {
   const RandomScope random(config.seed, "weights");
   TrainModels models;
-  models.transformer = config.transformer->build(/*initialise=*/true);
+  const bool adapted = config.lora.enabled();
+  models.transformer = adapted ? adapted_model(config, device) : config.transformer->build(/*initialise=*/true);
   if (config.text == TextSource::kEncoder) models.text_encoder = TextEncoder(config.text_encoder);
-  const fs::path init = config.init;
-  if (!config.init.empty())
-    copy_weights(*models.transformer,
-                 *load_video_model(init / "transformer", {.device = at::kCPU, .dtype = at::kFloat}), config.init);
+  if (!adapted) train_all(*models.transformer, config, device);
   models.transformer->set_recompute(config.recompute);
-  models.transformer->to(device, at::kFloat);
-  for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
   if (!models.text_encoder) return models;
 
   if (const fs::path folder = text_encoder_folder(config); !folder.empty())
@@ -126,6 +153,7 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
 }
 
 void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+  if (config.lora.enabled()) return export_adapter(folder, models, config);
   constexpr WeightLayout layout = WeightLayout::kDiffusers;
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
     models.transformer->save(temporary / "transformer", at::kBFloat16, layout);

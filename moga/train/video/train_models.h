@@ -19,12 +19,13 @@ struct TrainModels {
   NamedTensors parameters() const;
 };
 
-// Random weights from the config's seed, or those of config.init; routers that init lacks stay random.
+// Random weights from the config's seed, or those of config.init; routers that init lacks stay random. With config.lora
+// the transformer is that of init, frozen, with low-rank updates.
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
 // Writes a model folder as the pipeline of its family in diffusers reads it: transformer/, text_encoder/, tokenizer/,
 // vae/ when the config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or
-// absent.
+// absent. With config.lora: adapter.safetensors alone, a MoGA adapter.
 void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
 
 }  // namespace moga

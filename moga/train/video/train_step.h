@@ -19,8 +19,8 @@ namespace moga {
 struct StepInput {
   int64_t step = 0;  // train steps before this one, over all stages
   double lr = 0;
-  // Of one batch; the gradient is that of the whole, however it is cut. Those of this data rank: the batch's videos are
-  // in the order of the data ranks.
+  // The pieces of one batch that this data rank computes; the batch's videos are in the order of the data ranks. The
+  // gradient is that of the whole batch, however it is cut into pieces.
   std::vector<TrainBatch> pieces;
 };
 
@@ -70,7 +70,8 @@ class TrainState {
   void refresh();
   // Whether a forward pass needs all ranks, because blocks are gathered.
   bool gathers_blocks() const { return blocks_ && !blocks_->resident(); }
-  // Every rank: with `keep`, the modules have all their weights until they are let go, the blocks' in host memory.
+  // Every rank calls it. With `keep` the modules have all their weights until back_to_buffers(), those of the blocks in
+  // host memory.
   void gather_to_host(bool keep);
   void back_to_buffers();
 

@@ -69,6 +69,7 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("train_text_encoder=false", "would stay random");
   says("stage.4.steps=1", "has 1 stages");
   says("ema", "expected key=value");
+  says("transformer._class_name=Nope", "_class_name = Nope, expected WanTransformer3DModel");
 }
 
 // A config that says nothing but where to start from.

@@ -44,7 +44,7 @@ at::Tensor steps_of(VideoTask& task, const TrainConfig& config) {
   for (int64_t step = 0; step < stage.steps; ++step) {
     const TrainPosition position = {.stage = 0, .stage_step = step, .step = step};
     const StepResult result =
-        task.state().train_step({.step = step, .lr = 1e-3, .pieces = task.next_batch(stage, data, order, position)});
+        task.state().train_step({.step = step, .lr = 3e-3, .pieces = task.next_batch(stage, data, order, position)});
     lines.push_back(at::stack({result.flow, result.balance, result.gradient_norm}));
   }
   return at::stack(lines).to(at::kDouble);

@@ -115,10 +115,10 @@ TEST(Models, WithOtherConditionsAreRefused) {
   test::Folder folder;
   fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
   TransformerConfig config = load_transformer_config(folder / "transformer/config.json");
-  config.in_channels = 3 * config.out_channels;
+  config.in_channels = 4 * config.out_channels;
   save_transformer(folder / "transformer", Transformer(config), at::kFloat);
   EXPECT_NE(message_of_loading(folder.path())
-                .find("the transformer takes 8 channels besides its latents, expected none (text to video) or 4 + 4"),
+                .find("the transformer takes 12 channels besides its latents, expected none (text to video) or 4 + 4"),
             std::string::npos)
       << message_of_loading(folder.path());
   fs::copy(test::image_folder(), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);

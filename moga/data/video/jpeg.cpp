@@ -30,13 +30,16 @@ void keep_jpeg_message(j_common_ptr jpeg) {
   jpeg->err->format_message(jpeg, failure->message);
   std::longjmp(failure->jump, 1);
 }
-void drop_jpeg_warning(j_common_ptr, int) {}
+// Counted, not printed: a warning (level -1) is data that libjpeg made up.
+void count_jpeg_warning(j_common_ptr jpeg, int level) {
+  if (level < 0) ++jpeg->err->num_warnings;
+}
 
 struct Jpeg {
   Jpeg() {
     jpeg.err = jpeg_std_error(&failure.manager);
     failure.manager.error_exit = keep_jpeg_message;
-    failure.manager.emit_message = drop_jpeg_warning;
+    failure.manager.emit_message = count_jpeg_warning;
     failure.message[0] = 0;
     jpeg_create_decompress(&jpeg);
   }

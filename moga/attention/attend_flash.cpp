@@ -50,7 +50,7 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, 
   const at::Tensor by_head = lse.masked_fill(lse == -kInfinity, kInfinity).t().contiguous();  // [H, nq]
   // Read with dropout only; a caller that kept nothing passes nothing.
   const auto state = q.options().dtype(at::kUInt64);
-  const at::Tensor rng_state = saved.empty() ? at::zeros({2}, state) : saved[0];
+  const at::Tensor rng_state = saved.empty() ? at::empty({2}, state) : saved[0];
   const at::Tensor unused = saved.empty() ? at::empty({}, state) : saved[1];
   const auto [dq, dk, dv] = at::_flash_attention_backward(
       grad, dense_rows(q), dense_rows(k), dense_rows(v), output, by_head, grouping.query.offsets, grouping.key.offsets,

@@ -200,6 +200,17 @@ def _route_backward(ctx: Any, grad_probabilities: Tensor | None, _group: Any, gr
 torch.library.register_autograd("moga::route", _route_backward, setup_context=_keep_route)
 
 
+# Backward operators have no gradients of their own
+
+
+def _no_second_derivative(_ctx: Any, *_gradients: Any) -> Any:
+    raise RuntimeError("moga: attention and routing have no second derivatives")
+
+
+for _name in ("attend_backward", "attend_mean_backward", "attend_union_backward", "route_backward"):
+    torch.library.register_autograd(f"moga::{_name}", _no_second_derivative)
+
+
 # Groupings of a layout and of a routing
 
 

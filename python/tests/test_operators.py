@@ -95,3 +95,11 @@ def test_backends_agree_in_outputs_and_gradients(layout):
             results.append([output, *torch.autograd.grad(output.square().sum(), (q, k, v, gate))])
         for ours, expected in zip(*results, strict=True):
             torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_are_refused(layout):
+    _, q, k, v = random_inputs(layout)
+    output = ops.attend(q, k, v, *flat(branches(layout)[:1]))[0]
+    (first,) = torch.autograd.grad(output.square().sum(), q, create_graph=True)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        first.sum().backward()

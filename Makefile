@@ -11,6 +11,8 @@ OUT ?= out/$(basename $(notdir $(SCRIPT))).mp4
 JOBS ?= $(shell nproc)
 # The files that `make tidy` checks: TIDY=moga/core for one folder.
 TIDY ?= moga apps
+CLANG_TIDY := 23.1.4
+PIP := .venv/bin/pip install --quiet --disable-pip-version-check --no-deps
 
 PYTHON ?= python3
 
@@ -25,9 +27,15 @@ $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json | setup
 build: setup $(BUILD)/build.ninja
 	@cmake --build --preset $(PRESET) --target moga
 
-demo: build
+demo:
+	@echo "demo 1/3: packages and LibTorch (the first time: a download of about 530 MB)"
+	@$(MAKE) --no-print-directory setup
+	@echo "demo 2/3: building the program (the first time: about 8 minutes on two cores; ninja counts the files)"
+	@$(MAKE) --no-print-directory build
+	@echo "demo 3/3: generating $(OUT) from $(SCRIPT): text, 20 denoising steps, decoding; about a minute on two cores"
 	@[ -f models/demo/model_index.json ] || { echo "moga: models/demo has no weights yet; tools/make_demo_model.sh makes them on a GPU" >&2; exit 1; }
 	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --out $(OUT)
+	@echo "look at $(OUT) and at the contact sheet next to it, one row per shot"
 
 test: $(BUILD)/build.ninja
 	@tools/setup.sh clang-format
@@ -39,10 +47,11 @@ format:
 	@tools/setup.sh clang-format
 	@python3 tests/architecture/formatting.py --repair
 
-tidy:
-	@tools/setup.sh clang-tidy
+tidy: setup
+	@$(PIP) clang-tidy==$(CLANG_TIDY)
 	@cmake --preset tidy --log-level=WARNING
-	@run-clang-tidy -quiet -p build/tidy -j$(JOBS) $(foreach path,$(TIDY),'^$(CURDIR)/$(path)/')
+	@.venv/bin/python .venv/bin/run-clang-tidy.py -clang-tidy-binary .venv/bin/clang-tidy -quiet -p build/tidy -j$(JOBS) \
+	  $(foreach path,$(TIDY),'^$(CURDIR)/(build/tidy/)?$(path)/')
 
 # Address and undefined-behaviour sanitizers over the folders that compile and run fast enough for every change.
 sanitize: setup

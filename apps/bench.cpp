@@ -56,11 +56,14 @@ Example:
   moga bench block --model 14B --frames 21 --shots 1 --no-full)";
 
 constexpr const char* kModelManual =
-    R"(One evaluation of a whole transformer, as a sampler step does it (with guidance: two).
+    R"(One evaluation of a whole transformer, as a sampler step does it; with --guided the two of a step with
+guidance. With --gpus N on a mesh guidance x sequence, as `moga generate --gpus N`: seconds and memory are
+those of the largest rank, FLOP/s the mean.
 
 Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
-  moga bench model --model 14B --frames 21 --shots 1 --full)";
+  moga bench model --model 14B --frames 21 --shots 1 --full
+  moga bench model --frames 361 --shots 12 --groups 20 --windows 4x4 --guided --gpus 2)";
 
 constexpr const char* kTrainManual =
     R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
@@ -69,7 +72,8 @@ host memory.
 
 Example:
   moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2
-  moga bench train --tokens 187200 --gpus 2)";
+  moga bench train --tokens 187200 --gpus 2 --shard optimizer
+  moga bench train --model 14B --tokens 187200 --gpus 2 --shard full --recompute full+host --moments bfloat16)";
 
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
@@ -85,15 +89,17 @@ struct Options {
   std::string device = "auto", dtype, backend = "auto", json, model, windows;
   std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
   std::vector<std::string> cases;
-  bool no_backward = false, no_full = false, full = false, stream_weights = false, quiet = false;
+  bool no_backward = false, no_full = false, full = false, guided = false, stream_weights = false, quiet = false;
+  int64_t gpus = 1;
   MeterConfig meter;
 };
 
 struct TrainOptions {
   std::vector<std::string> recompute = {"selective"};
-  std::string weights = "bfloat16", moments = "float32";
+  std::string weights = "bfloat16", moments = "float32", shard = "none";
   double ema = 0;
   int64_t videos = 1;
+  int64_t lora_rank = 0;
   int64_t gpus = 1, data = 1;
 };
 
@@ -184,16 +190,21 @@ void run_attention(const Options& options) {
 void run_block(const Options& options) {
   const BenchSetup setup = setup_of(options);
   const Cloned<VideoModelConfig> model = model_of(options, setup.device);
-  const BlockBenchConfig config{wan_block(*model), video_of(options, setup.device), model->conditioning().text_tokens,
-                                !options.no_full};
+  const BlockBenchConfig config{model, video_of(options, setup.device), !options.no_full};
   write(bench_block(config, setup), options);
 }
 
-void run_model(const Options& options) {
-  const BenchSetup setup = setup_of(options);
-  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.full,
-                                options.stream_weights};
-  write(bench_model(config, setup), options);
+void run_model(Options options) {
+  const World world = join_world(options.device);
+  options.device = world.device.str();
+  options.quiet = options.quiet || !world.first();
+  BenchSetup setup = setup_of(options);
+  setup.mesh = Mesh::generation(world.ranks, guidance_ranks(world.ranks.size(), options.guided));
+  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.guided,
+                                options.full, options.stream_weights};
+  const BenchReport report = bench_model(config, setup);
+  if (world.first()) write(report, options);
+  leave(world.ranks);
 }
 
 RecomputeConfig recompute_of(const std::string& text) {
@@ -209,12 +220,15 @@ void run_train(Options options, const TrainOptions& train) {
   BenchSetup setup = setup_of(options);
   setup.mesh = ranks.mesh;
   TrainBenchConfig config;
-  config.train.transformer = wan_config(*model_of(options, setup.device));
-  config.train.transformer.moga.backend = setup.backend;
+  config.train.transformer = model_of(options, setup.device);
+  config.train.transformer->attention().backend = setup.backend;
   config.train.text = TextSource::kStored;
   config.train.weights = choice<Storage>("--weights", train.weights);
   config.train.optimizer.moments = choice<Storage>("--moments", train.moments);
   config.train.ema = train.ema;
+  config.train.lora.rank = train.lora_rank;
+  config.train.parallel.shard = choice<Shard>("--shard", train.shard);
+  check(config.train.parallel.shard != Shard::kAuto, "--shard is auto, expected none, optimizer or full");
   config.video = video_of(options, setup.device);
   config.videos = train.videos;
   for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
@@ -226,7 +240,7 @@ void run_train(Options options, const TrainOptions& train) {
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.codec = published_codec("AutoencoderKLWan");
+  config.codec = published_codec(default_video_model()->codec_class());
   config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
@@ -285,6 +299,10 @@ void add_train_bench(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("train", "A whole train step, with recomputation");
   command->footer(kTrainManual);
   add_sizes(*command, *options);
+  command
+      ->add_option("--lora-rank", train->lora_rank, "train low-rank updates of this rank and routers; 0: all weights")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{4096}));
   command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
   command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
       ->delimiter(',')
@@ -294,6 +312,8 @@ void add_train_bench(CLI::App& bench) {
   command->add_option("--moments", train->moments, choice_list<Storage>())->capture_default_str();
   add_gpus_option(*command, train->gpus);
   command->add_option("--data", train->data, "ranks that train on different videos; the others share each video")
+      ->capture_default_str();
+  command->add_option("--shard", train->shard, "training state that is divided over the ranks: none, optimizer, full")
       ->capture_default_str();
   command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
   add_common(*command, *options);
@@ -332,8 +352,13 @@ void add_bench(CLI::App& app) {
       add_part(*bench, "block", "A transformer block, with MoGA and full attention", kBlockManual, of_block, run_block);
   block->add_flag("--no-backward", of_block->no_backward, "forward only");
   block->add_flag("--no-full", of_block->no_full, "without full attention");
-  CLI::App* model =
-      add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model, run_model);
+  CLI::App* model = add_part(*bench, "model", "One evaluation of a whole transformer", kModelManual, of_model,
+                             [](const Options& options) { run_model(options); });
+  model->callback([of_model] {
+    if (!run_as_ranks(of_model->gpus)) run_model(*of_model);
+  });
+  add_gpus_option(*model, of_model->gpus);
+  model->add_flag("--guided", of_model->guided, "with guidance: captions and negative prompts");
   model->add_flag("--full", of_model->full, "measure full attention as well");
   model->add_flag("--stream-weights", of_model->stream_weights,
                   "also measure MoGA with weights streamed from host memory");

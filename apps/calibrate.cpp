@@ -5,8 +5,10 @@
 #include "apps/commands.h"
 #include "apps/model_options.h"
 #include "apps/size_options.h"
+#include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/pipeline/calibrate.h"
+#include "moga/pipeline/model_size.h"
 
 namespace moga {
 namespace {
@@ -17,7 +19,8 @@ routers per layer are computed from the blocks' inputs at several steps: balance
 tokens (tokens); k-means in which tokens are close if they attend to each other (attention); and
 groups that are representative samples of all tokens (spread), which suit layers that average over
 many tokens. Each layer gets the one whose attention is closest to full attention. The model with
-its routers is written to the folder DIR, which `moga generate` reads. --set
+its routers is written to the folder DIR, which `moga generate` reads, or the routers alone to an
+adapter FILE, which `moga generate --adapter` adds to any model of the same shape. --set
 transformer.moga.KEY=VALUE sets groups, windows, gate and layers that keep full attention (a
 script's own settings are ignored).
 
@@ -30,13 +33,14 @@ model's own, if it has any.
 Example:
   moga calibrate --model models/Wan2.1-T2V-1.3B-Diffusers --out models/wan-moga \
     --steps 10 --set transformer.moga.combine=lse
+  moga calibrate --model models/Wan2.1-T2V-1.3B-Diffusers --adapter moga.safetensors
   moga calibrate --model models/demo --script examples/mara_by_the_lake.toml --out out/calibrated --json out/table.json)";
 
 struct Options {
   ModelOptions model;
   CalibrationConfig calibration;
   std::vector<std::string> scripts;
-  std::string out, json, size = "832x480";
+  std::string out, adapter, json, size;
   int64_t frames = 81;
 };
 
@@ -44,14 +48,18 @@ std::vector<Script> scripts_of(const Options& options, const Strides& pixels_per
   std::vector<Script> scripts;
   for (const std::string& path : options.scripts) scripts.push_back(load_script(path, pixels_per_token));
   if (!scripts.empty()) return scripts;
-  const auto [width, height] = parse_pair(options.size, "--size");
-  return calibration_scripts({width, height}, options.frames, pixels_per_token);
+  PixelSize size{832, 480};
+  if (const auto own = model_size(options.model.folder)) size = {own->at(0), own->at(1)};
+  if (!options.size.empty()) std::tie(size.width, size.height) = parse_pair(options.size, "--size");
+  return calibration_scripts(size, options.frames, pixels_per_token);
 }
 
 void run(const Options& options) {
   const std::optional<ModelConfigs> configs = options.model.configs();
   const std::vector<Script> scripts = scripts_of(options, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
-  check_new_folder(options.out);
+  check(!options.out.empty() || !options.adapter.empty(), "give --out DIR or --adapter FILE");
+  if (!options.out.empty()) check_new_folder(options.out);
+  if (!options.adapter.empty()) check_writable(options.adapter);
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
   CalibrationConfig config = options.calibration;
@@ -59,9 +67,15 @@ void run(const Options& options) {
   const Calibration calibration = calibrate(models, scripts, config);
   if (!options.json.empty()) write_text(options.json, calibration_json(calibration, config));
   std::cout << calibration_table(calibration) << std::flush;
-  write_calibrated(options.model.folder, options.out, settings, calibration);
-  std::cout << "model          " << options.out << "\n"
-            << "seconds        " << static_cast<int64_t>(calibration.seconds) << std::endl;
+  if (!options.out.empty()) {
+    write_calibrated(options.model.folder, options.out, settings, calibration);
+    std::cout << "model          " << options.out << "\n";
+  }
+  if (!options.adapter.empty()) {
+    write_calibrated_adapter(options.model.folder, options.adapter, settings, calibration);
+    std::cout << "adapter        " << options.adapter << "\n";
+  }
+  std::cout << "seconds        " << static_cast<int64_t>(calibration.seconds) << std::endl;
 }
 
 }  // namespace
@@ -72,10 +86,13 @@ void add_calibrate(CLI::App& app) {
   command->footer(kManual);
   CalibrationConfig& config = options->calibration;
   options->model.add(*command);
-  command->add_option("--out", options->out, "model folder to write, must not exist")->required();
+  command->add_option("--out", options->out, "model folder to write, must not exist");
+  command->add_option("--adapter", options->adapter,
+                      "MoGA adapter to write: the routers and the attention alone, for moga generate --adapter");
   command->add_option("--script", options->scripts, "shot script, may be given several times (default: built-in ones)")
       ->allow_extra_args(false);
-  command->add_option("--size", options->size, "width x height of the built-in scripts")->capture_default_str();
+  command->add_option("--size", options->size,
+                      "width x height of the built-in scripts (default: the model's own, else 832x480)");
   command->add_option("--frames", options->frames, "pixel frames of the built-in scripts")->capture_default_str();
   command->add_option("--observed-steps", config.observed_steps, "sampler steps, evenly spaced, whose tokens are kept")
       ->capture_default_str();

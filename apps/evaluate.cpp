@@ -4,6 +4,10 @@
 
 #include "apps/commands.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
+#include "moga/core/config.h"
+#include "moga/parallel/agree.h"
+#include "moga/parallel/connect.h"
 #include "moga/pipeline/evaluate.h"
 
 namespace moga {
@@ -17,20 +21,32 @@ story's geometry, and compared with the story. Chance is 12.5 %.
 
 Writes evaluation.json (every reading) and stories.png (generated above original) to DIR.
 
+With --gpus N each GPU evaluates batches of its own; the readings are those of one GPU.
+
 Example:
-  moga evaluate stories --model models/demo --stories 64 --out out/evaluation)";
+  moga evaluate stories --model models/demo --stories 64 --out out/evaluation
+  moga evaluate stories --model models/demo --stories 64 --out out/evaluation --gpus 8)";
 
 struct Options {
   ModelOptions model;
   StoryEvaluationConfig evaluation;
   std::string out;
+  int64_t gpus = 1;
 };
 
-void run(const Options& options) {
+// Every rank loads the model and evaluates some of the stories.
+void run(Options options) {
+  set_quiet(options.model.quiet);
+  const World world = join_world(options.model.device);
+  if (world.several()) options.model.device = world.device.str();
+  options.model.quiet = options.model.quiet || !world.first();
   Models models = options.model.load();
   StoryEvaluationConfig config = options.evaluation;
   config.sampler = models.sampler;
-  const StoryEvaluation evaluation = evaluate_stories(models, config, options.out);
+  agree(world.ranks, {{"evaluation", to_json(config)}, {"version", MOGA_VERSION}});
+  const StoryEvaluation evaluation = evaluate_stories(models, config, options.out, world.ranks);
+  leave(world.ranks);
+  if (!world.first()) return;
   std::cout << score_table(evaluation) << "\n"
             << "readings       " << options.out << "/evaluation.json\n"
             << "contact sheet  " << options.out << "/stories.png\n"
@@ -48,6 +64,7 @@ void add_evaluate(CLI::App& app) {
   command->footer(kManual);
   StoryEvaluationConfig& config = options->evaluation;
   options->model.add(*command);
+  options->model.add_adapter(*command);
   command->add_option("--out", options->out, "folder to write to")->required();
   command->add_option("--stories", config.stories, "held-out stories")->capture_default_str();
   command->add_option("--first-seed", config.first_seed, "seed of the first story")->capture_default_str();
@@ -60,7 +77,10 @@ void add_evaluate(CLI::App& app) {
           "--shots", [&config](int64_t shots) { config.story.min_shots = config.story.max_shots = shots; },
           "shots per story")
       ->default_str(std::to_string(config.story.max_shots));
-  command->callback([options] { run(*options); });
+  add_gpus_option(*command, options->gpus);
+  command->callback([options] {
+    if (!run_as_ranks(options->gpus)) run(*options);
+  });
 }
 
 }  // namespace moga

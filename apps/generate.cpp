@@ -3,13 +3,16 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "apps/commands.h"
 #include "apps/plan_request.h"
+#include "apps/ranks.h"
 #include "apps/script_options.h"
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/data/video/video.h"
+#include "moga/parallel/connect.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
@@ -23,7 +26,8 @@ constexpr const char* kManual = R"(A script is a TOML file:
   size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
   fps = 16
   seed = 7
-  negative_prompt = "blurred, text"        # optional, what guidance steers away from
+  negative_prompt = "blurred, text"        # optional, what guidance steers away from;
+                                           # or: negative = "wan", the prompt of Wan's own programs
   global_caption = "A film in soft light." # optional, precedes each caption
   set = ["transformer.moga.combine=lse"]   # optional, as --set, which overrides it
   [[shot]]
@@ -40,7 +44,8 @@ line that says where, the global caption first.
 The contact sheet (one row per shot) is written next to the video as .png. Both carry the script
 with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
---noise and --save-latents make a run comparable with another program's: each is a safetensors file with the tensor
+--noise-from diffusers starts from the noise that diffusers draws from the same seed with a CPU generator.
+--noise and --save-latents make a run comparable with any program's: each is a safetensors file with the tensor
 "latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
 
 A run that takes longer than a minute keeps its state in VIDEO.resume. If it is interrupted or killed,
@@ -48,8 +53,15 @@ the same command with --resume continues after the last kept step and gives the 
 frames are decoded again. The file is removed when the video is complete. It is also kept when
 decoding gives NaN or infinity, so that --resume with another --vae-dtype can decode again.
 
+--gpus N shares one video between the GPUs of this machine; torchrun and srun start the ranks on several. With
+guidance and an even number, half of the GPUs evaluate the captions and half the negative prompt; the GPUs of
+a half hold a slice of the tokens each. Latents differ from those of one GPU by the order of summation, and
+repeat bit for bit on the same number. The first GPU encodes the text, decodes and writes. The kept state
+continues on any number of GPUs.
+
 Example:
   moga generate examples/mara_by_the_lake.toml --model models/demo --out mara.mp4
+  moga generate film.toml --model models/Wan2.1-T2V-1.3B --out film.mp4 --gpus 8
   moga generate film.toml --model models/demo --out film.mp4 --steps 20 --seed 3)";
 
 struct Options {
@@ -59,24 +71,27 @@ struct Options {
   std::string out, noise, save_latents;
   KeepConfig keep;
   bool no_plan = false;
+  int64_t gpus = 1;
 };
 
 // Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take
-// seconds. Returns whether weights are to be streamed.
-bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script) {
+// seconds; the first rank does them for all. Returns whether weights are to be streamed.
+bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script,
+          const World& world) {
   const at::Device device = options.model.place();
   const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
   if (!configs) return streamed;
   const GenerationPlanRequest request =
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return streamed;
-  const Plan plan = plan_generation(request, device, options.model.compute_dtype());
+  if (!world.first()) return world.ranks.any(false);
+  const Plan plan = plan_generation(of_rank(request, world.ranks.size()), device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
            format_duration(plan.seconds()), " after loading",
            plan.stream_weights ? "; the transformer's blocks are streamed from host memory" : "");
   MemoryMeter(device).reset_peak();  // so that the reported peak is that of the run itself
-  return plan.stream_weights;
+  return world.ranks.any(plan.stream_weights);
 }
 
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
@@ -87,8 +102,17 @@ Script complete_script(Script script, const Options& options) {
   return script;
 }
 
-std::string model_name(const std::filesystem::path& folder) {
-  return std::filesystem::absolute(folder / "").parent_path().filename().string();
+// "wan + moga.safetensors + style.safetensors:0.8"
+std::string model_name(const ModelOptions& model) {
+  std::string name =
+      std::filesystem::absolute(std::filesystem::path(model.folder) / "").parent_path().filename().string();
+  if (const auto& adapter = model.adapters.adapter; !adapter.empty()) name += " + " + adapter.filename().string();
+  for (const LoraRequest& lora : model.adapters.loras) {
+    std::ostringstream weight;
+    weight << lora.weight;
+    name += " + " + lora.file.filename().string() + ":" + weight.str();
+  }
+  return name;
 }
 
 // Checks all outputs before long work.
@@ -101,33 +125,52 @@ void check_outputs(const Options& options, const std::filesystem::path& state) {
     if (std::filesystem::is_regular_file(path)) log_info(path.string(), ": exists, will be replaced");
 }
 
-void run(const Options& options) {
-  set_quiet(options.model.quiet);
-  const std::optional<ModelConfigs> configs = options.model.configs();
-  const Script script =
-      options.script.load(options.model.folder, configs ? configs->pixels_per_token() : kWanPixelsPerToken);
-  // Everything that can be wrong is checked before loading the models, which takes long.
-  GenerateOptions generation{.save_latents = options.save_latents, .keep = options.keep};
+// What the run writes, on the first rank; the others write nothing.
+void set_outputs(GenerateOptions& generation, const Options& options, const Script& script) {
+  generation.save_latents = options.save_latents;
+  generation.keep = options.keep;
   generation.keep.path = state_path(options.out);
-  generation.tags = film_tags(complete_script(script, options), model_name(options.model.folder), "moga " MOGA_VERSION);
+  generation.tags = film_tags(complete_script(script, options), model_name(options.model), "moga " MOGA_VERSION);
   check_outputs(options, generation.keep.path);
-  if (!options.noise.empty()) generation.noise = load_latents(options.noise);
-  if (const std::string note = script.frame_note(configs ? configs->pixels_per_token() : kWanPixelsPerToken);
-      !note.empty())
-    log_info(note);
-  const bool streamed = plan(options, configs, script);
-  check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
-  const auto start = std::chrono::steady_clock::now();
-  Models models = options.model.load(options.model.all_settings(script.set), streamed);
-  generation.sampler = models.sampler;
-  const auto loaded = std::chrono::steady_clock::now();
-  const GeneratedFiles files = generate_files(script, std::move(models), generation, options.out);
-  const std::chrono::duration<double> loading = loaded - start, seconds = std::chrono::steady_clock::now() - loaded;
-  std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << script.shot.size()
-            << " shots)\n"
+}
+
+using Seconds = std::chrono::duration<double>;
+
+void print_summary(const GeneratedFiles& files, size_t shots, Seconds seconds, Seconds loading, c10::Device device) {
+  std::cout << "video          " << files.video.string() << " (" << files.frames << " frames, " << shots << " shots)\n"
             << "contact sheet  " << files.sheet.string() << "\n"
             << "seconds        " << tenths(seconds) << ", after " << tenths(loading) << " of loading\n"
-            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(options.model.place()))) << std::endl;
+            << "peak memory    " << format_bytes(static_cast<double>(peak_memory(device))) << std::endl;
+}
+
+void run(Options options) {
+  set_quiet(options.model.quiet);
+  const World world = join_world(options.model.device);
+  if (world.several()) options.model.device = world.device.str();
+  options.model.quiet = options.model.quiet || !world.first();
+  const std::optional<ModelConfigs> configs = options.model.configs();
+  const Strides pixels = configs ? configs->pixels_per_token() : kWanPixelsPerToken;
+  const Script script = options.script.load(options.model.folder, pixels);
+  // Everything that can be wrong is checked before loading the models, which takes long.
+  GenerateOptions generation;
+  if (world.first()) set_outputs(generation, options, script);
+  if (!options.noise.empty()) generation.noise = load_latents(options.noise);
+  if (const std::string note = script.frame_note(pixels); !note.empty()) log_info(note);
+  const bool streamed = plan(options, configs, script, world);
+  check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
+  const auto start = std::chrono::steady_clock::now();
+  Models models = options.model.load(options.model.all_settings(script.set),
+                                     {.stream_weights = streamed, .text_encoder = world.first()});
+  generation.sampler = models.sampler;
+  generation.mesh = generation_mesh(world.ranks, models.sampler);
+  const auto loaded = std::chrono::steady_clock::now();
+  if (world.first()) {
+    const GeneratedFiles files = generate_files(script, std::move(models), generation, options.out);
+    print_summary(files, script.shot.size(), std::chrono::steady_clock::now() - loaded, loaded - start, world.device);
+  } else {
+    generate(script, std::move(models), generation, {});
+  }
+  leave(world.ranks);
 }
 
 }  // namespace
@@ -139,6 +182,10 @@ void add_generate(CLI::App& app) {
   options->script.add(*command)->required();
   command->add_option("--out", options->out, "video to write, .mp4 or .y4m")->required();
   command->add_option("--noise", options->noise, "latents to start from, safetensors (default: drawn from the seed)");
+  command
+      ->add_option("--noise-from", options->script.noise_from,
+                   "who draws the noise of the seed: " + choice_help<NoiseSource>() + " (default: the script's)")
+      ->excludes("--noise");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
   command->add_flag("--resume", options->keep.resume,
                     "continue from the state that a killed run left next to the video");
@@ -147,8 +194,12 @@ void add_generate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-plan", options->no_plan, "start without rehearsing whether the run fits (on a GPU)");
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
-  command->callback([options] { run(*options); });
+  add_gpus_option(*command, options->gpus);
+  command->callback([options] {
+    if (!run_as_ranks(options->gpus)) run(*options);
+  });
 }
 
 }  // namespace moga

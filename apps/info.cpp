@@ -1,13 +1,18 @@
 // moga info: the contents of a file or folder.
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/commands.h"
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
+#include "moga/data/dataset/shards.h"
 #include "moga/pipeline/describe.h"
 #include "moga/pipeline/describe_json.h"
 #include "moga/pipeline/film_tags.h"
@@ -43,6 +48,15 @@ bool is_config(const std::string& path) {
   }
 }
 
+// " of 33 x 16 x 28 latents", or nothing when the data is not there yet.
+std::string latent_size(const std::string& data) {
+  if (!std::filesystem::exists(std::filesystem::path(data) / "shard-00000.safetensors")) return "";
+  const at::Tensor latent = ShardDataset(data, /*open_shards=*/1).get(0).latent;
+  std::ostringstream text;
+  text << " of " << latent.size(1) << " x " << latent.size(2) << " x " << latent.size(3) << " latents";
+  return text.str();
+}
+
 // "training config of a video transformer", or nothing when the file is a script or something else.
 std::string kind_of_config(const std::string& path) {
   if (is_config<VaeTrainConfig>(path)) return "training config of a VAE, for moga train vae";
@@ -55,8 +69,12 @@ std::string kind_of_config(const std::string& path) {
                      (config.stage.size() == 1 ? " stage" : " stages");
   for (const StageConfig& stage : config.stage)
     text += "\n  " + stage.name + ": " + std::to_string(stage.steps) + " steps of batch " +
-            std::to_string(stage.batch) + ", data " + stage.data;
-  return text;
+            std::to_string(stage.batch) + ", data " + stage.data + latent_size(stage.data);
+  std::ostringstream sampler;
+  const SamplerConfig& model = config.samples.sampler;
+  sampler << "\n  trained with shift " << config.flow.shift << "; the model's sampler: " << name_of(model.solver)
+          << ", " << model.steps << " steps, shift " << model.shift << ", guidance " << model.guidance;
+  return text + sampler.str();
 }
 
 struct Description {

@@ -26,6 +26,8 @@ struct ModelOptions {
   std::vector<int64_t> full_layers;
   std::vector<std::string> settings;
   std::optional<double> shift, guidance;
+  AdapterRequests adapters;
+  EightBitProducts eight_bit = EightBitProducts::kDequantise;
   bool quiet = false;
 
   void add(CLI::App& command) {
@@ -49,12 +51,31 @@ struct ModelOptions {
         .add_option("--set", settings,
                     "key=value that overrides the model's configs, e.g. transformer.moga.kind=full, sampler.steps=20")
         ->allow_extra_args(false);
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--lora", [this](const auto& texts) { adapters.loras = parse_lora_requests(texts); },
+            "LoRA file, or FILE:WEIGHT; may be given several times (of diffusers, PEFT, ComfyUI, kohya)")
+        ->allow_extra_args(false);
+    command
+        .add_option_function<std::string>(
+            "--fp8", [this](const std::string& name) { eight_bit = choice<EightBitProducts>("--fp8", name); },
+            "how a transformer with 8-bit weights computes: " + choice_list<EightBitProducts>())
+        ->default_str(name_of(eight_bit));
     command.add_flag("--quiet", quiet, "print only results and errors");
   }
+  // The commands that use a MoGA adapter.
+  void add_adapter(CLI::App& command) {
+    command.add_option(
+        "--adapter", adapters.adapter,
+        "MoGA adapter for the model: routers, attention and LoRA in one file (moga calibrate --adapter)");
+  }
 
-  // Settings in the order in which they are applied, all before they are checked: `first`, --set, the named options.
+  // Settings in the order in which they are applied, all before they are checked: the adapter's, `first`, --set, the
+  // named options.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
-    std::vector<std::string> all = first;
+    std::vector<std::string> all;
+    for (const std::string& setting : adapter_settings(adapters.adapter)) all.push_back("transformer." + setting);
+    all.insert(all.end(), first.begin(), first.end());
     all.insert(all.end(), settings.begin(), settings.end());
     if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);
     std::string layers;
@@ -74,9 +95,13 @@ struct ModelOptions {
     return load_model_configs(folder);
   }
   Models load() const { return load(all_settings()); }
-  Models load(const std::vector<std::string>& chosen_settings, bool stream_weights = false) const {
+  // The VAE's dtype is that of the options.
+  Models load(const std::vector<std::string>& chosen_settings, LoadWays ways = {}) const {
     set_quiet(quiet);
-    return load_models(folder, place(), compute_dtype(), chosen_settings, {compute_vae_dtype(), stream_weights});
+    ways.vae_dtype = compute_vae_dtype();
+    ways.adapters = adapters;
+    ways.eight_bit = eight_bit;
+    return load_models(folder, place(), compute_dtype(), chosen_settings, ways);
   }
 
   at::Device place() const { return parse_device(device); }

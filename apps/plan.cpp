@@ -1,4 +1,5 @@
 // moga plan: peak memory and time of a generation or a training run, before it starts.
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -21,7 +22,8 @@ size. On a CPU, or if that size does not fit, it rehearses smaller frames and ex
 weights from disk is not counted. Groups are assumed to be evenly filled, as after training or
 calibration; with random routers they are not, and attention costs more.
 
-With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage.
+With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage; with --gpus N that of
+one of N ranks, with the time that sums and gathers over the link take at least.
 
 --model is a model folder, of which only the configs are read, or 1.3B or 14B (Wan2.1). A run that
 does not fit is reported with its numbers and with changes that would make it fit; the exit status
@@ -30,6 +32,7 @@ is then 1.
 Example:
   moga plan examples/mara_by_the_lake.toml --model models/demo
   moga plan --train configs/stories.toml --set stage.0.batch=32
+  moga plan --train configs/stories.toml --gpus 8 --set parallel.shard=full
   moga plan film.toml --model 14B --set transformer.moga.groups=20 --json plan.json)";
 
 struct Options {
@@ -37,6 +40,7 @@ struct Options {
   ModelOptions model;
   StreamOptions streaming;
   std::string train, json;
+  int64_t gpus = 1;
 };
 
 ModelConfigs configs_of(const std::string& model) {
@@ -51,14 +55,26 @@ void write(const Plan& plan, const Options& options) {
   check_fits(plan);
 }
 
+// Of a run on so many ranks, as Mesh::training arranges them.
+MeshSize mesh_size(const ParallelConfig& config, int64_t ranks) {
+  const int64_t sequence = config.sequence > 0 ? config.sequence : std::max<int64_t>(1, ranks / config.data);
+  const MeshSize size = {config.data > 0 ? config.data : std::max<int64_t>(1, ranks / sequence), sequence};
+  check(size.ranks() == ranks, "a mesh data x sequence = ", size.data, " x ", size.sequence, " does not fill the ",
+        ranks, " rank(s) of --gpus");
+  return size;
+}
+
 void plan_train(const Options& options) {
   const TrainConfig config = load_train_config(options.train, options.model.settings);
   const at::Device device = parse_device(options.model.device == "auto" ? config.device : options.model.device);
   const at::ScalarType dtype = compute_dtype(options.model.dtype.empty() ? config.dtype : options.model.dtype, device);
   std::vector<StageShape> stages;
   for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
-  const Plan plan = plan_training(config, stages, device, dtype);
-  std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << config.total_steps() << " train steps\n";
+  const MeshSize mesh = mesh_size(config.parallel, options.gpus);
+  const Plan plan = plan_training(config, stages, device, dtype, mesh);
+  std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << config.total_steps() << " train steps";
+  if (mesh.ranks() > 1) std::cout << " on " << mesh.data << " x " << mesh.sequence << " ranks (data x sequence)";
+  std::cout << "\n";
   write(plan, options);
 }
 
@@ -70,13 +86,17 @@ void plan_generate(const Options& options) {
   const at::Device device = options.model.place();
   const at::ScalarType dtype = options.model.compute_dtype();
   const GenerationPlanRequest request =
-      plan_request(configs, options.model, options.streaming, script, options.script.file);
+      of_rank(plan_request(configs, options.model, options.streaming, script, options.script.file), options.gpus);
   const Plan plan = plan_generation(request, device, dtype);
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
             << " shots; " << request.sampler.steps << " steps"
-            << (request.sampler.guidance != 1.0 ? " with guidance" : "") << "\n";
+            << (request.sampler.guidance != 1.0 ? " with guidance" : "");
+  if (options.gpus > 1)
+    std::cout << "; the first of " << options.gpus << " ranks, guidance " << request.guidance_ranks << " x sequence "
+              << request.sequence_ranks;
+  std::cout << "\n";
   write(plan, options);
 }
 
@@ -95,7 +115,11 @@ void add_plan(CLI::App& app) {
   options->script.add(*command);
   command->add_option("--train", options->train, "training config (TOML), instead of a script");
   command->add_option("--json", options->json, "file to write as JSON");
+  command
+      ->add_option("--gpus", options->gpus, "GPUs that train or generate together: peak and time of the first of them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   options->model.add(*command);
+  options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
       "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");

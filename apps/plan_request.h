@@ -42,6 +42,13 @@ inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& o
   return configs;
 }
 
+// The request of one rank of several that denoise together, as `moga generate --gpus N` arranges them.
+inline GenerationPlanRequest of_rank(GenerationPlanRequest request, int64_t ranks) {
+  request.guidance_ranks = guidance_ranks(ranks, request.sampler.guidance != 1.0);
+  request.sequence_ranks = ranks / request.guidance_ranks;
+  return request;
+}
+
 inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOptions& options,
                                           const StreamOptions& streaming, const Script& script,
                                           const std::string& script_file) {
@@ -56,7 +63,7 @@ inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOp
   request.video = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels), pixels);
   const std::vector<std::string> captions = script.captions();
   std::set<std::string> distinct(captions.begin(), captions.end());
-  if (request.sampler.guidance != 1.0) distinct.insert(script.negative_prompt);
+  if (request.sampler.guidance != 1.0) distinct.insert(script.negative_text());
   request.captions = static_cast<int64_t>(distinct.size());
   request.fps = script.fps;
   request.stream_weights = streaming.chosen(options.place());

@@ -30,17 +30,22 @@ bool run_as_ranks(int64_t gpus) {
   return true;
 }
 
-Ranks join_ranks(const ParallelConfig& parallel, const std::string& device) {
+World join_world(const std::string& device, double timeout) {
   const RankEnvironment environment = rank_environment();
-  Ranks ranks;
-  ranks.device = rank_device(environment, device);
+  World world;
+  world.device = rank_device(environment, device);
   joined = environment.world > 1;
   if (environment.rank > 0) set_quiet(true);
   ConnectOptions options;
-  options.device = ranks.device;
-  options.collective_seconds = parallel.timeout;
-  ranks.mesh = Mesh::training(connect(environment, options), parallel);
-  return ranks;
+  options.device = world.device;
+  options.collective_seconds = timeout;
+  world.ranks = connect(environment, options);
+  return world;
+}
+
+Ranks join_ranks(const ParallelConfig& parallel, const std::string& device) {
+  const World world = join_world(device, parallel.timeout);
+  return {world.device, Mesh::training(world.ranks, parallel)};
 }
 
 bool joined_others() { return joined; }

@@ -1,7 +1,6 @@
 // moga train, moga train vae, moga train text: a TOML config, settings over it, and the checkpoint to resume from.
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "apps/commands.h"
@@ -38,35 +37,21 @@ void end_as(TrainEnd end) {
   if (end == TrainEnd::interrupted) throw Interrupted();
 }
 
-// What one rank of the mesh computes of each stage, as a run of its own: its videos, and frames for its slice. Changes
-// the shapes as well.
-TrainConfig part_of_rank(TrainConfig config, std::vector<StageShape>& stages, const Mesh& mesh) {
-  const int64_t data = mesh.data().size(), sequence = mesh.sequence().size();
-  for (size_t i = 0; i < stages.size(); ++i) {
-    StageConfig& stage = config.stage[i];
-    const int64_t piece = stage.batch / stage.accumulation;
-    stage.batch = std::max<int64_t>(1, stage.batch / data);
-    stage.accumulation = std::max<int64_t>(1, stage.batch / std::min(piece, stage.batch));
-    if (sequence == 1) continue;
-    VideoShape& video = stages[i].video;
-    video = {(video.frames + sequence - 1) / sequence, video.rows, video.columns, {}};
-  }
-  return config;
-}
-
-// On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Sets the recomputation
-// that "auto" stands for. Returns what was planned, for the message when memory runs out all the same.
+// On a GPU a run that does not fit is refused before it starts. The rehearsals take seconds. Sets the recomputation and
+// the sharding that "auto" stands for. Returns what was planned, for the message when memory runs out all the same.
 std::string plan_on_one(TrainConfig& config, const Mesh& mesh) {
   const c10::Device device = parse_device(config.device);
   std::vector<StageShape> stages;
   for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
-  const Plan plan =
-      plan_training(part_of_rank(config, stages, mesh), stages, device, compute_dtype(config.dtype, device));
+  const MeshSize size = {mesh.data().size(), mesh.sequence().size()};
+  const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device), size);
   check_fits(plan);
   config.recompute = *plan.recompute;
+  if (plan.shard) config.parallel.shard = *plan.shard;
   const std::string peak = format_bytes(static_cast<double>(plan.peak_bytes()));
   log_info("planned: peak memory ", peak, ", ", format_duration(plan.seconds()),
-           ", recomputation of blocks: ", describe(config.recompute));
+           ", recomputation of blocks: ", describe(config.recompute),
+           plan.shard ? std::string(", shard: ") + name_of(*plan.shard) : "");
   return "planned " + peak;
 }
 
@@ -74,11 +59,14 @@ std::string plan_on_one(TrainConfig& config, const Mesh& mesh) {
 std::string plan(TrainConfig& config, const Mesh& mesh) {
   if (!parse_device(config.device).is_cuda()) return "";
   const std::string planned = mesh.world().rank() == 0 ? plan_on_one(config, mesh) : "";
-  const at::Tensor chosen = at::tensor(
-      {static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs)}, at::kLong);
+  const at::Tensor chosen =
+      at::tensor({static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs),
+                  static_cast<int64_t>(config.parallel.shard)},
+                 at::kLong);
   mesh.world().broadcast(chosen, 0);
   config.recompute.mode = static_cast<Recompute>(chosen[0].item<int64_t>());
   config.recompute.offload_inputs = chosen[1].item<int64_t>() != 0;
+  config.parallel.shard = static_cast<Shard>(chosen[2].item<int64_t>());
   return planned;
 }
 
@@ -137,7 +125,8 @@ and says how to resume.
 
 Several GPUs share each video (a slice of its tokens each) unless [parallel] says otherwise: data is
 the number of ranks that train on different videos, sequence that of ranks that share one. The losses
-are those of one GPU. Weights and the optimiser's state are whole on every GPU.
+are those of one GPU. [parallel] shard divides the state of training over the GPUs: optimizer (masters,
+moments, moving average, gradients) or full (the weights of blocks too); auto takes what fits.
 
 Example:
   moga train configs/stories.toml

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is missing: Debian packages, and LibTorch from the PyTorch wheel in .venv. Does nothing
 # when all is there. Needs root or sudo for the packages only; otherwise it prints the command to run as root.
-#   tools/setup.sh [package…]   further Debian packages: clang-format for `make test`, clang-tidy for `make tidy`
+#   tools/setup.sh [package…]   further Debian packages: clang-format for `make test`
 #   MOGA_TORCH=full | cpu       the wheel with or without the libraries of the CUDA backend; default: full where a GPU is
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -6,17 +6,12 @@
 // cannot serve a request throws and says what it serves; the log names the backend in use (backends.h).
 #pragma once
 
+#include "moga/attention/attend_call.h"
 #include "moga/attention/backends.h"
-#include "moga/attention/grouping.h"
 
 namespace moga {
 
 class AttentionMemory;
-
-struct Attended {
-  at::Tensor output;
-  at::Tensor lse;  // carries no gradient
-};
 
 // memory: see attention_memory.h.
 Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping,
@@ -24,8 +19,5 @@ Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, c
 
 // The backend that kAuto stands for.
 AttentionBackend default_backend(const at::Tensor& q);
-
-// Throws unless shapes, dtypes and devices agree with each other and with the grouping.
-void check_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Grouping& grouping);
 
 }  // namespace moga

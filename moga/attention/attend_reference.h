@@ -3,7 +3,7 @@
 // Private to the folder.
 #pragma once
 
-#include "moga/attention/attend.h"
+#include "moga/attention/attend_call.h"
 
 namespace moga {
 

@@ -19,17 +19,9 @@
 
 #include <deque>
 
-#include "moga/attention/backend.h"
+#include "moga/attention/attention_record.h"
 
 namespace moga {
-
-// What the backward of a call (branches.h) needs besides q, k, v and the gate.
-struct AttentionRecord {
-  // One per branch. Mean, and attend: output and lse in group order. Union: only the gated branch's, in token order.
-  // attend has no output here.
-  std::vector<GroupedAttention> branches;
-  at::Tensor output, lse;  // [N, H, D], [N, H] in token order: the union's; attend has no lse here
-};
 
 class AttentionMemory {
  public:

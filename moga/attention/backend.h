@@ -3,8 +3,8 @@
 //   group g: q[qo[g] … qo[g+1]) attends to k, v[ko[g] … ko[g+1])
 //   qo = grouping.query.offsets, ko = grouping.key.offsets
 //
-// A backend uses offsets, lengths and counts of the grouping, never its row indices: which rows these are, and how they
-// were brought into group order, is group_attention.h's. Autograd is branches.cpp's. Private to the folder.
+// A backend uses offsets, lengths and counts of the grouping, never its row indices: group_attention.h has already
+// gathered the rows. Autograd is in branches.cpp. Private to the folder.
 #pragma once
 
 #include <array>
@@ -37,8 +37,8 @@ struct Backend {
 MOGA_ATTENTION_BACKENDS(MOGA_DECLARE)
 #undef MOGA_DECLARE
 
-// The chosen backend, named once in the log; null for the reference, which has no seam (attend_reference.h). Throws
-// when it cannot serve q.
+// The chosen backend, named once in the log. Null for the reference, which does not implement this interface
+// (attend_reference.h). Throws when the backend cannot serve q.
 const Backend* choose_backend(const at::Tensor& q, AttentionBackend choice);
 
 // 1 / √D

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "moga/attention/router.h"
+#include "moga/attention/segments.h"
 
 namespace moga {
 
@@ -23,9 +24,9 @@ struct BalanceTerms {
   at::Tensor probabilities;  // P [B, M]
 };
 
-// This rank's part of P [B, M]. `rows` says which rows of `scores` belong to which video: runs of videos of which the
-// rank holds equally many tokens. Where it holds whole videos this is layout.equal_videos().
-at::Tensor partial_probabilities(const TokenScores& scores, const std::vector<EqualVideos>& rows, const Layout& layout,
+// This rank's part of P [B, M]. `videos` says which rows of `scores` belong to which video: video_segments(layout), or
+// a slice of them.
+at::Tensor partial_probabilities(const TokenScores& scores, const Segments& videos, const Layout& layout,
                                  BalanceForm form);
 
 // Tokens per video and group [B, M] int64, on the device.

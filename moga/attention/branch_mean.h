@@ -1,7 +1,8 @@
 // The mean of several branches, each in its own group order, as one output in token order:
 //
-//   O = Σ_b γ_b O_b / B     dO_b = γ_b dO / B     dγ = Σ_hd dO ∘ O_b / B     γ = the gate in the last branch, 1
-//   elsewhere
+//   O = Σ_b γ_b O_b / B     dO_b = γ_b dO / B     dγ = Σ_hd dO ∘ O_b / B
+//
+// γ_b is the gate in the last branch and 1 in the others.
 //
 // On CUDA in bfloat16 each direction is one kernel that reads (writes) every branch where its group order has it, so no
 // branch is brought to token order first. Elsewhere the same by plain operations. No autograd. Private to the folder.

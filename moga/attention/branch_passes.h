@@ -12,7 +12,7 @@
 
 #include <array>
 
-#include "moga/attention/attention_memory.h"
+#include "moga/attention/attention_record.h"
 #include "moga/attention/branches.h"
 #include "moga/attention/group_attention.h"
 

@@ -3,14 +3,15 @@
 //   P_j = γ_b e^{s_j} / Σ_b γ_b e^{lse_b} for key j of branch b     LSE = log Σ_b γ_b e^{lse_b}
 //   O = Σ_b γ_b e^{lse_b - LSE} O_b                                 γ = the gate in the last branch, 1 in the others
 //
-// The backward of a branch is its own, given LSE - log γ_b in place of its lse and O in place of its output:
+// The backward pass of a branch is that of plain attention, with LSE - log γ_b in place of its lse and O in place of
+// its output:
 //
 //   dS = P ∘ (dO·v_j - dO·O)     dγ = Σ_h e^{lse_b - LSE} dO·(O_b - O)
 //
 // so no gradient passes through a branch's lse. Rows are in token order. Private to the folder.
 #pragma once
 
-#include "moga/attention/attend.h"
+#include "moga/attention/attend_call.h"
 
 namespace moga {
 

@@ -7,6 +7,7 @@
 
 #include "moga/attention/attend_reference.h"
 #include "moga/attention/attention_memory.h"
+#include "moga/attention/attention_record.h"
 #include "moga/attention/branch_mean.h"
 #include "moga/attention/branch_passes.h"
 #include "moga/attention/branch_union.h"
@@ -24,41 +25,6 @@ struct Call : torch::CustomClassHolder, BranchCall {
   std::vector<size_t> saved;  // tensors that the backend saved for each branch
 };
 using CallPointer = c10::intrusive_ptr<Call>;
-
-// Detached from the autograd graph; a returned tensor becomes part of it.
-AttentionRecord detached(AttentionRecord record) {
-  const auto detach = [](at::Tensor& x) { x = x.defined() ? x.detach() : x; };
-  detach(record.output);
-  detach(record.lse);
-  for (GroupedAttention& branch : record.branches) {
-    detach(branch.output);
-    detach(branch.lse);
-  }
-  return record;
-}
-
-// Records as lists of tensors, which the autograd graph stores.
-Variables flatten(const AttentionRecord& record, std::vector<size_t>& saved) {
-  Variables tensors = {record.output, record.lse};
-  for (const GroupedAttention& branch : record.branches) {
-    tensors.insert(tensors.end(), {branch.output, branch.lse});
-    tensors.insert(tensors.end(), branch.saved.begin(), branch.saved.end());
-    saved.push_back(branch.saved.size());
-  }
-  return tensors;
-}
-
-AttentionRecord unflatten(Variables::const_iterator tensor, const std::vector<size_t>& saved) {
-  AttentionRecord record;
-  record.output = *tensor++;
-  record.lse = *tensor++;
-  for (const size_t count : saved) {
-    GroupedAttention branch = {tensor[0], tensor[1], {tensor + 2, tensor + 2 + static_cast<ptrdiff_t>(count)}};
-    record.branches.push_back(std::move(branch));
-    tensor += 2 + static_cast<ptrdiff_t>(count);
-  }
-  return record;
-}
 
 class BranchesFunction : public torch::autograd::Function<BranchesFunction> {
  public:

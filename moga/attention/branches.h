@@ -8,9 +8,12 @@
 // visual attention, which selects the branches, and group_attention.h, which runs a backend for each.
 #pragma once
 
-#include "moga/attention/attend.h"
+#include "moga/attention/attend_call.h"
+#include "moga/attention/backends.h"
 
 namespace moga {
+
+class AttentionMemory;
 
 enum class Combine { kMean, kLse };
 template <>

@@ -43,6 +43,8 @@ struct ForwardCost {
   double total() const { return visual() + text + products; }
   // Forward and backward: a product has two gradients; attention's backward has five products, its forward two.
   double with_backward() const { return 3.5 * (visual() + text) + 3 * products; }
+  // The same with frozen weights, whose gradients are not computed; without those of low-rank updates, a percent.
+  double with_frozen_backward() const { return 3.5 * (visual() + text) + 2 * products; }
 };
 
 // Counted: all linear layers (q, k, v, o, router, text attention, ffn, patch, text and time embeddings, head) and the

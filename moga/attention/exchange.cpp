@@ -124,7 +124,7 @@ class ToShares : public torch::autograd::Function<ToShares> {
     };
     std::vector<Pending> dq = start_return(*held, of(0), Side::kQuery), dk = start_return(*held, of(1), Side::kKey),
                          dv = start_return(*held, of(2), Side::kKey);
-    const at::Tensor dgate = held->gate ? gate_gradient(*held, of(3)) : at::Tensor();
+    const at::Tensor dgate = held->gate ? gate_gradient(state, *held->gate, of(3)) : at::Tensor();
     return {finish_return(*held, dq, Side::kQuery),
             finish_return(*held, dk, Side::kKey),
             finish_return(*held, dv, Side::kKey),
@@ -134,9 +134,8 @@ class ToShares : public torch::autograd::Function<ToShares> {
 
  private:
   // The gradients of this slice's gates, summed over the shares of all ranks.
-  static at::Tensor gate_gradient(const Kept& kept, const Tensors& grads) {
-    const ExchangeState& state = *kept.state;
-    const at::Tensor all = at::zeros({state.plan.tokens()}, *kept.gate);
+  static at::Tensor gate_gradient(const ExchangeState& state, const at::TensorOptions& gate, const Tensors& grads) {
+    const at::Tensor all = at::zeros({state.plan.tokens()}, gate);
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!grads[i].defined()) continue;
       if (state.shares[i].whole)

@@ -1,8 +1,7 @@
 // The core of attend: rows of q, k, v → group order → backend, forward and backward, for one grouping.
 //
 // Results stay in group order; bringing them to token order is left to the caller, who can often combine several
-// branches in the same pass. No autograd. Sequence parallelism has its place here: an exchange of rows between ranks
-// replaces the gathers, and a backend still sees only whole groups in group order. Private to the folder.
+// branches in the same pass. No autograd. Private to the folder.
 #pragma once
 
 #include "moga/attention/backend.h"

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "moga/attention/kernel_tensors.h"
+#include "moga/attention/segments.h"
 
 #ifdef MOGA_CUDA
 #include <c10/core/DeviceGuard.h>
@@ -20,10 +21,10 @@ namespace {
 // b·M + group, [N].
 at::Tensor group_numbers(const Layout& layout, const at::Tensor& group, int64_t groups, at::ScalarType dtype) {
   at::Tensor numbers = group.to(dtype, /*non_blocking=*/false, /*copy=*/layout.videos.size() > 1);
-  for (const EqualVideos& run : layout.equal_videos()) {
-    if (run.first + run.videos == 1) continue;
-    const at::Tensor first = at::arange(run.first, run.first + run.videos, numbers.options()).mul_(groups);
-    numbers.narrow(0, run.begin, run.videos * run.tokens).view({run.videos, run.tokens}).add_(first.unsqueeze(1));
+  for (const Segment& run : video_segments(layout)) {
+    if (run.end_vector() == 1) continue;  // video 0 alone
+    const at::Tensor first = at::arange(run.first_vector, run.end_vector(), numbers.options()).mul_(groups);
+    numbers.narrow(0, run.first_row, run.vectors * run.rows).view({run.vectors, run.rows}).add_(first.unsqueeze(1));
   }
   return numbers;
 }

@@ -40,18 +40,6 @@ std::vector<int64_t> Layout::video_offsets() const {
   return offsets;
 }
 
-std::vector<EqualVideos> Layout::equal_videos() const {
-  std::vector<EqualVideos> runs;
-  int64_t begin = 0;
-  for (size_t b = 0; b < videos.size(); ++b) {
-    const int64_t tokens = videos[b].tokens();
-    if (runs.empty() || runs.back().tokens != tokens) runs.push_back({static_cast<int64_t>(b), 0, begin, tokens});
-    ++runs.back().videos;
-    begin += tokens;
-  }
-  return runs;
-}
-
 void Layout::validate() const {
   check(!videos.empty(), "a layout has at least one video");
   for (const VideoShape& video : videos) video.validate();

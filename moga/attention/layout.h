@@ -24,21 +24,12 @@ struct VideoShape {
   bool operator==(const VideoShape&) const = default;
 };
 
-// Adjacent videos of equal token count: a per-video operation can be one batched view over all of them.
-struct EqualVideos {
-  int64_t first = 0;  // video number
-  int64_t videos = 0;
-  int64_t begin = 0;   // token row of the first
-  int64_t tokens = 0;  // of each
-};
-
 struct Layout {
   std::vector<VideoShape> videos;
 
   int64_t tokens() const;                      // N
   int64_t shots() const;                       // over all videos
   std::vector<int64_t> video_offsets() const;  // [B + 1] token rows
-  std::vector<EqualVideos> equal_videos() const;
   void validate() const;
   bool operator==(const Layout&) const = default;
 };

@@ -5,9 +5,9 @@
 //   r = τ (score + λ) = W x + b
 //
 // The offsets λ make the groups equally large (cells of a power diagram, which are still linear). P projects out the
-// differences between the sets of rows (timesteps), so that groups are balanced within each set. E is an embedding in
-// which similarity means what the caller wants. τ is chosen so that the gate has a given mean. For models that were
-// trained without routers; the router itself is router.h.
+// differences between the sets of rows (timesteps), so that groups are balanced within each set. The caller
+// chooses the embedding E, and with it what counts as similar. τ is chosen so that the gate has a given mean. For
+// models that were trained without routers; the router itself is router.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -8,25 +8,6 @@
 #include "moga/parallel/all_sum.h"
 
 namespace moga {
-namespace {
-
-// Runs of videos of equal size of which the slice holds equally many tokens.
-std::vector<EqualVideos> videos_of_slice(const Layout& layout, int64_t first_row, int64_t rows) {
-  std::vector<EqualVideos> runs;
-  int64_t size = 0;  // of the videos of the last run
-  for (const Segment& segment : slice_of(video_segments(layout), first_row, rows))
-    for (int64_t i = 0; i < segment.vectors; ++i) {
-      const int64_t video = segment.first_vector + i, whole = layout.videos[video].tokens();
-      if (runs.empty() || runs.back().tokens != segment.rows || size != whole)
-        runs.push_back({video, 0, segment.first_row + i * segment.rows, segment.rows});
-      ++runs.back().videos;
-      size = whole;
-    }
-  return runs;
-}
-
-}  // namespace
-
 SequenceAttention::SequenceAttention(const ProcessGroup& group, const Layout& layout, int64_t heads,
                                      const std::vector<int64_t>& slice_rows, const VisualAttentionConfig& config,
                                      c10::Device device)
@@ -63,7 +44,7 @@ at::Tensor SequenceAttention::forward(const at::Tensor& q, const at::Tensor& k, 
 }
 
 at::Tensor SequenceAttention::balance(const SliceRouting& routing, BalanceForm form) const {
-  const std::vector<EqualVideos> videos = videos_of_slice(layout_, first_row(), rows());
+  const Segments videos = slice_of(video_segments(layout_), first_row(), rows());
   const at::Tensor part = partial_probabilities(routing.scores, videos, layout_, form);
   return balance_loss({.counts = histogram(routing), .probabilities = all_sum(group_, part)}, layout_);
 }

@@ -1,14 +1,14 @@
 // Visual attention and balance loss of a layout spread over ranks: the same results as visual_attention and
-// balance_loss on one process. Each rank holds a slice of the tokens, scores it, and has the scores' group numbers
-// gathered.
+// balance_loss on one process. Each rank scores its slice of the tokens; the group numbers are then gathered from all
+// ranks.
 //
 //   SequenceAttention spread(group, layout, heads, slices, config, device);     // once per layout
 //   SliceRouting routing = spread.route(router->score(x));                      // x [n, C] of the slice
 //   at::Tensor output = spread.forward(q, k, v, &routing, config);              // [n, H, D] of the slice
 //   at::Tensor loss = spread.balance(routing, config.balance);                  // one number, the same on every rank
 //
-// Waits for no GPU. The exchange itself is exchange.h's. With a gradient of a loss that sums over tokens of all ranks,
-// parameter gradients of the ranks add up to those of one process.
+// Waits for no GPU. exchange.h exchanges the rows. For a loss that sums over the tokens of all ranks, the parameter
+// gradients of the ranks add up to those of one process.
 #pragma once
 
 #include "moga/attention/exchange.h"

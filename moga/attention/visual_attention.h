@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 
+#include "moga/attention/attend.h"
 #include "moga/attention/balance_loss.h"
 #include "moga/attention/branches.h"
 #include "moga/attention/static_groups.h"

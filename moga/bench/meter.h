@@ -1,6 +1,6 @@
 // Times a piece of work where it runs: by CUDA events between queued repetitions on a GPU, by the host's clock on a
-// CPU. The median of warm repetitions, and the peak of memory over them. Ranks that work together measure together: as
-// many repetitions each, and of both numbers the largest over the ranks.
+// CPU. The median of warm repetitions, and the peak of memory over them. Ranks that work together run the same
+// number of repetitions and report the largest time and memory among them.
 #pragma once
 
 #include <c10/core/Device.h>

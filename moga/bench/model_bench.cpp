@@ -4,31 +4,35 @@
 #include <ATen/ATen.h>
 
 #include "moga/bench/random_model.h"
+#include "moga/bench/shapes.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/model/denoiser.h"
 
 namespace moga {
 namespace {
 
+constexpr double kGuidance = 5, kTimestep = 500;  // of random_input, for which the routers are evened
+
 nlohmann::ordered_json sizes_of(const ModelBenchConfig& config) {
-  const VideoShape& video = config.video;
-  const VisualAttentionConfig& moga = config.model->attention();
+  nlohmann::ordered_json sizes = video_sizes(config.video);
   const ModelShape shape = config.model->shape();
-  return {{"tokens", video.tokens()},
-          {"frames", video.frames},
-          {"rows", video.rows},
-          {"columns", video.columns},
-          {"shots", video.shots()},
-          {"layers", shape.layers},
-          {"heads", shape.heads},
-          {"head_dim", shape.head_dim},
-          {"ffn", shape.ffn},
-          {"groups", moga.groups},
-          {"windows", std::to_string(moga.windows.rows) + "x" + std::to_string(moga.windows.columns)},
-          {"run_frames", moga.windows.run_frames},
-          {"boundary_frames", moga.windows.boundary_frames}};
+  sizes.update({{"guided", config.guided},
+                {"layers", shape.layers},
+                {"heads", shape.heads},
+                {"head_dim", shape.head_dim},
+                {"ffn", shape.ffn}});
+  sizes.update(attention_sizes(config.model->attention()));
+  return sizes;
+}
+
+std::string name_of_row(AttentionKind kind, bool streamed, const Mesh& mesh) {
+  const std::string name = kind == AttentionKind::kFull ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
+  if (mesh.world().size() == 1) return name;
+  return name + ", guidance " + std::to_string(mesh.guidance().size()) + " x sequence " +
+         std::to_string(mesh.sequence().size());
 }
 
 BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSetup& setup, Meter& meter,
@@ -39,14 +43,23 @@ BenchRow measure_kind(AttentionKind kind, ModelBenchConfig config, const BenchSe
   const at::NoGradGuard no_grad;
   const VideoModelPtr model = random_video_model(*config.model, setup.device, setup.dtype);
   even_routers(*model, config.video, setup.device, setup.dtype);
+  share_routers(*model, setup.mesh.world());
   if (streamed) stream_blocks(*model, setup.device);
   const VideoModelInput input = random_input(*config.model, {config.video}, setup.device, setup.dtype);
+  const int64_t halves = config.guided ? 2 : 1;
+  const Denoiser denoiser(*model,
+                          {.videos = input.layout.videos,
+                           .text = random_text(*config.model, halves * input.layout.shots(), setup.device, setup.dtype),
+                           .guidance = config.guided ? kGuidance : 1,
+                           .dtype = setup.dtype,
+                           .mesh = setup.mesh});
+  const at::Tensor x = PackedLatents::pack(input.latents).values;
   log_info("measuring ", config.model->shape().layers, " blocks, ", name_of(kind),
            streamed ? ", weights streamed" : "");
-  const Measurement measured = meter.measure([&] { model->forward(input, setup.dtype); });
-  const double flop = forward_cost(config.model->shape(), input.layout, moga).total();
-  const char* work = kind == AttentionKind::kFull ? "full" : streamed ? "MoGA, streamed weights" : "MoGA";
-  return {work, name_of(moga.backend), "forward", measured, flop, {}};
+  const Measurement measured = meter.measure([&] { denoiser.evaluate(x, {.timestep = kTimestep}); });
+  const double flop = forward_cost(config.model->shape(), input.layout, moga).total() * static_cast<double>(halves) /
+                      static_cast<double>(setup.mesh.world().size());
+  return {name_of_row(kind, streamed, setup.mesh), name_of(moga.backend), "forward", measured, flop, {}};
 }
 
 }  // namespace
@@ -58,7 +71,7 @@ void ModelBenchConfig::validate() const {
 
 BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup) {
   config.validate();
-  Meter meter(setup.device, setup.meter);
+  Meter meter(setup.device, setup.meter, setup.mesh.world());
   BenchReport report{"model", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
   ModelBenchConfig own = config;

@@ -1,5 +1,6 @@
 // `moga bench model`: one evaluation of a whole video model with random weights and routers that fill their groups
-// evenly, as in a sampler step.
+// evenly, through the denoiser, as in a sampler step: with guidance, captions and negative prompts, on one rank or on a
+// mesh guidance × sequence.
 #pragma once
 
 #include "moga/bench/report.h"
@@ -10,13 +11,15 @@ namespace moga {
 struct ModelBenchConfig {
   Cloned<VideoModelConfig> model;
   VideoShape video;
+  bool guided = false;          // with captions and without, which is one sampler step
   bool full = false;            // measure full attention as well
   bool stream_weights = false;  // and MoGA with its blocks' weights streamed from host memory
 
   void validate() const;
 };
 
-// FLOP: cost.h. Ratio, when full attention is measured: its time divided by the row's.
+// FLOP: cost.h; on several ranks the mean over them. Ratio, when full attention is measured: its time divided by the
+// row's.
 BenchReport bench_model(const ModelBenchConfig& config, const BenchSetup& setup);
 
 }  // namespace moga

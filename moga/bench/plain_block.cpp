@@ -11,10 +11,10 @@ namespace {
 
 class PlainBlock {
  public:
-  explicit PlainBlock(const BlockWork& work)
+  explicit PlainBlock(const WanBlockWork& work)
       : parameters_(work.block->named_parameters()), modules_(work.block->named_modules()), config_(work.config) {}
 
-  at::Tensor forward(const BlockWork& work) {
+  at::Tensor forward(const WanBlockWork& work) {
     const VideoShape& video = work.global.groupings.layout.videos.front();
     const auto e = (parameters_["modulation"] + work.input.modulation).squeeze(0).unbind(0);  // 6 × [C]
     at::Tensor x = work.input.x;                                                              // [N, C]
@@ -94,7 +94,7 @@ class PlainBlock {
 
 }  // namespace
 
-at::Tensor plain_block(const BlockWork& work) {
+at::Tensor plain_block(const WanBlockWork& work) {
   check(work.global.groupings.layout.videos.size() == 1, "the plain block takes one video, got ",
         work.global.groupings.layout.videos.size());
   return PlainBlock(work).forward(work);

@@ -3,11 +3,11 @@
 // block's arithmetic: a test compares the two outputs.
 #pragma once
 
-#include "moga/bench/block_bench.h"
+#include "moga/bench/wan_block.h"
 
 namespace moga {
 
 // The same function as the block's forward with kind "full", by its own parameters, for one video. Returns [N, C].
-at::Tensor plain_block(const BlockWork& work);
+at::Tensor plain_block(const WanBlockWork& work);
 
 }  // namespace moga

@@ -17,30 +17,53 @@ namespace {
 
 std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double>(bytes) / kGiB); }
 
+// What one rank evaluates in a step: its half of a guided evaluation, and frames for its slice of the tokens.
+DenoisingRehearsal part_of_rank(const GenerationPlanRequest& request) {
+  const bool guided = request.sampler.guidance != 1.0 && request.guidance_ranks == 1;
+  DenoisingRehearsal part{request.transformer, request.video, guided, request.sampler.solver};
+  if (request.sequence_ranks == 1) return part;
+  const int64_t frames = (request.video.frames + request.sequence_ranks - 1) / request.sequence_ranks;
+  part.video = {frames, request.video.rows, request.video.columns, {}};
+  return part;
+}
+
+// The tokens of a slice attend to the whole video: a rank's work is a part of that of the whole video, which is more
+// than that of a video as short as the slice.
+double work_beyond_slice(const GenerationPlanRequest& request, const DenoisingRehearsal& part) {
+  if (request.sequence_ranks == 1) return 1;
+  const auto flop = [&](const VideoShape& video) {
+    return forward_cost(request.transformer->shape(), Layout{{video}}, part.model->attention()).total();
+  };
+  return flop(request.video) / static_cast<double>(request.sequence_ranks) / flop(part.video);
+}
+
 // With one kind of attention in all layers and steps.
 Rehearsed rehearse_kind(const GenerationPlanRequest& request, AttentionKind kind, c10::Device device,
                         c10::ScalarType dtype) {
-  DenoisingRehearsal rehearsal{request.transformer, request.video, request.sampler.guidance != 1.0,
-                               request.sampler.solver};
+  DenoisingRehearsal rehearsal = part_of_rank(request);
   VisualAttentionConfig& moga = rehearsal.model->attention();
   moga.kind = kind;
   moga.full_layers.clear();
+  const VideoShape video = rehearsal.video;
   const FrameSize least{moga.windows.rows, moga.windows.columns};
   const auto flop = [&](FrameSize frame) {
     ModelShape one = rehearsal.model->shape();
     one.layers = 1;
-    const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(request.video, frame))};
+    const Layout layout{std::vector<VideoShape>(rehearsal.guided ? 2 : 1, resized(video, frame))};
     return forward_cost(one, layout, moga).total();
   };
-  const FrameSize whole{request.video.rows, request.video.columns};
-  return over_frames(whole, rehearsal_limits(device, least), flop, [&](FrameSize frame) {
-    rehearsal.video = resized(request.video, frame);
+  const double beyond_slice = work_beyond_slice(request, rehearsal);
+  const FrameSize whole{video.rows, video.columns};
+  Rehearsed rehearsed = over_frames(whole, rehearsal_limits(device, least), flop, [&](FrameSize frame) {
+    rehearsal.video = resized(video, frame);
     rehearsal.share = static_cast<double>(frame.tokens()) / static_cast<double>(whole.tokens());
     return over_layers(request.transformer->shape().layers, [&](int64_t layers) {
       rehearsal.model->set_layers(layers);
       return rehearse_denoising(rehearsal, device, dtype);
     });
   });
+  rehearsed.seconds *= beyond_slice;
+  return rehearsed;
 }
 
 // The visual attention that is planned, with its exceptions.
@@ -217,6 +240,7 @@ std::string to_table(const Plan& plan) {
           (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
   if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
+  if (plan.shard) text += std::string("sharded over the ranks: ") + name_of(*plan.shard) + "; bytes are one rank's\n";
   for (const std::string& advice : plan.advice) text += "  " + advice + "\n";
   return text;
 }
@@ -232,6 +256,7 @@ std::string to_json_text(const Plan& plan) {
                                  {"advice", plan.advice}};
   if (plan.recompute)
     json["recompute"] = {{"mode", name_of(plan.recompute->mode)}, {"offload_inputs", plan.recompute->offload_inputs}};
+  if (plan.shard) json["shard"] = name_of(*plan.shard);
   for (const PlanPhase& phase : plan.phases)
     json["phases"].push_back({{"name", phase.name}, {"peak_bytes", phase.peak_bytes}, {"seconds", phase.seconds}});
   return json.dump(2) + "\n";

@@ -7,6 +7,7 @@
 
 #include "moga/bench/rehearsal.h"
 #include "moga/model/layers/recompute.h"
+#include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
 
 namespace moga {
@@ -22,6 +23,7 @@ struct Plan {
   std::string attention;     // of the denoising that was planned: "moga, 5 groups, combined by mean"; empty: unsaid
   int64_t weight_bytes = 0;  // on the device
   std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
+  std::optional<Shard> shard;                // of a training run on several ranks, likewise
   bool stream_weights = false;               // the transformer's blocks come from host memory
   DeviceMemory memory;
   std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
@@ -46,6 +48,8 @@ struct GenerationPlanRequest {
   int64_t captions = 1;  // number of distinct captions, including the negative prompt
   int64_t fps = 16;
   StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+  // Ranks that denoise together; the plan is that of the first, which encodes and decodes as well.
+  int64_t guidance_ranks = 1, sequence_ranks = 1;
 
   Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };

@@ -7,19 +7,19 @@
 #include <algorithm>
 #include <chrono>
 
+#include "moga/bench/link_time.h"
 #include "moga/bench/random_piece.h"
+#include "moga/bench/random_train_models.h"
 #include "moga/bench/scene.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/data/dataset/shards.h"
 #include "moga/train/video/train_step.h"
 
 namespace moga {
 namespace {
 
-constexpr int64_t kSamplesLookedAt = 64;
 constexpr int64_t kInputsOnDevice = 3;  // of blocks whose inputs go to the host (model/layers/input_offload.h)
 constexpr int64_t kLargestVocabulary =
     1024;  // rows rehearsed; drawing all 256,384 rows of UMT5 would take longer than everything else
@@ -43,23 +43,28 @@ Rehearsed over_both_layers(Layers layers, int64_t first, const std::function<Reh
 }
 
 // Block inputs in host memory: the last ones are still on the device, so fewer layers than these show no saving.
-int64_t first_layers(const TrainConfig& config) { return config.recompute.offload_inputs ? kInputsOnDevice : 1; }
+// Weights that are gathered: two blocks have a buffer whatever the number of blocks.
+int64_t first_layers(const TrainConfig& config) {
+  if (config.recompute.offload_inputs) return kInputsOnDevice;
+  return config.parallel.shard == Shard::kFull ? 2 : 1;
+}
 
 Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::ScalarType dtype) {
-  const TransformerConfig model = rehearsal.config.transformer;
+  const Cloned<VideoModelConfig> model = rehearsal.config.transformer;
   const VideoShape video = rehearsal.video;
   const int64_t text_layers = rehearsal.config.text_encoder.num_layers;
   const auto flop = [&](FrameSize frame) {
-    TransformerConfig one = model;
-    one.num_layers = 1;
+    ModelShape one = model->shape();
+    one.layers = 1;
     const Layout layout{std::vector<VideoShape>(rehearsal.videos * rehearsal.pieces, resized(video, frame))};
-    return forward_cost(one.shape(), layout, one.moga).with_backward();
+    return forward_cost(one, layout, model->attention()).with_backward();
   };
-  const FrameSize least{model.moga.windows.rows, model.moga.windows.columns}, frame{video.rows, video.columns};
+  const WindowConfig& windows = model->attention().windows;
+  const FrameSize least{windows.rows, windows.columns}, frame{video.rows, video.columns};
   return over_frames(frame, rehearsal_limits(device, least), flop, [&](FrameSize size) {
     rehearsal.video = resized(video, size);
-    return over_both_layers({model.num_layers, text_layers}, first_layers(rehearsal.config), [&](Layers layers) {
-      rehearsal.config.transformer.num_layers = layers.transformer;
+    return over_both_layers({model->shape().layers, text_layers}, first_layers(rehearsal.config), [&](Layers layers) {
+      rehearsal.config.transformer->set_layers(layers.transformer);
       rehearsal.config.text_encoder.num_layers = layers.text_encoder;
       return rehearse_training(rehearsal, device, dtype);
     });
@@ -68,7 +73,7 @@ Rehearsed rehearse_stage(TrainingRehearsal rehearsal, c10::Device device, c10::S
 
 // For one kind of attention in all layers: the gradient at full size, the optimiser at the smallest size.
 Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::Device device, c10::ScalarType dtype) {
-  VisualAttentionConfig& moga = rehearsal.config.transformer.moga;
+  VisualAttentionConfig& moga = rehearsal.config.transformer->attention();
   moga.kind = kind;
   moga.full_layers.clear();
   Rehearsed step = rehearse_stage(rehearsal, device, dtype);
@@ -93,24 +98,26 @@ void add_table(Rehearsed& step, const TrainConfig& config) {
   step.work_bytes += config.train_text_encoder ? bytes : 0;
 }
 
-Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const VideoShape& video,
+Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const StageShape& shape, int64_t ranks,
                         c10::Device device, c10::ScalarType dtype) {
   // Two pieces represent any larger number: from the second piece on, gradients are accumulated.
   const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
-  TrainingRehearsal rehearsal{config, video, stage.batch / stage.accumulation, pieces};
+  TrainingRehearsal rehearsal{config, shape.video, stage.batch / stage.accumulation, pieces, false, ranks};
   int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
   vocabulary = std::min(vocabulary, kLargestVocabulary);
-  const VisualAttentionConfig& moga = config.transformer.moga;
+  const VisualAttentionConfig& moga = config.transformer->attention();
   Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
   if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
     const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
     const double share =
-        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer.num_layers);
+        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer->shape().layers);
     step.work_bytes = std::max(step.work_bytes, full.work_bytes);
     step.seconds += share * (full.seconds - step.seconds);
   }
   add_table(step, config);
-  step.seconds *= static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
+  step.seconds *= shape.work * static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
+  const LinkTime link = link_time(config, stage.accumulation, ranks, device);
+  step.seconds = std::max(step.seconds, link.hidden) + link.exposed;
   return step;
 }
 
@@ -141,17 +148,33 @@ std::vector<RecomputeConfig> ways_of(const RecomputeConfig& config) {
   return ways;
 }
 
+std::vector<Shard> shards_of(const TrainConfig& config, int64_t ranks) {
+  const Shard shard = config.parallel.shard;
+  if (ranks == 1) return {Shard::kNone};
+  if (shard != Shard::kAuto) return {shard};
+  if (config.recompute.mode == Recompute::kNone) return {Shard::kNone, Shard::kOptimizer};
+  return {Shard::kNone, Shard::kOptimizer, Shard::kFull};
+}
+
+// Whether a plan with whole state might fit when the state is sharded: weights, state and gradients, which are at most
+// half as large, become a fraction 1/ranks.
+bool sharding_may_help(const Plan& whole, int64_t ranks) {
+  const double saved = 1.5 * static_cast<double>(whole.weight_bytes) * (1 - 1 / static_cast<double>(ranks));
+  return static_cast<double>(whole.peak_bytes()) - saved <= static_cast<double>(whole.usable_bytes());
+}
+
 Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
-              c10::ScalarType dtype) {
+              c10::ScalarType dtype, int64_t ranks) {
   release_cached_memory(device);
   Plan plan;
   plan.memory = device_memory(device);
   plan.recompute = config.recompute;
+  if (ranks > 1) plan.shard = config.parallel.shard;
   for (size_t i = 0; i < stages.size(); ++i) {
     const StageConfig& stage = config.stage[i];
-    log_info("rehearsing a train step of stage ", stage.name,
-             ", recomputation of blocks: ", describe(config.recompute));
-    const Rehearsed step = rehearse_step(config, stage, stages[i].video, device, dtype);
+    log_info("rehearsing a train step of stage ", stage.name, ", recomputation of blocks: ", describe(config.recompute),
+             ranks > 1 ? std::string(", shard: ") + name_of(config.parallel.shard) : "");
+    const Rehearsed step = rehearse_step(config, stage, stages[i], ranks, device, dtype);
     plan.weight_bytes = step.weight_bytes;
     plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
                            step.seconds * static_cast<double>(stage.steps)});
@@ -161,31 +184,14 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
 
 }  // namespace
 
-StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
-  const ShardDataset data(stage.data);
-  const std::vector<int64_t>& patch = config.transformer.patch_size;
-  StageShape result;
-  result.video.frames = 0;
-  int64_t bytes = 0, looked_at = 0;
-  const int64_t stride = std::max<int64_t>(1, data.size() / kSamplesLookedAt);
-  for (int64_t i = 0; i < data.size(); i += stride, ++looked_at) {
-    const Sample sample = first_frames(data.get(i), stage.frames);
-    VideoShape video{sample.latent.size(1), sample.latent.size(2) / patch[1], sample.latent.size(3) / patch[2],
-                     sample.shot_frames};
-    bytes += static_cast<int64_t>(sample.latent.nbytes());
-    if (video.tokens() > result.video.tokens()) result.video = video;
-  }
-  if (config.cache == LatentCache::kDevice) result.data_bytes = bytes / looked_at * data.size();
-  return result;
-}
-
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
   release_cached_memory(device);
   TrainConfig config = rehearsal.config;
   config.init.clear();
   config.text_encoder_init.clear();
   Scene scene(device);
-  TrainState state(config, device, dtype);
+  TrainState state(config, random_train_models(config, device), device, dtype, Mesh::rehearsed(rehearsal.ranks));
+  release_cached_memory(device);
   scene.begin();
   StepInput input{.step = 0, .lr = 1e-6, .pieces = {}};
   for (int64_t i = 0; i < rehearsal.pieces; ++i)
@@ -197,24 +203,30 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
       state.train_step(input);
     else
       state.accumulate_gradient(input);
-    for (auto& item : state.models().parameters()) item.second.mutable_grad().reset();
+    state.drop_gradient();
     synchronize(device);
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   return scene.end(seconds);
 }
 
-Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
-                   c10::ScalarType dtype) {
-  check(stages.size() == config.stage.size(), "shapes of ", stages.size(), " stages for a run of ",
-        config.stage.size());
+Plan plan_training(const TrainConfig& whole, const std::vector<StageShape>& shapes, c10::Device device,
+                   c10::ScalarType dtype, const MeshSize& mesh) {
+  check(shapes.size() == whole.stage.size(), "shapes of ", shapes.size(), " stages for a run of ", whole.stage.size());
+  const int64_t ranks = mesh.ranks();
+  std::vector<StageShape> stages = shapes;
+  const TrainConfig config = part_of_rank(whole, stages, mesh);
   const StopInside stop_inside;
   const RandomState unchanged(device);
   Plan plan;
   for (const RecomputeConfig& way : ways_of(config.recompute)) {
     TrainConfig chosen = config;
     chosen.recompute = way;
-    plan = plan_way(chosen, stages, device, dtype);
+    for (const Shard shard : shards_of(chosen, ranks)) {
+      chosen.parallel.shard = shard;
+      plan = plan_way(chosen, stages, device, dtype, ranks);
+      if (plan.fits() || !sharding_may_help(plan, ranks)) break;
+    }
     if (plan.fits()) break;
   }
   if (!plan.fits()) plan.advice = advise(config, plan);

@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
+#include <mutex>
 
 #include "moga/attention/router_fit.h"
 #include "moga/core/random.h"
@@ -15,7 +15,19 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
   return at::randn(shape, random_stream(0, "bench", index, device), at::TensorOptions(dtype).device(device));
 }
 
+namespace {
+
+// Every process has the same weights then: a GPU's default generator starts from a seed of its own.
+void seed_default_generator(c10::Device device) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard lock(generator.mutex());
+  generator.set_current_seed(0);
+}
+
+}  // namespace
+
 VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device device, c10::ScalarType dtype) {
+  seed_default_generator(device);
   VideoModelPtr model = config.build(/*initialise=*/false);
   for (const auto& item : model->named_parameters()) {
     const auto storage = at::TensorOptions(model->kept_dtype(item.key(), dtype)).device(device);
@@ -26,9 +38,9 @@ VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device dev
   return model;
 }
 
-void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype) {
+at::Tensor even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype) {
   constexpr int64_t kSample = 4096;  // rows per layer
-  if (!model.config().attention().uses_router()) return;
+  if (!model.config().attention().uses_router()) return {};
   const at::NoGradGuard no_grad;
   auto parameters = model.named_parameters();
   const AttentionObserver even = [&](int64_t layer, const at::Tensor& x, const at::Tensor&, const at::Tensor&,
@@ -40,23 +52,18 @@ void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs,
     const at::Tensor logits = x.index_select(0, rows).to(weight->scalar_type()).matmul(weight->t());  // [kSample, M]
     parameters.find(router_prefix(layer) + "bias")->copy_(balance_offsets(logits));
   };
-  for (VideoModelInput input : inputs) {
-    input.observer = even;
-    model.forward(input, dtype);
-  }
-}
-
-VideoShape short_video(const VideoShape& video) {
-  constexpr int64_t kFewFrames = 21;
-  return {std::min(video.frames, kFewFrames), video.rows, video.columns, {}};
+  input.observer = even;
+  return model.forward(input, dtype).group_histogram;
 }
 
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype) {
   if (!model.config().attention().uses_router()) return;
-  even_routers(model,
-               {random_input(model.config(), {short_video(video)}, device, dtype),
-                random_input(model.config(), {video}, device, dtype)},
-               dtype);
+  even_routers(model, random_input(model.config(), {video}, device, dtype), dtype);
+}
+
+void share_routers(const VideoModel& model, const ProcessGroup& ranks) {
+  for (const auto& item : model.named_parameters())
+    if (is_router(item.key())) ranks.broadcast(item.value().detach(), 0);
 }
 
 void stream_blocks(VideoModel& model, c10::Device device) {

@@ -10,14 +10,13 @@ namespace moga {
 VideoModelPtr random_video_model(const VideoModelConfig& config, c10::Device device, c10::ScalarType dtype);
 
 // Sets the routers' biases so that all groups are about equally large, as after training with the balance loss: random
-// routers send most tokens to one group. Runs the model over a video of this shape: routers evened on a shorter one
-// alone are uneven again some layers deep.
+// routers send most tokens to one group. Layer by layer in one evaluation of a video of this shape, or of `input`: each
+// router is set before it routes, so that the layers behind it see what they will see.
 void even_routers(VideoModel& model, const VideoShape& video, c10::Device device, c10::ScalarType dtype);
-// The same over these inputs. An observer runs after its layer has routed, so a short video comes first: with untrained
-// routers nearly all tokens of a long one would be one group.
-void even_routers(VideoModel& model, const std::vector<VideoModelInput>& inputs, c10::ScalarType dtype);
-// The video's first frames, in one shot.
-VideoShape short_video(const VideoShape& video);
+// Returns the evaluation's group_histogram.
+at::Tensor even_routers(VideoModel& model, VideoModelInput input, c10::ScalarType dtype);
+// Rank 0's routers on every rank: each has evened its own.
+void share_routers(const VideoModel& model, const ProcessGroup& ranks);
 
 // Moves the blocks' weights, with their values, to host memory, from where they are streamed
 // (VideoModel::stream_blocks).

@@ -9,7 +9,7 @@
 namespace moga {
 
 TrainBatch random_piece(const RandomPiece& random, c10::Device device, c10::ScalarType dtype) {
-  const TransformerConfig& model = random.config.transformer;
+  const VideoModelConfig& model = *random.config.transformer;
   const VideoShape& video = random.video;
   const std::vector<int64_t> shape = model.latent_shape(video);
   TrainBatch piece;
@@ -22,8 +22,9 @@ TrainBatch random_piece(const RandomPiece& random, c10::Device device, c10::Scal
     piece.text = random_text(model, captions, device, dtype);
     return piece;
   }
-  piece.ids = at::ones({captions, model.text_len}, at::TensorOptions(at::kLong).device(device));
-  piece.lengths = at::full({captions}, model.text_len, piece.ids.options());
+  const int64_t text_tokens = model.conditioning().text_tokens;
+  piece.ids = at::ones({captions, text_tokens}, at::TensorOptions(at::kLong).device(device));
+  piece.lengths = at::full({captions}, text_tokens, piece.ids.options());
   return piece;
 }
 

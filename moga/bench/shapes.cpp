@@ -1,6 +1,8 @@
 // See shapes.h.
 #include "moga/bench/shapes.h"
 
+#include <nlohmann/json.hpp>
+
 #include "moga/core/check.h"
 #include "moga/model/registry.h"
 
@@ -20,6 +22,22 @@ NamedModel named_model(const std::string& name) {
   named.codec =
       folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(named.model->codec_class());
   return named;
+}
+
+nlohmann::ordered_json video_sizes(const VideoShape& video) {
+  return {{"tokens", video.tokens()},
+          {"frames", video.frames},
+          {"rows", video.rows},
+          {"columns", video.columns},
+          {"shots", video.shots()}};
+}
+
+nlohmann::ordered_json attention_sizes(const VisualAttentionConfig& attention) {
+  const WindowConfig& windows = attention.windows;
+  return {{"groups", attention.groups},
+          {"windows", std::to_string(windows.rows) + "x" + std::to_string(windows.columns)},
+          {"run_frames", windows.run_frames},
+          {"boundary_frames", windows.boundary_frames}};
 }
 
 }  // namespace moga

@@ -1,6 +1,8 @@
 // The models that commands name for planning and counting: published sizes, configs, model folders.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "moga/model/codec.h"
 #include "moga/model/video_model.h"
 
@@ -16,5 +18,9 @@ struct NamedModel {
 // "1.3B" or "14B" (Wan2.1), or the path of a config.json or of a model folder (transformer/config.json in it). The
 // codec is the folder's or, where there is none, the one that the model's family is made for.
 NamedModel named_model(const std::string& name);
+
+// The sizes that reports have of a video and of a model's attention, as JSON.
+nlohmann::ordered_json video_sizes(const VideoShape& video);
+nlohmann::ordered_json attention_sizes(const VisualAttentionConfig& attention);
 
 }  // namespace moga

@@ -5,6 +5,7 @@
 
 #include "moga/bench/random_model.h"
 #include "moga/bench/random_piece.h"
+#include "moga/bench/random_train_models.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -14,12 +15,14 @@
 namespace moga {
 namespace {
 
-constexpr double kLearningRate = 1e-5;
+// The whole step with the optimiser's arithmetic, but routers and weights stay as they are: tokens of a random model
+// are so alike that a few updates would route most of them to one group.
+constexpr double kLearningRate = 0;
 
 nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
   const VideoShape& video = config.video;
-  const ModelShape shape = config.train.transformer.shape();
-  const VisualAttentionConfig& moga = config.train.transformer.moga;
+  const ModelShape shape = config.train.transformer->shape();
+  const VisualAttentionConfig& moga = config.train.transformer->attention();
   return {{"tokens", video.tokens()},
           {"frames", video.frames},
           {"rows", video.rows},
@@ -36,14 +39,16 @@ nlohmann::ordered_json sizes_of(const TrainBenchConfig& config) {
           {"run_frames", moga.windows.run_frames},
           {"weights", name_of(config.train.weights)},
           {"moments", name_of(config.train.optimizer.moments)},
-          {"ema", config.train.ema}};
+          {"ema", config.train.ema},
+          {"lora_rank", config.train.lora.rank},
+          {"shard", name_of(config.train.parallel.shard)}};
 }
 
-std::string name_of_row(const RecomputeConfig& variant, const Mesh& mesh) {
+std::string name_of_row(const RecomputeConfig& variant, Shard shard, const Mesh& mesh) {
   const std::string name = "recompute " + describe(variant);
   if (mesh.world().size() == 1) return name;
   return name + ", data " + std::to_string(mesh.data().size()) + " x sequence " +
-         std::to_string(mesh.sequence().size());
+         std::to_string(mesh.sequence().size()) + ", shard " + name_of(shard);
 }
 
 // All steps at the time t = 1/2, for which the routers are evened: with random weights, tokens of other times are
@@ -62,29 +67,18 @@ VideoModelInput noisy_input(const TrainConfig& config, const VideoShape& video, 
           .layout = batch.layout};
 }
 
-void even_routers_of(TrainState& state, const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
-  even_routers(*state.models().transformer,
-               {noisy_input(config, short_video(video), setup), noisy_input(config, video, setup)}, setup.dtype);
-}
-
 // Routed attention costs M Σ f² times what even groups cost, f: each group's fraction of the tokens.
-void log_evenness(const at::Tensor& histogram) {
+void log_evenness(const std::string& when, const at::Tensor& histogram) {
   if (!histogram.defined()) return;
   const at::Tensor counts = histogram.to(at::kDouble), fraction = counts / counts.sum(1, true);
   const double cost = (fraction.square().sum(1) * counts.size(1)).mean().item<double>();
-  log_info("routed attention cost ", cost, " times that of even groups");
-}
-
-// Every rank has evened its routers by itself.
-void share_routers(torch::nn::Module& model, const ProcessGroup& ranks) {
-  for (const auto& item : model.named_parameters())
-    if (item.key().find(".router.") != std::string::npos) ranks.broadcast(item.value().detach(), 0);
+  log_info(when, ": routed attention costs ", cost, " times that of even groups");
 }
 
 }  // namespace
 
 void TrainBenchConfig::validate() const {
-  train.transformer.validate();
+  train.transformer->validate();
   train.optimizer.validate();
   video.validate();
   check(videos > 0, "videos is ", videos, ", expected at least 1");
@@ -101,16 +95,18 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   report.rates = measure_rates(meter, setup.dtype);
   TrainConfig train = config.train;
   train.flow = kFlow;
-  TrainState state(train, setup.device, setup.dtype, setup.mesh);
-  state.models().transformer->fill_head();
-  if (config.train.transformer.moga.uses_router()) even_routers_of(state, train, config.video, setup);
-  share_routers(*state.models().transformer, setup.mesh.world());
+  TrainModels models = random_train_models(train, setup.device);
+  log_evenness("routers evened",
+               even_routers(*models.transformer, noisy_input(train, config.video, setup), setup.dtype));
+  share_routers(*models.transformer, setup.mesh.world());
+  TrainState state(train, std::move(models), setup.device, setup.dtype, setup.mesh);
   release_cached_memory(setup.device);
   const TrainBatch piece =
       random_piece({config.train, config.video, config.videos / data_ranks}, setup.device, setup.dtype);
-  const double flop =
-      forward_cost(config.train.transformer.shape(), piece.layout, config.train.transformer.moga).with_backward() /
-      static_cast<double>(setup.mesh.sequence().size());
+  const ForwardCost cost =
+      forward_cost(config.train.transformer->shape(), piece.layout, config.train.transformer->attention());
+  const double flop = (config.train.lora.enabled() ? cost.with_frozen_backward() : cost.with_backward()) /
+                      static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   StepResult last;
   for (const RecomputeConfig& variant : config.variants) {
@@ -119,10 +115,10 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
     state.models().transformer->set_recompute(variant);
     const Measurement measured =
         meter.measure([&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
-    log_evenness(last.group_histogram);
+    log_evenness("last step", last.group_histogram);
     release_cached_memory(setup.device);
-    report.rows.push_back({name_of_row(variant, setup.mesh),
-                           name_of(config.train.transformer.moga.backend),
+    report.rows.push_back({name_of_row(variant, train.parallel.shard, setup.mesh),
+                           name_of(config.train.transformer->attention().backend),
                            "train step",
                            measured,
                            flop,

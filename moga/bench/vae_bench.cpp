@@ -9,7 +9,6 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/model/registry.h"
-#include "moga/model/vae/vae.h"
 
 namespace moga {
 namespace {
@@ -19,10 +18,7 @@ CodecPtr make_codec(const VaeBenchConfig& config, const BenchSetup& setup) {
       config.folder.empty() ? config.codec->build() : load_codec(config.folder, setup.device, setup.dtype);
   codec->to(setup.device, setup.dtype);
   codec->store_channels_last();
-  auto* vae = dynamic_cast<VaeImpl*>(codec.get());
-  check(vae || config.convolution == ConvolutionWay::automatic, "--convolution ", name_of(config.convolution),
-        " is for AutoencoderKLWan, not ", codec->config().class_name());
-  if (vae) vae->set_convolution(config.convolution);
+  codec->set_convolution(config.convolution);
   codec->eval();
   return codec;
 }

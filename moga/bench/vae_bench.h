@@ -5,7 +5,6 @@
 #include "moga/bench/report.h"
 #include "moga/core/choice.h"
 #include "moga/model/codec.h"
-#include "moga/model/vae/causal_convolution.h"
 
 namespace moga {
 

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,8 +17,16 @@
 namespace moga {
 namespace {
 
-constexpr const char* kKey = "checksum";
-constexpr size_t kPieceBytes = size_t{1} << 20;  // a multiple of a word
+constexpr const char* kKey = "sealed";                // of the metadata
+constexpr size_t kRoundBytes = 32;                    // a word in each lane
+constexpr size_t kPieceBytes = size_t{1} << 20;       // a multiple of a round
+constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio, odd
+
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 32)) * kMultiplier;
+  x = (x ^ (x >> 29)) * kMultiplier;
+  return x ^ (x >> 32);
+}
 
 std::string checksum_of(const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
   Checksum checksum;
@@ -34,18 +44,20 @@ std::string checksum_of(const TensorMap& tensors, const std::map<std::string, st
 
 }  // namespace
 
-void Checksum::add(const void* data, size_t bytes) {
+void Checksum::add_piece(const void* data, size_t bytes) {
   const auto* from = static_cast<const char*>(data);
-  size_t at = 0;
-  for (; at + sizeof(uint64_t) <= bytes; at += sizeof(uint64_t)) {
-    uint64_t word = 0;
-    std::memcpy(&word, from + at, sizeof word);
-    add_word(word);
+  total_ += bytes;
+  for (size_t at = 0; at < bytes; at += kRoundBytes) {
+    std::array<uint64_t, 4> words = {};
+    std::memcpy(words.data(), from + at, std::min(kRoundBytes, bytes - at));
+    for (size_t lane = 0; lane < 4; ++lane) lanes_[lane] = std::rotl((lanes_[lane] ^ words[lane]) * kMultiplier, 31);
   }
-  uint64_t rest = 0;
-  if (at < bytes) std::memcpy(&rest, from + at, bytes - at);
-  add_word(rest);
-  add_word(bytes);
+}
+
+void Checksum::add(const void* data, size_t bytes) {
+  const uint64_t size = bytes;
+  add_piece(&size, sizeof size);
+  add_piece(data, bytes);
 }
 
 void Checksum::add(const at::Tensor& tensor) {
@@ -56,9 +68,11 @@ void Checksum::add(const at::Tensor& tensor) {
 }
 
 std::string Checksum::text() const {
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016lx", static_cast<unsigned long>(hash_));
-  return digits;
+  uint64_t hash = mix(total_);
+  for (const uint64_t lane : lanes_) hash = mix(hash ^ lane);
+  std::array<char, 17> digits;
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
+  return digits.data();
 }
 
 std::string file_checksum(const std::filesystem::path& path) {
@@ -69,9 +83,15 @@ std::string file_checksum(const std::filesystem::path& path) {
   std::vector<char> piece(kPieceBytes);
   do {
     file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    checksum.add(piece.data(), static_cast<size_t>(file.gcount()));
+    checksum.add_piece(piece.data(), static_cast<size_t>(file.gcount()));
   } while (file.good());
   check(!file.bad(), path.string(), ": cannot be read: ", std::strerror(errno));
+  return checksum.text();
+}
+
+std::string text_checksum(const std::string& text) {
+  Checksum checksum;
+  checksum.add_piece(text.data(), text.size());
   return checksum.text();
 }
 

@@ -7,9 +7,9 @@
 //       Choice{Gate::kNone, "none", "no gate"},
 //   };
 //
-//   name_of(Gate::kNone)                        "none"
-//   choice<Gate>("gate", "nine")                throws "gate 'nine' is not one of probability, none; did you mean
-//   'none'?" choice_help<Gate>()                         "probability: p(g(x)|x), as in the paper; none: no gate"
+//   name_of(Gate::kNone)           "none"
+//   choice<Gate>("gate", "nine")   throws "gate 'nine' is not one of probability, none; did you mean 'none'?"
+//   choice_help<Gate>()            "probability: p(g(x)|x), as in the paper; none: no gate"
 //
 // A field of such an enum in a config struct is read and written by its name (config.h).
 #pragma once

@@ -13,11 +13,12 @@
 //   };
 //
 // Field types: bool, int64_t, double, std::string, enums with a table of names (choice.h), std::optional and
-// std::vector of these, structs with fields(), std::optional and std::vector of such structs. An unknown key is an
-// error that names file and line and suggests the nearest key; so is a value of the wrong type. A whole number serves
-// as a double and 2.0 as a whole number; null is the default. Keys that begin with "_" are skipped. A struct may have
-// `void validate() const`, called after reading; its Error gets the place prefixed. Files beyond 16 MiB and keys or
-// values nested more than 127 deep are refused.
+// std::vector of these, structs with fields(), std::optional and std::vector of such structs, and Cloned<Base> of a
+// Base that reads and writes its own table (read_tree, tree). An unknown key is an error that names file and line and
+// suggests the nearest key; so is a value of the wrong type. A whole number serves as a double and 2.0 as a whole
+// number; null is the default. Keys that begin with "_" are skipped. A struct may have `void validate() const`, called
+// after reading; its Error gets the place prefixed. Files beyond 16 MiB and keys or values nested more than 127 deep
+// are refused.
 #pragma once
 
 #include <filesystem>

@@ -12,11 +12,13 @@
 
 #include "moga/core/check.h"
 #include "moga/core/choice.h"
+#include "moga/core/cloned.h"
 
 namespace moga::config_detail {
 
 // A value of a TOML or JSON file with its position, or a value to be written with its help text.
 struct Node {
+  struct Member;
   enum class Kind { kNull, kBool, kInteger, kDouble, kString, kArray, kTable, kOther };
   Kind kind = Kind::kNull;
   bool boolean = false;
@@ -24,11 +26,16 @@ struct Node {
   double number = 0.0;
   std::string text;  // kString; for values from the command line always the text as typed
   std::vector<Node> items;
-  std::vector<std::pair<std::string, Node>> members;
+  std::vector<Member> members;
   std::string path;  // "sampler.steps", "shot[1].caption"; empty at the top
   std::string help;
   int64_t line = 0;       // 0: unknown
   bool as_typed = false;  // from the command line, where a string needs no quotes
+};
+
+struct Node::Member {
+  std::string key;
+  Node value;
 };
 
 struct Source {
@@ -58,6 +65,14 @@ concept HasFields = requires(Config config, AnyField field) {
 template <class Config>
 concept HasValidate = requires(const Config config) {
   config.validate();
+};
+
+// The base of configs that are known by an interface alone, as those of model families: each reads and writes its
+// table.
+template <class Config>
+concept HasTree = requires(Config& config, const Node& node, const Source& source) {
+  config.read_tree(node, source);
+  { config.tree() } -> std::same_as<Node>;
 };
 
 // Reads one table into a struct's fields; fields whose key is absent keep their values.
@@ -105,6 +120,10 @@ class Reader {
       fail_at(node, source_, error.what());
     }
   }
+  template <HasTree Config>
+  void read(const Node& node, Cloned<Config>& config) const {
+    config->read_tree(node, source_);
+  }
   template <class Value>
   void read(const Node& node, std::optional<Value>& value) const {
     if (node.kind == Node::Kind::kNull) return value.reset();
@@ -143,6 +162,10 @@ class Writer {
     writer.table_.kind = Node::Kind::kTable;
     config.fields(writer);
     return std::move(writer.table_);
+  }
+  template <HasTree Config>
+  static Node node_of(Cloned<Config>& config) {
+    return config->tree();
   }
 
  private:

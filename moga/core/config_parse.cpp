@@ -69,7 +69,7 @@ void fill(Node& node, const toml::node& value) {
       child.path = path_of(node, std::string(key.str()));
       fill(child, member);
       child.line = key.source().begin.line;  // a table named only by its sub-tables has no position of its own
-      node.members.emplace_back(key.str(), std::move(child));
+      node.members.emplace_back(std::string(key.str()), std::move(child));
     }
   } else if (const toml::array* array = value.as_array()) {
     node.kind = Kind::kArray;
@@ -155,7 +155,7 @@ Node& child_table(Node& parent, const std::string& key) {
   }
   Node child;
   child.path = path_of(parent, key);
-  return parent.members.emplace_back(key, std::move(child)).second;
+  return parent.members.emplace_back(key, std::move(child)).value;
 }
 
 }  // namespace

@@ -69,17 +69,17 @@ const Node* Reader::find(const char* key) {
 
 void Reader::finish() const {
   if (source_.ignore_unknown) return;
-  const std::pair<std::string, Node>* unknown = nullptr;
+  const Node::Member* unknown = nullptr;
   for (const auto& member : table_.members) {
-    if (member.first.starts_with("_") || std::ranges::find(keys_, member.first) != keys_.end()) continue;
-    if (!unknown || member.second.line < unknown->second.line) unknown = &member;
+    if (member.key.starts_with('_') || std::ranges::find(keys_, member.key) != keys_.end()) continue;
+    if (!unknown || member.value.line < unknown->value.line) unknown = &member;
   }
   if (!unknown) return;
   const std::string where = table_.path.empty() ? "" : " in [" + table_.path + "]";
   Node place = table_;
-  place.line = unknown->second.line;
+  place.line = unknown->value.line;
   place.path.clear();
-  fail_at(place, source_, "unknown key '" + unknown->first + "'" + where + suggestion(unknown->first, keys_));
+  fail_at(place, source_, "unknown key '" + unknown->key + "'" + where + suggestion(unknown->key, keys_));
 }
 
 const std::vector<Node>& Reader::items_of(const Node& node) const {

@@ -46,7 +46,7 @@ Driver load_driver() {
 std::filesystem::path torch_folder() {
   void* library = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
   link_map* map = nullptr;
-  if (!library || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return {};
+  if (!library || dlinfo(library, RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0) return {};
   return std::filesystem::path(map->l_name).parent_path();
 }
 

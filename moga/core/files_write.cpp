@@ -11,43 +11,16 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
-#include <random>
 #include <utility>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/temporary_name.h"
 
 namespace moga {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kStemBytes = 100, kExtensionBytes = 16;  // so that the mark fits where the name itself does
-constexpr const char* kMark = ".partial-";
-constexpr size_t kRandomDigits = 16;
-
-std::string random_digits() {
-  std::random_device source;
-  char digits[kRandomDigits + 1];
-  std::snprintf(digits, sizeof digits, "%08x%08x", static_cast<unsigned>(source()), static_cast<unsigned>(source()));
-  return digits;
-}
-
-// At most `bytes` of a text, without half of a UTF-8 character at the end.
-std::string beginning(const std::string& text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes);
-}
-
-std::string mark_of(const fs::path& target) { return "." + beginning(target.stem().string(), kStemBytes) + kMark; }
-
-// The extension stays last, because writers of video and images choose their format by it.
-fs::path temporary_of(const fs::path& target) {
-  const std::string extension = target.extension().string();
-  return target.parent_path() /
-         (mark_of(target) + random_digits() + (extension.size() <= kExtensionBytes ? extension : ""));
-}
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
@@ -119,7 +92,7 @@ std::optional<fs::path> exchange(const fs::path& from, const fs::path& to) {
   check(fs::is_directory(to, ignored), to.string(), ": is a file, expected a folder");
   if (rename_as(from, to, RENAME_EXCHANGE)) return from;
   if (errno != EINVAL && errno != ENOSYS) cannot_rename(from, to);
-  const fs::path aside = temporary_of(to);
+  fs::path aside = temporary_of(to);
   if (std::rename(to.c_str(), aside.c_str()) != 0 || std::rename(from.c_str(), to.c_str()) != 0)
     cannot_rename(from, to);
   return aside;
@@ -136,14 +109,6 @@ int lock_folder(const fs::path& folder) {
 void unlock(int& lock) {
   if (lock >= 0) close(lock);
   lock = -1;
-}
-
-bool is_temporary_of(const std::string& name, const fs::path& target) {
-  const std::string mark = mark_of(target), extension = target.extension().string();
-  if (!name.starts_with(mark) || !name.ends_with(extension)) return false;
-  const std::string digits = name.substr(mark.size(), kRandomDigits);
-  return digits.find_first_not_of("0123456789abcdef") == std::string::npos && digits.size() == kRandomDigits &&
-         name.size() == mark.size() + kRandomDigits + extension.size();
 }
 
 }  // namespace

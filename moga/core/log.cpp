@@ -18,6 +18,7 @@
 #include "moga/core/files.h"
 #include "moga/core/format.h"
 #include "moga/core/json_text.h"
+#include "moga/core/log_pause.h"
 
 namespace moga {
 namespace {
@@ -66,6 +67,14 @@ void set_quiet(bool value) {
   const std::lock_guard lock(output_mutex);
   quiet = value;
 }
+
+LogPause::LogPause() {
+  const std::lock_guard lock(output_mutex);
+  before_ = quiet;
+  quiet = true;
+}
+
+LogPause::~LogPause() { set_quiet(before_); }
 
 struct Progress::State {
   std::string label;

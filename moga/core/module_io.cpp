@@ -73,7 +73,7 @@ LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, c
   const at::NoGradGuard no_grad;
   for (const auto& [name, file_name] : fit.file_names) {
     stop_inside_if_interrupted();
-    at::Tensor tensor = tensors.at(name);
+    const at::Tensor& tensor = tensors.at(name);
     tensor.copy_(file.load(file_name, tensor.device()));
   }
   return fit.report;

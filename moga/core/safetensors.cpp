@@ -3,14 +3,9 @@
 #include "moga/core/safetensors.h"
 
 #include <ATen/Functions.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -18,6 +13,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
+#include "moga/core/mapped_file.h"
 #include "moga/core/safetensors_format.h"
 
 namespace moga {
@@ -26,44 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian and is copied as it is");
-
-// A whole file, read-only, as memory.
-class MappedFile {
- public:
-  explicit MappedFile(const fs::path& path) {
-    check_regular_file(path);
-    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    check(descriptor >= 0, path.string(), ": cannot be opened: ", std::strerror(errno));
-    struct stat status {};
-    const bool known = fstat(descriptor, &status) == 0;
-    size_ = known ? static_cast<uint64_t>(status.st_size) : 0;
-    if (size_ > 0) data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    const int error = errno;
-    close(descriptor);
-    check(data_ != MAP_FAILED, path.string(), ": cannot be mapped into memory: ", std::strerror(error));
-  }
-  ~MappedFile() {
-    if (size_ > 0 && data_ != MAP_FAILED) munmap(data_, size_);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  const char* data() const { return static_cast<const char*>(data_); }
-  uint64_t size() const { return size_; }
-
-  // Releases the whole pages in a range from this process's memory; if read again, they are loaded from the file.
-  // Without this, all shards of a model would be resident by the time the last one is copied.
-  void release(const char* begin, const char* end) const {
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-    const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
-    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-  }
-
- private:
-  void* data_ = nullptr;
-  uint64_t size_ = 0;
-};
 
 struct Entry {
   c10::ScalarType dtype = c10::kFloat;
@@ -163,6 +121,7 @@ std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
   check(!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02"), file,
         ": is a PyTorch pickle; only safetensors are read, convert it first");
+  check(!all.starts_with("GGUF"), file, ": is a GGUF file; only safetensors are read");
   check(!all.starts_with("version https://git-lfs"), file,
         ": is a Git LFS pointer, not the file itself; run git lfs pull");
   check(all.size() >= safetensors_format::kLengthBytes, file, ": has ", all.size(), " bytes, too few for a header");

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "moga/core/strides.h"
+#include "moga/data/video/limits.h"
 
 namespace moga {
 
@@ -11,6 +12,5 @@ namespace moga {
 // sides divide by it, and their cuts are between its latent frames.
 inline constexpr Strides kWanPixelsPerToken = {4, 16, 16};
 inline constexpr int64_t kLatentStride = kWanPixelsPerToken.frames;
-inline constexpr int64_t kLargestSide = 16384;  // pixels; far beyond any model
 
 }  // namespace moga

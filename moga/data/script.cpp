@@ -19,6 +19,14 @@ constexpr int64_t kMostFps = 1000;
 constexpr double kLongestShot = 86400;  // seconds
 constexpr int64_t kMostFrames = 10'000'000;
 
+// Of the shared config of Wan's own programs; their default.
+constexpr const char* kWanNegative =
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"
+    "丑陋"
+    "的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，"
+    "杂乱"
+    "的背景，三条腿，背景人很多，倒着走";
+
 struct Problem {
   std::string key;    // the wrong key; a key of the shot, if `shot` is set
   int64_t shot = -1;  // counted from 0; -1: the script itself
@@ -65,6 +73,8 @@ std::optional<Problem> find_problem(const Script& script, const Strides& pixels)
   if (auto found = find_size_problem(script, pixels)) return found;
   if (script.fps < 1 || script.fps > kMostFps)
     return problem("fps", -1, "fps is ", script.fps, ", expected 1 to ", kMostFps);
+  if (script.negative != Negative::kNone && !script.negative_prompt.empty())
+    return problem("negative", -1, "has both negative and negative_prompt; give one of them");
   if (script.shot.empty()) return problem("", -1, "the script has no shot; add [[shot]] with caption and duration");
   for (size_t i = 0; i < script.shot.size(); ++i)
     if (auto found = find_problem(script.shot[i], static_cast<int64_t>(i))) return found;
@@ -96,6 +106,8 @@ std::vector<std::string> Script::captions() const {
     result.push_back(global_caption && !blank(*global_caption) ? *global_caption + " " + one.caption : one.caption);
   return result;
 }
+
+std::string Script::negative_text() const { return negative == Negative::kWan ? kWanNegative : negative_prompt; }
 
 std::vector<int64_t> Script::latent_shot_frames(const Strides& strides) const {
   const auto stride = static_cast<double>(strides.frames);

@@ -3,8 +3,7 @@
 //   x = before + branch · gate_b                      if there is a branch; otherwise x is given
 //   y = x̂ · weight_b + bias_b,  x̂ = (x − mean) · rstd
 //   dx = dx_others + rstd · (g − mean(g) − x̂ · mean(g · x̂)),  g = dy · weight_b;  dbefore = dx
-//   dbranch = dx · gate_b   dweight_b = Σ dy · x̂   dbias_b = Σ dy   dgate_b = Σ dx · branch   (sums over video b's
-//   rows)
+//   dbranch = dx · gate_b   dweight_b = Σ dy · x̂   dbias_b = Σ dy   dgate_b = Σ dx · branch   (Σ: rows of video b)
 //
 // Each row is read and written once. Arithmetic is float32, with x rounded to bfloat16 as it is stored. No torch.
 #pragma once

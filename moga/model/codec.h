@@ -11,8 +11,10 @@
 #include <functional>
 #include <memory>
 
+#include "moga/core/check.h"
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
+#include "moga/model/layers/convolution_way.h"
 #include "moga/model/layers/weight_layout.h"
 
 namespace moga {
@@ -49,6 +51,9 @@ class Codec : public torch::nn::Module {
   // float32 (float64 from float64 weights) on the weights' device. The video may be on another device and in another
   // dtype; it is read chunk by chunk.
   virtual at::Tensor encode(const at::Tensor& video) = 0;
+  // The same for clips that are on the device in the weights' dtype, where the codec can encode them in one piece:
+  // faster on a GPU, in memory that grows with the clip.
+  virtual at::Tensor encode_clip(const at::Tensor& video) { return encode(video); }
   // Latent frame by latent frame.
   virtual void decode(const at::Tensor& latent, const FrameSink& sink) = 0;
 
@@ -56,6 +61,11 @@ class Codec : public torch::nn::Module {
   virtual at::Tensor normalise(const at::Tensor& latent) const = 0;
   virtual at::Tensor denormalise(const at::Tensor& latent) const = 0;
 
+  // For benchmarks. A codec with one way to compute its convolutions takes only "auto".
+  virtual void set_convolution(ConvolutionWay way) {
+    check(way == ConvolutionWay::automatic, config().class_name(), " cannot choose how its convolutions are computed, ",
+          "expected ", name_of(ConvolutionWay::automatic), ", found ", name_of(way));
+  }
   // For inference on a GPU: weights stored as its convolutions read them, so that no call converts them again.
   virtual void store_channels_last() = 0;
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;

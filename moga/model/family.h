@@ -6,6 +6,8 @@
 #include <c10/core/ScalarType.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
+
 #include "moga/core/module_io.h"
 #include "moga/model/codec.h"
 #include "moga/model/video_model.h"
@@ -17,6 +19,13 @@ struct VideoModelLoad {
   c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
   std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
   bool stream_blocks = false;              // VideoModel::stream_blocks
+  // Changes the weights once they are read, before blocks are streamed (adapter/adapters.h). May be empty.
+  std::function<void(VideoModel&)> adapt = {};
+};
+
+struct NamedMeaning {
+  std::string name;
+  std::string means;  // "an image-to-video model"
 };
 
 struct VideoFamily {
@@ -28,6 +37,9 @@ struct VideoFamily {
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
   FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
+  // Names in model_index.json. The first pipeline is that of the models that are written.
+  std::vector<std::string> pipelines;       // classes that run its models
+  std::vector<NamedMeaning> not_supported;  // pipelines, parts and settings that are refused, and what model has them
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;
@@ -43,6 +55,7 @@ struct CodecFamily {
   Cloned<CodecConfig> (*read_config)(const Path& config_json);
   CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
   FileFit (*file_fit)(const Path& folder);
+  WeightLayout (*layout)(const Path& folder);
   Cloned<CodecConfig> published;  // the config of its published weights
 };
 

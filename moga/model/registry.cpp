@@ -54,10 +54,36 @@ std::vector<std::string> classes_of(const Families& families) {
   return names;
 }
 
+const VideoFamily& family_of_class(const std::string& name) {
+  for (const VideoFamily* family : video_families())
+    if (std::ranges::count(family->class_names, name) > 0) return *family;
+  fail("_class_name = ", name, ", expected ", supported(video_families()));
+}
+
 }  // namespace
 
 std::vector<std::string> video_model_classes() { return classes_of(video_families()); }
 std::vector<std::string> codec_classes() { return classes_of(codec_families()); }
+
+std::vector<std::string> pipeline_classes() {
+  std::vector<std::string> names;
+  for (const VideoFamily* family : video_families())
+    names.insert(names.end(), family->pipelines.begin(), family->pipelines.end());
+  return names;
+}
+
+std::string pipeline_class(const std::string& video_model_class) {
+  const VideoFamily& family = family_of_class(video_model_class);
+  check(!family.pipelines.empty(), video_model_class, " has no pipeline in diffusers");
+  return family.pipelines.front();
+}
+
+std::string meaning_of_unsupported(const std::string& name) {
+  for (const VideoFamily* family : video_families())
+    for (const NamedMeaning& unsupported : family->not_supported)
+      if (unsupported.name == name) return unsupported.means;
+  return "";
+}
 
 Cloned<VideoModelConfig> load_video_model_config(const Path& config_json) {
   return family_of(config_json, video_families()).read_config(config_json);
@@ -79,6 +105,13 @@ CodecPtr load_codec(const Path& folder, c10::Device device, c10::ScalarType dtyp
 }
 
 FileFit codec_file_fit(const Path& folder) { return codec_family(folder).file_fit(folder); }
+WeightLayout codec_layout(const Path& folder) { return codec_family(folder).layout(folder); }
+
+Cloned<VideoModelConfig> default_video_model(const std::string& class_name) {
+  const VideoFamily& family = class_name.empty() ? *video_families().front() : family_of_class(class_name);
+  check(!family.sizes.empty(), class_name, " has no published size to start from: name a model folder");
+  return family.sizes.front().config;
+}
 
 Cloned<VideoModelConfig> published_video_model(const std::string& size) {
   for (const VideoFamily* family : video_families())

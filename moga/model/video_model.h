@@ -15,11 +15,18 @@
 
 #include "moga/attention/cost.h"
 #include "moga/attention/visual_attention.h"
+#include "moga/core/check.h"
 #include "moga/core/cloned.h"
 #include "moga/core/strides.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/layers/recompute.h"
 #include "moga/model/layers/weight_layout.h"
 #include "moga/parallel/process_group.h"
+
+namespace moga::config_detail {
+struct Node;
+struct Source;
+}  // namespace moga::config_detail
 
 namespace moga {
 
@@ -36,8 +43,8 @@ struct VideoModelInput {
   ProcessGroup sequence = {};
 };
 
-// The same on all ranks that share the videos. Of a loss that each of them computes from it, parameter gradients are
-// those of the rank's slice, and add up over the ranks.
+// The same on all ranks that share the videos. When each of them computes a loss from it, a rank's parameter gradients
+// are those of its slice, and the sum over the ranks is the gradient of the loss.
 struct VideoModelOutput {
   std::vector<at::Tensor> velocity;  // one per video, [C_z, F, Y', X'], float32
   at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
@@ -45,7 +52,7 @@ struct VideoModelOutput {
   at::Tensor group_histogram;
 };
 
-// What a model is given besides latents and timesteps.
+// The inputs of a model besides latents and timesteps.
 struct Conditioning {
   int64_t text_tokens = 0;  // per caption
   int64_t text_dim = 0;     // width of the text encoder
@@ -64,6 +71,10 @@ struct VideoModelConfig {
   // {"moga.kind=full", …}; `source`: who gave them, for errors.
   virtual void apply(const std::vector<std::string>& settings, const std::string& source) = 0;
   virtual void validate() const = 0;
+  // As the table [transformer] of a training config: reading leaves absent keys as they are. The table of any family
+  // but the first of the registry is written with its `_class_name`.
+  virtual void read_tree(const config_detail::Node& table, const config_detail::Source& source) = 0;
+  virtual config_detail::Node tree() const = 0;
 
   virtual int64_t latent_channels() const = 0;  // C_z
   virtual Strides patch() const = 0;            // latents per token
@@ -100,6 +111,15 @@ class VideoModel : public torch::nn::Module {
   // The dtype in which the parameter `name` is kept when products run in `dtype`: small, sensitive ones stay float32.
   virtual at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const = 0;
 
+  // What blocks keep for their backward pass; everything unless set.
+  virtual void set_recompute(const RecomputeConfig& config) = 0;
+
+  // Where the blocks' weights are before they run, instead of always on the device (layers/block_weights.h). The
+  // modules of the blocks are named blocks.0, blocks.1, …
+  virtual void set_block_weights(std::shared_ptr<BlockWeights>) {
+    fail(config().class_name(), ": the weights of its blocks cannot be sharded");
+  }
+
   // For inference with a model that does not fit: allocates the blocks' weights in host memory, without values. Once
   // they are filled, stream_blocks() copies each block's to `device` while the previous block computes
   // (weight_stream.h).
@@ -108,6 +128,8 @@ class VideoModel : public torch::nn::Module {
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;
+  // The name of the tensor `name` in a file of this layout.
+  virtual std::string name_in(WeightLayout, const std::string& name) const { return name; }
 };
 
 using VideoModelPtr = std::shared_ptr<VideoModel>;

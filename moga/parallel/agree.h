@@ -1,4 +1,4 @@
-// Ranks that disagree about config, version, data or weights are found at the start, before they train apart.
+// Checks at the start that all ranks have the same config, version, data and weights, before any of them trains.
 #pragma once
 
 #include <vector>
@@ -12,8 +12,8 @@ struct Claim {
   std::string value;  // the text itself, or a digest of something long
 };
 
-// Returns when all ranks hold the same claims. Otherwise rank 0 throws an Error, one line that names what differs, the
-// rank, its host and both values (the first line that differs), and the others throw PeerFailure.
+// Returns when all ranks pass the same claims. Otherwise rank 0 throws an Error and the others throw PeerFailure. The
+// error is one line with what differs, the rank, its host and both values (their first differing line).
 void agree(const ProcessGroup& group, const std::vector<Claim>& claims);
 
 }  // namespace moga

@@ -16,7 +16,7 @@ struct ConnectOptions {
 };
 
 // The group of all ranks; for one process, a group of one without a connection. Throws PeerFailure when ranks do not
-// appear in time.
+// appear in time. Until they have, SIGTERM and SIGINT end the process at once.
 ProcessGroup connect(const RankEnvironment& environment, const ConnectOptions& options = {});
 
 // Called by every rank at the end of a run that went well; rank 0 returns last, or after `seconds`.

@@ -12,6 +12,8 @@ void ParallelConfig::validate() const {
   check(std::isfinite(timeout) && timeout > 0, "timeout = ", timeout, ", expected seconds above 0");
 }
 
+int64_t guidance_ranks(int64_t ranks, bool guided) { return guided && ranks % 2 == 0 ? 2 : 1; }
+
 Mesh::Mesh(const ProcessGroup& world, const char* outer_name, int64_t outer, int64_t inner) : world_(world) {
   check(outer > 0 && inner > 0 && outer * inner == world.size(), "a mesh ", outer_name, " × sequence = ", outer, " × ",
         inner, " does not fill the ", world.size(), " rank(s) of this run");
@@ -27,6 +29,12 @@ Mesh Mesh::training(const ProcessGroup& world, const ParallelConfig& config) {
   config.validate();
   const int64_t sequence = config.sequence > 0 ? config.sequence : world.size() / config.data;
   return Mesh(world, "data", config.data > 0 ? config.data : world.size() / sequence, sequence);
+}
+
+Mesh Mesh::rehearsed(int64_t ranks) {
+  Mesh mesh;
+  mesh.world_ = ProcessGroup::rehearsed(ranks);
+  return mesh;
 }
 
 Mesh Mesh::generation(const ProcessGroup& world, int64_t guidance) {

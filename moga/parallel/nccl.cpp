@@ -8,7 +8,9 @@
 
 extern "C" c10d::Backend* moga_make_nccl(const moga::BackendRequest& request) {
   const auto options = c10d::ProcessGroupNCCL::Options::create();
-  options->timeout = request.timeout;
+  // The hosts notice a rank that hangs in their next collective, by Gloo, and name it. NCCL's own watchdog, which
+  // aborts the process, is for a host that is stuck in the GPU's driver.
+  options->timeout = 2 * request.timeout;
   const auto store = c10::make_intrusive<c10d::PrefixStore>(
       request.name + "/nccl", c10::intrusive_ptr<c10d::Store>::reclaim_copy(request.store));
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, static_cast<int>(request.rank),

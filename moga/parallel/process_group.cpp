@@ -12,6 +12,7 @@
 
 #include "moga/core/log.h"
 #include "moga/parallel/group_state.h"
+#include "moga/parallel/wait_time.h"
 
 namespace moga {
 
@@ -22,7 +23,9 @@ struct ProcessGroup::State {
   std::chrono::milliseconds timeout{0};
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> cpu, cuda;  // cuda: null without a GPU
+  bool rehearsed = false;                       // the other ranks do not exist
 
+  bool alone() const { return size == 1 || rehearsed; }
   BackendRequest request() const { return {store.get(), rank, size, timeout, name, master_address}; }
 };
 
@@ -60,6 +63,7 @@ Work start(const ProcessGroup::State& state, const char* what, const Start& begi
 Pending pending(std::shared_ptr<ProcessGroup::State> state, const char* what, Work work, at::Tensor result,
                 std::vector<at::Tensor> held) {
   return Pending(std::move(result), [state = std::move(state), what, work = std::move(work), held = std::move(held)] {
+    const WaitTime::Wait waiting(held.empty() ? c10::Device(c10::kCPU) : held.front().device());
     try {
       work->wait();
     } catch (const std::exception& error) {
@@ -112,12 +116,20 @@ at::Tensor Pending::wait() {
 ProcessGroup::ProcessGroup() : state_(std::make_shared<State>()) {}
 ProcessGroup::ProcessGroup(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
+ProcessGroup ProcessGroup::rehearsed(int64_t size) {
+  check(size > 0, "a rehearsed group of ", size, " ranks");
+  const auto state = std::make_shared<State>();
+  state->size = size;
+  state->rehearsed = size > 1;
+  return ProcessGroup(state);
+}
+
 int64_t ProcessGroup::rank() const { return state_->rank; }
 int64_t ProcessGroup::size() const { return state_->size; }
 
 Pending ProcessGroup::start_all_reduce(const at::Tensor& x, Reduce reduce) const {
   check_contiguous(x, "all_reduce");
-  if (size() == 1) return Pending(x);
+  if (state_->alone()) return Pending(x);
   std::vector<at::Tensor> tensors{x.detach()};
   c10d::AllreduceOptions options;
   options.reduceOp = operation(reduce);
@@ -129,17 +141,32 @@ Pending ProcessGroup::start_all_gather(const at::Tensor& x) const {
   check_contiguous(x, "all_gather");
   check(x.dim() > 0, "all_gather: a scalar; expected [rows, …]");
   if (size() == 1) return Pending(x.clone());
-  const at::Tensor result = at::empty(with_rows(x, x.size(0) * size()), x.options());
-  at::Tensor from = flat(x), to = flat(result);
-  Work work = start(*state_, "all_gather", [&] { return backend_of(*state_, x)._allgather_base(to, from); });
-  return pending(state_, "all_gather", std::move(work), result, {from, to});
+  return start_all_gather_into(at::empty(with_rows(x, x.size(0) * size()), x.options()), x);
+}
+
+Pending ProcessGroup::start_all_gather_into(const at::Tensor& to, const at::Tensor& x) const {
+  check_contiguous(x, "all_gather");
+  check_contiguous(to, "all_gather");
+  check(x.dim() > 0 && to.sizes() == at::IntArrayRef(with_rows(x, x.size(0) * size())) &&
+            to.scalar_type() == x.scalar_type() && to.device() == x.device(),
+        "all_gather: ", x.scalar_type(), " ", x.sizes(), " of each of ", size(), " ranks into ", to.scalar_type(), " ",
+        to.sizes());
+  if (state_->alone()) {
+    const at::NoGradGuard no_grad;
+    if (!x.is_alias_of(to)) to.detach().unflatten(0, {size(), x.size(0)}).copy_(x.detach());
+    return Pending(to);
+  }
+  at::Tensor from = flat(x), all = flat(to);
+  if (x.is_cpu() && x.is_alias_of(to)) from = from.clone();  // NCCL gathers in place, Gloo does not promise to
+  Work work = start(*state_, "all_gather", [&] { return backend_of(*state_, x)._allgather_base(all, from); });
+  return pending(state_, "all_gather", std::move(work), to, {from, all});
 }
 
 Pending ProcessGroup::start_reduce_scatter(const at::Tensor& x) const {
   check_contiguous(x, "reduce_scatter");
   check(x.dim() > 0 && x.size(0) % size() == 0, "reduce_scatter: a tensor ", x.sizes(), " over ", size(),
         " ranks; its rows must be a multiple of the ranks");
-  if (size() == 1) return Pending(x.clone());
+  if (state_->alone()) return Pending(x.detach().narrow(0, 0, x.size(0) / size()).clone());
   const at::Tensor result = at::empty(with_rows(x, x.size(0) / size()), x.options());
   at::Tensor from = x.detach().view({-1}), to = result.view({-1});
   Work work = start(*state_, "reduce_scatter", [&] { return backend_of(*state_, x)._reduce_scatter_base(to, from); });
@@ -169,7 +196,7 @@ Pending ProcessGroup::start_all_to_all(const at::Tensor& x, const std::vector<in
 Pending ProcessGroup::start_broadcast(const at::Tensor& x, int64_t root) const {
   check_contiguous(x, "broadcast");
   check(root >= 0 && root < size(), "broadcast: from rank ", root, " of ", size());
-  if (size() == 1) return Pending(x);
+  if (state_->alone()) return Pending(x);
   std::vector<at::Tensor> tensors{flat(x)};
   c10d::BroadcastOptions options;
   options.rootRank = root;
@@ -191,7 +218,7 @@ at::Tensor ProcessGroup::all_gather(const at::Tensor& x, const std::vector<int64
 }
 
 void ProcessGroup::barrier() const {
-  if (size() == 1) return;
+  if (state_->alone()) return;
   pending(state_, "barrier", start(*state_, "barrier", [&] { return state_->cpu->barrier(); }), {}, {}).wait();
 }
 

@@ -2,6 +2,7 @@
 //
 //   all_reduce       x_r → Σ_r x_r (max, min) on every rank, in place
 //   all_gather       x_r [n, …] → [P·n, …], in rank order; with counts, rank r contributes counts[r] rows
+//   all_gather_into  the same into a tensor [P·n, …] that exists; x_r may be its own rows of it
 //   reduce_scatter   x_r [P·n, …] → rows [r·n, (r+1)·n) of Σ_r x_r
 //   all_to_all       rows for rank 0, rows for rank 1, … → rows from rank 0, rows from rank 1, …
 //   broadcast        x of one rank → x on every rank, in place
@@ -9,7 +10,7 @@
 // All ranks of a group call the same collectives in the same order with the same sizes. Counts are host values: nothing
 // is synchronised with a GPU: wait() for CUDA tensors makes the current stream wait. A sum is bit-identical from run to
 // run on the same group. A group of one rank needs no connection. connect.h makes the group of all ranks, mesh.h the
-// groups along the axes of a mesh.
+// groups along the axes of a mesh. A rehearsed group has one rank that allocates as one of many would, for planning.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -50,12 +51,17 @@ enum class Reduce { kSum, kMax, kMin };
 class ProcessGroup {
  public:
   ProcessGroup();  // one rank
+  // Rank 0 of `size` ranks, of which no other exists. Reductions keep this rank's part of its own data, gathers repeat
+  // it, and nothing waits: a rehearsal allocates and computes what one rank of such a run does. Texts, all_to_all and
+  // subgroups are not available.
+  static ProcessGroup rehearsed(int64_t size);
 
   int64_t rank() const;
   int64_t size() const;
 
   Pending start_all_reduce(const at::Tensor& x, Reduce reduce = Reduce::kSum) const;
   Pending start_all_gather(const at::Tensor& x) const;
+  Pending start_all_gather_into(const at::Tensor& to, const at::Tensor& x) const;
   Pending start_reduce_scatter(const at::Tensor& x) const;
   // The rows for rank s start at the sum of send_rows before s; rank s sends receive_rows[s] rows to this one.
   Pending start_all_to_all(const at::Tensor& x, const std::vector<int64_t>& send_rows,

@@ -18,7 +18,7 @@ VideoRequest make_request(const Script& script, const Models& models, int64_t se
   request.shape =
       video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = shot_captions(script, models);
-  request.negative_prompt = script.negative_prompt;
+  request.negative_prompt = script.negative_text();
   request.seed = seed;
   return request;
 }

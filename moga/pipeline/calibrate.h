@@ -54,6 +54,10 @@ std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const St
 void write_calibrated(const std::filesystem::path& from, const std::filesystem::path& to,
                       const std::vector<std::string>& settings, const Calibration& calibration);
 
+// The same as an adapter for models of the same names and shapes: routers and attention (model/adapter/moga_adapter.h).
+void write_calibrated_adapter(const std::filesystem::path& from, const std::filesystem::path& file,
+                              const std::vector<std::string>& settings, const Calibration& calibration);
+
 // For people, and as JSON.
 std::string calibration_table(const Calibration& calibration);
 std::string calibration_json(const Calibration& calibration, const CalibrationConfig& config);

@@ -8,8 +8,10 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
-#include "moga/core/log.h"
+#include "moga/core/log_pause.h"
 #include "moga/core/module_io.h"
+#include "moga/core/shapes_only.h"
+#include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/registry.h"
 #include "moga/pipeline/calibrate.h"
@@ -49,8 +51,10 @@ std::vector<std::string> lasting_settings(const std::vector<std::string>& settin
 void write_transformer(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
                        const Calibration& calibration) {
   const at::ScalarType dtype = main_dtype(from);
-  const VideoModelPtr model =
-      load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
+  const VideoModelPtr model = [&] {
+    const LogPause pause;  // that routers are missing is no news: they follow
+    return load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
+  }();
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
     const std::string prefix = router_prefix(layer.layer);
@@ -110,6 +114,23 @@ void write_calibrated(const fs::path& from, const fs::path& to, const std::vecto
         fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
     write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
   });
+}
+
+void write_calibrated_adapter(const fs::path& from, const fs::path& file, const std::vector<std::string>& settings,
+                              const Calibration& calibration) {
+  Cloned<VideoModelConfig> config = load_video_model_config(from / "transformer" / "config.json");
+  config->apply(lasting_settings(settings), "command line");
+  TensorMap routers;
+  for (const LayerCalibration& layer : calibration.layers) {
+    routers[router_prefix(layer.layer) + "weight"] = layer.router().weight;
+    routers[router_prefix(layer.layer) + "bias"] = layer.router().bias;
+  }
+  std::shared_ptr<VideoModel> shapes;
+  {
+    const ShapesOnly shapes_only;
+    shapes = config->build(/*initialise=*/false);
+  }
+  save_moga_adapter(file, *shapes, AdapterNames::kComfyUi, routers);
 }
 
 std::string calibration_table(const Calibration& calibration) {

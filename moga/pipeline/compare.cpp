@@ -4,8 +4,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
@@ -14,6 +16,7 @@
 #include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/describe_fit.h"
 
 namespace moga {
 namespace {
@@ -38,20 +41,62 @@ struct Sums {
   double relative() const { return same ? 0 : std::sqrt(error / size); }
 };
 
-std::vector<FileDifference> compare_tensors(const fs::path& actual, const fs::path& expected) {
-  const Safetensors a(actual), b(expected);
-  for (const std::string& name : a.names())
-    check(b.contains(name), actual.string(), " has a tensor ", quoted(name), ", ", expected.string(), " has none");
+// The tensors of a file by the names that are compared.
+using Names = std::map<std::string, std::string>;
+
+Names own_names(const Safetensors& file) {
+  Names names;
+  for (const std::string& name : file.names()) names[name] = name;
+  return names;
+}
+
+// By the module's own names, which do not depend on the layout of the file. Tensors that the model has no use for keep
+// their names, so that none is left out.
+Names names_in_module(const fs::path& folder, ModelPart part) {
+  const FileFit fit = fit_of_part(folder, part);
+  for (const Misfit& misfit : fit.misfits) fail(folder.string(), ": tensor ", misfit.name, " ", misfit.problem);
+  Names names = fit.file_names;
+  for (const std::string& name : fit.report.unused) names[name] = name;
+  return names;
+}
+
+struct Named {
+  const Safetensors& file;
+  const Names& names;
+  std::string folder;
+};
+
+void check_contains(const Named& one, const Named& other) {
+  for (const auto& [name, in_file] : one.names)
+    check(other.names.contains(name), one.folder, " has a tensor ", quoted(in_file), ", ", other.folder, " has none");
+}
+
+std::vector<FileDifference> compare_named(const Named& a, const Named& b) {
+  check_contains(a, b);
+  check_contains(b, a);
   std::vector<FileDifference> differences;
-  for (const std::string& name : b.names()) {
-    check(a.contains(name), actual.string(), " has no tensor ", quoted(name), ", ", expected.string(), " has one");
-    check(a.shape(name) == b.shape(name), name, " is ", at::IntArrayRef(a.shape(name)), " in ", actual.string(),
-          " and ", at::IntArrayRef(b.shape(name)), " in ", expected.string());
+  for (const auto& [name, in_b] : b.names) {
+    const std::string& in_a = a.names.at(name);
+    check(a.file.shape(in_a) == b.file.shape(in_b), in_b, " is ", at::IntArrayRef(a.file.shape(in_a)), " in ", a.folder,
+          " and ", at::IntArrayRef(b.file.shape(in_b)), " in ", b.folder);
     Sums sums;
-    sums.add(a.load(name), b.load(name));
-    differences.push_back({.name = name, .relative = sums.relative(), .largest = sums.largest, .same = sums.same});
+    sums.add(a.file.load(in_a), b.file.load(in_b));
+    differences.push_back({.name = in_b, .relative = sums.relative(), .largest = sums.largest, .same = sums.same});
   }
   return differences;
+}
+
+std::vector<FileDifference> compare_tensors(const fs::path& actual, const fs::path& expected) {
+  const Safetensors a(actual), b(expected);
+  return compare_named({a, own_names(a), actual.string()}, {b, own_names(b), expected.string()});
+}
+
+// Parts under different names are compared by the names of the module that both are read into.
+std::vector<FileDifference> compare_parts(const fs::path& actual, const fs::path& expected, ModelPart part) {
+  const Safetensors a(actual), b(expected);
+  if (a.names() == b.names()) return compare_tensors(actual, expected);
+  return compare_named({a, names_in_module(actual, part), actual.string()},
+                       {b, names_in_module(expected, part), expected.string()});
 }
 
 std::vector<FileDifference> compare_videos(const fs::path& actual, const fs::path& expected) {
@@ -75,16 +120,21 @@ std::vector<FileDifference> compare_videos(const fs::path& actual, const fs::pat
   return {{.name = "frames", .relative = sums.relative(), .largest = sums.largest, .psnr = psnr, .same = sums.same}};
 }
 
+constexpr std::array<std::pair<const char*, ModelPart>, 4> kParts = {{{"transformer", ModelPart::kTransformer},
+                                                                      {"transformer_2", ModelPart::kTransformer},
+                                                                      {"text_encoder", ModelPart::kTextEncoder},
+                                                                      {"vae", ModelPart::kVae}}};
+
 bool is_model(const fs::path& path) { return fs::is_directory(path / "transformer"); }
 
 std::vector<FileDifference> compare_models(const fs::path& actual, const fs::path& expected) {
   std::vector<FileDifference> all;
-  for (const char* part : {"transformer", "transformer_2", "text_encoder", "vae"}) {
+  for (const auto& [part, kind] : kParts) {
     const bool here = fs::is_directory(actual / part), there = fs::is_directory(expected / part);
     check(here == there, (here ? expected : actual).string(), " has no ", part, ", ",
           (here ? actual : expected).string(), " has one");
     if (!here) continue;
-    for (FileDifference& row : compare_tensors(actual / part, expected / part)) {
+    for (FileDifference& row : compare_parts(actual / part, expected / part, kind)) {
       row.name = std::string(part) + "/" + row.name;
       all.push_back(std::move(row));
     }

@@ -17,7 +17,8 @@ struct FileDifference {
   bool same = false;  // bit for bit
 };
 
-// Both safetensors or model folders with the same names and shapes, or both videos of one size and length. Throws one
+// Both safetensors with the same names and shapes, or model folders with the same tensors (in any layout: a folder
+// equals its export under other names), or both videos of one size and length. Throws one
 // line naming what does not match. Memory: one tensor, or a few frames.
 std::vector<FileDifference> compare_files(const std::filesystem::path& actual, const std::filesystem::path& expected);
 

@@ -4,16 +4,19 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/core/random.h"
 #include "moga/model/denoiser.h"
 #include "moga/model/text/captions.h"
 #include "moga/pipeline/group_balance.h"
+#include "moga/pipeline/noise.h"
+#include "moga/pipeline/share_state.h"
 
 namespace moga {
 namespace {
@@ -34,10 +37,7 @@ void check_requests(const Models& models, const std::vector<VideoRequest>& reque
 
 at::Tensor make_noise(const std::vector<VideoRequest>& requests, const Denoiser& denoiser) {
   std::vector<at::Tensor> noise;
-  for (size_t i = 0; i < requests.size(); ++i)
-    noise.push_back(requests[i].noise.defined()
-                        ? requests[i].noise.to(at::kCPU, at::kFloat)
-                        : at::randn(denoiser.latent_shapes()[i], random_stream(requests[i].seed, "noise"), at::kFloat));
+  for (size_t i = 0; i < requests.size(); ++i) noise.push_back(noise_of(requests[i], denoiser.latent_shapes()[i]));
   return PackedLatents::pack(noise).values;
 }
 
@@ -66,10 +66,9 @@ class FiniteWatch {
   at::Tensor last_;  // bool []
 };
 
-SampleState to_device(SampleState state, at::Device device) {
-  state.x = state.x.to(device);
-  for (at::Tensor& tensor : state.solver) tensor = tensor.to(device);
-  return state;
+// "guidance 2 x sequence 4"
+std::string mesh_text(const Mesh& mesh) {
+  return "guidance " + std::to_string(mesh.guidance().size()) + " x sequence " + std::to_string(mesh.sequence().size());
 }
 
 // "2 videos, 1200 tokens, 4 shots, evaluated with and without captions in each step"
@@ -86,7 +85,8 @@ std::string batch_text(const std::vector<VideoRequest>& requests, bool guided) {
   return text.str();
 }
 
-void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
+void log_plan(const Models& models, const std::vector<VideoRequest>& requests, const DenoiseOptions& options) {
+  const SamplerConfig& sampler = options.sampler;
   const VideoModelConfig& config = models.transformer->config();
   const VisualAttentionConfig& moga = config.attention();
   const bool sparse = moga.kind == AttentionKind::kMoga;
@@ -103,6 +103,15 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
            ", backend ", name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
   log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
+  if (const int64_t ranks = options.mesh.world().size(); ranks > 1)
+    log_info("on ", ranks, " ranks: ", mesh_text(options.mesh));
+}
+
+// A rank may end now: none reads from another one's memory any more.
+void leave_together(const ProcessGroup& ranks, at::Device device) {
+  if (ranks.size() == 1) return;
+  synchronize(device);
+  ranks.barrier();
 }
 
 }  // namespace
@@ -122,9 +131,15 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
   return shape;
 }
 
-at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
+Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler) {
+  return Mesh::generation(ranks, guidance_ranks(ranks.size(), sampler.guidance != 1.0));
+}
+
+at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                          const ProcessGroup& ranks) {
   const at::NoGradGuard no_grad;
-  const StopInside stop_inside;
+  std::optional<StopInside> stop_inside;  // several ranks end together, after a step
+  if (ranks.size() == 1) stop_inside.emplace();
   sampler.validate();
   check_requests(models, requests);
   std::vector<std::string> texts, negatives;
@@ -133,26 +148,37 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
     negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
   }
   if (sampler.guidance != 1.0) texts.insert(texts.end(), negatives.begin(), negatives.end());
-  Progress progress("text", static_cast<int64_t>(texts.size()), "caption");
-  const int64_t length = models.transformer->config().conditioning().text_tokens;
-  const at::Tensor text = encode_captions(models.text_encoder, models.tokenizer, texts, length, models.dtype);
-  progress.advance(static_cast<int64_t>(texts.size()));
-  stop_if_interrupted();
+  const auto captions = static_cast<int64_t>(texts.size());
+  const Conditioning conditioning = models.transformer->config().conditioning();
+  at::Tensor text;
+  if (ranks.rank() == 0) {
+    Progress progress("text", captions, "caption");
+    text = encode_captions(models.text_encoder, models.tokenizer, texts, conditioning.text_tokens, models.dtype);
+    progress.advance(captions);
+  } else {
+    text = at::empty({captions, conditioning.text_tokens, conditioning.text_dim},
+                     at::device(models.device).dtype(models.dtype));
+  }
+  if (ranks.size() == 1) stop_if_interrupted();
+  ranks.broadcast(text, 0);
   return text;
 }
 
 std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests, const at::Tensor& text,
                                 const DenoiseOptions& options) {
   const at::NoGradGuard no_grad;
-  const StopInside stop_inside;
+  const ProcessGroup& ranks = options.mesh.world();
+  std::optional<StopInside> stop_inside;  // several ranks end together, after a step
+  if (ranks.size() == 1) stop_inside.emplace();
   const SamplerConfig& sampler = options.sampler;
   sampler.validate();
   check_requests(models, requests);
   std::vector<VideoShape> videos;
   for (const VideoRequest& request : requests) videos.push_back(request.shape);
-  const Denoiser denoiser(*models.transformer,
-                          {.videos = videos, .text = text, .guidance = sampler.guidance, .dtype = models.dtype});
-  log_plan(models, requests, sampler);
+  const Denoiser denoiser(
+      *models.transformer,
+      {.videos = videos, .text = text, .guidance = sampler.guidance, .dtype = models.dtype, .mesh = options.mesh});
+  log_plan(models, requests, options);
   GroupBalance balance;
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     const AttentionObserver observer = options.observe ? options.observe(step.number) : AttentionObserver();
@@ -161,16 +187,20 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
     return output.velocity;
   };
   const auto& kept = options.continuation.start;
-  const SampleState start = to_device(kept ? *kept : SampleState{0, make_noise(requests, denoiser), {}}, models.device);
+  const SampleState start =
+      share_state(ranks, kept ? *kept : SampleState{0, make_noise(requests, denoiser), {}}, models.device);
   FiniteWatch finite(sampler, models.dtype);
   Progress progress("denoise", sampler.steps, "step", start.steps);
   const at::Tensor latents = sample_from(velocity, start, sampler, [&](const SampleState& state) {
+    const bool told = ranks.any(interrupted());  // before the host waits for a device, so that a hung rank is noticed
     finite.see(state);
     progress.advance();
     if (options.continuation.on_step) options.continuation.on_step(state);
-    stop_if_interrupted();
+    if (told) throw Interrupted();
+    if (ranks.size() == 1) stop_if_interrupted();
   });
   finite.check_last();
+  leave_together(ranks, models.device);
   if (const std::string line = balance.text(); !line.empty()) log_info(line);
   return PackedLatents{latents, denoiser.latent_shapes()}.views();
 }

@@ -5,8 +5,12 @@
 //
 // The stages are separate so that a caller can release each model before the next stage needs its memory. With guidance
 // every video is in the batch twice (moga/model/denoiser.h), so a sampler step is one evaluation of the transformer.
+// Ranks that work together call both with the same requests and get the same results; an interrupt of any of them ends
+// all of them after the same step.
 #pragma once
 
+#include "moga/data/script.h"
+#include "moga/parallel/mesh.h"
 #include "moga/pipeline/models.h"
 
 namespace moga {
@@ -16,6 +20,7 @@ struct VideoRequest {
   std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
+  NoiseSource noise_from = NoiseSource::kMoga;
   at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
 };
 
@@ -27,14 +32,16 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
 
 // [S, text_tokens, text_dim] in the models' dtype on their device: the captions of all shots of all videos and, with
 // guidance, the negative prompt of each shot after them. Needs tokenizer and text encoder, and the configs of the rest.
-at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler);
+// With several ranks, rank 0 encodes and the others receive: they need no text encoder.
+at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
+                          const ProcessGroup& ranks = {});
 
 // What observes the attention's inputs in a step; returns an empty observer for a step of no interest.
 using StepObserver = std::function<AttentionObserver(int64_t step)>;
 
 // A run that starts from a kept state instead of its noise, and a callback after each step.
 struct Continuation {
-  std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it
+  std::optional<SampleState> start;  // on any device; x as one flat tensor, as on_step got it; rank 0's counts
   std::function<void(const SampleState& state)> on_step;
 };
 
@@ -42,7 +49,12 @@ struct DenoiseOptions {
   SamplerConfig sampler;
   StepObserver observe = {};
   Continuation continuation = {};
+  Mesh mesh = {};  // Mesh::generation, of the ranks that denoise together
 };
+
+// The mesh on which `ranks` denoise together: with guidance and an even number of ranks, half of them evaluate the
+// captions and half the negative prompts; the ranks of a half share the videos. Every rank calls it.
+Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler);
 
 // Normalised latents, one per request: float32 [z, F, Y', X'] on the models' device. `text`: from encode_prompts with
 // the same requests and sampler. Needs no text encoder. Throws when latents become NaN or infinite, naming the step.

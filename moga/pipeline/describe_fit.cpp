@@ -7,18 +7,6 @@
 namespace moga {
 namespace {
 
-FileFit fit_of(const std::filesystem::path& folder, ModelPart part) {
-  switch (part) {
-    case ModelPart::kTransformer:
-      return video_model_file_fit(folder);
-    case ModelPart::kTextEncoder:
-      return text_encoder_file_fit(folder);
-    case ModelPart::kVae:
-      break;
-  }
-  return codec_file_fit(folder);
-}
-
 std::string fault(size_t number, const std::string& what, const std::string& first) {
   return "\n    " + std::to_string(number) + (number == 1 ? " tensor" : " tensors") + what + first;
 }
@@ -35,8 +23,20 @@ std::string faults(const std::vector<Misfit>& misfits, bool missing) {
 
 }  // namespace
 
+FileFit fit_of_part(const std::filesystem::path& folder, ModelPart part) {
+  switch (part) {
+    case ModelPart::kTransformer:
+      return video_model_file_fit(folder);
+    case ModelPart::kTextEncoder:
+      return text_encoder_file_fit(folder);
+    case ModelPart::kVae:
+      break;
+  }
+  return codec_file_fit(folder);
+}
+
 std::string describe_fit(const std::filesystem::path& folder, ModelPart part) {
-  const FileFit fit = fit_of(folder, part);
+  const FileFit fit = fit_of_part(folder, part);
   std::string text = faults(fit.misfits, /*missing=*/true) + faults(fit.misfits, /*missing=*/false);
   if (const std::vector<std::string>& kept = fit.report.kept; !kept.empty())
     text += fault(kept.size(), " of routers missing, which start at random when loaded, first: ", kept.front());

@@ -1,5 +1,6 @@
-// See evaluate.h. Stories are generated, decoded and measured a batch at a time; only the pictures of the contact sheet
-// are kept. Results are written after every batch, so that an interrupted run reports those it has.
+// See evaluate.h. Stories are generated, decoded and measured a batch at a time, on several ranks one batch on each at
+// a time; only the pictures of the contact sheet are kept. Results are written after every round, so that an
+// interrupted run reports those it has.
 #include "moga/pipeline/evaluate.h"
 
 #include <ATen/ATen.h>
@@ -22,6 +23,7 @@
 #include "moga/data/story/render.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/story_batch.h"
 
 namespace moga {
 namespace {
@@ -148,6 +150,37 @@ std::string table_row(const std::string& name, const ColourScore& score) {
   return text;
 }
 
+// The stories of one batch from number `begin` on; none beyond the last story.
+StoryBatch evaluate_batch(Models& models, const StoryEvaluationConfig& config, int64_t begin) {
+  std::vector<Story> stories;
+  std::vector<VideoRequest> requests;
+  for (int64_t i = begin; i < std::min(config.stories, begin + config.batch); ++i) {
+    stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
+    requests.push_back(make_request(stories.back(), models.pixels_per_token()));
+  }
+  StoryBatch batch;
+  if (stories.empty()) return batch;
+  const at::Tensor text = encode_prompts(models, requests, config.sampler);
+  const auto videos = decode_stories(models, denoise(models, requests, text, {.sampler = config.sampler}));
+  batch.readings = measure_stories(videos, stories, models.device);
+  for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)
+    add_pictures(batch.pictures, stories[i], videos[i]);
+  return batch;
+}
+
+struct Results {
+  const StoryEvaluationConfig& config;
+  const Models& models;
+  const std::filesystem::path& folder;
+};
+
+void write_results(const StoryEvaluation& evaluation, const Pictures& pictures, const Results& of) {
+  write_text(of.folder / "evaluation.json", to_json(evaluation, of.config, of.models).dump(2) + "\n");
+  if (!pictures.empty()) save_png(of.folder / "stories.png", tile_images(pictures));
+  log_info("evaluated ", evaluation.readings.size(), " of ", of.config.stories, " stories, ",
+           evaluation.all.cases > 0 ? formatted("accuracy so far %.3f", evaluation.all.accuracy()) : "no case so far");
+}
+
 }  // namespace
 
 void StoryEvaluationConfig::validate() const {
@@ -159,32 +192,21 @@ void StoryEvaluationConfig::validate() const {
 }
 
 StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
-                                 const std::filesystem::path& folder) {
+                                 const std::filesystem::path& folder, const ProcessGroup& ranks) {
   config.validate();
   check_story_codec(models.vae->config().strides());
   const auto start = std::chrono::steady_clock::now();
   StoryEvaluation evaluation;
   Pictures pictures;
-  for (int64_t begin = 0; begin < config.stories; begin += config.batch) {
-    std::vector<Story> stories;
-    std::vector<VideoRequest> requests;
-    for (int64_t i = begin; i < std::min(config.stories, begin + config.batch); ++i) {
-      stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
-      requests.push_back(make_request(stories.back(), models.pixels_per_token()));
+  for (int64_t begin = 0; begin < config.stories; begin += ranks.size() * config.batch) {
+    const StoryBatch own = evaluate_batch(models, config, begin + ranks.rank() * config.batch);
+    for (StoryBatch& batch : all_gather_batches(ranks, own)) {
+      std::ranges::move(batch.readings, std::back_inserter(evaluation.readings));
+      std::ranges::move(batch.pictures, std::back_inserter(pictures));
     }
-    const at::Tensor text = encode_prompts(models, requests, config.sampler);
-    const auto videos = decode_stories(models, denoise(models, requests, text, {.sampler = config.sampler}));
-    for (auto& readings : measure_stories(videos, stories, models.device))
-      evaluation.readings.push_back(std::move(readings));
-    for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)
-      add_pictures(pictures, stories[i], videos[i]);
     update_scores(evaluation);
     evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    write_text(folder / "evaluation.json", to_json(evaluation, config, models).dump(2) + "\n");
-    if (!pictures.empty()) save_png(folder / "stories.png", tile_images(pictures));
-    log_info(
-        "evaluated ", evaluation.readings.size(), " of ", config.stories, " stories, ",
-        evaluation.all.cases > 0 ? formatted("accuracy so far %.3f", evaluation.all.accuracy()) : "no case so far");
+    if (ranks.rank() == 0) write_results(evaluation, pictures, {config, models, folder});
   }
   return evaluation;
 }

@@ -38,9 +38,10 @@ struct StoryEvaluation {
 };
 
 // Writes <folder>/evaluation.json (config, scores, every reading) and <folder>/stories.png (each story generated above
-// the original, two frames per shot).
+// the original, two frames per shot). On several ranks each evaluates whole batches; all get the same result, which
+// rank 0 writes. The batches, and with them the readings, are those of one rank.
 StoryEvaluation evaluate_stories(Models& models, const StoryEvaluationConfig& config,
-                                 const std::filesystem::path& folder);
+                                 const std::filesystem::path& folder, const ProcessGroup& ranks = {});
 
 // The scores as a table for people.
 std::string score_table(const StoryEvaluation& evaluation);

@@ -19,16 +19,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
+VideoModelPtr load_adapted(const fs::path& from, at::ScalarType dtype, const AdapterRequests& requests) {
+  const std::vector<std::string> settings = adapter_settings(requests.adapter);
+  Cloned<VideoModelConfig> config = load_video_model_config(from / "config.json");
+  config->apply(settings, "adapter");
+  const Adapters adapters(requests, *config);
+  return load_video_model(
+      from, {.device = at::kCPU, .dtype = dtype, .settings = settings, .adapt = adapters.adapt(at::kCPU, at::kFloat)});
+}
+
 void export_part(ModelPart part, const fs::path& from, const fs::path& to, const ExportOptions& options) {
-  const at::ScalarType dtype = options.dtype.value_or(main_dtype(from));
+  const at::ScalarType own = main_dtype(from), dtype = options.dtype.value_or(own);
+  const at::ScalarType source = own == at::kFloat8_e4m3fn ? at::kBFloat16 : own;  // of weights that are not in 8 bits
+  const at::ScalarType loaded = dtype == at::kFloat8_e4m3fn ? source : dtype;
   log_info(name_of(part), ": ", from.string());
   switch (part) {
     case ModelPart::kTransformer:
-      return load_video_model(from, {.device = at::kCPU, .dtype = dtype})->save(to, dtype, options.layout);
+      return load_adapted(from, loaded, options.adapters)->save(to, dtype, options.layout);
     case ModelPart::kTextEncoder:
-      return save_text_encoder(to, load_text_encoder(from, at::kCPU, dtype), dtype, options.layout);
+      return save_text_encoder(to, load_text_encoder(from, at::kCPU, loaded), dtype, options.layout);
     case ModelPart::kVae:
-      return load_codec(from, at::kCPU, dtype)->save(to, dtype, options.layout);
+      return load_codec(from, at::kCPU, loaded)->save(to, loaded, options.layout);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "moga/model/adapter/adapters.h"
 #include "moga/model/layers/weight_layout.h"
 
 namespace moga {
@@ -14,8 +15,10 @@ namespace moga {
 struct ExportOptions {
   WeightLayout layout = WeightLayout::kDiffusers;
   // Dtype of the weights, by default that of most values of each part. The transformer's norms, modulations, time
-  // embedding and routers are always float32.
+  // embedding and routers are always float32. kFloat8_e4m3fn: attention and feed-forward weights of transformer and
+  // text encoder in 8 bits with scales (scaled_weights.h), everything else in bfloat16, the VAE in its own dtype.
   std::optional<c10::ScalarType> dtype = {};
+  AdapterRequests adapters = {};  // merged into the transformer
 };
 
 // Reads those of transformer/, text_encoder/ and vae/ that `from` has, one after the other, and writes them to `to`

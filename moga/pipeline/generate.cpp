@@ -4,11 +4,14 @@
 
 #include <ATen/ATen.h>
 
+#include <nlohmann/json.hpp>
+
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
+#include "moga/parallel/agree.h"
 #include "moga/pipeline/latents.h"
 #include "moga/pipeline/shot_captions.h"
 
@@ -21,10 +24,20 @@ VideoRequest make_request(const Script& script, const Models& models, const Gene
   request.shape =
       video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
   request.captions = shot_captions(script, models);
-  request.negative_prompt = script.negative_prompt;
+  request.negative_prompt = script.negative_text();
   request.seed = script.seed;
+  request.noise_from = script.noise_from;
   request.noise = options.noise;
   return request;
+}
+
+// All ranks must evaluate the same model on the same request. The weights of the text encoder, which rank 0 alone has,
+// are left out.
+void agree_on_run(const Models& models, const VideoRequest& request, const GenerateOptions& options) {
+  const ProcessGroup& ranks = options.mesh.world();
+  if (ranks.size() == 1) return;
+  const auto identity = generation_identity(models, request, options.sampler, /*text_encoder=*/false);
+  agree(ranks, {{"generation", identity.dump(1)}});
 }
 
 }  // namespace
@@ -33,13 +46,18 @@ void generate(const Script& script, Models&& models, const GenerateOptions& opti
   Models own = std::move(models);
   script.validate(own.pixels_per_token());
   const VideoRequest request = make_request(script, own, options);
-  KeptState kept(options.keep, own, request, options.sampler);
+  const ProcessGroup& ranks = options.mesh.world();
+  const bool first = ranks.rank() == 0;
+  agree_on_run(own, request, options);
+  KeptState kept(first ? options.keep : KeepConfig(), own, request, options.sampler);
   try {
-    at::Tensor text = encode_prompts(own, {request}, options.sampler);
+    at::Tensor text = encode_prompts(own, {request}, options.sampler, ranks);
     own.text_encoder = nullptr;
-    const DenoiseOptions denoising{.sampler = options.sampler, .continuation = kept.continuation()};
+    const DenoiseOptions denoising{
+        .sampler = options.sampler, .continuation = kept.continuation(), .mesh = options.mesh};
     const at::Tensor latent = denoise(own, {request}, std::exchange(text, {}), denoising).front();
     own.transformer = nullptr;
+    if (!first) return;
     if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
     decode_frames(*own.vae, latent, sink);
   } catch (const Interrupted&) {

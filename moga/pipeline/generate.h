@@ -6,6 +6,7 @@
 
 #include "moga/data/script.h"
 #include "moga/data/video/tags.h"
+#include "moga/parallel/mesh.h"
 #include "moga/pipeline/frames_to_host.h"
 #include "moga/pipeline/resume.h"
 
@@ -17,9 +18,14 @@ struct GenerateOptions {
   std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
   KeepConfig keep = {};                     // where the state of denoising is kept, for runs that are killed
   MediaTags tags = {};                      // written into video and contact sheet
+  Mesh mesh = {};                           // Mesh::generation, of the ranks that denoise together
 };
 
 // The video has Strides::pixel_frames(F) frames, F latent frames in all shots (Script::latent_shot_frames).
+//
+// On several ranks all of them call it with the same script, models and sampler; a difference is one line that names
+// the rank. Rank 0 alone needs the text encoder, keeps the state and decodes: the others return after denoising, and
+// their sink, latents and state stay unused.
 void generate(const Script& script, Models&& models, const GenerateOptions& options, const FrameSink& sink);
 
 // A normalised latent [z, F, Y', X'] → frames, latent frame by latent frame. Throws FramesNotFinite on NaN or infinity.
@@ -34,8 +40,8 @@ struct GeneratedFiles {
   int64_t frames = 0;
 };
 
-// generate() into `path` (.mp4 or .y4m) with a contact sheet next to it (.png). Both are whole or absent. The kept
-// state of the denoising is removed at the end.
+// generate() on rank 0 into `path` (.mp4 or .y4m) with a contact sheet next to it (.png). Both are whole or absent. The
+// kept state of the denoising is removed at the end.
 GeneratedFiles generate_files(const Script& script, Models&& models, const GenerateOptions& options,
                               const std::filesystem::path& path);
 

@@ -28,7 +28,9 @@ double GroupBalance::cost() const {
 
 std::string GroupBalance::text() const {
   if (evaluations_ == 0) return "";
-  const std::string hint = cost() > kUneven ? "; moga calibrate or training with the balance loss evens them" : "";
+  const std::string hint = cost() > kUneven ? "; routers are less even at sizes and lengths that they were not trained "
+                                              "on, moga calibrate evens them for these"
+                                            : "";
   return formatted(
              "routed groups: attention costs %.2f times that of even groups, the largest has %.1f %% of the tokens "
              "(even: %.1f %%)",

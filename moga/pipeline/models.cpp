@@ -117,19 +117,23 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   const StopInside stop_inside;
   check_parts(folder);
   check_settings(settings, kCommandLine);
-  const ModelConfigs configs = load_model_configs(folder);
+  ModelConfigs configs = load_model_configs(folder);
+  configs.transformer->apply(settings_of("transformer", settings), kCommandLine);
+  const Adapters adapters(ways.adapters, *configs.transformer);
   Models models{Tokenizer(folder / "tokenizer" / "spiece.model"),
-                load_text_encoder(folder / "text_encoder", device, dtype),
+                ways.text_encoder ? load_text_encoder(folder / "text_encoder", device, dtype) : TextEncoder(nullptr),
                 load_video_model(folder / "transformer", {.device = device,
                                                           .dtype = dtype,
                                                           .settings = settings_of("transformer", settings),
-                                                          .stream_blocks = ways.stream_weights}),
+                                                          .stream_blocks = ways.stream_weights,
+                                                          .adapt = adapters.adapt(device, dtype)}),
                 load_codec(folder / "vae", device, ways.vae_dtype.value_or(default_vae_dtype(device, dtype))),
                 configs.sampler,
                 device,
                 dtype};
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
-  models.text_encoder->eval();
+  if (ways.eight_bit == EightBitProducts::kMultiply) use_8_bit_products(*models.transformer);
+  if (models.text_encoder) models.text_encoder->eval();
   models.transformer->eval();
   models.vae->eval();
   if (device.is_cuda()) models.vae->store_channels_last();

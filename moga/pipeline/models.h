@@ -9,7 +9,9 @@
 #include <filesystem>
 #include <optional>
 
+#include "moga/model/adapter/adapters.h"
 #include "moga/model/codec.h"
+#include "moga/model/layers/product_weight.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/model/video_model.h"
@@ -57,8 +59,13 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder);
 at::ScalarType default_vae_dtype(at::Device device, at::ScalarType dtype);
 
 struct LoadWays {
-  std::optional<at::ScalarType> vae_dtype;  // default_vae_dtype otherwise
-  bool stream_weights = false;              // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  std::optional<at::ScalarType> vae_dtype = {};  // default_vae_dtype otherwise
+  bool stream_weights = false;  // the transformer's blocks, from host memory (VideoModel::stream_blocks)
+  bool text_encoder = true;     // false: stays null, for a rank that receives its text
+  // Checked against the transformer before any weight is read. The settings of a MoGA adapter (adapter_settings) are
+  // the caller's to pass.
+  AdapterRequests adapters = {};
+  EightBitProducts eight_bit = EightBitProducts::kDequantise;  // of a transformer whose weights are in 8 bits
 };
 
 // Throws one line that names the part that is missing, or two parts that do not fit each other. `settings` override the

@@ -14,6 +14,7 @@
 #include "moga/core/device.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log.h"
+#include "moga/model/layers/product_weight.h"
 
 namespace moga {
 namespace {
@@ -28,6 +29,12 @@ void add_weights(Checksum& checksum, const torch::nn::Module& module) {
     const at::Tensor flat = item.value().detach().flatten();
     const int64_t stride = std::max<int64_t>(1, flat.numel() / kSamplesOfAWeight);
     checksum.add(flat.slice(0, 0, flat.numel(), stride).to(at::kCPU, at::kDouble));
+  }
+  for (const auto& part : module.modules(/*include_self=*/false)) {  // what scales weights
+    const auto* product = dynamic_cast<const ProductWeight*>(part.get());
+    if (product && product->has_low_rank()) checksum.add(&product->lora_scale, sizeof(double));
+    if (product && product->in_8_bits()) checksum.add(product->weight_scale.to(at::kCPU));
+    if (product && product->multiply_8_bits) checksum.add("8-bit products");
   }
 }
 
@@ -80,10 +87,11 @@ void check_nothing_kept(const KeepConfig& config) {
        " of an unfinished run; continue with --resume, or remove the file");
 }
 
-nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler) {
+nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler,
+                                   bool text_encoder) {
   const VideoShape& shape = request.shape;
   Checksum weights, noise;
-  add_weights(weights, *models.text_encoder);
+  if (text_encoder) add_weights(weights, *models.text_encoder);
   add_weights(weights, *models.transformer);
   if (request.noise.defined()) noise.add(request.noise);
   nlohmann::json script = {{"captions", request.captions}, {"negative_prompt", request.negative_prompt},
@@ -91,6 +99,7 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
                            {"rows", shape.rows},           {"columns", shape.columns},
                            {"shots", shape.shot_frames}};
   if (request.noise.defined()) script["noise"] = noise.text();
+  if (request.noise_from != NoiseSource::kMoga) script["noise_from"] = name_of(request.noise_from);
   return {{"script", script},
           {"sampler", as_json(sampler)},
           {"attention", as_json(models.transformer->config().attention())},

@@ -1,5 +1,5 @@
 // The state of an unfinished generation, in a file next to its video, so that a killed run continues after its last
-// kept step as if it had never stopped, bit for bit on the same kind of device.
+// kept step as if it had never stopped, bit for bit on the same kind and number of devices.
 //
 // Kept are the sampler's state and what the run was made from. Text embeddings are computed again, and so are all
 // frames: a half-written video cannot be continued. A file that was damaged or changed is refused.
@@ -55,8 +55,10 @@ class KeptState {
 };
 
 // Everything the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
-// weights of text encoder and transformer. The VAE is not included, because the final run decodes all frames.
-nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler);
+// weights of text encoder (unless it is left out) and transformer. The VAE is not included, because the final run
+// decodes all frames. Nor is the mesh: a run can be resumed on any number of GPUs, and bit for bit on the same number.
+nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler,
+                                   bool text_encoder = true);
 
 // Call when the video is complete.
 void remove_kept(const KeepConfig& config);

@@ -14,7 +14,7 @@ std::vector<std::string> shot_captions(const Script& script, const Models& model
     captions.push_back(std::move(fitted.text));
     if (!fitted.note.empty()) log_info("shot ", captions.size(), ": ", fitted.note);
   }
-  const FittedCaption negative = fit_caption(models.tokenizer, "", script.negative_prompt, text_len);
+  const FittedCaption negative = fit_caption(models.tokenizer, "", script.negative_text(), text_len);
   if (!negative.note.empty()) log_info("negative prompt: ", negative.note);
   return captions;
 }

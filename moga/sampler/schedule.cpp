@@ -2,11 +2,9 @@
 //
 // Each solver has the schedule of its diffusers counterpart, so that pipelines can be compared number by number:
 //   unipc  t_i evenly spaced from 1 to 1/1000 in `steps` intervals, with the last point replaced by 0. The first time
-//   is
-//          1 - 1e-6, since log((1-t)/t) must be finite.
+//          is 1 - 1e-6, since log((1-t)/t) must be finite.
 //   euler  t_i evenly spaced in steps - 1 intervals from 1 to the *shifted* 1/1000, then 0. With large shifts the last
-//   step
-//          is the longest.
+//          step is the longest.
 // Times are float32 values, as the reference stores them: at 1 - 1e-6 that rounding changes 1 - t by 5 %.
 #include <cmath>
 

@@ -10,6 +10,7 @@
 #include <torch/library.h>
 
 #include "autocast.h"
+#include "moga/attention/attend.h"
 #include "moga/attention/branch_passes.h"
 #include "moga/attention/rows.h"
 #include "moga/core/check.h"

@@ -158,6 +158,13 @@ TEST_F(Faults, CompareHasASummaryAndAnExitStatus) {
 TEST_F(Faults, InfoKnowsTrainingConfigsAndPictures) {
   write_text(at("vae.toml"), "out = \"runs/v\"\ncrop = 64\n");
   EXPECT_NE(moga("info " + at("vae.toml")).text.find("training config of a VAE"), std::string::npos);
+  write_text(
+      at("video.toml"),
+      "tokenizer = \"t\"\n[flow]\nshift = 4\n[samples.sampler]\nsteps = 9\n[[stage]]\ndata = \"d\"\nsteps = 7\n");
+  EXPECT_NE(
+      moga("info " + at("video.toml"))
+          .text.find("main: 7 steps of batch 16, data d\n  trained with shift 4; the model's sampler: unipc, 9 steps"),
+      std::string::npos);
   save_png(at("picture.png"), ::at::zeros({3, 4, 6}, ::at::kByte));
   EXPECT_NE(moga("info " + at("picture.png")).text.find("PNG picture, 6x4"), std::string::npos);
   EXPECT_NE(moga("info " + at("model")).text.find("sampler: "), std::string::npos);
@@ -181,6 +188,22 @@ TEST_F(Faults, InfoAndFlopsWriteJson) {
   EXPECT_EQ(json("info " + tensors)["kind"], "tensors");
   const nlohmann::json flops = json("flops --model " + at("model/transformer/config.json"))["flop"];
   EXPECT_GT(flops["full"]["total"], flops["moga"]["total"]);
+}
+
+TEST_F(Faults, KnownPromptsAndNoiseAreOneWordAway) {
+  const auto latents = [](const std::string& options) {
+    EXPECT_EQ(moga(generate("--steps 1 --quiet --out " + at("n.y4m") + " --save-latents " + at("n.safetensors") + " " +
+                            options))
+                  .status,
+              0);
+    return Safetensors(at("n.safetensors")).load("latents");
+  };
+  const ::at::Tensor own = latents("");
+  EXPECT_FALSE(::at::equal(own, latents("--noise-from diffusers")));
+  EXPECT_FALSE(::at::equal(latents("--guidance 3"), latents("--guidance 3 --negative wan")));
+  EXPECT_TRUE(::at::equal(own, latents("--noise-from moga --negative none")));
+  expect_error(generate("--out " + at("n.y4m") + " --noise-from torch"), "'torch' is not one of moga, diffusers");
+  expect_error(generate("--out " + at("n.y4m") + " --negative wan --negative-prompt x"), "--negative");
 }
 
 #ifdef MOGA_FFMPEG

@@ -14,11 +14,14 @@ struct Result {
   std::string text;  // stdout and stderr
 };
 
-// `before` goes before the program's name: a command that runs it.
+// `before`: a command that runs the program and is put before its name, such as "timeout 5".
 Result moga(const std::string& arguments, const std::string& before = "");
 
 // Exit status 1 and one line that contains `expected`.
 void expect_error(const std::string& arguments, const std::string& expected);
+
+// The config of a training run of one stage on one shard of one video, which it writes to the folder `shards`.
+std::string tiny_training(const std::string& tokenizer, const std::string& shards);
 
 class Program : public testing::Test {
  protected:

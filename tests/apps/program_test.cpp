@@ -44,10 +44,26 @@ std::vector<std::string> expect_manuals(const std::string& command) {
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   const std::vector<std::string> commands = expect_manuals("");
-  for (const char* command :
-       {" generate", " info", " export", " evaluate stories", " calibrate", " compare", " stories", " flops", " plan",
-        " bench", " bench attention", " bench block", " bench model", " bench vae", " prepare stories",
-        " prepare tokenizer", " train", " train vae", " train text"})
+  for (const char* command : {" generate",
+                              " info",
+                              " export",
+                              " evaluate stories",
+                              " calibrate",
+                              " compare",
+                              " stories",
+                              " flops",
+                              " plan",
+                              " bench",
+                              " bench attention",
+                              " bench block",
+                              " bench model",
+                              " bench train",
+                              " bench vae",
+                              " prepare stories",
+                              " prepare tokenizer",
+                              " train",
+                              " train vae",
+                              " train text"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 
@@ -138,37 +154,6 @@ TEST_F(Program, PlanPredictsAGeneration) {
   EXPECT_NE(result.text.find("it fits"), std::string::npos) << result.text;
   EXPECT_NE(read_text(at("plan.json")).find("\"peak_bytes\""), std::string::npos);
   expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B");
-}
-
-// The config of a training run of one stage on one shard.
-std::string tiny_training(const std::string& tokenizer, const std::string& shards) {
-  ShardWriter writer(shards, 1);
-  writer.add({::at::zeros({4, 3, 8, 12}), {3}, {"Mara waves."}});
-  writer.finish();
-  return "tokenizer = \"" + tokenizer + R"("
-device = "cpu"
-[transformer]
-num_attention_heads = 2
-attention_head_dim = 12
-in_channels = 4
-out_channels = 4
-text_dim = 16
-freq_dim = 16
-ffn_dim = 32
-num_layers = 2
-text_len = 8
-[text_encoder]
-vocab_size = 64
-d_model = 16
-d_kv = 8
-d_ff = 32
-num_layers = 1
-num_heads = 2
-[[stage]]
-name = "short"
-batch = 2
-data = ")" +
-         shards + "\"\n";
 }
 
 TEST_F(Program, PlanPredictsATrainingRun) {

@@ -21,6 +21,8 @@ MAY_INCLUDE = {
     # Files directly in model/: the interfaces and the registry, the only files that know every family.
     "model": MODEL | {"model"},
     "model/layers": MODEL,
+    # LoRA and MoGA adapters of any family's model.
+    "model/adapter": MODEL | {"model/layers", "model"},
     # A family: layers and the interfaces, never another family.
     "model/wan": MODEL | {"model/layers", "model"},
     "model/vae": MODEL | {"model/layers", "model"},

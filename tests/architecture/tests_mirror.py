@@ -9,11 +9,17 @@ import sys
 
 # Tests of several files of their folder together.
 WHOLE = {
+    "model/denoiser_ranks_test.cpp",   # the denoiser on meshes of ranks
     "model/vae/passes_test.cpp",       # what runs between the VAE's convolutions, against ATen
     "model/wan/sequence_test.cpp",     # the transformer spread over ranks
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
+    "pipeline/ranks_test.cpp",         # generation and evaluation on several ranks
     "pipeline/parity_test.cpp",        # the whole pipeline against diffusers
+    "train/video/lora_test.cpp",       # a run that trains low-rank updates
+    "train/video/faults_test.cpp",     # ranks that die, hang or run out of memory while they train
     "train/video/ranks_test.cpp",      # train steps on several ranks
+    "train/video/resume_ranks_test.cpp",  # a run continued on other numbers of processes
+    "train/video/sharded_ranks_test.cpp",  # train steps with the state in shards over ranks
     "train/video/train_gpu_test.cpp",  # a training run on a GPU
 }
 ELSEWHERE = {"apps", "support", "architecture"}

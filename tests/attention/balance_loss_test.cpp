@@ -76,17 +76,21 @@ TEST(BalanceLoss, CountsTokensOfEachVideoAndGroup) {
   EXPECT_TRUE(at::equal(histogram[1], at::bincount(routing.group.slice(0, 12), {}, 3)));
 }
 
-// Two ranks with 9 and 11 tokens: each holds a slice of the first video, the second all of the other.
+// Two ranks, cut anywhere: at 4 the second has 8 of the first video's 12 tokens and the 8 tokens of the other.
 TEST(BalanceLoss, PartsOfRanksAddUpToTheWhole) {
   Router made = router(kInputs[1], kInputs[2]);
   const Routing routing = made->forward(kInputs[0], kLayout);
-  const TokenScores first = made->score(kInputs[0].slice(0, 0, 9)), second = made->score(kInputs[0].slice(0, 9));
-  for (const BalanceForm form : {BalanceForm::kSwitch, BalanceForm::kPaper}) {
-    const at::Tensor sum = partial_probabilities(first, {{0, 1, 0, 9}}, kLayout, form) +
-                           partial_probabilities(second, {{0, 1, 0, 3}, {1, 1, 3, 8}}, kLayout, form);
-    const at::Tensor loss = balance_loss(BalanceTerms{group_histogram(routing, kLayout), sum}, kLayout);
-    EXPECT_TRUE(close(loss, balance_loss(routing, kLayout, form), 1e-13)) << name_of(form);
-  }
+  const Segments videos = video_segments(kLayout);
+  const auto part = [&](int64_t first, int64_t rows, BalanceForm form) {
+    const TokenScores scores = made->score(kInputs[0].narrow(0, first, rows));
+    return partial_probabilities(scores, slice_of(videos, first, rows), kLayout, form);
+  };
+  for (const BalanceForm form : {BalanceForm::kSwitch, BalanceForm::kPaper})
+    for (int64_t cut = 1; cut < 20; ++cut) {
+      const at::Tensor sum = part(0, cut, form) + part(cut, 20 - cut, form);
+      const at::Tensor loss = balance_loss(BalanceTerms{group_histogram(routing, kLayout), sum}, kLayout);
+      EXPECT_TRUE(close(loss, balance_loss(routing, kLayout, form), 1e-13)) << name_of(form) << ", cut at " << cut;
+    }
 }
 
 TEST(BalanceLoss, RefusesTermsOfAnotherLayout) {

@@ -1,5 +1,5 @@
 // A small packed batch with cuts, its routed, window and frame branches, and visual attention run on it: for tests of
-// what lies between visual attention and the backends.
+// everything between visual attention and the backends.
 #pragma once
 
 #include "moga/attention/visual_attention.h"

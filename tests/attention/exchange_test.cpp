@@ -122,22 +122,40 @@ MOGA_RANKS(spread_attention) {
   }
 }
 
-// Pairs of queries and keys that the rank computes, from the groups it makes, over the mean.
+// Pairs of queries and keys that one group after another attends.
+double pairs_of(const Grouping& grouping) {
+  const at::Tensor products = grouping.query.offsets.diff().to(at::kDouble) * grouping.key.offsets.diff();
+  return products.sum().item<double>();
+}
+
+// The work of this rank over the mean of all ranks.
+void check_even(const ProcessGroup& world, const char* what, double work) {
+  const at::Tensor all = world.all_gather(at::full({1}, work, at::kDouble));
+  const double most = (all.max() / all.mean()).item<double>();
+  check(most <= 1.15, what, ": the fullest rank has ", most, " times the mean work");
+}
+
+// Work of 12 heads on 8 ranks: query rows × heads as the plan counts them, and pairs of queries and keys in the groups
+// that attention gets, of each kind.
 MOGA_RANKS(pairs_of_ranks) {
   const Layout layout{{{8, 30, 26, {}}}};
   const Spread spread{layout, 12, sequence_slices(layout, world.size()), at::kFloat};
-  const at::Tensor group = at::randint(0, kGroups, {layout.tokens()}, random_stream(1, "group"), at::kLong).pow(2) / 2;
-  const Grouping routed = routed_groups(layout, group.to(at::kLong), kGroups);
+  const at::Tensor uneven = at::randint(0, kGroups, {layout.tokens()}, random_stream(1, "group"), at::kLong).pow(2) / 2;
+  const at::Tensor group = uneven.to(at::kLong);
+  const Groupings whole = groupings_of(layout, group);
   const SequenceExchange exchange(world, layout, spread.heads, spread.slices, at::kCPU);
-  double pairs = 0;
+  double routed = 0, window = 0, frame = 0;
   for (const OwnShare& share : exchange.shares()) {
-    const Grouping own = exchange.routed_of_share(routed, group.to(at::kLong), kGroups, share);
-    const at::Tensor products = own.query.offsets.diff().to(at::kDouble) * own.key.offsets.diff();
-    pairs += products.sum().item<double>() * static_cast<double>(share.share.heads);
+    const auto heads = static_cast<double>(share.share.heads);
+    routed += heads * pairs_of(exchange.routed_of_share(whole.routed, group, kGroups, share));
+    window += heads * pairs_of(exchange.of_share(whole.window, share));
+    frame += heads * pairs_of(exchange.of_share(whole.frame, share));
   }
-  const at::Tensor all = world.all_gather(at::full({1}, pairs, at::kDouble));
-  const double most = (all.max() / all.mean()).item<double>();
-  check(most <= 1.15, "the fullest rank has ", most, " times the mean work");
+  check_even(world, "rows of the plan", exchange.plan().work(world.rank()));
+  check_even(world, "routed groups", routed);
+  check_even(world, "windows", window);
+  check_even(world, "frames", frame);
+  check_even(world, "all branches", routed + window + frame);
 }
 
 // The same bits in two runs of one mesh, keys of divided heads included.

@@ -27,13 +27,5 @@ TEST(Layout, RefusesShotsThatDoNotFillTheVideo) {
   EXPECT_EQ(error_of([] { Layout{}.validate(); }), "a layout has at least one video");
 }
 
-TEST(Layout, FindsNeighboursOfEqualSize) {
-  const auto runs = Layout{{{2, 1, 3, {}}, {3, 2, 1, {}}, {1, 1, 1, {}}, {6, 1, 1, {}}}}.equal_videos();
-  ASSERT_EQ(runs.size(), 3u);
-  EXPECT_EQ(runs[0].videos, 2);
-  EXPECT_EQ(runs[2].first, 3);
-  EXPECT_EQ(runs[2].begin, 13);
-}
-
 }  // namespace
 }  // namespace moga::test

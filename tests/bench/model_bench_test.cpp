@@ -47,8 +47,8 @@ TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
   even_routers(*model, video, at::kCPU, at::kFloat);
   const VideoModelInput input = random_input(config, {video}, at::kCPU, at::kFloat);
   const at::Tensor shares = model->forward(input, at::kFloat).group_histogram.to(at::kDouble) / 640;  // [3, 5]
-  EXPECT_LT(shares.max().item<double>(), 0.28);
-  EXPECT_GT(shares.min().item<double>(), 0.12);
+  EXPECT_LT(shares.max().item<double>(), 0.22);
+  EXPECT_GT(shares.min().item<double>(), 0.18);
 }
 
 TEST(ModelBench, KnowsWanByItsSize) {

@@ -4,8 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "moga/data/dataset/shards.h"
-#include "tests/support/folder.h"
+#include <limits>
+
+#include "moga/model/wan/transformer.h"
 #include "tests/support/gpu.h"
 
 namespace moga {
@@ -13,7 +14,7 @@ namespace {
 
 TrainConfig small_run() {
   TrainConfig config;
-  TransformerConfig& model = config.transformer;
+  auto& model = dynamic_cast<TransformerConfig&>(*config.transformer);
   model.num_attention_heads = 4;
   model.attention_head_dim = 32;
   model.in_channels = model.out_channels = 4;
@@ -51,25 +52,29 @@ TEST(PlanTraining, SmallerFramesStandForLargeOnes) {
   EXPECT_NEAR(double(planned.work_bytes) / double(rehearse({12, 16}).work_bytes), 1.0, 0.1);
 }
 
+// The state of a rank, from whole to fully sharded, and what was planned for it against a rehearsal of all layers.
+TEST(PlanTraining, CountsTheShardsOfARank) {
+  TrainConfig config = small_run();
+  config.recompute.mode = Recompute::kSelective;
+  config.text_encoder.num_layers = 1;
+  int64_t before = std::numeric_limits<int64_t>::max();
+  for (const Shard shard : {Shard::kNone, Shard::kOptimizer, Shard::kFull}) {
+    config.parallel.shard = shard;
+    const Plan plan = plan_training(config, {{video(), 0}}, at::kCPU, at::kFloat, {.data = 2});
+    EXPECT_LT(plan.weight_bytes, before) << name_of(shard);
+    before = plan.weight_bytes;
+    const Rehearsed step = rehearse_training({config, video(), 2, 1, true, 2}, at::kCPU, at::kFloat);
+    EXPECT_NEAR(double(plan.weight_bytes) / double(step.weight_bytes), 1.0, 0.03) << name_of(shard);
+    EXPECT_NEAR(double(plan.peak_bytes()) / double(step.weight_bytes + step.work_bytes), 1.0, 0.1) << name_of(shard);
+  }
+}
+
 TEST(PlanTraining, SaysWhatWouldFit) {
   TrainConfig config = small_run();
   config.stage[0].accumulation = 1;
   const Plan plan = plan_training(config, {{{1, 4, 4, {}}, int64_t(1) << 50}}, at::kCPU, at::kFloat);
   EXPECT_FALSE(plan.fits());
   EXPECT_EQ(plan.advice, std::vector<std::string>{"shorter or smaller videos in stage main"});
-}
-
-TEST(PlanTraining, ReadsShapesFromShards) {
-  const test::Folder folder;
-  ShardWriter writer(folder.path(), 8);
-  writer.add({at::zeros({4, 3, 4, 6}, at::kBFloat16), {3}, {"Mara waves."}});
-  writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "Mara walks."}});
-  writer.finish();
-  TrainConfig config = small_run();
-  config.stage[0].data = folder.path().string();
-  const StageShape shape = stage_shape(config, config.stage[0]);
-  EXPECT_EQ(shape.video, (VideoShape{5, 2, 3, {2, 3}}));
-  EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
 }
 
 TEST(PlanTrainingGpu, IsMadeByRehearsalsOnTheDevice) {

@@ -40,9 +40,24 @@ TEST(Checksum, OfAFileDependsOnItsBytesAndLength) {
   for (const std::string& text : {std::string(), std::string(1, '\0'), std::string(8, '\0'), std::string("abc"),
                                   std::string((1 << 20) + 1, 'x')}) {
     write_text(folder / "a", text);
-    sums.insert(file_checksum(folder / "a"));
+    EXPECT_EQ(file_checksum(folder / "a"), text_checksum(text));
+    sums.insert(text_checksum(text));
   }
   EXPECT_EQ(sums.size(), 5);
+  EXPECT_EQ(text_checksum("abc"), "9b98525bfd3b33f2");  // the bits of checkpoints written so far
+}
+
+// "ab", "c" and "a", "bc"; "a\0", "b" and "a", "b\0".
+TEST(Checksum, ValuesAreKeptApart) {
+  const auto sum = [](const std::string& a, const std::string& b) {
+    Checksum checksum;
+    checksum.add(a);
+    checksum.add(b);
+    return checksum.text();
+  };
+  const std::string zero(1, '\0');
+  EXPECT_NE(sum("ab", "c"), sum("a", "bc"));
+  EXPECT_NE(sum("a" + zero, "b"), sum("a", "b" + zero));
 }
 
 }  // namespace

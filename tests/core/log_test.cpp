@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moga/core/files.h"
+#include "moga/core/log_pause.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -35,6 +36,22 @@ TEST(Log, QuietSaysNothing) {
   testing::internal::CaptureStderr();
   log_info("hidden");
   Progress("denoise", 1, "step").advance();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Log, APauseEndsAndNests) {
+  EXPECT_EQ(output_of([] {
+              {
+                const LogPause pause;
+                { const LogPause inner; }
+                log_info("hidden");
+              }
+              log_info("said");
+            }),
+            "said\n");
+  testing::internal::CaptureStderr();
+  { const LogPause pause; }  // within --quiet
+  log_info("hidden");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 

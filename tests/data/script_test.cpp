@@ -45,6 +45,25 @@ TEST(Script, IsReadComplete) {
   EXPECT_EQ(script.captions(), (std::vector<std::string>{"A quiet film. Mara waves.", "A quiet film. Mara walks."}));
 }
 
+// kGood with more keys before its first table.
+Script read_with(const std::string& keys) {
+  std::string text = kGood;
+  text.insert(text.find("[[shot]]"), keys);
+  return read(text);
+}
+
+TEST(Script, KnownNegativePromptsHaveNames) {
+  EXPECT_EQ(read(kGood).negative_text(), "");
+  EXPECT_EQ(read_with("negative_prompt = 'wan'\n").negative_text(), "wan");
+  const Script wan = read_with("negative = 'wan'\nnoise_from = 'diffusers'\n");
+  EXPECT_EQ(wan.negative_text().size(), 403u);
+  EXPECT_TRUE(wan.negative_text().starts_with("色调艳丽，过曝，") && wan.negative_text().ends_with("，倒着走"));
+  EXPECT_EQ(wan.noise_from, NoiseSource::kDiffusers);
+  EXPECT_NE(message_with("seed = 7", "negative = 'wan'\nnegative_prompt = 'blurred'").find("a.toml:4: "),
+            std::string::npos);
+  EXPECT_NE(message_with("seed = 7", "negative = 'van'").find("'van' is not one of none, wan"), std::string::npos);
+}
+
 TEST(Script, CutsFallOnTheNearestLatentFrame) {
   Script script;
   script.fps = 16;

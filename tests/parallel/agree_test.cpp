@@ -1,4 +1,4 @@
-// Ranks that disagree are found, and one line says about what.
+// When ranks disagree, one line names the rank and what differs.
 #include "moga/parallel/agree.h"
 
 #include <gtest/gtest.h>

@@ -56,13 +56,9 @@ TEST(Mesh, OneRank) {
   const Mesh mesh = Mesh::training(ProcessGroup(), {});
   EXPECT_EQ(mesh.data().size(), 1);
   EXPECT_EQ(mesh.sequence().size(), 1);
-  EXPECT_EQ(error_of([] {
-              Mesh::training(ProcessGroup(), {4, 1, 600});
-            }),
+  EXPECT_EQ(error_of([] { Mesh::training(ProcessGroup(), {.data = 4, .sequence = 1}); }),
             "a mesh data × sequence = 4 × 1 does not fill the 1 rank(s) of this run");
-  EXPECT_EQ(error_of([] {
-              Mesh::training(ProcessGroup(), {0, 0, 600});
-            }),
+  EXPECT_EQ(error_of([] { Mesh::training(ProcessGroup(), {.data = 0, .sequence = 0}); }),
             "data and sequence are both 0; one of them must be given");
   EXPECT_EQ(error_of([] { Mesh::generation(ProcessGroup(), 3); }),
             "guidance = 3, expected 1, or 2: with and without captions");

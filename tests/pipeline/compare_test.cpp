@@ -6,8 +6,9 @@
 
 #include "moga/core/safetensors.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/export.h"
+#include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"
-#include "tests/support/folder.h"
 
 namespace moga {
 namespace {
@@ -67,6 +68,20 @@ TEST(Compare, ModelsPartByPart) {
   EXPECT_EQ(differences[1].name, "vae/x");
   std::filesystem::remove_all(folder / "b" / "vae");
   EXPECT_NE(test::error_of([&] { compare_files(folder / "a", folder / "b"); }).find("b has no vae"), std::string::npos);
+}
+
+TEST(Compare, AModelEqualsItsExportUnderOtherNames) {
+  const test::Folder folder;
+  export_model_folder(test::tiny_folder(), folder / "a", {.layout = WeightLayout::kDiffusers});
+  export_model_folder(test::tiny_folder(), folder / "b", {.layout = WeightLayout::kWan});
+  const auto differences = compare_files(folder / "a", folder / "b");
+  EXPECT_GT(differences.size(), 100u);
+  for (const FileDifference& row : differences) EXPECT_TRUE(row.same) << row.name;
+  TensorMap tensors = Safetensors(folder / "b" / "vae").load_all();
+  tensors.emplace("extra", at::ones({2}));
+  save_safetensors(folder / "b" / "vae" / "diffusion_pytorch_model.safetensors", tensors);
+  EXPECT_NE(test::error_of([&] { compare_files(folder / "a", folder / "b"); }).find("has a tensor \"extra\", "),
+            std::string::npos);
 }
 
 TEST(Compare, VideosByPsnr) {

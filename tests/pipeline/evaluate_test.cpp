@@ -41,6 +41,22 @@ TEST(Evaluate, ReportsEveryStory) {
     EXPECT_NE(score_table(evaluation).find(row), std::string::npos);
 }
 
+// One shot introduces everybody: nothing is left to carry.
+TEST(Evaluate, WithoutCasesThereIsNoNumber) {
+  test::Folder folder;
+  Models models = test::tiny_models();
+  StoryEvaluationConfig config = small();
+  config.stories = 1;
+  config.story.frames = 17;
+  config.story.min_shots = config.story.max_shots = 1;
+  const StoryEvaluation evaluation = evaluate_stories(models, config, folder.path());
+  EXPECT_EQ(evaluation.all.cases, 0);
+  const auto json = nlohmann::json::parse(read_text(folder / "evaluation.json"));
+  EXPECT_TRUE(json["all"]["accuracy"].is_null());
+  EXPECT_NE(score_table(evaluation).find("all             0          -          -          -"), std::string::npos)
+      << score_table(evaluation);
+}
+
 TEST(Evaluate, WrongConfigsAreRefused) {
   test::Folder folder;
   Models models = test::tiny_models();

@@ -7,6 +7,7 @@
 
 #include "moga/core/safetensors.h"
 #include "moga/pipeline/denoise.h"
+#include "moga/pipeline/noise.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/compare.h"
 
@@ -16,7 +17,9 @@ namespace {
 const std::filesystem::path kFixtures = MOGA_FIXTURES;
 
 struct Case {
-  Safetensors file{kFixtures / "wan.safetensors"};
+  explicit Case(const char* name = "wan.safetensors") : file(kFixtures / name) {}
+
+  Safetensors file;
   nlohmann::json request = nlohmann::json::parse(file.metadata().at("request"));
   Models models = load_models(kFixtures / "wan", at::kCPU, at::kFloat);
 
@@ -26,14 +29,15 @@ struct Case {
     config.guidance = request["guidance_scale"];
     return config;
   }
-  VideoRequest video() const {
+  VideoRequest video(const char* noise = "latents") const {
     VideoRequest video;
     const Strides pixels = models.pixels_per_token();
     video.shape =
         video_shape({request["width"], request["height"]}, {pixels.latent_frames(request["num_frames"])}, pixels);
     video.captions = {request["prompt"].get<std::string>()};
     video.negative_prompt = request["negative_prompt"];
-    video.noise = file.load("latents")[0];
+    const at::Tensor start = file.load(noise);
+    video.noise = start.dim() == 5 ? start[0] : start;
     return video;
   }
 };
@@ -65,6 +69,23 @@ TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {
   VideoRequest other = wan.video();
   other.captions = {"Ada & Bo walk in the \"park\", a person's blue hat."};
   EXPECT_GT(test::difference(test::denoised(wan.models, {other}, {wan.sampler()})[0], expected).relative, 1e-4);
+}
+
+// Of a seed alone (fixtures/noise.safetensors, made by tools/make_fixtures_noise.py with the real class).
+TEST(WanPipeline, DrawsDiffusersNoiseOfASeed) {
+  Case wan("noise.safetensors");
+  VideoRequest video = wan.video("noise");
+  video.noise = at::Tensor();
+  video.seed = 42;
+  video.noise_from = NoiseSource::kDiffusers;
+  const at::Tensor noise = wan.file.load("noise"), other = wan.file.load("other");
+  EXPECT_TRUE(test::close(noise_of(video, noise.sizes()), noise, 1e-6));
+  const at::Tensor latents = test::denoised(wan.models, {video}, {wan.sampler()}).front();
+  EXPECT_TRUE(test::close(latents, wan.file.load("final_latents"), 1e-5));
+  video.seed = -7;
+  EXPECT_TRUE(test::close(noise_of(video, other.sizes()), other, 1e-6));
+  video.noise_from = NoiseSource::kMoga;
+  EXPECT_GT(test::difference(noise_of(video, other.sizes()), other).relative, 1.0);
 }
 
 }  // namespace

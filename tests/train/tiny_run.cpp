@@ -40,13 +40,18 @@ const Folder& tiny_data() {
   return folder;
 }
 
+TransformerConfig& wan_of(TrainConfig& config) { return dynamic_cast<TransformerConfig&>(*config.transformer); }
+const TransformerConfig& wan_of(const TrainConfig& config) {
+  return dynamic_cast<const TransformerConfig&>(*config.transformer);
+}
+
 TrainConfig tiny_config(const std::filesystem::path& out) {
   TrainConfig config;
   config.out = out.string();
   config.device = "cpu";
   config.tokenizer = (tiny_data() / "spiece.model").string();
   config.log_every = 2;
-  TransformerConfig& transformer = config.transformer;
+  TransformerConfig& transformer = wan_of(config);
   transformer.num_attention_heads = 2;
   transformer.attention_head_dim = 12;
   transformer.in_channels = transformer.out_channels = 4;

@@ -33,7 +33,7 @@ struct Tint {
 };
 Tint tint_of(Light light);
 
-// The darkest and lightest shade of a colour under this light; its pixels lie between them.
+// The lightest and darkest shades of a colour under this light; pixels of that colour are in this range.
 struct Tones {
   Rgb light, dark;
 };

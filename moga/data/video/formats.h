@@ -1,6 +1,7 @@
 // Private to moga/data: the video formats of video.h, and what their writers and readers share.
 #pragma once
 
+#include "moga/data/video/limits.h"
 #include "moga/data/video/video.h"
 
 namespace moga {
@@ -14,10 +15,6 @@ std::unique_ptr<VideoReader> open_with_ffmpeg(const std::filesystem::path& path)
 
 // Checks for uint8 [T, 3, Y, X] and moves it to the CPU; throws if type or size differ.
 at::Tensor checked_frames(const at::Tensor& frames, int64_t width, int64_t height, const std::filesystem::path& path);
-
-// The largest side of a video: H.264's limit, and a bound on what a damaged header can request.
-constexpr int64_t kLargestSide = 16384;
-inline bool is_video_side(int64_t pixels) { return pixels >= 1 && pixels <= kLargestSide; }
 
 // For files that do not name their colour matrix: BT.709 from 720 lines, BT.601 below.
 inline bool is_bt709_by_height(int64_t height) { return height >= 720; }

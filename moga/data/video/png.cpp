@@ -8,6 +8,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -81,6 +82,34 @@ bool read_header(Png& png, std::FILE* file) {
   return true;
 }
 
+uint32_t big_endian(const std::array<unsigned char, 8>& bytes) {
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | uint32_t{bytes[3]};
+}
+
+// libpng allocates what a chunk's header claims before it reads the chunk.
+void check_chunks(const std::filesystem::path& path) {
+  constexpr uint64_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
+  const uint64_t size = std::filesystem::file_size(path);
+  std::ifstream file(path, std::ios::binary);
+  std::array<unsigned char, 8> head{};
+  for (uint64_t at = kSignature; at + kAround <= size;) {
+    file.seekg(static_cast<std::streamoff>(at));
+    if (!file.read(reinterpret_cast<char*>(head.data()), head.size())) return;
+    const uint64_t length = big_endian(head);
+    check(length <= size - at - kAround, path.string(), ": cannot read PNG: a chunk claims ", length,
+          " bytes, the file has ", size, "; is it truncated?");
+    at += kAround + length;
+  }
+}
+
+// Deflate makes at most 1,032 bytes of one.
+void check_size(const std::filesystem::path& path, uint64_t width, uint64_t height) {
+  constexpr uint64_t kMostSide = 65536, kMostRatio = 1032, kPixelsAByte = 8;
+  const uint64_t most = kMostRatio * kPixelsAByte * std::filesystem::file_size(path);
+  check(width <= kMostSide && height <= kMostSide && width * height <= most, path.string(),
+        ": cannot read PNG: ", width, "x", height, " pixels are more than the file can hold");
+}
+
 }  // namespace
 
 void save_png(const std::filesystem::path& path, const at::Tensor& image, const MediaTags& tags) {
@@ -102,10 +131,12 @@ void save_png(const std::filesystem::path& path, const at::Tensor& image, const 
 
 at::Tensor load_png(const std::filesystem::path& path) {
   check_regular_file(path);
+  check_chunks(path);
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
   if (!png_image_begin_read_from_file(&png, path.c_str())) fail(path.string(), ": cannot read PNG: ", png.message);
   png.format = PNG_FORMAT_RGB;
+  check_size(path, png.width, png.height);
   const at::Tensor pixels = at::empty({png.height, png.width, 3}, at::kByte);
   const png_color white{255, 255, 255};
   if (!png_image_finish_read(&png, &white, pixels.data_ptr(), 0, nullptr))
@@ -115,6 +146,7 @@ at::Tensor load_png(const std::filesystem::path& path) {
 
 ImageInfo png_info(const std::filesystem::path& path) {
   check_regular_file(path);
+  check_chunks(path);
   const File file(std::fopen(path.c_str(), "rb"));
   check(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
   Png png(/*writing=*/false);

@@ -1,6 +1,6 @@
 // Reads and writes video files as uint8 frames [T, 3, Y, X] (RGB). Videos are written frame by frame, so memory does
 // not grow with duration. MP4 (H.264, yuv420p, BT.709 limited range, tagged) through FFmpeg's libraries; .y4m without
-// them. A reader applies the rotation that a file asks for, and opens no other file than the one it was given.
+// them. A reader applies the rotation that a file asks for, and opens only the file that it was given.
 #pragma once
 
 #include <ATen/core/Tensor.h>

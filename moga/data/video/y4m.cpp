@@ -7,15 +7,20 @@
 // is read first. Read: 8-bit C420*, C444, limited or full range.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
 #include "moga/data/video/formats.h"
 
 namespace moga {
@@ -117,33 +122,76 @@ class Y4mWriter : public VideoWriter {
   Format format_;
 };
 
-void read_colour_space(const std::string& name, Format& format, const std::string& source) {
-  format.subsampled = name.starts_with("420");
-  const bool deep = name.starts_with("420p") && name != "420paldv";
-  check(!deep && (format.subsampled || name == "444"), source, ": y4m colour space C", name,
+void read_colour_space(std::string_view name, Format& format, const std::string& source) {
+  constexpr std::array kSubsampled = {"420", "420jpeg", "420mpeg2", "420paldv"};
+  format.subsampled = std::ranges::count(kSubsampled, name) > 0;
+  check(format.subsampled || name == "444", source, ": y4m colour space C", printable(name),
         ", expected 8-bit C420jpeg, C420mpeg2, C420paldv or C444");
 }
 
+int64_t whole_number(std::string_view text, const std::string& field, const std::string& source) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  check(error == std::errc() && end == text.data() + text.size(), source, ": y4m field ", printable(field),
+        ": expected a whole number, found '", printable(text), "'");
+  return number;
+}
+
+// X fields are comments, except those of FFmpeg (the range) and ours (the matrix).
+void read_comment(const std::string& field, Format& format, std::optional<Matrix>& matrix, const std::string& source) {
+  if (field == "XCOLORRANGE=FULL")
+    format.range = kFull;
+  else if (field == "XMATRIX=BT709")
+    matrix = kBt709;
+  else if (field == "XMATRIX=BT601")
+    matrix = kBt601;
+  else
+    check(field == "XCOLORRANGE=LIMITED" || !(field.starts_with("XCOLORRANGE=") || field.starts_with("XMATRIX=")),
+          source, ": y4m field ", printable(field), ": expected XCOLORRANGE=FULL or LIMITED, XMATRIX=BT709 or BT601");
+}
+
+void read_field(const std::string& field, Format& format, std::optional<Matrix>& matrix, const std::string& source) {
+  const std::string_view value = std::string_view(field).substr(1);
+  const size_t colon = value.find(':');
+  switch (field[0]) {
+    case 'W':
+      format.width = whole_number(value, field, source);
+      break;
+    case 'H':
+      format.height = whole_number(value, field, source);
+      break;
+    case 'F':
+      check(colon != value.npos, source, ": y4m field ", printable(field), ": expected a rate like F25:1");
+      format.rate = whole_number(value.substr(0, colon), field, source);
+      format.scale = whole_number(value.substr(colon + 1), field, source);
+      break;
+    case 'C':
+      read_colour_space(value, format, source);
+      break;
+    case 'X':
+      read_comment(field, format, matrix, source);
+      break;
+    default:  // interlacing and pixel aspect do not change the stored pixels
+      check(field[0] == 'I' || field[0] == 'A', source, ": y4m field ", printable(field), " is unknown");
+  }
+}
+
 Format read_header(std::istream& in, const std::string& source) {
-  std::string line, field;
+  std::string line, field, seen;
   std::getline(in, line);
   check(in.good() && line.starts_with("YUV4MPEG2 "), source, ": not a y4m file: it does not begin with YUV4MPEG2");
   Format format;
   std::optional<Matrix> matrix;
-  char colon = 0;
   std::istringstream fields(line.substr(10));
   while (fields >> field) {
-    std::istringstream value(field.substr(1));
-    if (field[0] == 'W') value >> format.width;
-    if (field[0] == 'H') value >> format.height;
-    if (field[0] == 'F') value >> format.rate >> colon >> format.scale;
-    if (field[0] == 'C') read_colour_space(field.substr(1), format, source);
-    if (field == "XCOLORRANGE=FULL") format.range = kFull;
-    if (field == "XMATRIX=BT709") matrix = kBt709;
-    if (field == "XMATRIX=BT601") matrix = kBt601;
+    check(field[0] == 'X' || seen.find(field[0]) == seen.npos, source, ": the y4m header has the field ",
+          printable(field.substr(0, 1)), " twice");
+    seen += field[0];
+    read_field(field, format, matrix, source);
   }
   check(is_video_side(format.width) && is_video_side(format.height) && format.rate > 0 && format.scale > 0, source,
-        ": the y4m header needs width and height from 1 to ", kLargestSide, " and a frame rate: ", line.substr(0, 80));
+        ": the y4m header needs width and height from 1 to ", kLargestSide,
+        " and a frame rate: ", printable(line.substr(0, 80)));
   format.matrix = matrix.value_or(is_bt709_by_height(format.height) ? kBt709 : kBt601);
   return format;
 }
@@ -163,7 +211,7 @@ class Y4mReader : public VideoReader {
     std::vector<at::Tensor> frames;
     std::string line;
     while (static_cast<int64_t>(frames.size()) < count && std::getline(in_, line)) {
-      check(line.starts_with("FRAME"), source_, ": frame ", next_, " does not begin with FRAME");
+      check(line == "FRAME" || line.starts_with("FRAME "), source_, ": frame ", next_, " does not begin with FRAME");
       const at::Tensor bytes = at::empty({format_.bytes()}, at::kByte);
       in_.read(static_cast<char*>(bytes.data_ptr()), format_.bytes());
       check(in_.gcount() == format_.bytes(), source_, ": truncated: frame ", next_, " has ", in_.gcount(), " of ",

@@ -1,7 +1,8 @@
 // Passes work items to the warps of a CTA through two slots in shared memory: the current item and the next.
 //
-// One warp takes items from the list and fills the slots. Every thread that uses items reads each one and arrives for
-// itself to free the slot. One arrival per warp would be enough, but compute-sanitizer's racecheck cannot follow it.
+// One warp takes items from the list and fills the slots. Every thread that uses items reads each one and then arrives
+// at the barrier that frees its slot. One arrival per warp would be enough, but compute-sanitizer's racecheck cannot
+// follow it.
 #pragma once
 
 #include "moga/kernels/device/barrier.cuh"

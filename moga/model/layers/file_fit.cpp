@@ -14,12 +14,15 @@ struct Mark {
   const char* means;
 };
 
-// Scales and tables next to quantized weights: of ComfyUI, diffusers' torchao, DeepSeek's fp8, bitsandbytes, GPTQ.
+// Scales and tables next to quantized weights that are not read. Scaled fp8 is: scaled_weights.h.
 constexpr std::array kQuantized = {
-    Mark{"scale_weight", "scaled fp8"}, Mark{"weight_scale", "scaled fp8"}, Mark{"scale_input", "scaled fp8"},
-    Mark{"input_scale", "scaled fp8"},  Mark{"scaled_fp8", "scaled fp8"},   Mark{"comfy_quant", "quantized"},
-    Mark{".absmax", "quantized"},       Mark{".quant_map", "quantized"},    Mark{".quant_state", "quantized"},
-    Mark{".qweight", "quantized"},      Mark{".SCB", "quantized"},
+    Mark{"weight_scale_inv", "float8 with scales of blocks (DeepSeek)"},
+    Mark{"weight_scale_2", "nvfp4"},
+    Mark{".absmax", "quantized (bitsandbytes)"},
+    Mark{".quant_map", "quantized (bitsandbytes)"},
+    Mark{".quant_state", "quantized (bitsandbytes)"},
+    Mark{".SCB", "quantized (bitsandbytes)"},
+    Mark{".qweight", "quantized (GPTQ)"},
 };
 
 // Parts of models of the Wan family beyond text to video.
@@ -54,7 +57,7 @@ void check_not_quantized(const Safetensors& file) {
   for (const std::string& name : file.names())
     if (const Mark* mark = mark_of(name, kQuantized))
       fail(file.source(), ": ", mark->means, " weights (", name,
-           ") are not supported, expected float32, bfloat16 or float16 without scales");
+           ") are not supported, expected float32, bfloat16, float16, or float8_e4m3fn with scales");
 }
 
 void check_misfits(const FileFit& fit, const Safetensors& file) {
@@ -72,6 +75,11 @@ void check_file_fit(const FileFit& fit, const Safetensors& file, std::span<const
   std::erase_if(unused, [&](const std::string& name) {
     return std::ranges::any_of(harmless, [&](std::string_view part) { return name.find(part) != name.npos; });
   });
+  const auto scale = std::ranges::find_if(unused, [](const std::string& name) {
+    return name.ends_with(".scale_weight") || name.ends_with(".weight_scale");
+  });
+  check(scale == unused.end(), file.source(), ": ", scale == unused.end() ? "" : *scale,
+        ": scale of a weight that cannot be kept in 8 bits");
   const auto marked = std::ranges::find_if(unused, [](const auto& name) { return mark_of(name, kForeign); });
   if (marked != unused.end())
     fail(file.source(), ": ", tensors(unused.size()), " for which the model has no use, among them ", *marked, ": ",

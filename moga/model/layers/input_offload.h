@@ -1,7 +1,7 @@
 // Block inputs in host memory between the forward and the backward pass, for recomputation of long videos.
 //
-//   forward    store(0, x₀)  store(1, x₁)  …        each copied while its block computes; its device memory is then
-//   free backward   …  fetch(1)  fetch(0)                fetch(i) starts the copy of input i − 1, one block ahead
+//   forward    store(0, x₀)  store(1, x₁)  …    copies each input while its block computes, then frees it on the device
+//   backward   …  fetch(1)  fetch(0)            fetch(i) starts the copy of input i − 1, one block ahead
 //
 // On CUDA the copies run on a stream of their own, from and to pinned memory, ordered by events; nothing waits on the
 // host. The last input stays on the device, since the backward pass starts with it. On the CPU an input stays as it is.

@@ -1,7 +1,7 @@
 // Names of a transformer's tensors that decide how they are stored: routers, and what stays in full precision.
 //
 //   weights        → the dtype that is asked for (bfloat16)
-//   norms, modulations, time embedding, routers → at least float32
+//   norms, modulations, time embedding, routers, factors of low-rank updates → at least float32
 //
 // The second group is small and its rounding reaches every token. Names are Wan2.1's; in
 // diffusers' names only routers are recognised.
@@ -22,7 +22,7 @@ inline bool is_router(const std::string& name) { return name.find(kRouterPart) !
 inline std::string router_prefix(int64_t layer) { return "blocks." + std::to_string(layer) + ".self_attn.router."; }
 
 inline bool stays_wide(const std::string& name) {
-  for (const char* part : {"modulation", "norm", "time_embedding", kRouterPart})
+  for (const char* part : {"modulation", "norm", "time_embedding", kRouterPart, ".lora_"})
     if (name.find(part) != std::string::npos) return true;
   return false;
 }

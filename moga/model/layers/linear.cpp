@@ -72,6 +72,31 @@ std::vector<at::Tensor> trained_linears(const at::Tensor& x, const std::vector<L
   return TrainedLinears::apply(x, at::TensorList(parameters), layers);
 }
 
+// Both factors in 8 bits; sums are float32.
+at::Tensor product_8_bits(const Scaled8Bit& input, const at::Tensor& x, const Linear& layer) {
+  const at::Tensor y =
+      at::_scaled_mm(input.values, layer->weight.t(), input.scale, layer->weight_scale.reshape(at::IntArrayRef()),
+                     layer->bias_in(x.scalar_type()), /*scale_result=*/{}, x.scalar_type());
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.back() = layer->out();
+  return layer->has_low_rank() ? layer->plus_low_rank(y.view(sizes), x) : y.view(sizes);
+}
+
+std::vector<at::Tensor> products_8_bits(const at::Tensor& x, const std::vector<Linear>& layers) {
+  const Scaled8Bit input = input_to_8_bits(x.reshape({-1, x.size(-1)}));
+  std::vector<at::Tensor> results;
+  for (const Linear& layer : layers) results.push_back(product_8_bits(input, x, layer));
+  return results;
+}
+
+at::Tensor product(const at::Tensor& x, const Linear& layer) {
+  if (layer->multiplies_8_bits(x)) return products_8_bits(x, {layer})[0];
+  if (trained_on_cuda(x, layer)) return trained_linears(x, {layer})[0];
+  const at::ScalarType dtype = x.scalar_type();
+  if (!layer->trains_low_rank()) return at::linear(x, layer->weight_in(dtype), layer->bias_in(dtype));
+  return layer->plus_low_rank(at::linear(x, layer->base_in(dtype), layer->bias_in(dtype)), x);
+}
+
 // GELU in the product's epilogue (cuBLASLt's is the tanh form): the widest tensor of a block is written once and not
 // read and written again. Training needs the input of GELU as well, which this does not produce.
 at::Tensor linear_gelu(const at::Tensor& x, const Linear& layer) {
@@ -84,10 +109,7 @@ at::Tensor linear_gelu(const at::Tensor& x, const Linear& layer) {
 LinearImpl::LinearImpl(int64_t in, int64_t out) : LinearImpl(at::IntArrayRef{out, in}) {}
 
 LinearImpl::LinearImpl(at::IntArrayRef weight_sizes)
-    : weight(register_parameter("weight", at::empty(weight_sizes))),
-      bias(register_parameter("bias", at::empty({weight_sizes[0]}))) {}
-
-at::Tensor LinearImpl::weight_in(at::ScalarType dtype) const { return weight.flatten(1).to(dtype); }
+    : ProductWeight(weight_sizes), bias(register_parameter("bias", at::empty({weight_sizes[0]}))) {}
 
 at::Tensor LinearImpl::bias_in(at::ScalarType dtype) const { return bias.to(dtype); }
 
@@ -98,11 +120,10 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) {
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Linear>& products) {
   if (std::ranges::all_of(products, [&](const Linear& layer) { return trained_on_cuda(x, layer); }))
     return trained_linears(x, products);
+  if (std::ranges::all_of(products, [&](const Linear& layer) { return layer->multiplies_8_bits(x); }))
+    return products_8_bits(x, products);
   std::vector<at::Tensor> results;
-  for (const Linear& layer : products)
-    results.push_back(trained_on_cuda(x, layer)
-                          ? trained_linears(x, {layer})[0]
-                          : at::linear(x, layer->weight_in(x.scalar_type()), layer->bias_in(x.scalar_type())));
+  for (const Linear& layer : products) results.push_back(product(x, layer));
   return results;
 }
 
@@ -135,19 +156,26 @@ at::Tensor MlpImpl::forward(const at::Tensor& x) {
 }
 
 at::Tensor MlpImpl::hidden(const at::Tensor& x) {
-  if (activation_ == Activation::kGeluTanh && x.is_cuda() && x.dim() == 2 && !at::GradMode::is_enabled())
+  if (activation_ == Activation::kGeluTanh && x.is_cuda() && x.dim() == 2 && !at::GradMode::is_enabled() &&
+      !first->multiplies_8_bits(x))
     return linear_gelu(x, first);
   const at::Tensor product = first(x);
   return activation_ == Activation::kSilu ? at::silu(product) : at::gelu(product, "tanh");
 }
 
 at::Tensor MlpImpl::in_chunks(const at::Tensor& x, int64_t rows) {
-  const at::Tensor weight = second->weight_in(x.scalar_type()).t(), bias = second->bias_in(x.scalar_type());
-  at::Tensor y = at::empty({x.size(0), weight.size(1)}, x.options());
+  const bool in_8_bits = second->multiplies_8_bits(x);
+  const at::Tensor weight = in_8_bits ? at::Tensor() : second->weight_in(x.scalar_type()).t(),
+                   bias = second->bias_in(x.scalar_type());
+  at::Tensor y = at::empty({x.size(0), second->out()}, x.options());
   for (int64_t begin = 0; begin < x.size(0); begin += rows) {
     const int64_t end = std::min(begin + rows, x.size(0));
     at::Tensor chunk = y.slice(0, begin, end);
-    at::addmm_out(chunk, bias, hidden(x.slice(0, begin, end)), weight);
+    const at::Tensor wide = hidden(x.slice(0, begin, end));
+    if (in_8_bits)
+      chunk.copy_(second(wide));
+    else
+      at::addmm_out(chunk, bias, wide, weight);
   }
   return y;
 }

@@ -8,23 +8,16 @@
 #include <algorithm>
 
 #include "moga/core/check.h"
+#include "moga/model/layers/buffer_layout.h"
 
 namespace moga {
-namespace {
-
-constexpr int64_t kAlignment = 256;  // bytes, as CUDA's own allocations
-
-int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-}  // namespace
-
 WeightStream::WeightStream(const Modules& blocks, c10::Device device) : device_(device) {
   check(!blocks.empty(), "no blocks to stream");
   int64_t end = 0;
   for (const auto& module : blocks) {
     Block block{module->parameters(), end};
     for (const at::Tensor& parameter : block.parameters)
-      block.bytes += aligned(static_cast<int64_t>(parameter.nbytes()));
+      block.bytes += aligned_bytes(static_cast<int64_t>(parameter.nbytes()));
     end += block.bytes;
     blocks_.push_back(std::move(block));
   }
@@ -83,7 +76,7 @@ void WeightStream::point(Block& block, const at::Tensor& bytes) {
   for (at::Tensor& parameter : block.parameters) {
     const int64_t size = static_cast<int64_t>(parameter.nbytes());
     parameter.set_data(bytes.narrow(0, begin, size).view(parameter.scalar_type()).view(parameter.sizes()));
-    begin += aligned(size);
+    begin += aligned_bytes(size);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/foreign_keys.h"
 #include "moga/core/interrupt.h"
@@ -18,7 +19,7 @@
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/layers/limits.h"
-#include "moga/model/layers/linear.h"
+#include "moga/model/layers/scaled_weights.h"
 #include "moga/model/text/names.h"
 
 namespace moga {
@@ -87,9 +88,17 @@ constexpr std::array kForeignKeys = {
 constexpr std::array<std::string_view, 5> kHarmless = {"encoder.embed_tokens.", "shared.weight", "decoder.", "lm_head.",
                                                        "spiece_model"};
 
+// Of a tensor as saved_tensors names it: scales and the marker of 8-bit weights, too.
+std::string hugging_face_name(const std::string& name) {
+  const size_t member = name.rfind('.') + 1;
+  if (member == 0) return name;
+  const std::string weight = hugging_face_text_name(name.substr(0, member) + "weight");
+  return weight.substr(0, weight.rfind('.') + 1) + name.substr(member);
+}
+
 FileFit fit_of(const TextEncoderConfig& config, const Safetensors& file) {
   const ShapesOnly shapes_only;
-  return file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
+  return scaled_file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
 }
 
 }  // namespace
@@ -161,11 +170,17 @@ TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device de
   const TextEncoderConfig config = load_text_encoder_config(folder / "config.json");
   check_file_fit(fit_of(config, file), file, kHarmless);
   TextEncoder model(config, /*initialise=*/false);
+  LoadOptions options = load_options(file);
+  expect_scaled_weights(*model, file, options);
   // Allocates storage with the final dtype and device before anything is written to it.
-  for (at::Tensor& parameter : model->parameters())
-    parameter.set_data(at::empty(parameter.sizes(), at::TensorOptions().device(device).dtype(dtype)));
+  for (at::Tensor& parameter : model->parameters()) {
+    const bool in_8_bits = parameter.scalar_type() == at::kFloat8_e4m3fn;
+    const auto storage = at::TensorOptions(device).dtype(in_8_bits ? at::kFloat8_e4m3fn : dtype);
+    parameter.set_data(at::empty(parameter.sizes(), storage));
+  }
+  for (at::Tensor& scale : model->buffers()) scale.set_data(scale.to(device));
 
-  load_parameters(*model, file, load_options(file));
+  load_parameters(*model, file, options);
   return model;
 }
 
@@ -177,8 +192,8 @@ void save_text_encoder(const std::filesystem::path& folder, const TextEncoder& m
                        WeightLayout layout) {
   const bool rename = layout == WeightLayout::kDiffusers;
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*model))
-    tensors[rename ? hugging_face_text_name(name) : name] = tensor.detach().to(dtype);
+  for (const auto& [name, tensor] : saved_tensors(*model, [&](const std::string&) { return dtype; }))
+    tensors[rename ? hugging_face_name(name) : name] = tensor;
   save_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   // What transformers' UMT5EncoderModel reads, beyond its defaults.
   nlohmann::ordered_json config = {{"architectures", {"UMT5EncoderModel"}},

@@ -23,13 +23,12 @@ at::Tensor masked_bias(const at::Tensor& bias, const at::Tensor& known, at::Scal
 
 }  // namespace
 
-TextTableImpl::TextTableImpl(int64_t rows, int64_t columns)
-    : weight(register_parameter("weight", at::empty({rows, columns}))) {}
+TextTableImpl::TextTableImpl(int64_t rows, int64_t columns) : ProductWeight({rows, columns}) {}
 
 at::Tensor TextTableImpl::product(const at::Tensor& x) const { return at::linear(x, weight_in(x.scalar_type())); }
 
 at::Tensor TextTableImpl::rows(const at::Tensor& indices) const {
-  return at::embedding(weight_in(weight.scalar_type()), indices);
+  return at::embedding(weight_in(in_8_bits() ? at::kFloat : weight.scalar_type()), indices);
 }
 
 void TextTableImpl::fill_normal(double deviation) { torch::nn::init::normal_(weight, 0.0, deviation); }

@@ -4,23 +4,22 @@
 // the given dtype; the sum x is float32, because T5's activations exceed the range of float16.
 #pragma once
 
-#include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
+
+#include "moga/model/layers/product_weight.h"
 
 namespace moga {
 
 struct TextEncoderConfig;
 
-// Weight of a product without bias, or rows of an embedding; stored as the master, cast at use by weight_in.
-class TextTableImpl : public torch::nn::Module {
+// Weight of a product without bias, or rows of an embedding.
+class TextTableImpl : public ProductWeight {
  public:
   TextTableImpl(int64_t rows, int64_t columns);
-  at::Tensor product(const at::Tensor& x) const;     // [..., columns] · Wᵀ → [..., rows], in x's dtype
-  at::Tensor rows(const at::Tensor& indices) const;  // int64 [...] → [..., columns], in the weight's dtype
-  at::Tensor weight_in(at::ScalarType dtype) const { return weight.to(dtype); }  // the one place it is read
+  at::Tensor product(const at::Tensor& x) const;  // [..., columns] · Wᵀ → [..., rows], in x's dtype
+  // int64 [...] → [..., columns], in the weight's dtype; float32 of an 8-bit weight
+  at::Tensor rows(const at::Tensor& indices) const;
   void fill_normal(double deviation);
-
-  at::Tensor weight;  // [rows, columns]
 };
 TORCH_MODULE(TextTable);
 

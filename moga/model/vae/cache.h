@@ -2,7 +2,7 @@
 //
 // A causal convolution over time needs a few frames before its input. Layers request them in a fixed order, once per
 // chunk, so the cache is a list of slots with a cursor. A clip evaluated at once is the same computation with a single
-// chunk, whose last frames nobody needs; then nothing is kept, and no autograd graph is kept alive.
+// chunk, whose last frames are not needed afterwards; then nothing is cached, and no autograd graph is kept alive.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,6 @@
 // Convolution weights in the layout of the kernel `sm90` (kernels/causal_convolution.h): converted at the first call
 // and cached until the weight changes, so a clip of hundreds of chunks converts them once. Like the layer that owns it,
-// usable by one thread and one stream at a time.
+// it can be used by one thread and one stream at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>

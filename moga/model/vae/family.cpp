@@ -3,7 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "moga/core/safetensors.h"
 #include "moga/model/layers/file_fit.h"
+#include "moga/model/vae/names.h"
 #include "moga/model/vae/vae.h"
 
 namespace moga {
@@ -19,6 +21,8 @@ CodecPtr load(const Path& folder, c10::Device device, c10::ScalarType dtype) {
   return load_vae(folder, device, dtype).ptr();
 }
 
+WeightLayout layout(const Path& folder) { return detect_vae_layout(Safetensors(folder).names(), folder.string()); }
+
 }  // namespace
 
 const CodecFamily& wan_vae_family() {
@@ -27,6 +31,7 @@ const CodecFamily& wan_vae_family() {
                                   .read_config = read_config,
                                   .load = load,
                                   .file_fit = vae_file_fit,
+                                  .layout = layout,
                                   .published = VaeConfig()};
   return family;
 }

@@ -69,6 +69,7 @@ class VaeImpl : public Codec {
   at::Tensor decode_raw(const at::Tensor& latent);
 
   at::Tensor encode(const at::Tensor& video) override;
+  at::Tensor encode_clip(const at::Tensor& video) override { return normalise(encode_moments(video).first); }
   void decode(const at::Tensor& latent, const FrameSink& sink) override;
 
   // With float32 copies of the config's mean and deviation.
@@ -78,7 +79,7 @@ class VaeImpl : public Codec {
   void store_channels_last() override;
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
   // Of all causal convolutions; 2D ones support sm90 and the library only.
-  void set_convolution(ConvolutionWay way);
+  void set_convolution(ConvolutionWay way) override;
   void set_statistics(std::vector<double> mean, std::vector<double> deviation);
 
  private:

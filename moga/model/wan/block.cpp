@@ -64,6 +64,11 @@ SelfAttentionImpl::SelfAttentionImpl(const BlockConfig& config)
 BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
                                        const BlockRun& run) {
   if (global.over_ranks) return forward_over_ranks(x, local, global, run);
+  // Before routing, so that an observer can set the router.
+  if (global.observer && !run.again) {
+    const auto [q, k, v] = projected(x, local.rotary);
+    global.observer(layer_, x, q, k, v);
+  }
   BlockOutput result;
   std::optional<Routing> routing;
   if (router_ && !global.full_attention) {
@@ -73,7 +78,6 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const LocalContext& 
     result.group_histogram = group_histogram(*routing, layout);
   }
   const auto [q, k, v] = projected(routing ? routing->x : x, local.rotary);
-  if (global.observer && !run.again) global.observer(layer_, x, q, k, v);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
                                      global.full_attention ? full_config_ : config_, run.memory));
   return result;

@@ -21,7 +21,7 @@ bool recognises(const nlohmann::json& config) {
 Cloned<VideoModelConfig> read_config(const Path& config_json) { return load_transformer_config(config_json); }
 
 VideoModelPtr load(const Path& folder, const VideoModelLoad& how) {
-  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks).ptr();
+  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks, how.adapt).ptr();
 }
 
 WeightLayout layout(const Path& folder) { return detect_layout(Safetensors(folder).names(), folder.string()); }
@@ -34,6 +34,23 @@ TransformerConfig wan_14b() {
   return config;
 }
 
+// In a model_index.json of diffusers.
+std::vector<NamedMeaning> beyond_wan21() {
+  constexpr const char* kImageToVideo = "an image-to-video model";
+  constexpr const char* kTwoExperts = "Wan2.2's two experts, only models of one transformer are supported";
+  return {{"WanImageToVideoPipeline", kImageToVideo},
+          {"WanVACEPipeline", "VACE, for controlled generation"},
+          {"WanVideoToVideoPipeline", "a video-to-video pipeline"},
+          {"WanAnimatePipeline", "Wan2.2-Animate"},
+          {"SkyReelsV2Pipeline", "SkyReels-V2"},
+          {"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
+          {"transformer_2", kTwoExperts},
+          {"boundary_ratio", kTwoExperts},
+          {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"},
+          {"image_encoder", kImageToVideo},
+          {"image_processor", kImageToVideo}};
+}
+
 }  // namespace
 
 const VideoFamily& wan_family() {
@@ -43,6 +60,8 @@ const VideoFamily& wan_family() {
                                   .load = load,
                                   .file_fit = transformer_file_fit,
                                   .layout = layout,
+                                  .pipelines = {"WanPipeline"},
+                                  .not_supported = beyond_wan21(),
                                   .sizes = {{"1.3B", TransformerConfig()}, {"14B", wan_14b()}}};
   return family;
 }

@@ -15,6 +15,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "moga/attention/visual_attention.h"
 #include "moga/model/layers/patch.h"
@@ -52,6 +53,8 @@ struct TransformerConfig : VideoModelConfig {
   std::shared_ptr<VideoModel> build(bool initialise) const override;
   void apply(const std::vector<std::string>& settings, const std::string& source) override;
   void validate() const override;
+  void read_tree(const config_detail::Node& table, const config_detail::Source& source) override;
+  config_detail::Node tree() const override;
   int64_t latent_channels() const override { return in_channels; }
   Strides patch() const override { return {patch_size[0], patch_size[1], patch_size[2]}; }
   Conditioning conditioning() const override { return {.text_tokens = text_len, .text_dim = text_dim}; }
@@ -88,12 +91,13 @@ class TransformerImpl : public VideoModel {
   void initialise() override;
   void initialise_routers();  // N(0, 0.02²), bias 0: near indifference
   void fill_head() override;
+  std::string name_in(WeightLayout layout, const std::string& name) const override;
   at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const override;
 
   void keep_blocks_on_host(at::Device device) override;
   void stream_blocks() override;
-  // What blocks keep for their backward pass; everything unless set.
-  void set_recompute(const RecomputeConfig& config);
+  void set_recompute(const RecomputeConfig& config) override;
+  void set_block_weights(std::shared_ptr<BlockWeights> weights) override { block_weights_ = std::move(weights); }
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:
@@ -135,9 +139,11 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
 // keeps them so; they are small and sensitive). A block whose attention is full has no router: one in the file is
-// skipped. `settings` override config.json: {"moga.kind=full", …}. `stream_blocks`: see VideoModel.
+// skipped. `settings` override config.json: {"moga.kind=full", …}. Scaled 8-bit weights stay as they are.
+// `stream_blocks` and `adapt`: see VideoModelLoad (family.h).
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings = {}, bool stream_blocks = false);
+                             const std::vector<std::string>& settings = {}, bool stream_blocks = false,
+                             const std::function<void(VideoModel&)>& adapt = {});
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);
 

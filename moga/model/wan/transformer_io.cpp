@@ -17,6 +17,7 @@
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/layers/scaled_weights.h"
 #include "moga/model/wan/transformer.h"
 
 namespace moga {
@@ -92,7 +93,7 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
 
 FileFit fit_of(const TransformerConfig& config, const Safetensors& file, const LoadOptions& options) {
   const ShapesOnly shapes_only;
-  return file_fit(*Transformer(config, /*initialise=*/false), file, options);
+  return scaled_file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
 // config.json with the class name first, as diffusers writes it.
@@ -107,6 +108,16 @@ std::string config_text(const TransformerConfig& config) {
 void TransformerConfig::apply(const std::vector<std::string>& settings, const std::string& source) {
   apply_overrides(*this, settings, source);
 }
+
+std::string TransformerImpl::name_in(WeightLayout layout, const std::string& name) const {
+  return file_name(name, layout);
+}
+
+void TransformerConfig::read_tree(const config_detail::Node& table, const config_detail::Source& source) {
+  config_detail::Reader(table, source).read(table, *this);
+}
+
+config_detail::Node TransformerConfig::tree() const { return config_detail::tree_of(*this); }
 
 at::ScalarType TransformerImpl::kept_dtype(const std::string& name, at::ScalarType dtype) const {
   return moga::kept_dtype(name, dtype);
@@ -126,19 +137,23 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings, bool stream_blocks) {
+                             const std::vector<std::string>& settings, bool stream_blocks,
+                             const std::function<void(VideoModel&)>& adapt) {
   const Safetensors file(folder);
-  const LoadOptions options = load_options(file, folder);
+  LoadOptions options = load_options(file, folder);
   TransformerConfig config = load_transformer_config(folder / "config.json");
   apply_overrides(config, settings);
   check_file_fit(fit_of(config, file, options), file, kHarmless);
   Transformer model(config, /*initialise=*/false);
+  expect_scaled_weights(*model, file, options);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
     const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
-    const auto storage = at::TensorOptions(place).dtype(moga::kept_dtype(item.key(), dtype));
-    item.value().set_data(at::empty(item.value().sizes(), storage));
+    const bool in_8_bits = item.value().scalar_type() == at::kFloat8_e4m3fn;
+    const at::ScalarType kept = in_8_bits ? at::kFloat8_e4m3fn : moga::kept_dtype(item.key(), dtype);
+    item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(place).dtype(kept)));
   }
+  for (at::Tensor& scale : model->buffers()) scale.set_data(scale.to(device));
   if (stream_blocks) model->keep_blocks_on_host(device);
   model->initialise_routers();
 
@@ -146,6 +161,7 @@ Transformer load_transformer(const std::filesystem::path& folder, at::Device dev
   if (!report.kept.empty())
     log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
              " tensors); moga calibrate computes better ones");
+  if (adapt) adapt(*model);
   if (stream_blocks) model->stream_blocks();
   return model;
 }
@@ -158,8 +174,9 @@ FileFit transformer_file_fit(const std::filesystem::path& folder) {
 
 void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {
   TensorMap tensors;
-  for (const auto& [name, tensor] : named_tensors(*this))
-    tensors[file_name(name, layout)] = tensor.detach().to(kept_dtype(name, dtype));
+  const auto dtype_of = [&](const std::string& name) { return kept_dtype(name, dtype); };
+  for (const auto& [name, tensor] : saved_tensors(*this, dtype_of))
+    tensors[name == "scaled_fp8" ? name : file_name(name, layout)] = tensor;
   save_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
   TransformerConfig config = config_;
   config.moga.backend =

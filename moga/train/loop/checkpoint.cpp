@@ -5,9 +5,11 @@
 #include <cstdio>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
-#include "moga/train/loop/file_hash.h"
+#include "moga/train/loop/checkpoint_folder.h"
+#include "moga/train/loop/checkpoint_parts.h"
 
 namespace fs = std::filesystem;
 
@@ -19,15 +21,14 @@ constexpr const char* kPrefix = "step-";
 nlohmann::json describe_files(const fs::path& folder) {
   nlohmann::json files = nlohmann::json::object();
   for (const auto& entry : fs::directory_iterator(folder))
-    files[entry.path().filename().string()] = {{"bytes", fs::file_size(entry.path())},
-                                               {"hash", to_hex(file_hash(entry.path()))}};
+    files[entry.path().filename().string()] = describe_file(entry.path());
   return files;
 }
 
 // Of all keys but "checksum" itself.
 std::string checksum_of(nlohmann::json state) {
   state.erase("checksum");
-  return to_hex(text_hash(state.dump()));
+  return text_checksum(state.dump());
 }
 
 // Temporary folders of checkpoints whose process was killed.
@@ -54,7 +55,7 @@ void verify_files(const fs::path& folder, const nlohmann::json& files) {
     const uint64_t bytes = fs::file_size(file), expected_bytes = expected.at("bytes").get<uint64_t>();
     check(bytes == expected_bytes, folder.string(), " is damaged: ", name, " has ", bytes, " bytes, expected ",
           expected_bytes);
-    const std::string hash = to_hex(file_hash(file));
+    const std::string hash = file_checksum(file);
     check(hash == expected.at("hash").get<std::string>(), folder.string(), " is damaged: ", name, " has checksum ",
           hash, ", expected ", expected.at("hash").get<std::string>());
   }
@@ -81,17 +82,30 @@ std::string step_name(int64_t step) {
   return name;
 }
 
+nlohmann::json describe_file(const fs::path& file) {
+  return {{"bytes", fs::file_size(file)}, {"hash", file_checksum(file)}};
+}
+
+void write_state(const fs::path& folder, const CheckpointContents& contents, const nlohmann::json& files) {
+  nlohmann::json state = {{"step", contents.step}, {"state", contents.state}, {"files", files}};
+  state["checksum"] = checksum_of(state);
+  write_text(folder / "state.json", state.dump(2) + "\n");
+}
+
+void remove_unneeded(const fs::path& run, int64_t keep) {
+  remove_unfinished(run);
+  remove_old(run, keep);
+}
+
 fs::path save_checkpoint(const fs::path& run, const CheckpointContents& contents, int64_t keep) {
+  if (!contents.placements.empty()) return save_sharded_checkpoint(run, contents, keep);
   const fs::path folder = run / step_name(contents.step);
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
     for (const auto& [part, tensors] : contents.parts) save_safetensors(temporary / (part + ".safetensors"), tensors);
     write_text(temporary / "config.toml", contents.config);
-    nlohmann::json state = {{"step", contents.step}, {"state", contents.state}, {"files", describe_files(temporary)}};
-    state["checksum"] = checksum_of(state);
-    write_text(temporary / "state.json", state.dump(2) + "\n");
+    write_state(temporary, contents, describe_files(temporary));
   });
-  remove_unfinished(run);
-  remove_old(run, keep);
+  remove_unneeded(run, keep);
   return folder;
 }
 
@@ -99,6 +113,14 @@ fs::path Checkpoint::file_of(const std::string& part) const {
   const std::string name = part + ".safetensors";
   check(files.contains(name), folder.string(), " has no ", name);
   return folder / name;
+}
+
+std::vector<fs::path> Checkpoint::files_of(const std::string& part) const {
+  std::vector<fs::path> found;
+  for (const auto& item : files.items())
+    if (is_file_of_part(item.key(), part)) found.push_back(folder / item.key());
+  check(!found.empty(), folder.string(), " has no ", part, ".safetensors");
+  return found;
 }
 
 Checkpoint open_checkpoint(const fs::path& folder) {

@@ -2,7 +2,10 @@
 // config and state.json, which lists size and checksum of every file and ends with a checksum of itself.
 //
 // A checkpoint is written under a temporary name, synced and renamed, so it is whole or absent. Damage after that is
-// found when it is opened: nothing of a damaged checkpoint is believed.
+// found when it is opened: no part of a damaged checkpoint is used.
+//
+// Where the state is sharded, every rank writes a file per part (checkpoint_parts.h), in parallel; the folder appears
+// once all of them have.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +14,8 @@
 #include <optional>
 #include <string>
 
-#include "moga/core/safetensors.h"
+#include "moga/parallel/process_group.h"
+#include "moga/train/loop/parameters.h"
 
 namespace moga {
 
@@ -23,10 +27,12 @@ struct CheckpointContents {
   nlohmann::json state;                    // what the training loop needs besides tensors
   std::map<std::string, TensorMap> parts;  // "model" → model.safetensors, …
   std::string config;                      // config.toml
+  Placements placements = {};              // of the rank's pieces; empty: one rank writes everything
+  ProcessGroup ranks = {};                 // that write together
 };
 
 // Writes RUN/step-<step>, then removes all but the `keep` newest checkpoints and what a killed run left unfinished.
-// Returns the new folder.
+// Returns the new folder. With placements every rank calls it, with its own pieces.
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, const CheckpointContents& contents,
                                       int64_t keep);
 
@@ -38,6 +44,8 @@ struct Checkpoint {
 
   // The file of a part. Throws when the checkpoint does not have it.
   std::filesystem::path file_of(const std::string& part) const;
+  // Its file, or all of its shards.
+  std::vector<std::filesystem::path> files_of(const std::string& part) const;
 };
 
 // Reads and verifies one checkpoint. Throws "FOLDER is damaged: FILE …", naming the first file that is missing or has

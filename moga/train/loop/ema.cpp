@@ -71,7 +71,11 @@ const NamedTensors& Ema::weights() const {
   return average_;
 }
 
-bool Ema::exchanged(size_t i) const { return !staged_ && parameters_[i].second.scalar_type() == at::kFloat; }
+bool Ema::exchanged(size_t i) const {
+  const at::Tensor& parameter = parameters_[i].second;
+  const bool whole_storage = parameter.storage().nbytes() == parameter.nbytes();  // else it is a piece of a shard
+  return !staged_ && whole_storage && parameter.scalar_type() == at::kFloat;
+}
 
 void Ema::enter() {
   settle();

@@ -28,6 +28,21 @@ at::Tensor global_norm(const std::vector<at::Tensor>& gradients) {
   return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, dtype)));
 }
 
+// Of the gradients of all ranks, from the norm of each rank's.
+at::Tensor norm_over(const ProcessGroup& ranks, const at::Tensor& norm) {
+  if (ranks.size() == 1) return norm;
+  const at::Tensor square = norm.square();
+  ranks.all_reduce(square);
+  return square.sqrt();
+}
+
+OptimizedTensors whole(const NamedTensors& parameters, const NamedTensors& masters) {
+  check(!parameters.empty(), "nothing to train: no parameter requires a gradient");
+  OptimizedTensors tensors = {parameters, masters, {}, masters.front().second.device()};
+  for (const auto& item : parameters) tensors.decayed.push_back(item.second.dim() >= 2);
+  return tensors;
+}
+
 // Pieces of one float32 buffer, one for each of `like`.
 std::vector<at::Tensor> pieces_of(const at::Tensor& buffer, const std::vector<at::Tensor>& like) {
   std::vector<at::Tensor> pieces;
@@ -50,12 +65,16 @@ void OptimizerConfig::validate() const {
 }
 
 AdamW::AdamW(const NamedTensors& parameters, const NamedTensors& masters, const OptimizerConfig& config, uint64_t seed)
-    : config_(config), seed_(seed) {
-  check(!parameters.empty(), "nothing to train: no parameter requires a gradient");
+    : AdamW(whole(parameters, masters), config, seed) {}
+
+AdamW::AdamW(const OptimizedTensors& tensors, const OptimizerConfig& config, uint64_t seed)
+    : config_(config), seed_(seed), ranks_(tensors.ranks) {
+  // Each rank rounds its pieces with its own random numbers.
+  if (ranks_.rank() > 0) seed_ = random_key(seed, "shard", static_cast<uint64_t>(ranks_.rank()));
   const at::ScalarType dtype = config.moments == Storage::kFloat32 ? at::kFloat : at::kBFloat16;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const auto& [name, weight] = parameters[i];
-    const at::Tensor master = masters.at(i).second.detach();
+  for (size_t i = 0; i < tensors.weights.size(); ++i) {
+    const auto& [name, weight] = tensors.weights[i];
+    const at::Tensor master = tensors.masters.at(i).second.detach();
     check(master.scalar_type() == at::kFloat, name, " is ", master.scalar_type(), ": masters must be float32");
     check(weight.is_non_overlapping_and_dense(), name, " has strides ", weight.strides(), ", expected dense storage");
     slots_.push_back({.name = name,
@@ -63,9 +82,10 @@ AdamW::AdamW(const NamedTensors& parameters, const NamedTensors& masters, const 
                       .master = master,
                       .moment1 = at::zeros_like(master, dtype),
                       .moment2 = at::zeros_like(master, dtype),
+                      .decayed = tensors.decayed.at(i),
                       .sum = {}});
   }
-  steps_ = at::zeros({}, slots_.front().master.options());
+  steps_ = at::zeros({}, at::TensorOptions(at::kFloat).device(tensors.device));
 }
 
 // The fused kernels walk memory: strides must agree, in dimensions of size 1 too.
@@ -79,10 +99,11 @@ AdamW::Step AdamW::step(double learning_rate, int64_t index) {
   std::vector<at::Tensor> gradients;
   for (const Slot& slot : slots_)
     if (const at::Tensor gradient = slot.gradient(); gradient.defined()) gradients.push_back(gradient);
-  check(!gradients.empty(), "AdamW step without gradients");
+  check(!gradients.empty() || ranks_.size() > 1, "AdamW step without gradients");
 
   Call call = {.learning_rate = learning_rate, .step = {}, .scale = {}, .index = index};
-  call.step.gradient_norm = global_norm(gradients);
+  const at::Tensor norm = gradients.empty() ? at::zeros({}, steps_.options()) : global_norm(gradients);
+  call.step.gradient_norm = norm_over(ranks_, norm);
   call.step.skipped = call.step.gradient_norm.isfinite().logical_not().to(at::kFloat);
   // The kernels divide gradients by this scale, which saves a pass over them.
   if (config_.clip > 0) call.scale = (call.step.gradient_norm / config_.clip).clamp_min(1.0);
@@ -96,7 +117,7 @@ void AdamW::step_slots(bool decayed, Call& call) {
   Lists in_place, pieces;
   for (const Slot& slot : slots_) {
     at::Tensor gradient = slot.gradient();
-    if (slot.decayed() != decayed || !gradient.defined()) continue;
+    if (slot.decayed != decayed || !gradient.defined()) continue;
     if (slot.in_place(gradient)) {
       in_place.masters.push_back(slot.master);
       in_place.gradients.push_back(gradient);
@@ -205,6 +226,11 @@ Pending AdamW::start_sum(const ProcessGroup& ranks, size_t begin, size_t end) {
     at += aligned(gradient.numel());
   }
   return ranks.start_all_reduce(buffer);
+}
+
+void AdamW::take(const std::vector<at::Tensor>& gradients) {
+  check(gradients.size() == slots_.size(), gradients.size(), " gradients for ", slots_.size(), " tensors");
+  for (size_t i = 0; i < slots_.size(); ++i) slots_[i].sum = gradients[i];
 }
 
 void AdamW::write_weights() {

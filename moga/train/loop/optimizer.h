@@ -6,8 +6,9 @@
 // after each step. Moments are float32, or bfloat16 with stochastic rounding. What has to be converted is updated in
 // pieces, so a step needs 0.7 GiB of temporary memory whatever the size of the model.
 //
-// A step never waits for the device: the norm stays there, and clips there. A step whose norm is not finite leaves
-// weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only.
+// A step never waits for the device: the norm is computed and applied there. A step whose norm is not finite leaves
+// weights and state as they were. Weight decay λ applies to parameters with two or more dimensions only. Where the
+// state is sharded, the optimiser of a rank updates its pieces of the parameters; the norm is that of all ranks.
 #pragma once
 
 #include <array>
@@ -45,6 +46,15 @@ struct OptimizerConfig {
   }
 };
 
+// What an optimiser updates: parameters, or a rank's pieces of them (sharded_state.h).
+struct OptimizedTensors {
+  NamedTensors weights;
+  NamedTensors masters;       // in the same order; a float32 weight is its own
+  std::vector<bool> decayed;  // in the same order
+  at::Device device = at::Device(at::kCPU);
+  ProcessGroup ranks = {};  // that hold the other pieces
+};
+
 class AdamW {
  public:
   // Float32 parameters.
@@ -52,6 +62,7 @@ class AdamW {
   // `masters`: of the parameters, in their order; a float32 parameter itself (parameters.h, store_in_bfloat16).
   // `seed`: of the stochastic rounding.
   AdamW(const NamedTensors& parameters, const NamedTensors& masters, const OptimizerConfig& config, uint64_t seed);
+  AdamW(const OptimizedTensors& tensors, const OptimizerConfig& config, uint64_t seed);
 
   struct Step {
     at::Tensor gradient_norm;  // [] float32 on the device, before clipping
@@ -61,6 +72,8 @@ class AdamW {
   // this one, which names the random numbers of the rounding.
   Step step(double learning_rate, int64_t index = 0);
   void zero_grad();
+  // The next step uses these gradients, one for each tensor, undefined where there is none.
+  void take(const std::vector<at::Tensor>& gradients);
 
   // Adds the gradients of bfloat16 parameters to float32 sums, which the next step uses. Called after each piece of a
   // batch; float32 parameters accumulate in their own gradients.
@@ -79,9 +92,9 @@ class AdamW {
   struct Slot {
     std::string name;
     at::Tensor weight, master, moment1, moment2;
+    bool decayed = false;
     at::Tensor sum;  // float32, of the gradients of several pieces or ranks; undefined otherwise
 
-    bool decayed() const { return weight.dim() >= 2; }
     bool rounded() const { return weight.scalar_type() != at::kFloat; }  // the parameter is not its own master
     at::Tensor gradient() const { return sum.defined() ? sum : weight.grad(); }
     bool in_place(const at::Tensor& gradient) const;
@@ -104,7 +117,8 @@ class AdamW {
   std::vector<Slot> slots_;
   OptimizerConfig config_;
   uint64_t seed_;
-  at::Tensor steps_;  // [] float32, on the device
+  ProcessGroup ranks_;  // that hold the other pieces
+  at::Tensor steps_;    // [] float32, on the device
 };
 
 }  // namespace moga

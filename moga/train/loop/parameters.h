@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,14 @@
 namespace moga {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Which part of a tensor a rank holds where the state of training is sharded: [n] elements of the flattened tensor of
+// `shape`, from `begin` on.
+struct Placement {
+  std::vector<int64_t> shape;
+  int64_t begin = 0;
+};
+using Placements = std::map<std::string, Placement>;  // by name; a tensor without one is whole, alike on all ranks
 
 // The parameters of `module` that require a gradient, each named prefix + its own name.
 NamedTensors named_parameters(const torch::nn::Module& module, const std::string& prefix = "");

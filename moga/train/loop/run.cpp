@@ -5,6 +5,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/log.h"
+#include "moga/train/loop/checkpoint_parts.h"
 
 namespace moga {
 
@@ -29,8 +30,16 @@ void check_same_run(const nlohmann::json& checkpoint, const nlohmann::json& conf
   }
 }
 
-void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint) {
-  for (const auto& [part, tensors] : parts) restore(tensors, checkpoint.file_of(part));
+void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint, const Placements& placements) {
+  for (const auto& [part, tensors] : parts) {
+    const PartReader reader(checkpoint.files_of(part));
+    for (const auto& [name, tensor] : tensors) {
+      const auto placement = placements.find(name);
+      reader.restore(name, tensor, placement == placements.end() ? Placement{tensor.sizes().vec()} : placement->second);
+    }
+    check(!placements.empty() || reader.tensors() == tensors.size(), checkpoint.folder.string(), ": ", part, " has ",
+          reader.tensors(), " tensors, expected ", tensors.size());
+  }
   log_info("resumed from ", checkpoint.folder.string());
 }
 

@@ -26,7 +26,8 @@ using TrainParts = std::map<std::string, NamedTensors>;
 // that the checkpoint lacks (stages added since) are allowed.
 void check_same_run(const nlohmann::json& checkpoint, const nlohmann::json& config, const std::string& source);
 
-void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint);
+// `placements`: of the tensors of which a rank holds a piece. The checkpoint may be of another number of ranks.
+void restore_parts(const TrainParts& parts, const Checkpoint& checkpoint, const Placements& placements = {});
 std::map<std::string, TensorMap> to_maps(const TrainParts& parts);
 
 // Seconds of training over all runs that led here.

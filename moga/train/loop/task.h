@@ -54,6 +54,11 @@ class TrainTask {
   virtual nlohmann::json identity() const = 0;
   // All tensors that training changes, by the name of their file in a checkpoint.
   virtual TrainParts parts() const = 0;
+  // Where the state is sharded over ranks: which pieces parts() has of this rank. Then all ranks take part in samples
+  // and in writing checkpoints and the model.
+  virtual Placements placements() const { return {}; }
+  // What ranks compare before they start, where the state is sharded: a digest of the weights as they were whole.
+  virtual std::string start_digest() const { return ""; }
 
   // Called after a checkpoint was restored into parts().
   virtual void restored() {}

@@ -10,6 +10,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/parallel/agree.h"
+#include "moga/train/loop/rank_summary.h"
 #include "moga/train/loop/tensor_digest.h"
 
 namespace moga {
@@ -24,7 +25,7 @@ int64_t largest(const ProcessGroup& ranks, int64_t value) {
 }  // namespace
 
 Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<Checkpoint>& checkpoint)
-    : task_(task), config_(config), stages_(task.stages()) {
+    : task_(task), config_(config), stages_(task.stages()), sharded_(!task.placements().empty()) {
   check(!stages_.empty(), "nothing to train: no stages");
   if (checkpoint) restore(*checkpoint);
   agree_on_start();
@@ -39,13 +40,16 @@ void Trainer::agree_on_start() const {
   if (config_.ranks.size() == 1) return;
   std::vector<Claim> claims = {{"identity of the run", task_.identity().dump(1)},
                                {"step to start from", std::to_string(position_.step)}};
-  for (const auto& [part, tensors] : task_.parts()) claims.push_back({"part " + part, digest_lines(tensors)});
+  if (sharded_)
+    claims.push_back({"weights", task_.start_digest()});
+  else
+    for (const auto& [part, tensors] : task_.parts()) claims.push_back({"part " + part, digest_lines(tensors)});
   agree(config_.ranks, claims);
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   check_same_run(checkpoint.state.at("identity"), task_.identity(), checkpoint.folder.string());
-  restore_parts(task_.parts(), checkpoint);
+  restore_parts(task_.parts(), checkpoint, task_.placements());
   task_.restored();
   position_ = {.stage = checkpoint.state.at("stage").get<size_t>(),
                .stage_step = checkpoint.state.at("stage_step").get<int64_t>(),
@@ -79,18 +83,30 @@ TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
   task_.begin_stage(position_);
   metrics_ = Metrics();
   while (position_.stage_step < steps) {
-    const StepReport report = task_.step(position_);
+    const StepReport report = step();
     metrics_.add(report);
     lr_ = report.lr;
     ++position_.stage_step;
     ++position_.step;
+    const bool told = config_.ranks.any(interrupted());  // before the host waits for a device: finds ranks that hang
     after_step(progress);
-    if (config_.ranks.any(interrupted()) || position_.step == stop_at) return TrainEnd::interrupted;
+    if (told || (config_.ranks.size() == 1 && interrupted()) || position_.step == stop_at) return TrainEnd::interrupted;
     if (config_.max_minutes > 0 && config_.ranks.any(clock_.seconds() > 60 * config_.max_minutes))
       return TrainEnd::out_of_time;
   }
   if (metrics_.steps() > 0) check_finite(log());  // the stage's last steps
   return TrainEnd::done;
+}
+
+StepReport Trainer::step() {
+  const bool logs =
+      (position_.step + 1) % config_.log_every == 0 || position_.stage_step + 1 == stages_[position_.stage].steps;
+  if (config_.ranks.size() == 1 || !logs) return task_.step(position_);
+  last_step_ = nullptr;
+  last_step_ = std::make_unique<WaitTime>(config_.device);
+  StepReport report = task_.step(position_);
+  last_step_->stop();
+  return report;
 }
 
 void Trainer::after_step(Progress& progress) {
@@ -115,6 +131,11 @@ nlohmann::json Trainer::log() {
                          {"peak_bytes", largest(config_.ranks, peak_memory(config_.device))}};
   if (const std::string& stage = stages_[position_.stage].name; !stage.empty()) line["stage"] = stage;
   line.update(means.means);
+  if (config_.ranks.size() > 1) {
+    line["ranks"] =
+        summarise_ranks(config_.ranks, last_step_ ? last_step_->seconds() : StepTime(), peak_memory(config_.device));
+    ranks_text_ = text_of_ranks(line["ranks"]);
+  }
   task_.complete(line, means.counts);
   if (writes()) log_->write(line);
   note_ = task_.note(line);
@@ -132,27 +153,30 @@ void Trainer::check_finite(const nlohmann::json& line) const {
 void Trainer::save() {
   if (saved_step_ == position_.step) return;
   saved_step_ = position_.step;
-  if (!writes()) return;
+  if (!takes_part()) return;
   const CheckpointContents contents = {.step = position_.step,
                                        .state = {{"stage", position_.stage},
                                                  {"stage_step", position_.stage_step},
                                                  {"seconds", clock_.seconds()},
                                                  {"identity", task_.identity()}},
                                        .parts = to_maps(task_.parts()),
-                                       .config = task_.config_toml()};
+                                       .config = task_.config_toml(),
+                                       .placements = task_.placements(),
+                                       .ranks = config_.ranks};
   save_checkpoint(config_.out, contents, config_.keep_checkpoints);
 }
 
 void Trainer::sample() {
-  if (sampled_step_ == position_.step || !writes()) return;
+  if (sampled_step_ == position_.step || !takes_part()) return;
   nlohmann::json line = task_.sample(position_, config_.out / "samples" / step_name(position_.step));
   sampled_step_ = position_.step;
-  if (line.is_null()) return;
+  if (line.is_null() || !writes()) return;
   line["step"] = position_.step;
   log_->write(line);
 }
 
 void Trainer::finish(TrainEnd end) {
+  if (!ranks_text_.empty()) log_info(ranks_text_);
   if (end == TrainEnd::interrupted) {
     if (metrics_.steps() > 0) log();
     save();
@@ -162,7 +186,7 @@ void Trainer::finish(TrainEnd end) {
   if (metrics_.steps() > 0) check_finite(log());
   save();
   if (config_.sample_every > 0) sample();
-  if (!writes()) return;
+  if (!takes_part()) return;
   const std::string model = task_.save_model(position_, config_.out / "model");
   log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", position_.step, ": ", model);
 }

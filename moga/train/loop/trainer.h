@@ -8,7 +8,9 @@
 //
 // On several ranks all run the loop: each takes part in the train steps, rank 0 alone writes. They compare config and
 // weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
-// run must be on a file system that they share.
+// run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a
+// checkpoint, and samples and the finished model need all of them. Each log line has the step time and memory of every
+// rank ("ranks"), of the last train step before it.
 #pragma once
 
 #include <filesystem>
@@ -18,21 +20,12 @@
 
 #include "moga/core/log.h"
 #include "moga/parallel/process_group.h"
+#include "moga/parallel/wait_time.h"
+#include "moga/train/loop/loop_config.h"
 #include "moga/train/loop/metrics.h"
 #include "moga/train/loop/task.h"
 
 namespace moga {
-
-struct LoopConfig {
-  std::filesystem::path out;
-  at::Device device = at::Device(at::kCPU);
-  double max_minutes = 0;  // of training over all resumed runs; 0: no limit
-  int64_t log_every = 20;
-  int64_t checkpoint_every = 1000;
-  int64_t keep_checkpoints = 2;
-  int64_t sample_every = 0;  // 0: no samples
-  ProcessGroup ranks = {};   // that train together
-};
 
 class Trainer {
  public:
@@ -46,9 +39,11 @@ class Trainer {
 
  private:
   bool writes() const { return config_.ranks.rank() == 0; }
+  bool takes_part() const { return writes() || sharded_; }  // in checkpoints, samples and the finished model
   void agree_on_start() const;
   void restore(const Checkpoint& checkpoint);
   TrainEnd run_stage(int64_t stop_at, Progress& progress);
+  StepReport step();
   void after_step(Progress& progress);
   nlohmann::json log();
   void check_finite(const nlohmann::json& line) const;  // throws when every step of the line was skipped
@@ -59,10 +54,13 @@ class Trainer {
   TrainTask& task_;
   LoopConfig config_;
   std::vector<TrainStage> stages_;
+  bool sharded_;  // the state is, over the ranks
   Metrics metrics_;
   std::unique_ptr<JsonLog> log_;
   std::string note_;
-  double lr_ = 0;  // of the last step
+  std::unique_ptr<WaitTime> last_step_;  // measured on several ranks, where a log line is due after it
+  std::string ranks_text_;               // of the last log line
+  double lr_ = 0;                        // of the last step
   TrainPosition position_;
   int64_t saved_step_ = -1, sampled_step_ = -1;
   RunClock clock_;

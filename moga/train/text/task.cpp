@@ -9,11 +9,11 @@
 #include <sstream>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
 #include "moga/core/random.h"
-#include "moga/train/loop/file_hash.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/loop/random_scope.h"
 
@@ -77,7 +77,7 @@ nlohmann::json TextTask::identity() const {
   std::filesystem::path tokenizer = config_.tokenizer;
   if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
   return {{"seed", config_.seed},
-          {"tokenizer", to_hex(file_hash(tokenizer))},
+          {"tokenizer", file_checksum(tokenizer)},
           {"text_len", config_.text_len},
           {"model", nlohmann::json::parse(to_json(config_.model))},
           {"stories", nlohmann::json::parse(to_json(config_.stories))}};
@@ -150,15 +150,7 @@ std::string TextTask::save_model(const TrainPosition&, const std::filesystem::pa
   return text.str();
 }
 
-LoopConfig loop_config(const TextTrainConfig& config) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.measure_every};
-}
+LoopConfig loop_config(const TextTrainConfig& config) { return loop_config_of(config, config.measure_every); }
 
 TextTrainResult train_text(const TextTrainConfig& config, const std::string& resume) {
   config.validate();

@@ -1,4 +1,4 @@
-// The weighted error at several scales and the KL divergence. See vae_loss.h.
+// The weighted error at several scales and the KL divergence. See loss.h.
 #include "moga/train/vae/loss.h"
 
 #include <ATen/ATen.h>

@@ -2,10 +2,10 @@
 //
 //   L = Σ_s [ mean w|e_s| + g · mean w(|∂t e_s| + |∂y e_s| + |∂x e_s|) / 3 ] / scales + k · KL
 //
-// e_s is e averaged over 2^s × 2^s pixels: coarse scales hold colours true, the derivatives keep edges crisp and frames
-// steady. w = 1 + detail · d + motion · m, divided by its mean, rises on persons and their heads, whose hats of a few
-// pixels weigh nothing in a plain mean, and where the picture moves. KL is the divergence of the posterior from N(0,
-// 1), a mean over latent elements. No pretrained network is used.
+// e_s is e averaged over 2^s × 2^s pixels: coarse scales keep colours accurate, the derivatives keep edges crisp and
+// frames steady. w = 1 + detail · d + motion · m, divided by its mean, rises on persons and their heads, whose hats of
+// a few pixels weigh nothing in a plain mean, and where the picture moves. KL is the divergence of the posterior from
+// N(0, 1), a mean over latent elements. No pretrained network is used.
 #pragma once
 
 #include <ATen/core/Tensor.h>

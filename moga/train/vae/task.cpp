@@ -16,6 +16,7 @@
 #include "moga/core/log.h"
 #include "moga/core/random.h"
 #include "moga/core/safetensors.h"
+#include "moga/data/limits.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/train/loop/out_of_memory.h"
@@ -61,7 +62,8 @@ Vae make_vae(const VaeTrainConfig& config, at::Device device) {
   return vae;
 }
 
-// bfloat16, or what keeps a frozen encoder exactly as its file has it.
+// The dtype in which the model is saved: bfloat16, or that of the file, so that a frozen encoder keeps its exact
+// values.
 at::ScalarType saved_dtype(const VaeTrainConfig& config) {
   if (config.train_encoder) return at::kBFloat16;
   const Safetensors file(config.init);
@@ -115,11 +117,12 @@ std::vector<at::Tensor> pictures(const at::Tensor& clip) {
 void VaeTrainConfig::validate() const {
   check(steps > 0 && batch > 0 && pool > 0, "steps = ", steps, ", batch = ", batch, ", pool = ", pool,
         ": all must be positive");
-  check(frames % 4 == 1 && frames <= stories.frames, "frames = ", frames, ", expected 1 + 4k and at most ",
-        stories.frames, ", the frames of a story");
+  check((frames - 1) % kLatentStride == 0 && frames <= stories.frames, "frames = ", frames, ", expected 1 + ",
+        kLatentStride, "k and at most ", stories.frames, ", the frames of a story");
   check(train_encoder || !init.empty(), "train_encoder = false needs init, the VAE whose encoder is kept");
-  check(crop >= 0 && crop % 16 == 0 && crop <= stories.height && crop <= stories.width, "crop = ", crop,
-        ", expected a multiple of 16 and at most ", std::min(stories.height, stories.width), "; 0 for whole pictures");
+  const int64_t side = kWanPixelsPerToken.rows, widest = std::min(stories.height, stories.width);
+  check(crop >= 0 && crop % side == 0 && crop <= widest, "crop = ", crop, ", expected a multiple of ", side,
+        " and at most ", widest, "; 0 for whole pictures");
   check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
         "intervals must be positive; renew_every and sample_every may be 0");
   check(statistics_clips > 0, "statistics_clips = ", statistics_clips, ", expected at least 1");
@@ -275,15 +278,7 @@ std::string VaeTask::save_model(const TrainPosition& position, const std::filesy
   return "VAE in " + folder.string();
 }
 
-LoopConfig loop_config(const VaeTrainConfig& config) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.sample_every};
-}
+LoopConfig loop_config(const VaeTrainConfig& config) { return loop_config_of(config, config.sample_every); }
 
 TrainEnd train_vae(const VaeTrainConfig& config, const std::string& resume) {
   const LoopConfig loop = loop_config(config);

@@ -6,6 +6,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/model/registry.h"
 #include "moga/train/video/init_config.h"
 
 namespace moga {
@@ -20,6 +21,8 @@ void StageConfig::validate() const {
   check(frames >= 0, "stage '", name, "': frames is ", frames, ", expected latent frames, or 0 for all");
   check(lr > 0, "stage '", name, "': lr is ", lr, ", expected more than 0");
 }
+
+TrainConfig::TrainConfig() : transformer(default_video_model()) {}
 
 int64_t TrainConfig::total_steps() const {
   int64_t total = 0;
@@ -36,11 +39,15 @@ void TrainConfig::validate() const {
   check(encodes || !train_text_encoder,
         "text = \"stored\" keeps the text encoder as it is: train_text_encoder must be false");
   check(caption_dropout >= 0 && caption_dropout <= 1, "caption_dropout is ", caption_dropout, ", expected 0 to 1");
+  check(!lora.enabled() || !init.empty(), "lora needs init, the model folder whose weights are frozen");
+  check(!lora.enabled() || !encodes || !train_text_encoder,
+        "lora trains the transformer alone: train_text_encoder must be false");
   parallel.validate();
   check(log_every > 0, "log_every is ", log_every, ", expected more than 0");
   check(checkpoint_every > 0, "checkpoint_every is ", checkpoint_every, ", expected more than 0");
   check(keep_checkpoints > 0, "keep_checkpoints is ", keep_checkpoints, ", expected more than 0");
-  check(!encodes || transformer.text_dim == text_encoder.d_model, "transformer.text_dim is ", transformer.text_dim,
+  const int64_t text_dim = transformer->conditioning().text_dim;
+  check(!encodes || text_dim == text_encoder.d_model, "transformer.text_dim is ", text_dim,
         ", expected text_encoder.d_model = ", text_encoder.d_model);
   check(!encodes || train_text_encoder || !init.empty() || !text_encoder_init.empty(),
         "train_text_encoder is off, init and text_encoder_init are empty: the text encoder would stay random");
@@ -49,20 +56,30 @@ void TrainConfig::validate() const {
 
 namespace {
 
-// The model folder that a run starts from: the last setting, else the config's key.
-std::string init_of(const config_detail::Node& tree, const std::vector<std::string>& settings) {
-  std::string init;
-  for (const auto& [key, value] : tree.members)
-    if (key == "init") init = value.text;
+// The text of a key before the config is read: the last setting's, else the file's; empty when neither has it.
+std::string text_of(const std::string& key, const config_detail::Node& table, const std::string& prefix,
+                    const std::vector<std::string>& settings) {
+  std::string text;
+  for (const auto& [name, value] : table.members)
+    if (name == key) text = value.text;
+  const std::string assigned = prefix + key + "=";
   for (const std::string& setting : settings)
-    if (setting.starts_with("init=")) init = setting.substr(5);
-  return init;
+    if (setting.starts_with(assigned)) text = setting.substr(assigned.size());
+  return text;
+}
+
+// Which family the transformer is of; empty when the config does not say.
+std::string class_of(const config_detail::Node& tree, const std::vector<std::string>& settings) {
+  config_detail::Node transformer;
+  for (const auto& [name, value] : tree.members)
+    if (name == "transformer") transformer = value;
+  return text_of("_class_name", transformer, "transformer.", settings);
 }
 
 TrainConfig read_over_init(const std::filesystem::path& path, const std::vector<std::string>& settings) {
   const config_detail::Node tree = config_detail::toml_tree(config_detail::read_config_text(path), path.string());
   const config_detail::Source source{path.string()};
-  TrainConfig config = config_of_init(init_of(tree, settings));
+  TrainConfig config = config_of_init(text_of("init", tree, "", settings), class_of(tree, settings));
   config_detail::Reader(tree, source).read(tree, config);
   return config;
 }

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "moga/model/adapter/low_rank.h"
 #include "moga/model/layers/recompute.h"
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/video_model.h"
 #include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
 #include "moga/train/loop/ema.h"
@@ -77,6 +78,7 @@ struct SampleGridConfig {
 };
 
 struct TrainConfig {
+  TrainConfig();
   int64_t seed = 1;
   std::string out = "runs/moga";
   std::string device = "auto";
@@ -97,8 +99,9 @@ struct TrainConfig {
   int64_t log_every = 20;
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
+  LoraConfig lora;
   RecomputeConfig recompute;
-  TransformerConfig transformer;
+  Cloned<VideoModelConfig> transformer;  // of the family that init or transformer._class_name names, else the first
   TextEncoderConfig text_encoder;
   FlowConfig flow;
   OptimizerConfig optimizer;
@@ -130,6 +133,7 @@ struct TrainConfig {
     field("log_every", log_every, "train steps between log lines");
     field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
+    field("lora", lora, "low-rank updates in place of all weights of the transformer");
     field("recompute", recompute, "recomputation of transformer blocks: less memory, the same gradients");
     field("transformer", transformer, "the video transformer");
     field("text_encoder", text_encoder, "the text encoder");

@@ -7,6 +7,9 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/model/model_index.h"
+#include "moga/model/registry.h"
+#include "moga/sampler/scheduler_file.h"
 
 namespace fs = std::filesystem;
 
@@ -47,22 +50,30 @@ void check_same(const nlohmann::json& found, const nlohmann::json& expected, con
 
 }  // namespace
 
-TrainConfig config_of_init(const std::string& init) {
+TrainConfig config_of_init(const std::string& init, const std::string& class_name) {
   TrainConfig config;
+  config.transformer = default_video_model(class_name);
   if (!fs::exists(transformer_config(init))) return config;  // whoever loads the weights says so
-  const VisualAttentionConfig own = config.transformer.moga;
-  config.transformer = load_transformer_config(transformer_config(init));
-  if (!has_moga(json_of(config.transformer))) config.transformer.moga = own;
+  const Cloned<VideoModelConfig> defaults = config.transformer;
+  config.transformer = load_video_model_config(transformer_config(init));
+  const std::string found = config.transformer->class_name();
+  check(class_name.empty() || found == defaults->class_name(), "transformer._class_name = ", class_name, ", but init ",
+        init, " has ", found);
+  if (config.transformer->attention().kind != AttentionKind::kMoga)
+    config.transformer->attention() = defaults->attention();
   if (const fs::path text = fs::path(init) / "text_encoder" / "config.json"; fs::exists(text))
     config.text_encoder = load_text_encoder_config(text);
+  if (const fs::path file = fs::path(init) / "scheduler" / "scheduler_config.json"; fs::exists(file))
+    config.samples.sampler = load_sampler_config(file);
   return config;
 }
 
 void check_fits_init(const TrainConfig& config) {
   if (!fs::exists(transformer_config(config.init))) return;
+  check_model_index(config.init);
   const TrainConfig init = config_of_init(config.init);
   const nlohmann::json ours = json_of(config.transformer);
-  const nlohmann::json theirs = json_of(load_transformer_config(transformer_config(config.init)));
+  const nlohmann::json theirs = json_of(load_video_model_config(transformer_config(config.init)));
   const bool with_attention = has_moga(ours) && has_moga(theirs);
   check_same(architecture(ours, with_attention), architecture(theirs, with_attention), "transformer", config.init);
   const bool own_text = !config.text_encoder_init.empty() || config.text == TextSource::kStored;

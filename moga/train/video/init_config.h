@@ -1,6 +1,6 @@
-// The architecture of a run that starts from a model folder (config.init) is that of the folder: what the config does
-// not say is taken from it, and what the config says differently is an error that names the key. So nothing of another
-// shape is allocated, and a calibrated model keeps its attention.
+// A run that starts from a model folder (config.init) has the folder's architecture and scheduler: they are the
+// defaults of the config, and an architecture that the config says differently is an error that names the key. So
+// nothing of another shape is allocated, and a calibrated model keeps its attention, steps, shift and guidance.
 #pragma once
 
 #include <string>
@@ -9,11 +9,14 @@
 
 namespace moga {
 
-// A config with the transformer and text encoder of the folder. The attention (transformer.moga) is taken over when the
-// folder's model has MoGA's; a model with full attention leaves it to the config.
-TrainConfig config_of_init(const std::string& init);
+// A config with the transformer, text encoder and scheduler (samples.sampler) of the folder; without a folder (`init`
+// empty), with the defaults of the transformer's `class_name`, which may be empty. A folder of another class than a
+// given one is an error. The attention (transformer.moga) is taken over when the folder's model has MoGA's; a model
+// with full attention leaves it to the config.
+TrainConfig config_of_init(const std::string& init, const std::string& class_name = "");
 
-// Throws when `config`, read over config_of_init(config.init), has another architecture than the folder.
+// Throws when `config`, read over config_of_init(config.init), has another architecture than the folder, or the folder
+// is made for another pipeline (model_index.h).
 // The attention's kind and backend may differ.
 void check_fits_init(const TrainConfig& config);
 

@@ -17,10 +17,10 @@
 #include "moga/data/dataset/shards.h"
 #include "moga/data/story/ahead.h"
 #include "moga/data/video/video.h"
+#include "moga/model/registry.h"
 #include "moga/model/text/captions.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
-#include "moga/model/vae/vae.h"
 #include "moga/train/loop/run.h"
 
 namespace fs = std::filesystem;
@@ -59,8 +59,8 @@ Batch draw_batch(StoryAhead& ahead, const PrepareConfig& config, int64_t first) 
 // Encodes one batch at a time. On a GPU whole clips are encoded while the caller does something else.
 class Encoder {
  public:
-  Encoder(Vae vae, at::ScalarType dtype, bool whole_clip)
-      : vae_(std::move(vae)), dtype_(dtype), whole_clip_(whole_clip) {}
+  Encoder(CodecPtr codec, at::ScalarType dtype, bool whole_clip)
+      : codec_(std::move(codec)), dtype_(dtype), whole_clip_(whole_clip) {}
 
   void start(Batch batch) {
     const Watch watch(seconds_);
@@ -69,16 +69,14 @@ class Encoder {
     std::vector<at::Tensor> videos;
     for (const at::Tensor& frames : batch.frames) videos.push_back(to_float(frames).to(dtype_));
     const at::Tensor video = at::stack(videos);  // [B, 3, T, Y, X]
-    latents_ = whole_clip_ ? vae_->encode_moments(video).first : vae_->encode(video);
+    latents_ = whole_clip_ ? codec_->encode_clip(video) : codec_->encode(video);
   }
   const std::vector<Story>& stories() const { return stories_; }
 
-  // Waits for the batch: samples with normalised latents [z, F, Y/8, X/8], bfloat16 on the CPU.
+  // Waits for the batch: samples with normalised latents [z, F, Y', X'], bfloat16 on the CPU.
   std::vector<Sample> finish() {
     const Watch watch(seconds_);
-    at::Tensor latents = latents_.cpu();  // [B, z, F, Y/8, X/8]
-    if (whole_clip_) latents = vae_->normalise(latents);
-    latents = latents.to(at::kBFloat16);
+    const at::Tensor latents = latents_.cpu().to(at::kBFloat16);  // [B, z, F, Y', X']
     std::vector<Sample> samples;
     for (size_t i = 0; i < stories_.size(); ++i)
       samples.push_back({.latent = latents[static_cast<int64_t>(i)].clone(),
@@ -89,7 +87,7 @@ class Encoder {
   double seconds() const { return seconds_; }  // that start and finish took
 
  private:
-  Vae vae_;
+  CodecPtr codec_;
   at::ScalarType dtype_;
   bool whole_clip_;
   std::vector<Story> stories_;
@@ -146,8 +144,8 @@ int64_t prepare_stories(const PrepareConfig& config) {
   const at::Device device = parse_device(config.device);
   const at::ScalarType dtype = compute_dtype(config.dtype, device);
   const bool whole_clip = config.mode == EncodeMode::kClip || (config.mode == EncodeMode::kAuto && device.is_cuda());
-  Vae vae = load_vae(config.vae, device, dtype);
-  check_story_codec(vae->config().strides());
+  CodecPtr codec = load_codec(config.vae, device, dtype);
+  check_story_codec(codec->config().strides());
   remove_abandoned(config.out);
   PendingFolder folder(config.out, Existing::kReplace);  // the folder is empty or new
   write_text(folder.temporary() / "prepare.toml", to_toml(config));
@@ -159,7 +157,7 @@ int64_t prepare_stories(const PrepareConfig& config) {
   }
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
-  Encoder encoder(std::move(vae), dtype, whole_clip);
+  Encoder encoder(std::move(codec), dtype, whole_clip);
   double seconds = 0;
   int64_t written = 0;
   {

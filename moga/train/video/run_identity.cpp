@@ -1,8 +1,8 @@
 // Identity of a run. See run_identity.h.
 #include "moga/train/video/run_identity.h"
 
+#include "moga/core/checksum.h"
 #include "moga/core/config.h"
-#include "moga/train/loop/file_hash.h"
 
 namespace moga {
 
@@ -17,13 +17,17 @@ nlohmann::json run_identity(const TrainConfig& config) {
                              {"stage", nlohmann::json::array()}};
   // A run may change its backend: all of them compute the same.
   identity["transformer"]["moga"].erase("backend");
+  if (config.lora.enabled()) {
+    identity["lora"] = nlohmann::json::parse(to_json(config.lora));
+    identity["lora"].erase("names");  // of the finished file
+  }
   if (config.text == TextSource::kStored) {
     identity["text"] = name_of(config.text);
     identity.erase("text_encoder");
   } else {
     std::filesystem::path tokenizer = config.tokenizer;
     if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
-    identity["tokenizer"] = to_hex(file_hash(tokenizer));
+    identity["tokenizer"] = file_checksum(tokenizer);
   }
   for (const StageConfig& stage : config.stage)
     identity["stage"].push_back({{"name", stage.name}, {"data", stage.data}, {"frames", stage.frames}});

@@ -28,7 +28,9 @@ SampleGrid::SampleGrid(const TrainConfig& config, TrainData data, at::Device dev
 
 void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   at::NoGradGuard no_grad;
-  const EmaScope averaged(state.ema());
+  const AveragedWeights averaged(state);
+  const bool writes = state.mesh().world().rank() == 0, gathers = state.gathers_blocks();
+  if (!writes && !gathers) return;
   const SamplerConfig& sampler = config_.samples.sampler;
   const TrainBatch batch = data_.batch(picks_of(data_.size(), sampler.guidance != 1.0));
   const std::vector<VideoShape>& all = batch.layout.videos;
@@ -45,6 +47,7 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "sample grid", 0, state.device()),
                                      batch.latents.values.options());
   drawn.values = sample(velocity, noise, sampler);
+  if (!writes) return;
   const std::vector<at::Tensor> views = drawn.views();
   for (size_t i = 0; i < views.size(); ++i)
     save_sheet(views[i], videos[i], prefix.string() + "-" + std::to_string(i) + ".png");

@@ -14,7 +14,8 @@ class SampleGrid {
   // `data`: a few videos, whose captions, shots and sizes are drawn.
   SampleGrid(const TrainConfig& config, TrainData data, at::Device device);
 
-  // Writes PREFIX-0.png, PREFIX-1.png, …. The same noise every time, so that sheets of one run can be compared.
+  // Writes PREFIX-0.png, PREFIX-1.png, …. The same noise every time, so that sheets of one run can be compared. Where
+  // the state is sharded, every rank calls it, and rank 0 writes.
   void draw(TrainState& state, const std::filesystem::path& prefix);
 
  private:

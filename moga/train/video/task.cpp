@@ -11,8 +11,11 @@
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/data/dataset/shards.h"
+#include "moga/model/registry.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/video/run_identity.h"
+#include "moga/train/video/shard_units.h"
 
 namespace moga {
 namespace {
@@ -20,7 +23,7 @@ namespace {
 constexpr int64_t kBatchesAhead = 2;  // that a streamed stage reads before they are needed
 
 // "stage.0.accumulation=4": what lowers the memory of a run, and is not set already.
-std::string advice(const TrainConfig& config) {
+std::string advice(const TrainConfig& config, int64_t ranks) {
   std::vector<std::string> less;
   for (size_t i = 0; i < config.stage.size(); ++i) {
     const StageConfig& stage = config.stage[i];
@@ -33,6 +36,7 @@ std::string advice(const TrainConfig& config) {
   if (config.recompute.mode != Recompute::kFull) less.push_back("recompute.mode=full");
   if (!config.recompute.offload_inputs) less.push_back("recompute.offload_inputs=true");
   if (config.cache == LatentCache::kDevice) less.push_back("cache=host");
+  if (ranks > 1 && config.parallel.shard != Shard::kFull) less.push_back("parallel.shard=full");
   if (config.weights == Storage::kFloat32) less.push_back("weights=bfloat16");
   if (config.optimizer.moments == Storage::kFloat32) less.push_back("optimizer.moments=bfloat16");
   if (config.ema > 0 && config.ema_place == EmaPlace::kDevice) less.push_back("ema_device=host");
@@ -40,6 +44,14 @@ std::string advice(const TrainConfig& config) {
   std::string text;
   for (const std::string& item : less) text += (text.empty() ? "" : ", ") + item;
   return text;
+}
+
+// Width and height in pixels of the last stage's first video; empty without a VAE.
+std::vector<int64_t> trained_size(const TrainConfig& config) {
+  if (config.vae.empty()) return {};
+  const Strides pixels = load_codec_config(std::filesystem::path(config.vae) / "config.json")->strides();
+  const at::Tensor latent = ShardDataset(config.stage.back().data, /*open_shards=*/1).get(0).latent;
+  return {latent.size(3) * pixels.columns, latent.size(2) * pixels.rows};
 }
 
 }  // namespace
@@ -58,11 +70,11 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
 
 std::string VideoTask::summary() const {
   std::ostringstream text;
-  text << static_cast<double>(element_count(state_.parts().at("model"))) / 1e6 << " M parameters on "
-       << device_name(state_.device()) << ", computing in " << dtype_name(state_.dtype());
+  text << static_cast<double>(state_.parameter_count()) / 1e6 << " M parameters on " << device_name(state_.device())
+       << ", computing in " << dtype_name(state_.dtype());
   if (const Mesh& mesh = state_.mesh(); mesh.world().size() > 1)
     text << ", on " << mesh.world().size() << " ranks: data " << mesh.data().size() << " x sequence "
-         << mesh.sequence().size();
+         << mesh.sequence().size() << ", sharded: " << name_of(shard_of(config_, mesh.world()));
   return text.str();
 }
 
@@ -106,7 +118,7 @@ StepReport VideoTask::step(const TrainPosition& position) {
                        .counts = result.group_histogram,
                        .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
   // Without its weight, as calibration reports it: 1 is balanced.
-  if (const double weight = config_.transformer.moga.balance_weight; result.balance.defined() && weight > 0)
+  if (const double weight = config_.transformer->attention().balance_weight; result.balance.defined() && weight > 0)
     report.values.emplace_back("balance", result.balance / weight);
   return report;
 }
@@ -165,8 +177,11 @@ nlohmann::json VideoTask::sample(const TrainPosition& position, const std::files
 }
 
 std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::path& folder) {
-  const EmaScope averaged(state_.ema());
-  export_model(folder, state_.models(), config_);
+  const AveragedWeights averaged(state_);
+  const bool writes = state_.mesh().world().rank() == 0;
+  state_.gather_to_host(writes);
+  if (writes) export_model(folder, state_.models(), config_, trained_size(config_));
+  state_.back_to_buffers();
   return "model in " + folder.string();
 }
 
@@ -178,8 +193,8 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
   const bool whole = limit == 0;  // a few videos to draw are kept
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
-                    .text_len = config_.transformer.text_len,
-                    .patch_size = config_.transformer.patch_size,
+                    .text_len = config_.transformer->conditioning().text_tokens,
+                    .patch = config_.transformer->patch(),
                     .device = state_.device(),
                     .cache = whole ? config_.cache : LatentCache::kHost,
                     .text_dtype = state_.dtype(),
@@ -189,20 +204,13 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
 }
 
 LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
-  return {.out = config.out,
-          .device = parse_device(config.device),
-          .max_minutes = config.max_minutes,
-          .log_every = config.log_every,
-          .checkpoint_every = config.checkpoint_every,
-          .keep_checkpoints = config.keep_checkpoints,
-          .sample_every = config.samples.every,
-          .ranks = mesh.world()};
+  return loop_config_of(config, config.samples.every, mesh.world());
 }
 
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {
   const LoopConfig loop = loop_config(config, mesh);
   const std::optional<Checkpoint> checkpoint = begin_run(config.out, resume);
-  return explain_out_of_memory({loop.device, planned, advice(config)}, [&] {
+  return explain_out_of_memory({loop.device, planned, advice(config, mesh.world().size())}, [&] {
     VideoTask task(config, mesh);
     return Trainer(task, loop, checkpoint).run();
   });

@@ -21,6 +21,8 @@ class VideoTask : public TrainTask {
   std::vector<TrainStage> stages() const override;
   nlohmann::json identity() const override;
   TrainParts parts() const override { return state_.parts(); }
+  Placements placements() const override { return state_.placements(); }
+  std::string start_digest() const override { return state_.start_digest(); }
   void restored() override { state_.restored(); }
 
   void begin_stage(const TrainPosition& position) override;

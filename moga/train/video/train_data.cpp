@@ -86,16 +86,16 @@ void TrainData::keep_all() {
 TrainData::Video TrainData::make_video(int64_t index) const {
   const Sample sample = first_frames(shards_->get(index), config_.frames);
   const at::Tensor& latent = sample.latent;
-  const std::vector<int64_t>& patch = config_.patch_size;
-  for (int64_t axis = 0; axis < 3; ++axis)
-    check(latent.size(axis + 1) % patch[axis] == 0, config_.folder.string(), ": latent ", latent.sizes(),
-          " does not divide into patches of ", at::IntArrayRef(patch));
+  const auto [frames, rows, columns] = config_.patch;
+  check(latent.size(1) % frames == 0 && latent.size(2) % rows == 0 && latent.size(3) % columns == 0,
+        config_.folder.string(), ": latent ", latent.sizes(), " does not divide into patches of ",
+        at::IntArrayRef({frames, rows, columns}));
   Video video;
   video.index = index;
   video.latent_shape = latent.sizes().vec();
-  video.shape = {.frames = latent.size(1) / patch[0],
-                 .rows = latent.size(2) / patch[1],
-                 .columns = latent.size(3) / patch[2],
+  video.shape = {.frames = latent.size(1) / frames,
+                 .rows = latent.size(2) / rows,
+                 .columns = latent.size(3) / columns,
                  .shot_frames = sample.shot_frames};
   video.shape.validate();
   video.latent = latent.reshape({-1}).contiguous();

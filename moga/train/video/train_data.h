@@ -39,7 +39,7 @@ struct TrainDataConfig {
   std::filesystem::path folder = {};
   std::string negative_prompt = {};
   int64_t text_len = 512;
-  std::vector<int64_t> patch_size = {1, 2, 2};
+  Strides patch = {1, 2, 2};  // latents per token
   c10::Device device = c10::Device(c10::kCPU);
   LatentCache cache = LatentCache::kDevice;
   c10::ScalarType text_dtype = c10::kFloat;  // of stored embeddings in a batch

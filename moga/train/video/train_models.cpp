@@ -10,8 +10,9 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
-#include "moga/model/vae/names.h"
+#include "moga/model/registry.h"
 #include "moga/train/loop/random_scope.h"
 
 namespace fs = std::filesystem;
@@ -56,22 +57,28 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-nlohmann::json index_json(const std::string& scheduler) {
-  return {{"_class_name", "WanPipeline"},
-          {"transformer", {"diffusers", "WanTransformer3DModel"}},
+nlohmann::json index_json(const VideoModelConfig& model, const std::string& scheduler) {
+  return {{"_class_name", pipeline_class(model.class_name())},
+          {"transformer", {"diffusers", model.class_name()}},
           {"text_encoder", {"transformers", "UMT5EncoderModel"}},
           {"tokenizer", {"transformers", "T5TokenizerFast"}},
-          {"vae", {"diffusers", "AutoencoderKLWan"}},
+          {"vae", {"diffusers", model.codec_class()}},
           {"scheduler", {"diffusers", scheduler}}};
+}
+
+// Adds {"_moga": {"size": [width, height]}} to a model_index.json.
+void add_size(const fs::path& index, const std::vector<int64_t>& size) {
+  nlohmann::json json = nlohmann::json::parse(read_text(index));
+  json["_moga"]["size"] = size;
+  write_text(index, json.dump(2) + "\n");
 }
 
 // Copies a VAE, renaming tensors that have the original repository's names.
 void copy_vae(const fs::path& from, const fs::path& to) {
+  if (codec_layout(from) == WeightLayout::kDiffusers) return fs::copy(from, to, fs::copy_options::recursive);
   const Safetensors file(from);
-  if (detect_vae_layout(file.names(), from.string()) == WeightLayout::kDiffusers)
-    return fs::copy(from, to, fs::copy_options::recursive);
   const at::ScalarType dtype = file.dtype(file.names().front());
-  save_vae(to, load_vae(from, at::kCPU, dtype), dtype);
+  load_codec(from, at::kCPU, dtype)->save(to, dtype, WeightLayout::kDiffusers);
 }
 
 // Where the text encoder's weights come from; empty when it starts at random.
@@ -96,6 +103,36 @@ void copy_tokenizer(const TrainConfig& config, const fs::path& to) {
   fs::copy_file(from, to / "spiece.model");
 }
 
+// All weights are trained, in float32, from those of init where there is one.
+void train_all(VideoModel& model, const TrainConfig& config, at::Device device) {
+  const fs::path init = config.init;
+  if (!config.init.empty())
+    copy_weights(model, *load_video_model(init / "transformer", {.device = at::kCPU, .dtype = at::kFloat}),
+                 config.init);
+  model.to(device, at::kFloat);
+  for (at::Tensor& weight : model.parameters()) weight.requires_grad_(true);
+}
+
+// The model of init, frozen in the dtype in which weights are stored (8 bits where the file has them), with the
+// config's attention and low-rank updates that are trained.
+VideoModelPtr adapted_model(const TrainConfig& config, at::Device device) {
+  const at::ScalarType dtype = config.weights == Storage::kFloat32 ? at::kFloat : at::kBFloat16;
+  VideoModelPtr model =
+      load_video_model(fs::path(config.init) / "transformer",
+                       {.device = device,
+                        .dtype = dtype,
+                        .settings = attention_settings(std::as_const(*config.transformer).attention())});
+  train_low_rank(*model, config.lora, device);
+  return model;
+}
+
+// RUN/model of a LoRA: adapter.safetensors alone, since everything else is as in init.
+void export_adapter(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+  write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
+    save_moga_adapter(temporary / "adapter.safetensors", *models.transformer, config.lora.names);
+  });
+}
+
 }  // namespace
 
 NamedTensors TrainModels::parameters() const {
@@ -108,14 +145,11 @@ NamedTensors TrainModels::parameters() const {
 TrainModels make_models(const TrainConfig& config, at::Device device) {
   const RandomScope random(config.seed, "weights");
   TrainModels models;
-  models.transformer = Transformer(config.transformer);
+  const bool adapted = config.lora.enabled();
+  models.transformer = adapted ? adapted_model(config, device) : config.transformer->build(/*initialise=*/true);
   if (config.text == TextSource::kEncoder) models.text_encoder = TextEncoder(config.text_encoder);
-  const fs::path init = config.init;
-  if (!config.init.empty())
-    copy_weights(*models.transformer, *load_transformer(init / "transformer", at::kCPU, at::kFloat), config.init);
+  if (!adapted) train_all(*models.transformer, config, device);
   models.transformer->set_recompute(config.recompute);
-  models.transformer->to(device, at::kFloat);
-  for (at::Tensor& weight : models.transformer->parameters()) weight.requires_grad_(true);
   if (!models.text_encoder) return models;
 
   if (const fs::path folder = text_encoder_folder(config); !folder.empty())
@@ -125,10 +159,12 @@ TrainModels make_models(const TrainConfig& config, at::Device device) {
   return models;
 }
 
-void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config) {
+void export_model(const fs::path& folder, const TrainModels& models, const TrainConfig& config,
+                  const std::vector<int64_t>& size) {
+  if (config.lora.enabled()) return export_adapter(folder, models, config);
   constexpr WeightLayout layout = WeightLayout::kDiffusers;
   write_folder_atomically(folder, Existing::kReplace, [&](const fs::path& temporary) {
-    save_transformer(temporary / "transformer", models.transformer, at::kBFloat16, layout);
+    models.transformer->save(temporary / "transformer", at::kBFloat16, layout);
     if (models.text_encoder)
       save_text_encoder(temporary / "text_encoder", models.text_encoder, at::kBFloat16, layout);
     else
@@ -137,7 +173,9 @@ void export_model(const fs::path& folder, const TrainModels& models, const Train
     if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
     const SamplerConfig& sampler = config.samples.sampler;
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
-    write_text(temporary / "model_index.json", index_json(scheduler_class(sampler)).dump(2) + "\n");
+    write_text(temporary / "model_index.json",
+               index_json(models.transformer->config(), scheduler_class(sampler)).dump(2) + "\n");
+    if (!size.empty()) add_size(temporary / "model_index.json", size);
   });
 }
 

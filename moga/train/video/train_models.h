@@ -5,25 +5,29 @@
 #include <filesystem>
 
 #include "moga/model/text/text_encoder.h"
-#include "moga/model/wan/transformer.h"
+#include "moga/model/video_model.h"
 #include "moga/train/loop/parameters.h"
 #include "moga/train/video/config.h"
 
 namespace moga {
 
 struct TrainModels {
-  Transformer transformer = nullptr;
+  VideoModelPtr transformer;
   TextEncoder text_encoder = nullptr;
 
   // "transformer.…" and, when it is trained, "text_encoder.…".
   NamedTensors parameters() const;
 };
 
-// Random weights from the config's seed, or those of config.init; routers that init lacks stay random.
+// Random weights from the config's seed, or those of config.init; routers that init lacks stay random. With config.lora
+// the transformer is that of init, frozen, with low-rank updates.
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
-// Writes a model folder as diffusers' WanPipeline reads it: transformer/, text_encoder/, tokenizer/, vae/ when the
-// config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or absent.
-void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config);
+// Writes a model folder as the pipeline of its family in diffusers reads it: transformer/, text_encoder/, tokenizer/,
+// vae/ when the config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or
+// absent. `size`: [width, height] of the videos, which generation takes for scripts that name none; empty: unsaid. With
+// config.lora: adapter.safetensors alone, a MoGA adapter.
+void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config,
+                  const std::vector<int64_t>& size = {});
 
 }  // namespace moga

@@ -3,8 +3,11 @@
 
 #include <ATen/ATen.h>
 
+#include <exception>
+
 #include "moga/core/random.h"
-#include "moga/model/layers/kept_precision.h"
+#include "moga/train/loop/tensor_digest.h"
+#include "moga/train/video/shard_units.h"
 
 namespace moga {
 namespace {
@@ -14,12 +17,38 @@ void add_to(at::Tensor& sum, const at::Tensor& value) {
   sum = sum.defined() ? sum + value : value;
 }
 
-// Norms, modulations, routers and the time embedding stay float32: their rounding would reach every token.
-bool becomes_bfloat16(const std::string& name) { return kept_dtype(name, at::kBFloat16) == at::kBFloat16; }
+std::unique_ptr<ShardedState> shard_state(const TrainConfig& config, const TrainModels& models,
+                                          const ProcessGroup& ranks, at::Device device) {
+  const Shard shard = shard_of(config, ranks);
+  if (shard == Shard::kNone) return nullptr;
+  const auto units = shard_units(config, models, shard, device);
+  place_others(config, models, units, device);
+  return std::make_unique<ShardedState>(units, ranks, device);
+}
+
+std::shared_ptr<ShardedBlocks> shard_blocks(const TrainConfig& config, const TrainModels& models,
+                                            const ShardedState* state) {
+  if (!state) return nullptr;
+  const auto blocks = std::make_shared<ShardedBlocks>(blocks_of(*models.transformer), state->units());
+  models.transformer->set_block_weights(blocks);
+  // Weights that are gathered need recomputation; "auto" without a plan means the cheapest.
+  if (!blocks->resident() && config.recompute.mode == Recompute::kAuto)
+    models.transformer->set_recompute({Recompute::kSelective, config.recompute.offload_inputs});
+  return blocks;
+}
+
+// Of the optimiser's tensors too, which are named after those of the parameters.
+Placements with_moments(const Placements& placements) {
+  Placements all = placements;
+  for (const auto& [name, placement] : placements)
+    for (const char* moment : {"moment1.", "moment2."}) all.emplace(moment + name, placement);
+  return all;
+}
 
 // The weights in the storage that the config asks for, those of a frozen text encoder too. Returns the masters.
 NamedTensors store_weights(const TrainConfig& config, const TrainModels& models, const NamedTensors& parameters) {
   if (config.weights == Storage::kFloat32) return parameters;
+  const auto becomes_bfloat16 = [&](const std::string& name) { return stored_dtype(config, name) == at::kBFloat16; };
   if (models.text_encoder && !config.train_text_encoder) {
     NamedTensors frozen;
     for (const auto& item : models.text_encoder->named_parameters()) frozen.emplace_back(item.key(), item.value());
@@ -73,16 +102,33 @@ void sum_over(const ProcessGroup& data, StepResult& result) {
 
 }  // namespace
 
+// Models whose state is sharded are made on the host, so that the device never has more than their shards.
 TrainState::TrainState(const TrainConfig& config, at::Device device, at::ScalarType dtype, const Mesh& mesh)
+    : TrainState(config,
+                 make_models(config, shard_of(config, mesh.world()) == Shard::kNone ? device : at::Device(at::kCPU)),
+                 device, dtype, mesh) {}
+
+TrainState::TrainState(const TrainConfig& config, TrainModels models, at::Device device, at::ScalarType dtype,
+                       const Mesh& mesh)
     : config_(config),
       device_(device),
       dtype_(dtype),
       mesh_(mesh),
-      models_(make_models(config, device)),
-      parameters_(models_.parameters()),
-      masters_(store_weights(config, models_, parameters_)),
-      optimizer_(parameters_, masters_, config.optimizer, config.seed),
-      ema_(parameters_, masters_, config.ema, config.ema_place) {}
+      models_(std::move(models)),
+      start_digest_(shard_of(config, mesh.world()) == Shard::kNone ? "" : digest_lines(models_.parameters())),
+      sharded_(shard_state(config, models_, mesh.world(), device)),
+      blocks_(shard_blocks(config, models_, sharded_.get())),
+      parameters_(sharded_ ? sharded_->weights() : models_.parameters()),
+      masters_(sharded_ ? sharded_->masters() : store_weights(config, models_, parameters_)),
+      optimizer_(sharded_ ? AdamW(sharded_->tensors(), config.optimizer, config.seed)
+                          : AdamW(parameters_, masters_, config.optimizer, config.seed)),
+      ema_(parameters_, masters_, config.ema, config.ema_place) {
+  if (sharded_) placements_ = with_moments(sharded_->placements());
+}
+
+int64_t TrainState::parameter_count() const {
+  return sharded_ ? sharded_->parameter_count() : element_count(parameters_);
+}
 
 at::Tensor TrainState::encode_text(const TrainBatch& batch) {
   if (batch.text.defined()) return batch.text;
@@ -125,7 +171,10 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
     }
     add_to(result.group_histogram, loss.group_histogram);
     total.backward();
-    if (input.pieces.size() > 1) optimizer_.accumulate();
+    if (sharded_)
+      sharded_->collect();
+    else if (input.pieces.size() > 1)
+      optimizer_.accumulate();
     first_element += piece_elements;
     first_video += piece_videos;
   }
@@ -133,15 +182,43 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
   return result;
 }
 
+void TrainState::drop_gradient() {
+  optimizer_.zero_grad();
+  if (sharded_) sharded_->drop_gradients();
+}
+
+void TrainState::restored() {
+  optimizer_.write_weights();
+  refresh();
+}
+
+void TrainState::refresh() {
+  if (!sharded_) return;
+  sharded_->share();
+  blocks_->invalidate();
+}
+
+void TrainState::gather_to_host(bool keep) {
+  if (blocks_) blocks_->gather_to_host(keep);
+}
+
+void TrainState::back_to_buffers() {
+  if (blocks_) blocks_->back_to_buffers();
+}
+
 StepResult TrainState::train_step(const StepInput& input) {
   StepResult result = accumulate_gradient(input);  // 1, 2
 
   // 3. Sum over the ranks, clip and step.
-  optimizer_.sum_over(mesh_.world());
+  if (sharded_)
+    optimizer_.take(sharded_->gradients());
+  else
+    optimizer_.sum_over(mesh_.world());
   const AdamW::Step taken = optimizer_.step(input.lr, input.step);
   result.gradient_norm = taken.gradient_norm;
   result.skipped = taken.skipped;
-  optimizer_.zero_grad();
+  drop_gradient();
+  refresh();
 
   // 4. Average the weights.
   ema_.update(input.step);
@@ -150,8 +227,21 @@ StepResult TrainState::train_step(const StepInput& input) {
 
 std::map<std::string, NamedTensors> TrainState::parts() const {
   std::map<std::string, NamedTensors> parts = {{"model", masters_}, {"optimizer", optimizer_.state()}};
-  if (!ema_.weights().empty()) parts["ema"] = ema_.weights();
+  if (!ema_.weights().empty() || (sharded_ && config_.ema > 0)) parts["ema"] = ema_.weights();
   return parts;
+}
+
+AveragedWeights::AveragedWeights(TrainState& state) : state_(state), averaged_(state.averages()) {
+  if (!averaged_) return;
+  state.ema().enter();
+  state.refresh();
+}
+
+// After an error on this rank the others do not come here: there is nothing to gather then.
+AveragedWeights::~AveragedWeights() noexcept(false) {
+  if (!averaged_) return;
+  state_.ema().leave();
+  if (std::uncaught_exceptions() == 0) state_.refresh();
 }
 
 }  // namespace moga

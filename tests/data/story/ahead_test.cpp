@@ -1,4 +1,4 @@
-// What drawing ahead promises: the stories that are asked for, in any order and however few are ever fetched.
+// Drawing ahead returns the stories that are asked for, in any order, even if only a few are fetched.
 #include "moga/data/story/ahead.h"
 
 #include <ATen/ATen.h>

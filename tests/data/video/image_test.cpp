@@ -30,6 +30,18 @@ TEST(Image, PngSaysWhatItWasMadeFrom) {
   EXPECT_NE(test::error_of([&] { png_info(folder / "b.png"); }).find("b.png: cannot read PNG"), std::string::npos);
 }
 
+// libpng would allocate two gigabytes for it.
+TEST(Image, AChunkBeyondTheFileIsRefused) {
+  const test::Folder folder;
+  save_png(folder / "a.png", at::zeros({3, 4, 4}, at::kByte), {"title", "", ""});
+  std::string bytes = read_text(folder / "a.png");
+  bytes.replace(bytes.find("iTXt") - 4, 4, "\x7f\xff\xff\xff");
+  write_text(folder / "a.png", bytes);
+  const std::string expected = "a chunk claims 2147483647 bytes, the file has ";
+  EXPECT_NE(test::error_of([&] { png_info(folder / "a.png"); }).find(expected), std::string::npos);
+  EXPECT_NE(test::error_of([&] { load_png(folder / "a.png"); }).find(expected), std::string::npos);
+}
+
 TEST(Image, AFileThatIsNoPngIsNamed) {
   test::Folder folder;
   write_text(folder / "a.png", "not a picture");

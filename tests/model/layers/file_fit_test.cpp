@@ -40,9 +40,10 @@ TEST(FileFit, SaysWhatTheModelIs) {
 }
 
 TEST(FileFit, QuantizedWeightsAreRefusedByTheirFormat) {
-  for (const char* name : {"blocks.0.ffn.0.scale_weight", "weight_scale", "scaled_fp8"})
-    EXPECT_EQ(error_with({name}).find(": scaled fp8 weights (" + std::string(name) + ") are not supported"), 0u);
-  EXPECT_EQ(error_with({"weight.comfy_quant"}).find(": quantized weights"), 0u);
+  EXPECT_EQ(error_with({"weight.SCB"}).find(": quantized (bitsandbytes) weights (weight.SCB) are not supported"), 0u);
+  EXPECT_EQ(error_with({"a.weight_scale_inv"}).find(": float8 with scales of blocks (DeepSeek) weights"), 0u);
+  EXPECT_EQ(error_with({"blocks.0.scale_weight"}),
+            ": blocks.0.scale_weight: scale of a weight that cannot be kept in 8 bits");
 }
 
 }  // namespace

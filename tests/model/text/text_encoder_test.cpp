@@ -182,6 +182,22 @@ TEST(TextEncoderConfig, RefusesSizesThatCannotBe) {
   EXPECT_EQ(test::error_of([&] { config.validate(); }), "num_layers = 1000000000: expected at most 10000");
 }
 
+TEST(TextEncoderConfig, KeysThatAreNotUnderstoodAreErrors) {
+  const auto says = [](const std::string& text, const std::string& expected) {
+    const test::Folder folder;
+    write_text(folder / "config.json", text);
+    const std::string message = test::error_of([&] { load_text_encoder_config(folder / "config.json"); });
+    EXPECT_EQ(expected.empty(), message.empty()) << message;
+    EXPECT_NE(message.find(expected), std::string::npos) << text << ": " << message;
+  };
+  says(R"({"num_headz": 4})", "unknown key 'num_headz'; did you mean 'num_heads'?");
+  says(R"({"model_type": "t5"})",
+       "model_type = \"t5\" is not supported, expected \"umt5\": this is not a UMT5 encoder");
+  says(R"({"feed_forward_proj": "relu"})", "feed_forward_proj = \"relu\" is not supported, expected \"gated-gelu\"");
+  says(R"({"quantization_config": {"bits": 8}})", "quantization_config");
+  says(R"({"model_type": "umt5", "dropout_rate": 0.1, "use_cache": false, "torch_dtype": "bfloat16"})", "");
+}
+
 TEST(TextNames, RefuseWhatIsNotTheEncoders) {
   for (const std::string name : {"blocks.0.attn.router.weight", "blocks.0"})
     EXPECT_EQ(test::error_of([&] { hugging_face_text_name(name); }), "text encoder: no parameter is named " + name);

@@ -53,5 +53,34 @@ TEST(VaeWeights, RefusesWeightsOfAnotherWidth) {
   EXPECT_NE(message.find("has shape"), std::string::npos) << message;
 }
 
+VaeConfig config_of(const std::string& text) {
+  const test::Folder folder;
+  std::ofstream(folder / "config.json") << text;
+  return load_vae_config(folder / "config.json");
+}
+
+TEST(VaeConfigFile, KeysThatAreNotUnderstoodAreErrors) {
+  const auto says = [](const std::string& text, const std::string& expected) {
+    const std::string message = test::error_of([&] { config_of(text); });
+    EXPECT_NE(message.find(expected), std::string::npos) << text << ": " << message;
+  };
+  says(R"({"latents_maen": [0]})", "unknown key 'latents_maen'; did you mean 'latents_mean'?");
+  says(R"({"is_residual": true})",
+       "is_residual = true is not supported, expected false: this is Wan2.2's VAE of 48 latent channels");
+  says(R"({"in_channels": 12})", "in_channels = 12 is not supported, expected 3");
+  says(R"({"z_dim": "16"})", "z_dim");
+  says(R"({"z_dim": 4, "latents_mean": [1, 2, 3]})", "latents_mean");
+  EXPECT_EQ(config_of(R"({"_class_name": "AutoencoderKLWan", "scale_factor_spatial": 8})").base_dim, 96);
+}
+
+// As diffusers: those of Wan2.1's VAE for its 16 channels.
+TEST(VaeConfigFile, MissingStatisticsAreThePublishedOnes) {
+  const VaeConfig published = config_of(R"({"z_dim": 16, "latents_mean": null})");
+  EXPECT_EQ(published.latents_mean.at(0), -0.7571);
+  EXPECT_EQ(published.latents_std.at(15), 1.9160);
+  const VaeConfig own = config_of(R"({"z_dim": 2, "latents_mean": [1, 2], "latents_std": [3, 4]})");
+  EXPECT_EQ(own.latents_std, (std::vector<double>{3, 4}));
+}
+
 }  // namespace
 }  // namespace moga

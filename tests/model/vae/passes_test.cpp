@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kVideo = at::MemoryFormat::ChannelsLast3d;
 
-// The allocator reuses this memory for the next tensors of its size, so elements they fail to write are detected.
+// The allocator reuses this memory for the next tensors of its size, so elements that are never written stay NaN.
 void poison(int64_t elements) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat})
     at::full({elements}, NAN, at::TensorOptions(at::kCUDA).dtype(dtype));

@@ -61,7 +61,7 @@ TEST(TextTask, VideoTrainingBeginsFromItsResult) {
   train_text(text);
   TrainConfig config = test::tiny_config(folder / "run");
   config.text_encoder = text.model;
-  config.transformer.text_dim = text.model.d_model;
+  test::wan_of(config).text_dim = text.model.d_model;
   config.text_encoder_init = (folder / "text" / "model").string();
   const TextEncoder saved = load_text_encoder(config.text_encoder_init, at::kCPU, at::kFloat);
   const TrainModels models = make_models(config, at::kCPU);

@@ -1,6 +1,8 @@
 // Errors in training configs, and settings from the command line.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
@@ -48,7 +50,7 @@ TEST(TrainConfig, RecomputationIsASection) {
 TEST(TrainConfig, SettingsReachSectionsAndLists) {
   const TrainConfig config =
       with_settings({"transformer.moga.kind=full", "stage.0.steps=7", "out=runs/a b", "ema=0.9"});
-  EXPECT_EQ(config.transformer.moga.kind, AttentionKind::kFull);
+  EXPECT_EQ(config.transformer->attention().kind, AttentionKind::kFull);
   EXPECT_EQ(config.stage[0].steps, 7);
   EXPECT_EQ(config.out, "runs/a b");
   EXPECT_EQ(config.ema, 0.9);
@@ -69,6 +71,7 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("train_text_encoder=false", "would stay random");
   says("stage.4.steps=1", "has 1 stages");
   says("ema", "expected key=value");
+  says("transformer._class_name=Nope", "_class_name = Nope, expected WanTransformer3DModel");
 }
 
 // A config that says nothing but where to start from.
@@ -81,7 +84,7 @@ std::string from_init(const test::Folder& folder, const std::string& lines) {
 class TrainConfigOfInit : public testing::Test {
  protected:
   TrainConfigOfInit() {
-    TransformerConfig transformer = test::tiny_config("unused").transformer;
+    TransformerConfig transformer = test::wan_of(test::tiny_config("unused"));
     transformer.moga.groups = 3;
     write_text(folder_ / "model/transformer/config.json", to_json(transformer));
     write_text(folder_ / "model/text_encoder/config.json", to_json(test::tiny_config("unused").text_encoder));
@@ -94,9 +97,24 @@ class TrainConfigOfInit : public testing::Test {
 
 TEST_F(TrainConfigOfInit, HasItsArchitectureAndAttention) {
   const TrainConfig config = load_train_config(from_init(folder_, ""));
-  EXPECT_EQ(config.transformer.num_layers, 2);
-  EXPECT_EQ(config.transformer.moga.groups, 3);
+  EXPECT_EQ(test::wan_of(config).num_layers, 2);
+  EXPECT_EQ(config.transformer->attention().groups, 3);
   EXPECT_EQ(config.text_encoder.d_model, 16);
+}
+
+TEST_F(TrainConfigOfInit, HasItsSchedulerUnlessTheConfigSaysOtherwise) {
+  write_text(folder_ / "model/scheduler/scheduler_config.json",
+             R"({"solver": "euler", "steps": 7, "shift": 8.0, "guidance": 2.5, "full_steps": 0})");
+  const SamplerConfig sampler = load_train_config(from_init(folder_, "")).samples.sampler;
+  EXPECT_EQ(sampler.solver, SolverKind::kEuler);
+  EXPECT_EQ(std::tuple(sampler.steps, sampler.shift, sampler.guidance), std::tuple(7, 8.0, 2.5));
+  const TrainConfig own = load_train_config(from_init(folder_, "[samples.sampler]\nsteps = 3"));
+  EXPECT_EQ(std::tuple(own.samples.sampler.steps, own.samples.sampler.shift), std::tuple(3, 8.0));
+}
+
+TEST_F(TrainConfigOfInit, AnotherPipelineIsNamed) {
+  write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanVACEPipeline"})");
+  EXPECT_NE(error("").find("model_index.json: _class_name = WanVACEPipeline, expected WanPipeline"), std::string::npos);
 }
 
 TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {
@@ -116,10 +134,11 @@ TEST(TrainConfig, IsWrittenComplete) {
 
 TEST(TrainConfig, ShippedConfigsAreRight) {
   const std::filesystem::path configs = std::filesystem::path(__FILE__).parent_path() / "../../../configs";
-  EXPECT_FALSE(load_train_config(configs / "base.toml").transformer.moga.uses_router());
-  EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer.moga.uses_router());
-  EXPECT_FALSE(
-      load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"}).transformer.moga.uses_router());
+  EXPECT_FALSE(load_train_config(configs / "base.toml").transformer->attention().uses_router());
+  EXPECT_TRUE(load_train_config(configs / "stories.toml").transformer->attention().uses_router());
+  EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"})
+                   .transformer->attention()
+                   .uses_router());
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})

@@ -41,7 +41,7 @@ TEST(SampleGrid, FollowsTheSampler) {
     for (auto& [name, weight] : state.ema().weights())
       weight.detach().add_(at::randn(weight.sizes(), random_stream(3, "noise"), at::kFloat), 0.2);
     const Tokenizer tokenizer(config.tokenizer);
-    TrainData data({.folder = config.stage[0].data, .text_len = config.transformer.text_len, .limit = 1}, &tokenizer);
+    TrainData data({.folder = config.stage[0].data, .text_len = test::wan_of(config).text_len, .limit = 1}, &tokenizer);
     SampleGrid(config, std::move(data), at::kCPU).draw(state, run / "sheet");
     return load_png(run / "sheet-0.png");
   };

@@ -39,7 +39,7 @@ TEST(TrainGpu, OverfitsOneBatchInBfloat16) {
   const test::Folder run;
   TrainConfig config = test::tiny_config(run.path());
   config.device = "cuda";
-  config.transformer.attention_head_dim = 16;  // a multiple of 8: the flash backend
+  test::wan_of(config).attention_head_dim = 16;  // a multiple of 8: the flash backend
   VideoTask task(config);
   EXPECT_EQ(task.state().dtype(), at::kBFloat16);
   const TrainBatch batch = task.load_data(config.stage[0].data, 0).batch({{0}, {1}, {2}});
@@ -55,7 +55,7 @@ TEST(TrainGpu, RunsToAModelAndResumes) {
   TrainConfig config = test::tiny_config(run.path());
   config.device = "cuda";
   config.cache = LatentCache::kHost;
-  config.transformer.attention_head_dim = 16;
+  test::wan_of(config).attention_head_dim = 16;
   VideoTask task(config);
   EXPECT_EQ(Trainer(task, loop_config(config)).run(3), TrainEnd::interrupted);
   EXPECT_EQ(train(config, "auto"), TrainEnd::done);

@@ -1,0 +1,166 @@
+// See moga_adapter.h.
+#include "moga/model/adapter/moga_adapter.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+#include "moga/core/checksum.h"
+#include "moga/core/config.h"
+#include "moga/core/json_text.h"
+#include "moga/core/module_io.h"
+#include "moga/core/shapes_only.h"
+#include "moga/model/adapter/lora_key.h"
+#include "moga/model/layers/product_weight.h"
+
+namespace moga {
+namespace {
+
+constexpr const char* kAttention = "moga.attention";
+constexpr const char* kBase = "moga.base";
+
+bool of_base(const std::string& name) { return !is_router(name) && !is_low_rank(name) && !is_weight_scale(name); }
+
+// Class and sizes for people, and a hash over names and shapes of all tensors but routers.
+nlohmann::json base_of(const VideoModel& model) {
+  Checksum hash;
+  for (const auto& [name, tensor] : named_tensors(model)) {
+    if (!of_base(name)) continue;
+    hash.add(name);
+    hash.add(tensor.sizes().data(), tensor.dim() * sizeof(int64_t));
+  }
+  const ModelShape shape = model.config().shape();
+  return {{"class", model.config().class_name()},
+          {"blocks", shape.layers},
+          {"width", shape.width()},
+          {"hash", hash.text()}};
+}
+
+std::string member(const nlohmann::json& base, const char* key) {
+  const auto found = base.find(key);
+  if (found == base.end()) return "?";
+  return printable(found->is_string() ? found->get<std::string>() : found->dump());
+}
+
+std::string described(const nlohmann::json& base) {
+  return member(base, "class") + " of " + member(base, "blocks") + " blocks of width " + member(base, "width");
+}
+
+std::string layer_name(const VideoModel& model, AdapterNames names, const std::string& layer) {
+  constexpr std::string_view kWeight = ".weight";
+  const bool comfyui = names == AdapterNames::kComfyUi;
+  const WeightLayout layout = comfyui ? WeightLayout::kWan : WeightLayout::kDiffusers;
+  const std::string name = model.name_in(layout, layer + std::string(kWeight));
+  return (comfyui ? "diffusion_model." : "transformer.") + name.substr(0, name.size() - kWeight.size());
+}
+
+// diffusers has no alpha: the scale goes into the second factor.
+void add_update(TensorMap& tensors, const std::string& layer, const ProductWeight& product, AdapterNames names) {
+  const at::Tensor down = product.lora_down.detach(), up = product.lora_up.detach();
+  if (names == AdapterNames::kDiffusers) {
+    tensors[layer + ".lora_A.weight"] = down.to(at::kBFloat16);
+    tensors[layer + ".lora_B.weight"] = (up * product.lora_scale).to(at::kBFloat16);
+    return;
+  }
+  tensors[layer + ".lora_down.weight"] = down.to(at::kBFloat16);
+  tensors[layer + ".lora_up.weight"] = up.to(at::kBFloat16);
+  tensors[layer + ".alpha"] = at::full({}, product.lora_scale * static_cast<double>(down.size(0)), at::kFloat);
+}
+
+// {"groups": 5, "windows": {"rows": 2}} → {"moga.groups=5", "moga.windows.rows=2"}
+void add_settings(const nlohmann::json& object, const std::string& prefix, std::vector<std::string>& settings) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_object())
+      add_settings(value, prefix + key + ".", settings);
+    else
+      settings.push_back(prefix + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+}
+
+}  // namespace
+
+void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names) {
+  TensorMap routers = named_tensors(model);
+  std::erase_if(routers, [](const auto& item) { return !is_router(item.first); });
+  save_moga_adapter(path, model, names, routers);
+}
+
+void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names,
+                       const TensorMap& routers) {
+  TensorMap tensors;
+  for (const auto& item : model.named_modules("", /*include_self=*/false))
+    if (const auto* product = dynamic_cast<const ProductWeight*>(item.value().get());
+        product && product->has_low_rank())
+      add_update(tensors, layer_name(model, names, item.key()), *product, names);
+  const WeightLayout layout = names == AdapterNames::kComfyUi ? WeightLayout::kWan : WeightLayout::kDiffusers;
+  const std::string prefix = names == AdapterNames::kComfyUi ? "diffusion_model." : "transformer.";
+  for (const auto& [name, tensor] : routers)
+    tensors[prefix + model.name_in(layout, name)] = tensor.detach().to(at::kFloat);
+  check(!tensors.empty(), path.string(), ": the model has neither routers nor low-rank updates to write");
+  std::map<std::string, std::string> metadata = {{"format", "pt"}, {kBase, base_of(model).dump()}};
+  if (!routers.empty()) {
+    VisualAttentionConfig attention = model.config().attention();
+    attention.backend = AttentionBackend::kAuto;
+    metadata[kAttention] = to_json(attention);
+  }
+  save_safetensors(path, tensors, metadata);
+}
+
+MogaAdapter::MogaAdapter(const std::filesystem::path& path) : file_(path) {
+  const auto metadata = file_.file().metadata();
+  check(metadata.contains(kBase) && metadata.contains(kAttention), file_.source(), ": is no MoGA adapter (no ", kBase,
+        " and ", kAttention, " in its metadata); a LoRA is given with --lora");
+  attention_ = metadata.at(kAttention);
+  base_ = metadata.at(kBase);
+  parse_json<VisualAttentionConfig>(attention_, file_.source() + ": " + kAttention);
+  parse_json_object(base_, file_.source() + ": " + kBase);
+}
+
+std::vector<std::string> attention_settings(const VisualAttentionConfig& attention) {
+  std::vector<std::string> settings;
+  add_settings(nlohmann::json::parse(to_json(attention)), "moga.", settings);
+  return settings;
+}
+
+std::vector<std::string> MogaAdapter::settings() const {
+  const auto attention = parse_json<VisualAttentionConfig>(attention_, file_.source() + ": " + kAttention);
+  std::vector<std::string> settings = attention_settings(attention);
+  std::erase_if(settings, [](const std::string& text) { return text.starts_with("moga.backend="); });  // the machine's
+  return settings;
+}
+
+void MogaAdapter::check_fits(const VideoModel& model) const {
+  const nlohmann::json base = parse_json_object(base_, file_.source()), own = base_of(model);
+  check(base == own, file_.source(), ": an adapter for ", described(base), ", the model is ", described(own),
+        described(base) == described(own) ? " with other tensors" : "");
+  std::map<std::string, std::vector<int64_t>> found;
+  const auto spellings = layer_spellings(model);
+  for (const std::string& name : file_.routers()) {
+    const std::string bare = without_lora_prefix(name);
+    const size_t dot = bare.rfind('.');
+    const auto own_layer = spellings.find(bare.substr(0, dot));
+    if (own_layer != spellings.end()) found[own_layer->second + bare.substr(dot)] = file_.file().shape(name);
+  }
+  for (const auto& [name, tensor] : named_tensors(model)) {
+    if (!is_router(name)) continue;
+    check(found.contains(name), file_.source(), ": has no ", name, ", which the model's attention needs");
+    check(tensor.sizes() == at::IntArrayRef(found.at(name)), file_.source(), ": ", name, " has shape ",
+          at::IntArrayRef(found.at(name)), ", the model's attention needs ", tensor.sizes());
+  }
+}
+
+void MogaAdapter::apply_routers(VideoModel& model) const {
+  const at::NoGradGuard no_grad;
+  const TensorMap tensors = named_tensors(model);
+  const auto spellings = layer_spellings(model);
+  for (const std::string& name : file_.routers()) {
+    const std::string bare = without_lora_prefix(name);
+    const size_t dot = bare.rfind('.');
+    const auto own = spellings.find(bare.substr(0, dot));
+    if (own == spellings.end()) continue;  // a layer that the settings make a full one
+    tensors.at(own->second + bare.substr(dot)).copy_(file_.file().load(name));
+  }
+}
+
+}  // namespace moga

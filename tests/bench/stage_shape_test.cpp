@@ -1,0 +1,50 @@
+// The sizes of a stage from its shards, and the part of them that one rank of a mesh computes.
+#include "moga/bench/stage_shape.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "moga/data/dataset/shards.h"
+#include "tests/support/folder.h"
+
+namespace moga {
+namespace {
+
+TrainConfig one_stage() {
+  TrainConfig config;
+  config.transformer->apply({"num_attention_heads=4", "attention_head_dim=32", "in_channels=4", "out_channels=4"},
+                            "test");
+  config.stage.resize(1);
+  config.stage[0].batch = 4;
+  config.stage[0].accumulation = 2;
+  return config;
+}
+
+TEST(StageShape, ReadsShapesFromShards) {
+  const test::Folder folder;
+  ShardWriter writer(folder.path(), 8);
+  writer.add({at::zeros({4, 3, 4, 6}, at::kBFloat16), {3}, {"Mara waves."}});
+  writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "Mara walks."}});
+  writer.finish();
+  TrainConfig config = one_stage();
+  config.stage[0].data = folder.path().string();
+  const StageShape shape = stage_shape(config, config.stage[0]);
+  EXPECT_EQ(shape.video, (VideoShape{5, 2, 3, {2, 3}}));
+  EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
+}
+
+// Attention of a slice sees the keys of the other slices, which a video of its length does not have.
+TEST(StageShape, ARankHasItsVideosAndItsSlice) {
+  TrainConfig config = one_stage();
+  config.transformer->apply({"moga.kind=full"}, "test");
+  std::vector<StageShape> stages = {{.video = {40, 30, 52, {20, 20}}}};
+  const TrainConfig own = part_of_rank(config, stages, {.data = 2, .sequence = 4});
+  EXPECT_EQ(own.stage[0].batch, 2);
+  EXPECT_EQ(own.stage[0].accumulation, 1);
+  EXPECT_EQ(stages[0].video, (VideoShape{10, 30, 52, {}}));
+  EXPECT_GT(stages[0].work, 2.5);  // attention is most of it, and has four times as many keys
+  EXPECT_LT(stages[0].work, 4);
+}
+
+}  // namespace
+}  // namespace moga

@@ -1,0 +1,59 @@
+// See rank_runs.h.
+#include "tests/train/video/rank_runs.h"
+
+#include <ATen/ATen.h>
+
+#include <sstream>
+
+#include "moga/core/choice.h"
+
+namespace moga::test {
+
+std::string RunRequest::text() const {
+  std::ostringstream text;
+  text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << shard
+       << ' ' << weights << ' ' << recompute;
+  return text.str();
+}
+
+RunRequest run_request(const std::string& text) {
+  RunRequest request;
+  std::istringstream(text) >> request.data >> request.out >> request.resume >> request.data_ranks >> request.steps >>
+      request.pieces >> request.shard >> request.weights >> request.recompute;
+  return request;
+}
+
+TrainConfig config_of(const RunRequest& request) {
+  TrainConfig config = tiny_config(request.out);
+  config.tokenizer = request.data + "spiece.model";
+  config.stage[0].data = request.data + "shards";
+  config.stage[0].steps = request.steps;
+  config.stage[0].accumulation = request.pieces;
+  config.recompute.mode = choice<Recompute>("recompute", request.recompute);
+  config.weights = choice<Storage>("weights", request.weights);
+  config.parallel.data = request.data_ranks;
+  config.parallel.shard = choice<Shard>("shard", request.shard);
+  return config;
+}
+
+at::Tensor steps_of(VideoTask& task, const TrainConfig& config) {
+  const StageConfig& stage = config.stage[0];
+  const TrainData data = task.load_data(stage.data, 0);
+  DataOrder order = task.data_order(stage, data);
+  std::vector<at::Tensor> lines;
+  for (int64_t step = 0; step < stage.steps; ++step) {
+    const TrainPosition position = {.stage = 0, .stage_step = step, .step = step};
+    const StepResult result =
+        task.state().train_step({.step = step, .lr = 3e-3, .pieces = task.next_batch(stage, data, order, position)});
+    lines.push_back(at::stack({result.flow, result.balance, result.gradient_norm}));
+  }
+  return at::stack(lines).to(at::kDouble);
+}
+
+std::string run_on(int64_t ranks, const std::string& body, const RunRequest& request) {
+  return run_ranks(body, ranks, {.argument = request.text()}).line;
+}
+
+nlohmann::json files_of_newest(const Folder& run) { return resume_checkpoint(run.path(), "auto")->files; }
+
+}  // namespace moga::test

@@ -1,0 +1,30 @@
+// Tiny training runs on several processes: what the parent asks of the ranks, and what they compare.
+#pragma once
+
+#include "moga/train/video/task.h"
+#include "tests/support/ranks.h"
+#include "tests/train/tiny_run.h"
+
+namespace moga::test {
+
+// What the parent passes to the ranks: they must share data and run.
+struct RunRequest {
+  std::string data = (tiny_data() / "").string(), out, resume = "-";
+  int64_t data_ranks = 1, steps = 5, pieces = 1;
+  std::string shard = "none", weights = "float32", recompute = "selective";
+
+  std::string text() const;
+};
+RunRequest run_request(const std::string& text);
+TrainConfig config_of(const RunRequest& request);
+
+// Takes the train steps of the first stage. [steps, 3]: loss, balance loss and norm of the gradient of each.
+at::Tensor steps_of(VideoTask& task, const TrainConfig& config);
+
+// The line that the launcher reports; empty when all went well.
+std::string run_on(int64_t ranks, const std::string& body, const RunRequest& request);
+
+// Size and checksum of each file of the newest checkpoint.
+nlohmann::json files_of_newest(const Folder& run);
+
+}  // namespace moga::test

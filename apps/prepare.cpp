@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/prepare_videos.h"
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
@@ -73,8 +74,10 @@ void add_prepare_tokenizer(CLI::App& prepare) {
 }  // namespace
 
 void add_prepare(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("prepare", "Make training data: latent shards of stories, or a tokenizer");
+  CLI::App* command =
+      app.add_subcommand("prepare", "Make training data: latent shards of films or stories, or a tokenizer");
   command->require_subcommand(1);
+  add_prepare_videos(*command);
   add_prepare_stories(*command);
   add_prepare_tokenizer(*command);
 }

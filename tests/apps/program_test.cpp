@@ -60,6 +60,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " bench train",
                               " bench vae",
                               " prepare stories",
+                              " prepare videos",
                               " prepare tokenizer",
                               " train",
                               " train vae",

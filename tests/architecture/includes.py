@@ -33,6 +33,8 @@ MAY_INCLUDE = {
     "data/video": {"core"},
     "data/story": {"data", "core"},
     "data/dataset": {"core"},
+    "data/cuts": {"core"},
+    "data/films": {"data/video", "data/cuts", "data", "core"},
     # The loop runs any task: no model, no data.
     "train/loop": {"parallel", "core"},
     "train/video": TRAIN | {"train/loop", "model"},

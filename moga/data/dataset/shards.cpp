@@ -1,6 +1,7 @@
 // Latent shards: safetensors files with the tensors latent.0, latent.1, …, with text embeddings also text.0.0 (sample,
 // shot), … and, in the file's metadata under "samples", a JSON list of {"captions": […], "shot_frames": […]} in the
-// same order. Checked when opened, so that a damaged, foreign or missing file is named before training starts.
+// same order. Checked when opened, so that a damaged, foreign or missing file is named before training starts. Writing
+// is in shard_writer.cpp.
 #include "moga/data/dataset/shards.h"
 
 #include <ATen/ATen.h>
@@ -17,35 +18,12 @@
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
 #include "moga/core/safetensors.h"
+#include "moga/data/dataset/shard_format.h"
 
 namespace moga {
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kDatasetFile = "dataset.json";
-constexpr const char* kNegativeFile = "negative.safetensors";
-
-std::string tensor_name(int64_t index) { return "latent." + std::to_string(index); }
-
-std::string text_name(int64_t index, size_t shot) {
-  return "text." + std::to_string(index) + "." + std::to_string(shot);
-}
-
-std::string shard_name(int64_t number) {
-  const std::string digits = std::to_string(number);
-  return "shard-" + std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits + ".safetensors";
-}
-
-std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> paths;
-  if (!std::filesystem::is_directory(folder)) return paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().filename().string().starts_with("shard-") && entry.path().extension() == ".safetensors")
-      paths.push_back(entry.path());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
 
 // dataset.json: {"shards": 3, "samples": 700}. Data sets of earlier versions lack it.
 void check_complete(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& paths) {
@@ -62,20 +40,6 @@ void check_complete(const std::filesystem::path& folder, const std::vector<std::
           paths[i].filename().string());
   check(static_cast<int64_t>(paths.size()) == shards, folder.string(), " has ", paths.size(), " shards, ", kDatasetFile,
         " says ", shards);
-}
-
-void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, const std::vector<int64_t>& shot_frames,
-                  size_t captions, const std::string& where) {
-  check(dtype == c10::kFloat || dtype == c10::kBFloat16, where, ": the latent is ", dtype_name(dtype),
-        ", expected float32 or bfloat16");
-  check(shape.size() == 4, where, ": the latent has ", shape.size(), " dimensions, expected 4: [z, F, Y', X']");
-  check(captions == shot_frames.size(), where, ": captions for ", captions, " shots, shot_frames for ",
-        shot_frames.size(), ", expected one of each per shot");
-  for (const int64_t frames : shot_frames)
-    check(frames >= 1 && frames <= shape[1], where, ": a shot has ", frames, " latent frames, expected 1 to the ",
-          shape[1], " of the latent");
-  const int64_t frames = std::accumulate(shot_frames.begin(), shot_frames.end(), int64_t{0});
-  check(frames == shape[1], where, ": the shots have ", frames, " latent frames, the latent has ", shape[1]);
 }
 
 struct Description {
@@ -126,64 +90,6 @@ std::vector<Description> read_descriptions(const Safetensors& file, const std::s
 }
 
 }  // namespace
-
-struct ShardWriter::State {
-  std::filesystem::path folder;
-  int64_t samples_a_shard = 1;
-  int64_t shards = 0, total = 0;
-  TensorMap tensors;
-  json samples = json::array();
-  bool with_text = false;
-
-  void flush() {
-    if (tensors.empty()) return;
-    total += static_cast<int64_t>(samples.size());
-    save_safetensors(folder / shard_name(shards++), tensors, {{"samples", samples.dump()}});
-    tensors.clear();
-    samples = json::array();
-  }
-};
-
-ShardWriter::ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard) : state_(new State) {
-  state_->folder = folder;
-  state_->samples_a_shard = samples_a_shard;
-  check(samples_a_shard >= 1, "shards: ", samples_a_shard, " samples a shard, expected at least 1");
-  check(shard_paths(folder).empty(), folder.string(), ": already holds shards; choose another folder or remove them");
-  make_folder(folder);
-}
-
-ShardWriter::~ShardWriter() = default;
-
-void ShardWriter::add(const Sample& sample) {
-  State& state = *state_;
-  const auto index = static_cast<int64_t>(state.samples.size());
-  const std::string name = tensor_name(index);
-  const std::string where = (state.folder / shard_name(state.shards)).string() + ": " + name;
-  check_sample(sample.latent.sizes().vec(), sample.latent.scalar_type(), sample.shot_frames, sample.captions.size(),
-               where);
-  check(sample.text.empty() || sample.text.size() == sample.captions.size(), where, ": text embeddings for ",
-        sample.text.size(), " shots, expected ", sample.captions.size());
-  const bool first = state.total == 0 && index == 0;
-  check(first || state.with_text == !sample.text.empty(), where,
-        ": some samples have text embeddings, others have none");
-  state.with_text = !sample.text.empty();
-  state.tensors[name] = sample.latent.detach().cpu();
-  for (size_t shot = 0; shot < sample.text.size(); ++shot)
-    state.tensors[text_name(index, shot)] = sample.text[shot].detach().to(at::kBFloat16).cpu();
-  state.samples.push_back({{"captions", sample.captions}, {"shot_frames", sample.shot_frames}});
-  if (static_cast<int64_t>(state.samples.size()) == state.samples_a_shard) state.flush();
-}
-
-void ShardWriter::set_negative(const NegativeText& negative) {
-  save_safetensors(state_->folder / kNegativeFile, {{"text", negative.text.detach().to(at::kBFloat16).cpu()}},
-                   {{"prompt", negative.prompt}});
-}
-
-void ShardWriter::finish() {
-  state_->flush();
-  const json content = {{"shards", state_->shards}, {"samples", state_->total}};
-  write_text(state_->folder / kDatasetFile, content.dump() + "\n");
-}
 
 struct ShardDataset::State {
   struct Shard {

@@ -18,10 +18,9 @@
 #include "moga/data/story/ahead.h"
 #include "moga/data/video/video.h"
 #include "moga/model/registry.h"
-#include "moga/model/text/captions.h"
-#include "moga/model/text/text_encoder.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/train/loop/run.h"
+#include "moga/train/video/text_embedder.h"
 
 namespace fs = std::filesystem;
 
@@ -95,32 +94,6 @@ class Encoder {
   double seconds_ = 0;
 };
 
-// Stores embeddings of captions, bfloat16 on the host, without padding.
-class TextEmbedder {
- public:
-  TextEmbedder(const PrepareConfig& config, at::Device device, at::ScalarType dtype)
-      : encoder_(load_text_encoder(config.text_encoder, device, dtype)),
-        tokenizer_(config.tokenizer),
-        text_len_(config.text_len),
-        dtype_(dtype) {}
-
-  std::vector<at::Tensor> embed(const std::vector<std::string>& captions) {
-    const at::Tensor lengths = tokenizer_.encode_batch(captions, text_len_).lengths;
-    const at::Tensor text =
-        encode_captions(encoder_, tokenizer_, captions, text_len_, dtype_).to(at::kBFloat16).cpu();  // [S, L, d]
-    std::vector<at::Tensor> rows;
-    for (int64_t i = 0; i < text.size(0); ++i)
-      rows.push_back(text[i].narrow(0, 0, lengths[i].item<int64_t>()).contiguous());
-    return rows;
-  }
-
- private:
-  TextEncoder encoder_;
-  Tokenizer tokenizer_;
-  int64_t text_len_;
-  at::ScalarType dtype_;
-};
-
 // To a tenth.
 double rounded(double seconds) { return std::round(seconds * 10) / 10; }
 
@@ -152,7 +125,7 @@ int64_t prepare_stories(const PrepareConfig& config) {
   ShardWriter writer(folder.temporary(), config.samples_a_shard);
   std::optional<TextEmbedder> text;
   if (!config.text_encoder.empty()) {
-    text.emplace(config, device, dtype);
+    text.emplace(TextEmbedderConfig{config.text_encoder, config.tokenizer, config.text_len, device, dtype});
     writer.set_negative({config.negative_prompt, text->embed({config.negative_prompt}).front()});
   }
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,

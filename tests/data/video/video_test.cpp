@@ -119,8 +119,27 @@ TEST(Video, AHeaderOfImpossibleSizeIsRefused) {
   test::Folder folder;
   for (const char* size : {"W4294967296 H4294967296", "W9999999999999999999999 H5", "W-5 H5", "W0 H5"}) {
     write_text(folder / "a.y4m", std::string("YUV4MPEG2 ") + size + " F16:1\nFRAME\n");
-    EXPECT_NE(test::error_of([&] { open_video(folder / "a.y4m"); }).find("needs width and height"), std::string::npos);
+    const std::string message = test::error_of([&] { open_video(folder / "a.y4m"); });
+    const bool beyond = std::string(size).size() > 24;  // of 64 bits
+    EXPECT_NE(message.find(beyond ? "expected a whole number" : "needs width and height"), std::string::npos)
+        << message;
   }
+}
+
+// Nothing in a y4m header is guessed, or ignored.
+TEST(Video, AHeaderIsReadStrictly) {
+  test::Folder folder;
+  const auto says = [&](const std::string& fields, const std::string& expected) {
+    write_text(folder / "a.y4m", "YUV4MPEG2 " + fields + "\n");
+    const std::string message = test::error_of([&] { open_video(folder / "a.y4m"); });
+    EXPECT_NE(message.find(expected), std::string::npos) << fields << ": " << message;
+  };
+  says("W4x H2 F25:1", "y4m field W4x: expected a whole number, found '4x'");
+  says("W4 H2 F25", "y4m field F25: expected a rate like F25:1");
+  says("W4 H2 W8 F25:1", "has the field W twice");
+  says("W4 H2 F25:1 C420p10", "y4m colour space C420p10");
+  says("W4 H2 F25:1 XCOLORRANGE=full", "expected XCOLORRANGE=FULL or LIMITED");
+  says("W4 H2 F25:1 Q7", "y4m field Q7 is unknown");
 }
 
 TEST(Video, WrongRequestsAreRefused) {

@@ -32,10 +32,11 @@ at::Tensor loaded_product(const TensorMap& tensors, const Metadata& metadata = {
   const test::Folder folder;
   save_safetensors(folder / "a.safetensors", tensors, metadata);
   const Safetensors file(folder / "a.safetensors");
-  torch::nn::ModuleList model;
+  torch::nn::ModuleList shapes, model;
+  shapes->push_back(Linear(3, 2));
   model->push_back(Linear(3, 2));
   LoadOptions options;
-  EXPECT_TRUE(scaled_file_fit(*model, file, options).report.unused.empty());
+  EXPECT_TRUE(scaled_file_fit(*shapes, file, options).report.unused.empty());
   expect_scaled_weights(*model, file, options);
   load_parameters(*model, file, options);
   const at::NoGradGuard no_grad;

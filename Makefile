@@ -1,6 +1,8 @@
 # Two commands: `make demo` turns a shot script into a video, `make test` runs every test. Both install what is missing.
 #   make setup   packages and .venv        make build      the program moga     make clean   removes build/ and out/
 #   make format  clang-format              make tidy       clang-tidy           make sanitize   tests with sanitizers
+#   make python  the Python package and its tests, in the environment of PYTHON (which has torch)
+#   make deb     Debian packages of the program and of the libraries, in out/
 SHELL := /bin/bash
 PRESET ?= $(if $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null),cuda,cpu)
 BUILD := build/$(PRESET)
@@ -12,7 +14,9 @@ TIDY ?= moga apps
 CLANG_TIDY := 23.1.4
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: setup build demo test format tidy sanitize clean
+PYTHON ?= python3
+
+.PHONY: setup build demo test format tidy sanitize python deb clean
 
 setup:
 	@tools/setup.sh
@@ -54,6 +58,16 @@ sanitize: setup
 	@cmake --preset sanitize --log-level=WARNING
 	@cmake --build --preset sanitize
 	@ctest --preset sanitize -j$(JOBS)
+
+# From here Python does not see python/moga, the sources: the installed package is tested.
+python:
+	@$(PYTHON) -c 'import torch' || { echo "moga: $(PYTHON) has no torch; PYTHON names one that has: make python PYTHON=venv/bin/python" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check './python[test]'
+	@$(PYTHON) -m pytest -q -c python/pyproject.toml --rootdir python python/tests
+
+deb: setup $(BUILD)/build.ninja
+	@cmake --build --preset $(PRESET)
+	@mkdir -p out && cd out && cpack --config ../$(BUILD)/CPackConfig.cmake
 
 clean:
 	rm -rf build out

@@ -7,10 +7,13 @@ option(MOGA_UNITY "Compile a few sources as one: clean builds are faster, change
 function(moga_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;APART" ${ARGN})
   add_library(moga_${name} STATIC ${arg_SOURCES} ${arg_APART})
-  target_include_directories(moga_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
-  target_link_libraries(moga_${name} PUBLIC moga_torch PRIVATE moga_warnings)
+  target_include_directories(moga_${name} PUBLIC
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  target_compile_features(moga_${name} PUBLIC cxx_std_20)
+  target_link_libraries(moga_${name} PUBLIC moga_torch PRIVATE $<BUILD_INTERFACE:moga_warnings>)
   target_link_libraries(moga_${name} PUBLIC ${arg_DEPS})
   moga_precompile(moga_${name})
+  moga_install(moga_${name})
   if(MOGA_UNITY)
     # Loading the precompiled headers is half of the time a file takes. g++ treats the files of a unity source as headers
     # and warns about their local types.

@@ -48,9 +48,13 @@ std::array<at::Tensor, 3> backward(const at::Tensor& grad, const at::Tensor& q, 
     return {at::zeros_like(q, at::MemoryFormat::Contiguous), at::zeros_like(k, at::MemoryFormat::Contiguous),
             at::zeros_like(v, at::MemoryFormat::Contiguous)};
   const at::Tensor by_head = lse.masked_fill(lse == -kInfinity, kInfinity).t().contiguous();  // [H, nq]
+  // Read with dropout only; a caller that kept nothing passes nothing.
+  const auto state = q.options().dtype(at::kUInt64);
+  const at::Tensor rng_state = saved.empty() ? at::empty({2}, state) : saved[0];
+  const at::Tensor unused = saved.empty() ? at::empty({}, state) : saved[1];
   const auto [dq, dk, dv] = at::_flash_attention_backward(
       grad, dense_rows(q), dense_rows(k), dense_rows(v), output, by_head, grouping.query.offsets, grouping.key.offsets,
-      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false, saved[0], saved[1],
+      grouping.query.longest, grouping.key.longest, /*dropout_p=*/0.0, /*is_causal=*/false, rng_state, unused,
       attention_scale(q));
   return {dq, dk, dv};
 }

@@ -7,7 +7,7 @@
 #include "moga/attention/attend.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
-#include "moga/core/log.h"
+#include "moga/core/log_line.h"
 
 namespace moga {
 namespace {

@@ -6,22 +6,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 #include <string>
 
+#include "moga/core/log_line.h"
+
 namespace moga {
-
-void log_line(const std::string& text);
-
-template <class... Parts>
-void log_info(const Parts&... parts) {
-  std::ostringstream text;
-  (text << ... << parts);
-  log_line(text.str());
-}
-
-// Logs `text` the first time this `key` is seen; used to name the backend that serves a request.
-void log_once(const std::string& key, const std::string& text);
 
 // Suppresses everything except errors (tests, --quiet).
 void set_quiet(bool quiet);

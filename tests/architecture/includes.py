@@ -46,6 +46,7 @@ MAY_INCLUDE = {
     # Measures all of the above except the pipeline.
     "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }
+PYTHON = {"attention", "core"}  # what python/src, the operators of the Python package, may include
 FRAMEWORK = re.compile(r'#include *[<"](torch|ATen|c10)/')
 OURS = re.compile(r'#include "moga/([\w/]+)/[\w.]+"')
 
@@ -90,6 +91,10 @@ def offences(root):
     for source in sorted((root / "apps").glob("*")):
         if source.suffix in {".h", ".cpp"} and '"moga/kernels/' in source.read_text():
             yield f"{source.relative_to(root)}: apps include no kernels"
+    for source in sorted((root / "python/src").glob("*")):
+        for folder in OURS.findall(source.read_text()):
+            if folder not in PYTHON:
+                yield f"{source.relative_to(root)}: python/src may include {sorted(PYTHON)}, not {folder}"
 
 
 found = list(offences(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")))

@@ -1,0 +1,21 @@
+# Installs the build in BUILD below TO, configures and builds EXAMPLE against it, and runs what was built.
+file(REMOVE_RECURSE "${TO}")
+function(run)
+  execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY OUTPUT_VARIABLE text)
+  set(output "${text}" PARENT_SCOPE)
+endfunction()
+
+run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${TO}/usr")
+foreach(file bin/moga share/man/man1/moga-generate.1 share/bash-completion/completions/moga)
+  if(NOT EXISTS "${TO}/usr/${file}")
+    message(FATAL_ERROR "${file} was not installed")
+  endif()
+endforeach()
+run("${TO}/usr/bin/moga" --version)
+
+run("${CMAKE_COMMAND}" -G Ninja -S "${EXAMPLE}" -B "${TO}/example" "-DCMAKE_PREFIX_PATH=${TO}/usr" "-DMOGA_TORCH_DIR=${TORCH}")
+run("${CMAKE_COMMAND}" --build "${TO}/example")
+run("${TO}/example/attend")
+if(NOT output MATCHES "^\\[480, 2, 32\\] balance ")
+  message(FATAL_ERROR "the example printed: ${output}")
+endif()

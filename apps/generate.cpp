@@ -16,6 +16,7 @@
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/generate.h"
 #include "moga/pipeline/latents.h"
+#include "moga/pipeline/script_request.h"
 
 namespace moga {
 namespace {
@@ -33,11 +34,17 @@ constexpr const char* kManual = R"(A script is a TOML file:
   [[shot]]
   caption = "A wide shot of a lake by day. Mara, with a red cap, ..."
   duration = 2.0            # seconds, or: frames = 32
+  image = "lake.png"        # optional, the shot's first frame: PNG or JPEG, next to the script
+  last_image = "hill.jpg"   # optional, its last frame
   [[shot]]
   ...
 
 Without size the video has the model's own size. A video has 1 + 4k frames and a cut falls on
 one of these steps: where the script asks for others, one line says what it gets.
+
+Images are for image-to-video models, which need at least one; any shot may have its own. They are
+resized to the video's size, and one line says so where the proportions differ. last_image is for
+models of first and last frames (FLF2V) and Wan2.2's.
 
 A shot's caption reaches only that shot. Captions beyond the model's text length are cut with a
 line that says where, the global caption first.
@@ -74,24 +81,34 @@ struct Options {
   int64_t gpus = 1;
 };
 
+// What the first rank, which plans, chose; the others give the defaults.
+LoadWays agreed(const LoadWays& first, const World& world) {
+  LoadWays ways{.stream_weights = world.ranks.any(first.stream_weights)};
+  ways.rest_experts = world.ranks.any(first.rest_experts.value_or(false));
+  return ways;
+}
+
 // Wrong settings, and on a GPU a run that cannot fit, are refused before any weight is read. The rehearsals take
-// seconds; the first rank does them for all. Returns whether weights are to be streamed.
-bool plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script,
-          const World& world) {
+// seconds; the first rank does them for all. Returns where weights are to be kept.
+LoadWays plan(const Options& options, const std::optional<ModelConfigs>& configs, const Script& script,
+              const World& world) {
   const at::Device device = options.model.place();
-  const bool streamed = options.streaming.chosen(device) == StreamWeights::always;
-  if (!configs) return streamed;
+  const LoadWays asked{.stream_weights = options.streaming.chosen(device) == StreamWeights::always};
+  if (!configs) return asked;
+  check_script_images(script, *configs->transformer, configs->pixels_per_token());
   const GenerationPlanRequest request =
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
-  if (options.no_plan || !device.is_cuda()) return streamed;
-  if (!world.first()) return world.ranks.any(false);
+  if (options.no_plan || !device.is_cuda()) return asked;
+  if (!world.first()) return agreed({}, world);
   const Plan plan = plan_generation(of_rank(request, world.ranks.size()), device, options.model.compute_dtype());
   check_fits(plan);
   log_info("planned: peak memory ", format_bytes(static_cast<double>(plan.peak_bytes())), ", ",
            format_duration(plan.seconds()), " after loading",
-           plan.stream_weights ? "; the transformer's blocks are streamed from host memory" : "");
+           plan.stream_weights ? "; the transformer's blocks are streamed from host memory"
+           : plan.rest_experts ? "; the expert that does not compute rests in host memory"
+                               : "");
   MemoryMeter(device).reset_peak();  // so that the reported peak is that of the run itself
-  return world.ranks.any(plan.stream_weights);
+  return agreed({.stream_weights = plan.stream_weights, .rest_experts = plan.rest_experts}, world);
 }
 
 double tenths(std::chrono::duration<double> seconds) { return std::round(seconds.count() * 10) / 10; }
@@ -156,11 +173,11 @@ void run(Options options) {
   if (world.first()) set_outputs(generation, options, script);
   if (!options.noise.empty()) generation.noise = load_latents(options.noise);
   if (const std::string note = script.frame_note(pixels); !note.empty()) log_info(note);
-  const bool streamed = plan(options, configs, script, world);
+  LoadWays ways = plan(options, configs, script, world);
+  ways.text_encoder = world.first();
   check_nothing_kept(generation.keep);  // after the settings, so that a mistyped one is reported first
   const auto start = std::chrono::steady_clock::now();
-  Models models = options.model.load(options.model.all_settings(script.set),
-                                     {.stream_weights = streamed, .text_encoder = world.first()});
+  Models models = options.model.load(options.model.all_settings(script.set), ways);
   generation.sampler = models.sampler;
   generation.mesh = generation_mesh(world.ranks, models.sampler);
   const auto loaded = std::chrono::steady_clock::now();

@@ -25,7 +25,7 @@ struct ModelOptions {
   std::optional<int64_t> steps, full_steps;
   std::vector<int64_t> full_layers;
   std::vector<std::string> settings;
-  std::optional<double> shift, guidance;
+  std::optional<double> shift, guidance, guidance_2;
   AdapterRequests adapters;
   EightBitProducts eight_bit = EightBitProducts::kDequantise;
   bool quiet = false;
@@ -42,6 +42,8 @@ struct ModelOptions {
     command.add_option("--shift", shift, "timestep shift (default: the model's)");
     command.add_option("--guidance", guidance,
                        "classifier-free guidance scale, 1: off, larger: stronger (default: the model's)");
+    command.add_option("--guidance-2", guidance_2,
+                       "guidance of the low-noise expert, in models of two (default: the model's, or --guidance)");
     command.add_option("--full-steps", full_steps,
                        "first steps with full attention in all layers, at most --steps (default: the model's)");
     command.add_option("--full-layers", full_layers, "blocks with full attention, like 0,1 (default: the model's)")
@@ -85,6 +87,7 @@ struct ModelOptions {
     if (steps) all.push_back("sampler.steps=" + std::to_string(*steps));
     if (shift) all.push_back("sampler.shift=" + exact_text(*shift));
     if (guidance) all.push_back("sampler.guidance=" + exact_text(*guidance));
+    if (guidance_2) all.push_back("sampler.guidance_2=" + exact_text(*guidance_2));
     if (full_steps) all.push_back("sampler.full_steps=" + std::to_string(*full_steps));
     return all;
   }
@@ -95,7 +98,7 @@ struct ModelOptions {
     return load_model_configs(folder);
   }
   Models load() const { return load(all_settings()); }
-  // The VAE's dtype is that of the options.
+  // `ways`: where weights are kept; the VAE's dtype and the adapters are those of the options.
   Models load(const std::vector<std::string>& chosen_settings, LoadWays ways = {}) const {
     set_quiet(quiet);
     ways.vae_dtype = compute_vae_dtype();

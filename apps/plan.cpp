@@ -25,9 +25,9 @@ calibration; with random routers they are not, and attention costs more.
 With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage; with --gpus N that of
 one of N ranks, with the time that sums and gathers over the link take at least.
 
---model is a model folder, of which only the configs are read, or 1.3B or 14B (Wan2.1). A run that
-does not fit is reported with its numbers and with changes that would make it fit; the exit status
-is then 1.
+--model is a model folder, of which only the configs are read, or the name of a published one:
+1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B (Wan2.2). A run that does not fit is reported with its
+numbers and with changes that would make it fit; the exit status is then 1.
 
 Example:
   moga plan examples/mara_by_the_lake.toml --model models/demo
@@ -46,7 +46,11 @@ struct Options {
 ModelConfigs configs_of(const std::string& model) {
   if (std::filesystem::is_directory(model)) return load_model_configs(model);
   NamedModel named = named_model(model);
-  return {std::move(named.model), TextEncoderConfig(), std::move(named.codec), SamplerConfig()};
+  ModelConfigs configs{std::move(named.model), TextEncoderConfig(), std::move(named.codec), SamplerConfig()};
+  configs.boundary_ratio = named.boundary_ratio;
+  if (named.boundary_ratio > 0) configs.transformer_2 = configs.transformer;
+  configs.image_encoder = named.image_encoder;
+  return configs;
 }
 
 void write(const Plan& plan, const Options& options) {
@@ -91,8 +95,7 @@ void plan_generate(const Options& options) {
   const VideoShape& video = request.video;
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << video.frames << " latent frames of "
             << video.rows << "x" << video.columns << " tokens = " << video.tokens() << ", " << video.shots()
-            << " shots; " << request.sampler.steps << " steps"
-            << (request.sampler.guidance != 1.0 ? " with guidance" : "");
+            << " shots; " << request.sampler.steps << " steps" << (request.sampler.guided() ? " with guidance" : "");
   if (options.gpus > 1)
     std::cout << "; the first of " << options.gpus << " ranks, guidance " << request.guidance_ranks << " x sequence "
               << request.sequence_ranks;
@@ -122,7 +125,7 @@ void add_plan(CLI::App& app) {
   options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
-      "model folder, 1.3B or 14B (Wan2.1), or a transformer's config.json");
+      "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B), or a transformer's config.json");
   command->callback([options] { run(*options); });
 }
 

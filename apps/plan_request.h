@@ -44,7 +44,7 @@ inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& o
 
 // The request of one rank of several that denoise together, as `moga generate --gpus N` arranges them.
 inline GenerationPlanRequest of_rank(GenerationPlanRequest request, int64_t ranks) {
-  request.guidance_ranks = guidance_ranks(ranks, request.sampler.guidance != 1.0);
+  request.guidance_ranks = guidance_ranks(ranks, request.sampler.guided());
   request.sequence_ranks = ranks / request.guidance_ranks;
   return request;
 }
@@ -59,11 +59,14 @@ inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOp
   request.vae = configs.vae;
   request.vae_dtype = options.compute_vae_dtype();
   request.sampler = configs.sampler;
+  request.transformer_2 = configs.transformer_2;
+  request.boundary_ratio = configs.boundary_ratio;
+  request.image_encoder = configs.image_encoder;
   const Strides pixels = configs.pixels_per_token();
   request.video = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels), pixels);
   const std::vector<std::string> captions = script.captions();
   std::set<std::string> distinct(captions.begin(), captions.end());
-  if (request.sampler.guidance != 1.0) distinct.insert(script.negative_text());
+  if (request.sampler.guided()) distinct.insert(script.negative_text());
   request.captions = static_cast<int64_t>(distinct.size());
   request.fps = script.fps;
   request.stream_weights = streaming.chosen(options.place());

@@ -1,11 +1,13 @@
-"""Converts an original Wan2.1 repository (Wan2.1-T2V-1.3B or -14B as published) to a model folder for moga:
+"""Converts an original Wan repository, as published, to a model folder for moga:
 
     python3 tools/convert_wan.py Wan2.1-T2V-1.3B models/wan-1.3b
 
+Wan2.1-T2V-1.3B and -14B, Wan2.1-I2V-14B-480P and -720P, Wan2.1-FLF2V-14B-720P, Wan2.2-T2V-A14B, Wan2.2-I2V-A14B.
+
 The pickles of the VAE and the text encoder (Wan2.1_VAE.pth, models_t5_*.pth) become safetensors with the same names,
-dtypes and values. They are loaded with weights_only, so no code in them runs. The transformer's safetensors are linked,
-the tokenizer is copied. Needs a Python with torch (pip install torch) and no other package. Leaves nothing behind on an
-error.
+dtypes and values; of the image encoder (models_clip_*.pth) the vision part, under the names of transformers. They are
+loaded with weights_only, so no code in them runs. The transformers' safetensors are linked, the tokenizer is copied.
+Needs a Python with torch (pip install torch) and no other package. Leaves nothing behind on an error.
 """
 
 import argparse
@@ -26,10 +28,34 @@ DEVIATION = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
              3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160]  # fmt: skip
 
 
+# Settings of the original's configs for each kind of model. Wan2.1's models of 720p and of text take a shift of 5; that
+# of 480p and the small one take 3.
+WAN21 = {"steps": 50, "guidance": 5.0}
+SAMPLING = {
+    ("t2v", False): WAN21,
+    ("i2v", False): WAN21 | {"steps": 40},
+    ("flf2v", False): WAN21 | {"flow_shift": 16.0},
+    ("t2v", True): {"steps": 40, "guidance": 4.0, "guidance_2": 3.0, "flow_shift": 12.0},
+    ("i2v", True): {"steps": 40, "guidance": 3.5, "guidance_2": 3.5, "flow_shift": 5.0},
+}
+BOUNDARY = {"t2v": 0.875, "i2v": 0.9}  # of two experts
+
+# Names of the image encoder's vision part → transformers'.
+VISION = {
+    "visual.patch_embedding.": "embeddings.patch_embedding.",
+    "visual.pre_norm.": "pre_layrnorm.",
+    "visual.post_norm.": "post_layernorm.",
+}
+VISION_LAYER = {
+    "norm1.": "layer_norm1.", "norm2.": "layer_norm2.", "attn.proj.": "self_attn.out_proj.", "mlp.0.": "mlp.fc1.",
+    "mlp.2.": "mlp.fc2.",
+}  # fmt: skip
+
+
 def one_of(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        sys.exit(f"{folder}: found {len(found)} files matching {pattern}, expected one; is this an original Wan2.1 repository?")
+        sys.exit(f"{folder}: found {len(found)} files matching {pattern}, expected one; is this an original Wan repository?")
     return found[0]
 
 
@@ -78,21 +104,97 @@ def text_config(tensors: dict) -> dict:
             "d_ff": tensors["blocks.0.ffn.fc1.weight"].shape[0], "relative_attention_num_buckets": buckets}  # fmt: skip
 
 
-def transformer_config(source: Path) -> dict:
-    if not (source / "config.json").is_file() or not list(source.glob("*.safetensors")):
-        hint = " (Wan2.2 is not supported)" if (source / "high_noise_model").exists() else ""
-        sys.exit(
-            f"{source}: found no config.json with a transformer's .safetensors, expected an original Wan2.1 repository{hint}"
-        )
-    config = json.loads((source / "config.json").read_text())
-    if config.get("model_type", "t2v") != "t2v":
-        sys.exit(f"{source / 'config.json'}: model_type is {config['model_type']!r}, expected 't2v' (text to video)")
+def image_encoder_tensors(tensors: dict) -> dict:
+    """The vision part, under the names of transformers' CLIPVisionModel."""
+    converted = {}
+    for name, tensor in tensors.items():
+        layer = name.removeprefix("visual.transformer.").split(".", 1)
+        if name == "visual.cls_embedding":
+            converted["embeddings.class_embedding"] = tensor.flatten()
+        elif name == "visual.pos_embedding":
+            converted["embeddings.position_embedding.weight"] = tensor[0]
+        elif name.startswith("visual.transformer.") and layer[1].startswith("attn.to_qkv."):
+            for part, value in zip("qkv", tensor.chunk(3)):
+                converted[f"encoder.layers.{layer[0]}.self_attn.{part}_proj.{layer[1].rpartition('.')[2]}"] = value
+        elif name.startswith("visual.transformer."):
+            prefix = next((p for p in VISION_LAYER if layer[1].startswith(p)), None)
+            if prefix is None:
+                sys.exit(f"the image encoder has a tensor {name}, expected those of ViT-H/14")
+            converted[f"encoder.layers.{layer[0]}.{VISION_LAYER[prefix]}{layer[1].removeprefix(prefix)}"] = tensor
+        else:
+            for original, ours in VISION.items():
+                if name.startswith(original):
+                    converted[ours + name.removeprefix(original)] = tensor
+    return {f"vision_model.{name}": tensor for name, tensor in converted.items()}
+
+
+def image_encoder_config(tensors: dict) -> dict:
+    width, _, patch, _ = tensors["vision_model.embeddings.patch_embedding.weight"].shape
+    positions = tensors["vision_model.embeddings.position_embedding.weight"].shape[0]
+    layers = 1 + max(int(name.split(".")[3]) for name in tensors if ".layers." in name)
+    return {"architectures": ["CLIPVisionModel"], "model_type": "clip_vision_model", "hidden_size": width,
+            "intermediate_size": tensors["vision_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
+            "num_hidden_layers": layers, "num_attention_heads": max(1, width // 80), "patch_size": patch,
+            "image_size": patch * int((positions - 1) ** 0.5), "hidden_act": "gelu"}  # fmt: skip
+
+
+def transformers_of(source: Path) -> list[Path]:
+    """The folders with config.json and safetensors: one, or the two experts, high noise first."""
+    experts = [source / "high_noise_model", source / "low_noise_model"]
+    folders = experts if experts[0].exists() else [source]
+    for folder in folders:
+        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+            sys.exit(f"{folder}: found no config.json with a transformer's .safetensors, expected an original Wan repository")
+    return folders
+
+
+def transformer_config(folder: Path, two_experts: bool) -> dict:
+    config = json.loads((folder / "config.json").read_text())
+    kind = config.setdefault("model_type", "t2v")
+    if (kind, two_experts) not in SAMPLING:
+        known = ", ".join(sorted({kind for kind, two in SAMPLING if two == two_experts}))
+        sys.exit(f"{folder / 'config.json'}: model_type is {kind!r}, expected one of {known}")
+    if two_experts:
+        config |= {"image_dim": None, "added_kv_proj_dim": None}  # Wan2.2 has no image encoder
     return config
 
 
+def write_image_encoder(source: Path, out: Path) -> None:
+    tensors = image_encoder_tensors(read_pickle(one_of(source, "*clip*.pth")))
+    for part in ("image_encoder", "image_processor"):
+        (out / part).mkdir()
+    write_safetensors(out / "image_encoder" / "model.safetensors", tensors)
+    config = image_encoder_config(tensors)
+    write_json(out / "image_encoder" / "config.json", config)
+    side = config["image_size"]
+    write_json(out / "image_processor" / "preprocessor_config.json",
+               {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": side},
+                "crop_size": {"height": side, "width": side}, "resample": 3})  # fmt: skip
+    print(f"image_encoder: {len(tensors)} tensors", flush=True)
+
+
+def model_index(kind: str, two_experts: bool, encoder: bool) -> dict:
+    transformer = ["diffusers", "WanTransformer3DModel"]
+    index = {"_class_name": "WanPipeline" if kind == "t2v" else "WanImageToVideoPipeline",
+             "transformer": transformer, "text_encoder": ["transformers", "UMT5EncoderModel"],
+             "tokenizer": ["transformers", "T5TokenizerFast"], "vae": ["diffusers", "AutoencoderKLWan"],
+             "scheduler": ["diffusers", "UniPCMultistepScheduler"]}  # fmt: skip
+    if two_experts:
+        index |= {"transformer_2": transformer, "boundary_ratio": BOUNDARY[kind]}
+    if encoder:
+        index |= {"image_encoder": ["transformers", "CLIPVisionModel"],
+                  "image_processor": ["transformers", "CLIPImageProcessor"]}  # fmt: skip
+    return index
+
+
 def convert(source: Path, out: Path) -> None:
-    config = transformer_config(source)
-    for part in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler"):
+    folders = transformers_of(source)
+    two_experts = len(folders) > 1
+    configs = [transformer_config(folder, two_experts) for folder in folders]
+    kind = configs[0]["model_type"]
+    encoder = kind != "t2v" and not two_experts
+    parts = ["transformer", "transformer_2"][: len(folders)]
+    for part in (*parts, "vae", "text_encoder", "tokenizer", "scheduler"):
         (out / part).mkdir(parents=True)
     for part, pattern, file, config in (("vae", "*VAE*.pth", "diffusion_pytorch_model.safetensors", vae_config),
                                         ("text_encoder", "*t5*.pth", "model.safetensors", text_config)):
@@ -101,14 +203,19 @@ def convert(source: Path, out: Path) -> None:
         write_json(out / part / "config.json", config(tensors))
         print(f"{part}: {len(tensors)} tensors", flush=True)
     text = json.loads((out / "text_encoder" / "config.json").read_text())
-    write_json(out / "transformer" / "config.json", config | {"text_dim": text["d_model"]})
-    for file in source.glob("*.safetensors*"):
-        (out / "transformer" / file.name).symlink_to(file.resolve())
+    for part, folder, transformer in zip(parts, folders, configs):
+        write_json(out / part / "config.json", transformer | {"text_dim": text["d_model"]})
+        for file in folder.glob("*.safetensors*"):
+            (out / part / file.name).symlink_to(file.resolve())
     shutil.copy(one_of(source, "google/*/spiece.model"), out / "tokenizer")
-    large = config["dim"] > 2048
+    if encoder:
+        write_image_encoder(source, out)
+    write_json(out / "model_index.json", model_index(kind, two_experts, encoder))
+    small = configs[0]["dim"] <= 2048 or "480" in source.name
     write_json(out / "scheduler" / "scheduler_config.json",
                {"_class_name": "UniPCMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": True,
-                "num_train_timesteps": 1000, "solver_order": 2, "flow_shift": 5.0 if large else 3.0})  # fmt: skip
+                "num_train_timesteps": 1000, "solver_order": 2, "flow_shift": 3.0 if small else 5.0}
+               | SAMPLING[kind, two_experts])  # fmt: skip
 
 
 def main():

@@ -43,7 +43,7 @@ double sparsity(const Layout& layout, const VisualAttentionConfig& config) {
 ForwardCost block_cost(const ModelShape& model, const Layout& layout, const VisualAttentionConfig& config) {
   const PairCount pairs = count_pairs(layout, config);
   const double width = static_cast<double>(model.width()), tokens = static_cast<double>(layout.tokens());
-  const double text_tokens = static_cast<double>(model.text_tokens * layout.shots());
+  const double text_tokens = static_cast<double>((model.text_tokens + model.image_tokens) * layout.shots());
   const double pair = 4 * width;
   ForwardCost cost;
   if (config.kind == AttentionKind::kFull) {
@@ -53,7 +53,7 @@ ForwardCost block_cost(const ModelShape& model, const Layout& layout, const Visu
     cost.window = config.window ? pair * pairs.window : 0;
     cost.frame = config.frame ? pair * pairs.frame : 0;
   }
-  cost.text = pair * tokens * static_cast<double>(model.text_tokens);
+  cost.text = pair * tokens * static_cast<double>(model.text_tokens + model.image_tokens);
 
   const double router = config.uses_router() ? static_cast<double>(config.groups) * width : 0;
   const double token_parameters = 6 * width * width + 2 * width * model.ffn + router;  // q, k, v, o, text q and o, ffn
@@ -74,8 +74,11 @@ ForwardCost forward_cost(const ModelShape& model, const Layout& layout, const Vi
   add_blocks(cost, block_cost(model, layout, config.with_kind(AttentionKind::kFull)), full_layers);
   const double token_parameters = width * (model.patch_in + model.patch_out);
   const double text_parameters = model.text_dim * width + width * width;
+  const double image_tokens = static_cast<double>(model.image_tokens * layout.shots());
+  const double image_parameters = static_cast<double>(model.image_dim) * (width + static_cast<double>(model.image_dim));
   const double video_parameters = model.freq_dim * width + 7 * width * width;  // time embedding and its projection
-  cost.products += 2 * (token_parameters * tokens + text_parameters * text_tokens + video_parameters * videos);
+  cost.products += 2 * (token_parameters * tokens + text_parameters * text_tokens + image_parameters * image_tokens +
+                        video_parameters * videos);
   return cost;
 }
 

@@ -30,6 +30,8 @@ struct ModelShape {
   int64_t text_tokens = 512;  // per shot
   int64_t text_dim = 4096;
   int64_t freq_dim = 256;
+  int64_t image_tokens = 0;  // per shot, where blocks attend to embeddings of an image
+  int64_t image_dim = 0;
 
   int64_t width() const { return heads * head_dim; }
 };
@@ -37,7 +39,7 @@ struct ModelShape {
 // Floating point operations of one forward pass, a multiply-add being two.
 struct ForwardCost {
   double full = 0, routed = 0, window = 0, frame = 0;  // 4 · pairs · H · D · layers; the branches the config uses
-  double text = 0;                                     // text attention, 4 · tokens · text_tokens · H · D · layers
+  double text = 0;      // text attention, 4 · tokens · (text_tokens + image_tokens) · H · D · layers
   double products = 0;  // 2 · parameters · rows of every linear layer: a row is a token, a text token or a video
   double visual() const { return full + routed + window + frame; }
   double total() const { return visual() + text + products; }

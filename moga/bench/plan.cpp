@@ -11,6 +11,7 @@
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/core/shapes_only.h"
 
 namespace moga {
 namespace {
@@ -19,7 +20,7 @@ std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double
 
 // What one rank evaluates in a step: its half of a guided evaluation, and frames for its slice of the tokens.
 DenoisingRehearsal part_of_rank(const GenerationPlanRequest& request) {
-  const bool guided = request.sampler.guidance != 1.0 && request.guidance_ranks == 1;
+  const bool guided = request.sampler.guided() && request.guidance_ranks == 1;
   DenoisingRehearsal part{request.transformer, request.video, guided, request.sampler.solver};
   if (request.sequence_ranks == 1) return part;
   const int64_t frames = (request.video.frames + request.sequence_ranks - 1) / request.sequence_ranks;
@@ -79,11 +80,33 @@ std::string attention_text(const GenerationPlanRequest& request) {
 }
 
 struct Denoising {
-  Rehearsed step;  // the larger memory of the two kinds
-  double seconds;  // of all steps
+  Rehearsed step;              // the larger memory of the two kinds; the weights of all experts
+  double seconds;              // of all steps
+  int64_t largest_expert = 0;  // bytes of its weights
 };
 
-Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+// The same request for each expert alone, with the steps that it computes and its guidance; experts without steps are
+// left out.
+std::vector<GenerationPlanRequest> experts_of(const GenerationPlanRequest& request) {
+  if (!request.transformer_2) return {request};
+  int64_t high = 0;
+  for (const double timestep : model_timesteps(request.sampler)) high += timestep >= 1000.0 * request.boundary_ratio;
+  std::vector<GenerationPlanRequest> experts;
+  for (const bool second : {false, true}) {
+    GenerationPlanRequest own = request;
+    SamplerConfig& sampler = own.sampler;
+    sampler.steps = second ? request.sampler.steps - high : high;
+    if (sampler.steps == 0) continue;
+    sampler.full_steps = std::clamp<int64_t>(request.sampler.full_steps - (second ? high : 0), 0, sampler.steps);
+    if (second) own.transformer = request.transformer_2;
+    sampler.guidance = second ? request.sampler.low_noise_guidance() : request.sampler.guidance;
+    sampler.guidance_2.reset();
+    experts.push_back(std::move(own));
+  }
+  return experts;
+}
+
+Denoising plan_expert(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
   const VisualAttentionConfig& moga = request.transformer->attention();
   const double steps = static_cast<double>(request.sampler.steps);
   log_info("rehearsing denoising");
@@ -96,6 +119,21 @@ Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device devic
   step.work_bytes = std::max(step.work_bytes, full.work_bytes);
   const double mixed = step.seconds + (full.seconds - step.seconds) * full_layers / layers;
   return {step, full_steps * full.seconds + (steps - full_steps) * mixed};
+}
+
+// One after the other: their weights add up, and so does their time.
+Denoising both(const Denoising& first, const Denoising& second) {
+  return {{.weight_bytes = first.step.weight_bytes + second.step.weight_bytes,
+           .work_bytes = std::max(first.step.work_bytes, second.step.work_bytes),
+           .seconds = std::max(first.step.seconds, second.step.seconds)},
+          first.seconds + second.seconds,
+          std::max(first.step.weight_bytes, second.step.weight_bytes)};
+}
+
+Denoising plan_denoising(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
+  const std::vector<GenerationPlanRequest> experts = experts_of(request);
+  const Denoising first = plan_expert(experts.front(), device, dtype);
+  return experts.size() > 1 ? both(first, plan_expert(experts.back(), device, dtype)) : first;
 }
 
 // The same run with streamed blocks: two buffers instead of all weights, and no step shorter than copying takes. Both
@@ -111,7 +149,7 @@ Denoising streamed(Denoising run, const GenerationPlanRequest& request, c10::Dev
     rehearsal.model->attention().full_layers.clear();
     return rehearse_denoising(rehearsal, device, dtype);
   });
-  run.step.weight_bytes = copying.weight_bytes;
+  run.step.weight_bytes = (request.transformer_2 ? 2 : 1) * copying.weight_bytes;
   run.seconds = std::max(run.seconds, static_cast<double>(request.sampler.steps) * copying.seconds);
   return run;
 }
@@ -148,15 +186,38 @@ Rehearsed plan_decoding(const GenerationPlanRequest& request, c10::Device device
   });
 }
 
+int64_t image_encoder_bytes(const GenerationPlanRequest& request) {
+  if (!request.image_encoder) return 0;
+  const ShapesOnly shapes_only;
+  int64_t bytes = 0;
+  for (const at::Tensor& parameter : ImageEncoder(*request.image_encoder)->parameters())
+    bytes += static_cast<int64_t>(parameter.nbytes());
+  return bytes;
+}
+
+// The images' clip through the codec's encoder, by its cost next to decoding's.
+PlanPhase images_phase(const GenerationPlanRequest& request, int64_t weight_bytes, const Rehearsed& decoding) {
+  const Strides patch = request.transformer->patch();
+  const double latents = static_cast<double>(request.video.frame_tokens() * patch.rows * patch.columns);
+  const double cost = request.vae->encode_flop(latents) / request.vae->decode_flop(latents);
+  return {"images", weight_bytes + decoding.work_bytes,
+          static_cast<double>(request.video.frames) * decoding.seconds * cost};
+}
+
 // Each model is released after its stage (generate.h).
 void fill(Plan& plan, const GenerationPlanRequest& request, const Rehearsed& text, const Denoising& denoising,
           const Rehearsed& decoding) {
   const Rehearsed& step = denoising.step;
-  plan.weight_bytes = step.weight_bytes + text.weight_bytes + decoding.weight_bytes;
-  plan.phases = {{"text", plan.weight_bytes + text.work_bytes, text.seconds},
-                 {"denoise", step.weight_bytes + decoding.weight_bytes + step.work_bytes, denoising.seconds},
-                 {"decode", decoding.weight_bytes + decoding.work_bytes,
-                  static_cast<double>(request.video.frames) * decoding.seconds}};
+  // Experts that rest on the host are woken by the first step.
+  const int64_t before_steps =
+      decoding.weight_bytes + image_encoder_bytes(request) + (plan.rest_experts ? 0 : step.weight_bytes);
+  plan.weight_bytes = before_steps + text.weight_bytes + (plan.rest_experts ? step.weight_bytes : 0);
+  plan.phases = {{"text", before_steps + text.weight_bytes + text.work_bytes, text.seconds}};
+  if (request.transformer->conditioning().channels > 0)
+    plan.phases.push_back(images_phase(request, before_steps, decoding));
+  plan.phases.push_back({"denoise", step.weight_bytes + decoding.weight_bytes + step.work_bytes, denoising.seconds});
+  plan.phases.push_back({"decode", decoding.weight_bytes + decoding.work_bytes,
+                         static_cast<double>(request.video.frames) * decoding.seconds});
 }
 
 // `denoising`: memory of the work itself, in addition to the weights that are then still loaded.
@@ -171,7 +232,7 @@ std::vector<std::string> advise(const GenerationPlanRequest& request, const Plan
   std::vector<std::string> advice;
   const double share = static_cast<double>(left) / static_cast<double>(denoising.work_bytes);
   if (share >= 1) return {"smaller frames: decoding is the phase that does not fit"};
-  if (request.sampler.guidance != 1.0 && share >= 0.5) advice.push_back("--guidance 1 halves the tokens of a step");
+  if (request.sampler.guided() && share >= 0.5) advice.push_back("--guidance 1 halves the tokens of a step");
   const int64_t frames = static_cast<int64_t>(share * static_cast<double>(request.video.frames));
   if (frames >= 1)
     advice.push_back(formatted("up to %.1f s at this size",
@@ -203,6 +264,7 @@ double Plan::seconds() const {
 
 Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c10::ScalarType dtype) {
   request.transformer->validate();
+  if (request.transformer_2) request.transformer_2->validate();
   request.vae->validate();
   request.sampler.validate();
   request.video.validate();
@@ -216,9 +278,15 @@ Plan plan_generation(const GenerationPlanRequest& request, c10::Device device, c
   const Rehearsed text = plan_text(request, device, dtype), decoding = plan_decoding(request, device);
   Denoising denoising = plan_denoising(request, device, dtype);
   fill(plan, request, text, denoising, decoding);
+  if (request.transformer_2 && device.is_cuda() && !plan.fits() && streaming != StreamWeights::always) {
+    denoising.step.weight_bytes = denoising.largest_expert;
+    plan.rest_experts = true;
+    fill(plan, request, text, denoising, decoding);
+  }
   const bool helps = streaming == StreamWeights::automatic && device.is_cuda() && !plan.fits();
   if (helps || streaming == StreamWeights::always) {
     denoising = streamed(denoising, request, device, dtype);
+    plan.rest_experts = false;
     fill(plan, request, text, denoising, decoding);
     plan.stream_weights = true;
   }
@@ -235,9 +303,11 @@ std::string to_table(const Plan& plan) {
   };
   for (const PlanPhase& phase : plan.phases) row(phase.name, phase.peak_bytes, phase.seconds);
   row("all", plan.peak_bytes(), plan.seconds());
-  text += "weights " + gib(plan.weight_bytes) + (plan.stream_weights ? ", blocks streamed from the host" : "") +
-          "; free " + gib(plan.memory.free) + " of " + gib(plan.memory.total) +
-          (plan.fits() ? ": it fits\n" : ": it does not fit\n");
+  const char* place = plan.stream_weights ? ", blocks streamed from the host"
+                      : plan.rest_experts ? ", one expert on the host"
+                                          : "";
+  text += "weights " + gib(plan.weight_bytes) + place + "; free " + gib(plan.memory.free) + " of " +
+          gib(plan.memory.total) + (plan.fits() ? ": it fits\n" : ": it does not fit\n");
   if (!plan.attention.empty()) text += "attention: " + plan.attention + "\n";
   if (plan.recompute) text += "recomputation of blocks: " + describe(*plan.recompute) + "\n";
   if (plan.shard) text += std::string("sharded over the ranks: ") + name_of(*plan.shard) + "; bytes are one rank's\n";
@@ -250,6 +320,7 @@ std::string to_json_text(const Plan& plan) {
                                  {"seconds", plan.seconds()},
                                  {"weight_bytes", plan.weight_bytes},
                                  {"stream_weights", plan.stream_weights},
+                                 {"rest_experts", plan.rest_experts},
                                  {"attention", plan.attention},
                                  {"free_bytes", plan.memory.free},
                                  {"fits", plan.fits()},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "moga/bench/rehearsal.h"
+#include "moga/model/image/image_encoder.h"
 #include "moga/model/layers/recompute.h"
 #include "moga/parallel/mesh.h"
 #include "moga/sampler/solver.h"
@@ -25,6 +26,7 @@ struct Plan {
   std::optional<RecomputeConfig> recompute;  // of a training run: as its config says, or what auto chose
   std::optional<Shard> shard;                // of a training run on several ranks, likewise
   bool stream_weights = false;               // the transformer's blocks come from host memory
+  bool rest_experts = false;                 // of two experts, one is in host memory while the other computes
   DeviceMemory memory;
   std::vector<std::string> advice;  // changes that would make it fit; empty when it fits
 
@@ -48,6 +50,10 @@ struct GenerationPlanRequest {
   int64_t captions = 1;  // number of distinct captions, including the negative prompt
   int64_t fps = 16;
   StreamWeights stream_weights = StreamWeights::automatic;  // on a GPU
+  // The second of two experts, which computes the steps below boundary_ratio · 1000; empty: one expert.
+  Cloned<VideoModelConfig> transformer_2 = {};
+  double boundary_ratio = 0;
+  std::optional<ImageEncoderConfig> image_encoder = {};
   // Ranks that denoise together; the plan is that of the first, which encodes and decodes as well.
   int64_t guidance_ranks = 1, sequence_ranks = 1;
 

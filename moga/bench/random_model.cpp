@@ -90,6 +90,26 @@ at::Tensor random_text(const VideoModelConfig& config, int64_t shots, c10::Devic
   return random_tensor({shots, conditioning.text_tokens, conditioning.text_dim}, 0, device, dtype);
 }
 
+std::vector<at::Tensor> random_condition(const VideoModelConfig& config, const std::vector<VideoShape>& videos,
+                                         c10::Device device) {
+  std::vector<at::Tensor> conditions;
+  const int64_t channels = config.conditioning().channels;
+  if (channels == 0) return conditions;
+  for (const VideoShape& video : videos) {
+    std::vector<int64_t> shape = config.latent_shape(video);
+    shape[0] = channels;
+    conditions.push_back(random_tensor(shape, 0, device, at::kFloat));
+  }
+  return conditions;
+}
+
+ImageTokens random_image_tokens(const VideoModelConfig& config, int64_t shots, c10::Device device,
+                                c10::ScalarType dtype) {
+  const int64_t width = config.conditioning().image_dim, tokens = config.shape().image_tokens;
+  if (width == 0) return {};
+  return {random_tensor({shots * tokens, width}, 0, device, dtype), std::vector<int64_t>(shots, tokens)};
+}
+
 VideoModelInput random_input(const VideoModelConfig& config, const std::vector<VideoShape>& videos, c10::Device device,
                              c10::ScalarType dtype) {
   VideoModelInput input;
@@ -99,6 +119,8 @@ VideoModelInput random_input(const VideoModelConfig& config, const std::vector<V
         random_tensor(config.latent_shape(video), static_cast<int64_t>(input.latents.size()) + 1, device, at::kFloat));
   input.timestep = at::full({static_cast<int64_t>(videos.size())}, 500.0, input.latents[0].options());
   input.text = random_text(config, input.layout.shots(), device, dtype);
+  input.condition = random_condition(config, videos, device);
+  input.image = random_image_tokens(config, input.layout.shots(), device, dtype);
   return input;
 }
 

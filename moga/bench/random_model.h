@@ -30,7 +30,13 @@ at::Tensor random_tensor(at::IntArrayRef shape, int64_t index, c10::Device devic
 // Embeddings of the captions of `shots` shots.
 at::Tensor random_text(const VideoModelConfig& config, int64_t shots, c10::Device device, c10::ScalarType dtype);
 
-// The input of one evaluation: latents and captions of these videos; `dtype` is that of the text.
+// What a model of images is given besides (VideoModelInput): each shot shows an image. Empty for models of text alone.
+std::vector<at::Tensor> random_condition(const VideoModelConfig& config, const std::vector<VideoShape>& videos,
+                                         c10::Device device);
+ImageTokens random_image_tokens(const VideoModelConfig& config, int64_t shots, c10::Device device,
+                                c10::ScalarType dtype);
+
+// The input of one evaluation: latents, captions and images of these videos; `dtype` is that of the text.
 VideoModelInput random_input(const VideoModelConfig& config, const std::vector<VideoShape>& videos, c10::Device device,
                              c10::ScalarType dtype);
 

@@ -137,10 +137,13 @@ Rehearsed rehearse_denoising(const DenoisingRehearsal& rehearsal, c10::Device de
   const SamplerConfig sampler{
       .solver = rehearsal.solver, .steps = kSolverSteps, .guidance = rehearsal.guided ? 5.0 : 1.0};
   const int64_t shots = (rehearsal.guided ? 2 : 1) * rehearsal.video.shots();
-  const Denoiser denoiser(*model, {.videos = {rehearsal.video},
-                                   .text = random_text(*rehearsal.model, shots, device, dtype),
-                                   .guidance = sampler.guidance,
-                                   .dtype = dtype});
+  const Denoiser denoiser(*model,
+                          {.videos = {rehearsal.video},
+                           .text = random_text(*rehearsal.model, shots, device, dtype),
+                           .condition = random_condition(*rehearsal.model, {rehearsal.video}, device),
+                           .image = random_image_tokens(*rehearsal.model, rehearsal.video.shots(), device, dtype),
+                           .guidance = sampler.guidance,
+                           .dtype = dtype});
   const at::Tensor noise = random_tensor(denoiser.latent_shapes()[0], 1, device, at::kFloat).flatten();
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     return denoiser.evaluate(x, {.timestep = step.timestep}).velocity;

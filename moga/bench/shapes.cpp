@@ -9,7 +9,12 @@
 namespace moga {
 
 NamedModel named_model(const std::string& name) {
-  NamedModel named{published_video_model(name), {}};
+  NamedModel named;
+  if (const VideoFamily::Size* published = published_size(name)) {
+    named.model = published->config;
+    named.boundary_ratio = published->boundary_ratio;
+    if (published->config->conditioning().image_dim > 0) named.image_encoder = vit_h_14();
+  }
   const std::filesystem::path path = name;
   const bool folder = std::filesystem::is_directory(path);
   if (!named.model) {

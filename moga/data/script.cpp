@@ -53,6 +53,8 @@ std::optional<Problem> find_problem(const Shot& shot, int64_t number) {
                    kLongestShot);
   if (shot.frames && (*shot.frames < 1 || *shot.frames > kMostFrames))
     return problem("frames", number, "frames is ", *shot.frames, ", expected 1 to ", kMostFrames);
+  for (const auto& [key, file] : {std::pair{"image", &shot.image}, {"last_image", &shot.last_image}})
+    if (*file && blank(**file)) return problem(key, number, key, " is empty; name a PNG or JPEG, or remove the line");
   return std::nullopt;
 }
 
@@ -146,6 +148,7 @@ Script load_script(const std::filesystem::path& path, const Strides& pixels_per_
   const std::string text = read_text(path, kMostConfigBytes);
   Script script = parse_toml<UncheckedScript>(text, path.string());
   script.names_size = toml::parse(text).contains("size");
+  script.folder = path.parent_path();
   if (const auto found = find_problem(script, pixels_per_token))
     fail(path.string(), ":", line_of(toml::parse(text), *found), ": ", found->text);
   return script;

@@ -12,6 +12,8 @@
 //   [[shot]]
 //   caption = "…"
 //   duration = 2.0             # seconds, or: frames = 32
+//   image = "lake.png"         # optional, the shot's first frame, for image-to-video models
+//   last_image = "hill.jpg"    # optional, its last frame, for models of first and last frames
 #pragma once
 
 #include <filesystem>
@@ -43,14 +45,17 @@ inline constexpr auto kChoices<NoiseSource> = std::array{
 
 struct Shot {
   std::string caption;
-  std::optional<double> duration;  // seconds
-  std::optional<int64_t> frames;   // pixel frames
+  std::optional<double> duration;                          // seconds
+  std::optional<int64_t> frames;                           // pixel frames
+  std::optional<std::string> image = {}, last_image = {};  // files, relative to the script's folder
 
   template <class Fields>
   void fields(Fields& field) {
     field("caption", caption, "what the shot shows");
     field("duration", duration, "seconds");
     field("frames", frames, "pixel frames, instead of duration");
+    field("image", image, "picture of the shot's first frame (PNG, JPEG), relative to the script");
+    field("last_image", last_image, "picture of its last frame");
   }
 };
 
@@ -58,6 +63,7 @@ struct Script {
   std::string title;
   std::vector<int64_t> size = {832, 480};  // width, height
   bool names_size = true;                  // false: the file has no size, and the model's own may take its place
+  std::filesystem::path folder;            // of the file; empty: the current one
   int64_t fps = 16;
   int64_t seed = 0;
   std::string negative_prompt;

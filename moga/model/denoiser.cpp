@@ -20,19 +20,46 @@ at::Tensor guided_velocity(const at::Tensor& captions, const at::Tensor& negativ
   return at::add(negative, captions - negative, scale);
 }
 
-Denoiser::Denoiser(VideoModel& model, DenoiserInput input)
-    : model_(model), input_(std::move(input)), text_(input_.text) {
+Denoiser::Denoiser(VideoModel& model, DenoiserInput input) : input_(std::move(input)) {
   check(!input_.videos.empty(), "denoiser: no videos");
-  check(guided() || !split(), "denoiser: ", input_.mesh.guidance().size(),
+  const auto& low_noise = input_.low_noise;
+  const bool guided = input_.guidance != 1.0 || (low_noise && low_noise->guidance != 1.0);
+  check(guided || !split(), "denoiser: ", input_.mesh.guidance().size(),
         " guidance ranks, expected 1: at guidance 1 there is no negative prompt to evaluate");
-  const Layout once{input_.videos};
-  const int64_t halves = guided() ? 2 : 1;
-  check(text_.dim() == 3 && text_.size(0) == halves * once.shots(), "denoiser: text ", text_.sizes(), " for ",
-        halves * once.shots(), " shots", guided() ? ", those of the negative prompts included" : "");
-  if (split()) text_ = text_.narrow(0, input_.mesh.guidance().rank() * once.shots(), once.shots());
-  for (int64_t half = 0; half < (split() ? 1 : halves); ++half)
-    layout_.videos.insert(layout_.videos.end(), input_.videos.begin(), input_.videos.end());
+  const int64_t texts = (guided ? 2 : 1) * Layout{input_.videos}.shots();
+  check(input_.text.dim() == 3 && input_.text.size(0) == texts, "denoiser: text ", input_.text.sizes(), " for ", texts,
+        " shots", guided ? ", those of the negative prompts included" : "");
   for (const VideoShape& video : input_.videos) shapes_.push_back(model.config().latent_shape(video));
+  experts_.push_back(make_expert(model, input_.guidance));
+  if (low_noise) experts_.push_back(make_expert(*low_noise->model, low_noise->guidance));
+}
+
+Denoiser::Expert Denoiser::make_expert(VideoModel& model, double guidance) const {
+  Expert expert{&model, guidance, {}};
+  VideoModelInput& fixed = expert.fixed;
+  const bool together = expert.guided() && !split();
+  for (int half = 0; half < (together ? 2 : 1); ++half) {
+    fixed.layout.videos.insert(fixed.layout.videos.end(), input_.videos.begin(), input_.videos.end());
+    fixed.condition.insert(fixed.condition.end(), input_.condition.begin(), input_.condition.end());
+    fixed.image.counts.insert(fixed.image.counts.end(), input_.image.counts.begin(), input_.image.counts.end());
+  }
+  const int64_t shots = fixed.layout.shots();
+  const int64_t first = expert.guided() && split() ? input_.mesh.guidance().rank() * shots : 0;
+  fixed.text = input_.text.narrow(0, first, shots);
+  fixed.sequence = input_.mesh.sequence();
+  const at::Tensor& image = input_.image.rows;
+  if (image.defined()) fixed.image.rows = together ? at::cat({image, image}) : image;
+  return expert;
+}
+
+size_t Denoiser::expert_at(double timestep) const {
+  return input_.low_noise && timestep < input_.low_noise->below ? 1 : 0;
+}
+
+void Denoiser::wake(size_t expert) const {
+  for (size_t other = 0; other < experts_.size(); ++other)
+    if (other != expert) experts_[other].model->rest();
+  experts_[expert].model->wake();
 }
 
 std::pair<at::Tensor, at::Tensor> Denoiser::both_halves(const VideoModelOutput& output) const {
@@ -46,21 +73,22 @@ std::pair<at::Tensor, at::Tensor> Denoiser::both_halves(const VideoModelOutput& 
 DenoiserOutput Denoiser::evaluate(const at::Tensor& x, const DenoiserStep& step) const {
   check(input_.mesh.world().size() == 1 || !step.observer, "denoiser: an observer sees one rank, the mesh has ",
         input_.mesh.world().size());
+  const size_t number = expert_at(step.timestep);
+  const Expert& expert = experts_[number];
+  wake(number);
   const std::vector<at::Tensor> views = PackedLatents{x, shapes_}.views();
-  VideoModelInput input;
-  for (size_t video = 0; video < layout_.videos.size(); ++video) input.latents.push_back(views[video % views.size()]);
-  input.timestep = at::full({static_cast<int64_t>(layout_.videos.size())}, step.timestep, x.options());
-  input.text = text_;
-  input.layout = layout_;
+  VideoModelInput input = expert.fixed;
+  const size_t evaluated = input.layout.videos.size();
+  for (size_t video = 0; video < evaluated; ++video) input.latents.push_back(views[video % views.size()]);
+  input.timestep = at::full({static_cast<int64_t>(evaluated)}, step.timestep, x.options());
   input.full_attention = step.full_attention;
   input.observer = step.observer;
-  input.sequence = input_.mesh.sequence();
-  VideoModelOutput output = model_.forward(input, input_.dtype);
-  if (!guided()) return {packed(output.velocity, 0, shapes_.size()), output.group_histogram};
+  VideoModelOutput output = expert.model->forward(input, input_.dtype);
+  if (!expert.guided()) return {packed(output.velocity, 0, shapes_.size()), output.group_histogram, number};
   const auto [captions, negative] = both_halves(output);
   output.velocity.clear();
   if (split() && output.group_histogram.defined()) input_.mesh.guidance().all_reduce(output.group_histogram);
-  return {guided_velocity(captions, negative, input_.guidance), output.group_histogram};
+  return {guided_velocity(captions, negative, expert.guidance), output.group_histogram, number};
 }
 
 }  // namespace moga

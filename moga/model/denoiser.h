@@ -4,6 +4,8 @@
 //   x [E] → views of each video → model, packed → velocity [E]
 //   with guidance s ≠ 1, every video is in the batch twice, with its captions and with its negative prompts:
 //   v = v_negative + s · (v_captions − v_negative)
+//   with two experts (Wan2.2), steps at and above a timestep evaluate the first model, steps below it the second, each
+//   with a guidance of its own; the one that does not compute may rest on the host (VideoModel::rest)
 //
 // On a mesh guidance × sequence every rank calls it with the same x and gets the same velocity. With two guidance ranks
 // one half of the mesh evaluates the captions and the other the negative prompts; only the velocity is exchanged
@@ -12,19 +14,32 @@
 // It knows neither schedules nor solvers (moga/sampler), and encodes no text.
 #pragma once
 
+#include <optional>
+
 #include "moga/model/packed_latents.h"
 #include "moga/model/video_model.h"
 #include "moga/parallel/mesh.h"
 
 namespace moga {
 
+// The second of two experts: it computes the steps at low noise.
+struct LowNoiseExpert {
+  VideoModel* model = nullptr;  // must outlive the Denoiser
+  double below = 0;             // steps with a timestep below this, in [0, 1000], are its own
+  double guidance = 1;
+};
+
 struct DenoiserInput {
   std::vector<VideoShape> videos;
-  // [S, text_tokens, text_dim], S shots of all videos: embeddings of their captions. With guidance [2S, …]: those of
-  // the negative prompt of each shot follow.
+  // [S, text_tokens, text_dim], S shots of all videos: embeddings of their captions. With guidance in any step
+  // [2S, …]: those of the negative prompt of each shot follow.
   at::Tensor text;
+  // VideoModelInput's, of the videos and their shots; the negative prompts see the same images.
+  std::vector<at::Tensor> condition = {};
+  ImageTokens image = {};
   double guidance = 1;  // scale s; 1: the captions alone are evaluated
   at::ScalarType dtype = at::kFloat;
+  std::optional<LowNoiseExpert> low_noise = {};
   Mesh mesh = {};  // Mesh::generation; two guidance ranks need a guidance other than 1
 };
 
@@ -38,6 +53,7 @@ struct DenoiserStep {
 struct DenoiserOutput {
   at::Tensor velocity;         // [E] float32
   at::Tensor group_histogram;  // see VideoModelOutput
+  size_t expert = 0;           // that computed it: 0, or 1 for the low-noise expert
 };
 
 // v_negative + s · (v_captions − v_negative)
@@ -54,15 +70,23 @@ class Denoiser {
   const std::vector<std::vector<int64_t>>& latent_shapes() const { return shapes_; }
 
  private:
-  bool guided() const { return input_.guidance != 1.0; }
+  // A model and what it is given besides latents, for an evaluation of this rank: twice the videos where it evaluates
+  // captions and negative prompts together.
+  struct Expert {
+    VideoModel* model;
+    double guidance;
+    VideoModelInput fixed;
+    bool guided() const { return guidance != 1.0; }
+  };
+  Expert make_expert(VideoModel& model, double guidance) const;
+  size_t expert_at(double timestep) const;
+  void wake(size_t expert) const;
   bool split() const { return input_.mesh.guidance().size() > 1; }
   // Velocities of captions and of negative prompts, from those that this rank's half of the mesh evaluated.
   std::pair<at::Tensor, at::Tensor> both_halves(const VideoModelOutput& output) const;
 
-  VideoModel& model_;
   DenoiserInput input_;
-  Layout layout_;    // of this rank's evaluation
-  at::Tensor text_;  // of this rank's evaluation
+  std::vector<Expert> experts_;  // one, or two: high noise, low noise
   std::vector<std::vector<int64_t>> shapes_;
 };
 

@@ -19,6 +19,7 @@ struct VideoModelLoad {
   c10::ScalarType dtype;                   // of products; see VideoModel::kept_dtype
   std::vector<std::string> settings = {};  // over config.json: {"moga.kind=full", …}
   bool stream_blocks = false;              // VideoModel::stream_blocks
+  bool rest_on_host = false;               // VideoModel::keep_on_host; with stream_blocks it has no effect
   // Changes the weights once they are read, before blocks are streamed (adapter/adapters.h). May be empty.
   std::function<void(VideoModel&)> adapt = {};
 };
@@ -38,11 +39,13 @@ struct VideoFamily {
   FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
   // Names in model_index.json. The first pipeline is that of the models that are written.
-  std::vector<std::string> pipelines;       // classes that run its models
-  std::vector<NamedMeaning> not_supported;  // pipelines, parts and settings that are refused, and what model has them
+  std::vector<std::string> pipelines;        // classes that run its models
+  std::vector<std::string> image_pipelines;  // those of them whose models are given images
+  std::vector<NamedMeaning> not_supported;   // pipelines, parts and settings that are refused, and what model has them
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;
+    double boundary_ratio = 0;  // of two experts of this config (model_index.h); 0: one
   };
   std::vector<Size> sizes;  // published ones, for planning without a folder
 };

@@ -23,9 +23,12 @@ struct Part {
 };
 
 // T5TokenizerFast and T5Tokenizer read the same spiece.model.
-const std::array<Part, 5>& parts() {
-  static const std::array<Part, 5> parts = {{
+const std::array<Part, 8>& parts() {
+  static const std::array<Part, 8> parts = {{
       {"transformer", video_model_classes()},
+      {"transformer_2", video_model_classes()},
+      {"image_encoder", {"CLIPVisionModel", "CLIPVisionModelWithProjection"}},
+      {"image_processor", {"CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"}},
       {"text_encoder", {"UMT5EncoderModel"}},
       {"tokenizer", {"T5TokenizerFast", "T5Tokenizer", "AutoTokenizer"}},
       {"vae", codec_classes()},
@@ -64,16 +67,31 @@ void check_member(const std::string& key, const json& value, const std::string& 
   if (key.starts_with("_") || is_absent(value)) return;
   const auto part = std::ranges::find_if(parts(), [&](const Part& known) { return known.name == key; });
   if (part != parts().end()) return check_part(*part, value, source);
+  if (key == "boundary_ratio") return;
   fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key));
+}
+
+// Of two experts; empty with one. Both or neither of transformer_2 and boundary_ratio.
+std::optional<double> boundary_of(const json& index, const std::string& source) {
+  const auto given = [&](const char* key) { return index.contains(key) && !is_absent(index[key]); };
+  if (!given("transformer_2") && !given("boundary_ratio")) return std::nullopt;
+  for (const auto& [there, missing] :
+       {std::pair{"transformer_2", "boundary_ratio"}, {"boundary_ratio", "transformer_2"}})
+    check(given(missing), source, ": has ", there, " and no ", missing, ", expected both, or neither");
+  const double ratio = number_member(index, "boundary_ratio", source);
+  check(ratio > 0 && ratio < 1, source, ": boundary_ratio = ", ratio, ", expected a number between 0 and 1");
+  return ratio;
 }
 
 }  // namespace
 
-void check_model_index(const std::filesystem::path& folder) {
-  check(!std::filesystem::exists(folder / "transformer_2"), folder.string(), ": has a transformer_2",
-        meaning("transformer_2"));
+ModelIndex load_model_index(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "model_index.json";
-  if (!std::filesystem::exists(path)) return;
+  const bool second = std::filesystem::exists(folder / "transformer_2");
+  if (!std::filesystem::exists(path)) {
+    check(!second, folder.string(), ": has a transformer_2, but no model_index.json with its boundary_ratio");
+    return {};
+  }
   const std::string source = path.string();
   const json index = parse_json_object(read_text(path, kMostConfigBytes), source);
   const std::string pipeline = text_member(index, "_class_name", source);
@@ -81,6 +99,9 @@ void check_model_index(const std::filesystem::path& folder) {
   check(std::ranges::count(known, pipeline) > 0, source, ": _class_name = ", printable(pipeline), ", expected ",
         listed(known), meaning(pipeline));
   for (const auto& [key, value] : index.items()) check_member(key, value, source);
+  const ModelIndex result{boundary_of(index, source), is_image_pipeline(pipeline)};
+  check(!second || result.two_experts(), source, ": names no transformer_2, but the folder has one");
+  return result;
 }
 
 }  // namespace moga

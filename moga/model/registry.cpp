@@ -40,8 +40,9 @@ const auto& family_of(const Path& config_json, const Families& families) {
   const std::string name = class_of(config);
   for (const auto* family : families)
     if (name.empty() ? family->recognises(config) : std::ranges::count(family->class_names, name) > 0) return *family;
+  const std::string means = meaning_of_unsupported(name);
   fail(config_json.string(), name.empty() ? ": no _class_name, and no model has its keys" : ": _class_name = " + name,
-       ", expected ", supported(families));
+       ", expected ", supported(families), means.empty() ? "" : "; this is " + means);
 }
 
 const VideoFamily& video_family(const Path& folder) { return family_of(folder / "config.json", video_families()); }
@@ -76,6 +77,12 @@ std::string pipeline_class(const std::string& video_model_class) {
   const VideoFamily& family = family_of_class(video_model_class);
   check(!family.pipelines.empty(), video_model_class, " has no pipeline in diffusers");
   return family.pipelines.front();
+}
+
+bool is_image_pipeline(const std::string& pipeline_class) {
+  return std::ranges::any_of(video_families(), [&](const VideoFamily* family) {
+    return std::ranges::count(family->image_pipelines, pipeline_class) > 0;
+  });
 }
 
 std::string meaning_of_unsupported(const std::string& name) {
@@ -113,11 +120,16 @@ Cloned<VideoModelConfig> default_video_model(const std::string& class_name) {
   return family.sizes.front().config;
 }
 
-Cloned<VideoModelConfig> published_video_model(const std::string& size) {
+const VideoFamily::Size* published_size(const std::string& size) {
   for (const VideoFamily* family : video_families())
     for (const VideoFamily::Size& published : family->sizes)
-      if (size == published.name) return published.config;
-  return {};
+      if (size == published.name) return &published;
+  return nullptr;
+}
+
+Cloned<VideoModelConfig> published_video_model(const std::string& size) {
+  const VideoFamily::Size* published = published_size(size);
+  return published ? published->config : Cloned<VideoModelConfig>();
 }
 
 std::string size_names() {

@@ -13,6 +13,7 @@ std::vector<std::string> video_model_classes();
 std::vector<std::string> codec_classes();
 // The pipelines that run a video model, of all families; and the one that a model of this class is written for.
 std::vector<std::string> pipeline_classes();
+bool is_image_pipeline(const std::string& pipeline_class);
 std::string pipeline_class(const std::string& video_model_class);
 // What has a pipeline, part or setting of this name that no family runs: "an image-to-video model"; empty when unknown.
 std::string meaning_of_unsupported(const std::string& name);
@@ -31,8 +32,9 @@ WeightLayout codec_layout(const std::filesystem::path& folder);
 // The config that a family's training configs start from: the first published size of the family of this class, or of
 // the first family when `class_name` is empty.
 Cloned<VideoModelConfig> default_video_model(const std::string& class_name = "");
-// A published size ("1.3B", "14B"); empty when no family has one of this name. `size_names`: "1.3B, 14B".
+// A published size ("1.3B", "14B"); empty when no family has one of this name. `size_names`: "1.3B, 14B, …".
 Cloned<VideoModelConfig> published_video_model(const std::string& size);
+const VideoFamily::Size* published_size(const std::string& size);  // null when there is none
 std::string size_names();
 // The codec of this class with its published sizes: "AutoencoderKLWan".
 Cloned<CodecConfig> published_codec(const std::string& class_name);

@@ -30,6 +30,12 @@ struct Source;
 
 namespace moga {
 
+// Embeddings of the images of all shots of all videos (moga/model/image), one shot after the other.
+struct ImageTokens {
+  at::Tensor rows;              // [I, image_dim]; undefined: no shot has an image
+  std::vector<int64_t> counts;  // rows of each shot, 0 for a shot without an image; empty: no shot has any
+};
+
 struct VideoModelInput {
   std::vector<at::Tensor> latents;  // one per video, [C_z, F, Y', X']
   at::Tensor timestep;              // [B] float32 in [0, 1000]
@@ -41,6 +47,10 @@ struct VideoModelInput {
   AttentionObserver observer = {};  // sees the inputs of each layer's attention; may be empty
   // Ranks that share the videos: each has the whole input and computes a slice of the tokens. One rank: all of them.
   ProcessGroup sequence = {};
+  // For models that are given images (Conditioning): channels after those of the latents, one per video
+  // [C_c, F, Y', X'], and what cross-attention sees of the images besides.
+  std::vector<at::Tensor> condition = {};
+  ImageTokens image = {};
 };
 
 // The same on all ranks that share the videos. When each of them computes a loss from it, a rank's parameter gradients
@@ -56,6 +66,11 @@ struct VideoModelOutput {
 struct Conditioning {
   int64_t text_tokens = 0;  // per caption
   int64_t text_dim = 0;     // width of the text encoder
+  // C_c: channels of a video that shows given images at some frames, with a mask of these (image_condition.h); 0: text
+  // to video.
+  int64_t channels = 0;
+  int64_t image_dim = 0;     // width of the image encoder; 0: the model sees no embeddings of images
+  int64_t image_tokens = 0;  // of a shot with an image, where image_dim > 0; 0: as many as the encoder makes of one
 };
 
 class VideoModel;
@@ -76,7 +91,7 @@ struct VideoModelConfig {
   virtual void read_tree(const config_detail::Node& table, const config_detail::Source& source) = 0;
   virtual config_detail::Node tree() const = 0;
 
-  virtual int64_t latent_channels() const = 0;  // C_z
+  virtual int64_t latent_channels() const = 0;  // C_z, without the condition's
   virtual Strides patch() const = 0;            // latents per token
   virtual Conditioning conditioning() const = 0;
   virtual ModelShape shape() const = 0;  // what its cost depends on
@@ -125,6 +140,12 @@ class VideoModel : public torch::nn::Module {
   // (weight_stream.h).
   virtual void keep_blocks_on_host(at::Device device) = 0;
   virtual void stream_blocks() = 0;
+  // For inference with two models of which one computes at a time (layers/host_weights.h): allocates all weights in
+  // host memory, without values. Once they are filled, wake() copies them to `device` and rest() frees them there. Both
+  // do nothing in a model that is not kept on the host.
+  virtual void keep_on_host(at::Device device) = 0;
+  virtual void wake() = 0;
+  virtual void rest() = 0;
 
   // A folder with config.json and safetensors.
   virtual void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const = 0;

@@ -1,71 +1,95 @@
 // Runs the scripts twice: the first run collects router inputs, the second measures on different noise.
 #include "moga/pipeline/calibrate.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include "moga/core/check.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
-#include "moga/pipeline/shot_captions.h"
+#include "moga/pipeline/images.h"
+#include "moga/pipeline/script_request.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kHeldOut = 1'000'003;  // added to a script's seed for the second run
 
-VideoRequest make_request(const Script& script, const Models& models, int64_t seed) {
-  const Strides pixels_per_token = models.pixels_per_token();
-  VideoRequest request;
-  request.shape =
-      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
-  request.captions = shot_captions(script, models);
-  request.negative_prompt = script.negative_text();
-  request.seed = seed;
-  return request;
-}
-
 void run(Models& models, const VideoRequest& request, const CalibrationConfig& config, const StepObserver& observer) {
-  const at::Tensor text = encode_prompts(models, {request}, config.sampler);
-  denoise(models, {request}, text, {.sampler = config.sampler, .observe = observer});
+  denoise(models, {request}, encode_conditions(models, {request}, config.sampler),
+          {.sampler = config.sampler, .observe = observer});
 }
 
-// Each observed step, and its index among the observed steps.
-std::map<int64_t, int64_t> observed_steps(const CalibrationConfig& config) {
-  const int64_t count = std::min(config.observed_steps, config.sampler.steps);
-  std::map<int64_t, int64_t> steps;
-  for (int64_t i = 0; i < count; ++i) steps[(2 * i + 1) * config.sampler.steps / (2 * count)] = i;
-  return steps;
+// An observed step: which expert computes it, and its index among the observed steps of that expert.
+struct Observed {
+  size_t expert;
+  int64_t index;
+};
+
+std::map<int64_t, Observed> observed_steps(const Models& models, const CalibrationConfig& config) {
+  std::map<int64_t, Observed> observed;
+  const auto experts = steps_of_experts(models, config.sampler);
+  for (size_t expert = 0; expert < experts.size(); ++expert) {
+    const auto steps = static_cast<int64_t>(experts[expert].size());
+    check(steps > 0, "calibrate: none of ", config.sampler.steps, " steps is computed by ",
+          expert == 0 ? "the expert for high noise" : "the expert for low noise", ", expected more steps");
+    const int64_t count = std::min(config.observed_steps, steps);
+    for (int64_t i = 0; i < count; ++i) observed[experts[expert][(2 * i + 1) * steps / (2 * count)]] = {expert, i};
+  }
+  return observed;
 }
 
-std::vector<LayerCalibration> fit_layers(Models& models, const std::vector<Script>& scripts,
-                                         const CalibrationConfig& config) {
-  const std::map<int64_t, int64_t> steps = observed_steps(config);
-  const int64_t observations = static_cast<int64_t>(scripts.size() * steps.size());
-  RouterInputs inputs(static_cast<int64_t>(steps.size()), std::max<int64_t>(1, config.tokens / observations),
-                      config.fit.seed);
+int64_t observed_of(const std::map<int64_t, Observed>& steps, size_t expert) {
+  return std::ranges::count_if(steps, [&](const auto& step) { return step.second.expert == expert; });
+}
+
+// The layers of each expert.
+std::vector<std::vector<LayerCalibration>> fit_layers(Models& models, const std::vector<Script>& scripts,
+                                                      const CalibrationConfig& config) {
+  const std::map<int64_t, Observed> steps = observed_steps(models, config);
+  const std::vector<VideoModelPtr> experts = models.experts();
+  std::vector<RouterInputs> inputs;
+  for (size_t expert = 0; expert < experts.size(); ++expert) {
+    const int64_t sets = observed_of(steps, expert), observations = static_cast<int64_t>(scripts.size()) * sets;
+    inputs.emplace_back(sets, std::max<int64_t>(1, config.tokens / observations), config.fit.seed);
+  }
   const StepObserver observer = [&](int64_t step) {
-    return steps.contains(step) ? inputs.observer(steps.at(step)) : AttentionObserver();
+    const auto found = steps.find(step);
+    return found == steps.end() ? AttentionObserver() : inputs[found->second.expert].observer(found->second.index);
   };
   log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
-  for (const Script& script : scripts) run(models, make_request(script, models, script.seed), config, observer);
-  Progress progress("k-means", models.transformer->config().shape().layers, "layer");
-  return inputs.fit(*models.transformer, config.routers, config.fit, models.device, [&] {
-    progress.advance();
-    stop_if_interrupted();
-  });
+  for (const Script& script : scripts) run(models, script_request(script, models), config, observer);
+  Progress progress("k-means", static_cast<int64_t>(experts.size()) * models.transformer->config().shape().layers,
+                    "layer");
+  std::vector<std::vector<LayerCalibration>> layers;
+  for (size_t expert = 0; expert < experts.size(); ++expert)
+    layers.push_back(inputs[expert].fit(*experts[expert], config.routers, config.fit, models.device, [&] {
+      progress.advance();
+      stop_if_interrupted();
+    }));
+  return layers;
 }
 
 void measure_layers(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config,
-                    std::vector<LayerCalibration>& layers) {
-  const std::map<int64_t, int64_t> steps = observed_steps(config);
-  RouterMeasurement measurement(*models.transformer, layers, config.fit.seed, models.device);
+                    std::vector<std::vector<LayerCalibration>>& layers) {
+  const std::map<int64_t, Observed> steps = observed_steps(models, config);
+  const std::vector<VideoModelPtr> experts = models.experts();
+  std::vector<RouterMeasurement> measurements;
+  for (size_t expert = 0; expert < experts.size(); ++expert)
+    measurements.emplace_back(*experts[expert], layers[expert], config.fit.seed, models.device);
   log_info("calibrate: measuring, from other noise");
   for (const Script& script : scripts) {
-    const VideoRequest request = make_request(script, models, script.seed + kHeldOut);
-    const Layout layout{std::vector<VideoShape>(config.sampler.guidance != 1.0 ? 2 : 1, request.shape)};
-    const AttentionObserver observer = measurement.observer(layout);
-    run(models, request, config, [&](int64_t step) { return steps.contains(step) ? observer : AttentionObserver(); });
+    VideoRequest request = script_request(script, models);
+    request.seed = script.seed + kHeldOut;
+    run(models, request, config, [&](int64_t step) {
+      const auto found = steps.find(step);
+      if (found == steps.end()) return AttentionObserver();
+      const size_t expert = found->second.expert;
+      const double guidance = expert == 0 ? config.sampler.guidance : config.sampler.low_noise_guidance();
+      return measurements[expert].observer({std::vector<VideoShape>(guidance != 1.0 ? 2 : 1, request.shape)});
+    });
   }
-  measurement.choose(layers);
+  for (size_t expert = 0; expert < experts.size(); ++expert) measurements[expert].choose(layers[expert]);
 }
 
 std::map<std::string, RouterScore> summary(const std::vector<LayerCalibration>& layers) {
@@ -85,6 +109,15 @@ std::map<std::string, RouterScore> summary(const std::vector<LayerCalibration>& 
   return all;
 }
 
+// Before anything slow.
+void check_routers(const Models& models) {
+  for (const VideoModelPtr& expert : models.experts()) {
+    const VisualAttentionConfig attention = calibrated_attention(expert->config());
+    check(static_cast<int64_t>(attention.full_layers.size()) < expert->config().shape().layers,
+          "calibrate: full_layers names every block, so there are no routers to calibrate");
+  }
+}
+
 }  // namespace
 
 void CalibrationConfig::validate() const {
@@ -97,14 +130,15 @@ void CalibrationConfig::validate() const {
 Calibration calibrate(Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config) {
   config.validate();
   check(!scripts.empty(), "calibrate: no scripts");
-  const VisualAttentionConfig attention = calibrated_attention(models.transformer->config());  // before anything slow
+  check_routers(models);
   for (const Script& script : scripts) script.validate(models.pixels_per_token());
-  check(static_cast<int64_t>(attention.full_layers.size()) < models.transformer->config().shape().layers,
-        "calibrate: full_layers names every block, so there are no routers to calibrate");
   const auto start = std::chrono::steady_clock::now();
-  Calibration calibration{fit_layers(models, scripts, config)};
-  measure_layers(models, scripts, config, calibration.layers);
+  auto layers = fit_layers(models, scripts, config);
+  measure_layers(models, scripts, config, layers);
+  Calibration calibration;
+  calibration.layers = std::move(layers[0]);
   calibration.all = summary(calibration.layers);
+  if (layers.size() > 1) calibration.low_noise = ExpertCalibration{layers[1], summary(layers[1])};
   calibration.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return calibration;
 }

@@ -31,9 +31,14 @@ struct CalibrationConfig {
   }
 };
 
-struct Calibration {
-  std::vector<LayerCalibration> layers;         // layers with a router: all except full_layers
+struct ExpertCalibration {
+  std::vector<LayerCalibration> layers = {};    // layers with a router: all except full_layers
   std::map<std::string, RouterScore> all = {};  // mean over the layers; smallest and largest over all layers
+};
+
+// Of the transformer; in a model of two experts, each has routers from the steps that it computes.
+struct Calibration : ExpertCalibration {
+  std::optional<ExpertCalibration> low_noise;  // of transformer_2
   double seconds = 0;
 };
 
@@ -50,7 +55,7 @@ Calibration calibrate(Models& models, const std::vector<Script>& scripts, const 
 std::vector<Script> calibration_scripts(PixelSize size, int64_t frames, const Strides& pixels_per_token);
 
 // A copy of the model folder `from` as `to`, which must not exist: config.json with `settings` and kind "moga", the
-// calibrated routers among the transformer's weights, everything else unchanged.
+// calibrated routers among the weights of the transformer or of both experts, everything else unchanged.
 void write_calibrated(const std::filesystem::path& from, const std::filesystem::path& to,
                       const std::vector<std::string>& settings, const Calibration& calibration);
 

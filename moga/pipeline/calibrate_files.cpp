@@ -37,23 +37,27 @@ bool has_routers(const fs::path& transformer) {
   return std::ranges::any_of(names, is_router);
 }
 
-// Settings of the transformer, without those that only affect how it is run.
-std::vector<std::string> lasting_settings(const std::vector<std::string>& settings) {
-  const std::string part = "transformer.";
+// Settings of the transformer, without those that only affect how it is run; those of the second expert are added to
+// those of both.
+std::vector<std::string> lasting_settings(const std::vector<std::string>& settings, bool second) {
   std::vector<std::string> lasting;
-  for (const std::string& setting : settings)
-    if (setting.starts_with(part) && !setting.starts_with(part + "moga.backend="))
-      lasting.push_back(setting.substr(part.size()));
+  for (const std::string part : {"transformer.", "transformer_2."}) {
+    if (part == "transformer_2." && !second) break;
+    for (const std::string& setting : settings)
+      if (setting.starts_with(part) && !setting.starts_with(part + "moga.backend="))
+        lasting.push_back(setting.substr(part.size()));
+  }
   lasting.push_back("moga.kind=moga");
   return lasting;
 }
 
+// `settings`: of this transformer.
 void write_transformer(const fs::path& from, const fs::path& to, const std::vector<std::string>& settings,
-                       const Calibration& calibration) {
+                       const ExpertCalibration& calibration) {
   const at::ScalarType dtype = main_dtype(from);
   const VideoModelPtr model = [&] {
     const LogPause pause;  // that routers are missing is no news: they follow
-    return load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = lasting_settings(settings)});
+    return load_video_model(from, {.device = at::kCPU, .dtype = dtype, .settings = settings});
   }();
   const TensorMap tensors = named_tensors(*model);
   for (const LayerCalibration& layer : calibration.layers) {
@@ -73,12 +77,30 @@ nlohmann::json to_json(const std::map<std::string, RouterScore>& scores) {
   return json;
 }
 
+nlohmann::json to_json(const std::vector<LayerCalibration>& layers) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const LayerCalibration& layer : layers)
+    json.push_back({{"layer", layer.layer}, {"method", layer.method}, {"routers", to_json(layer.scores)}});
+  return json;
+}
+
 std::string table_row(const std::string& layer, const std::string& router, const RouterScore& score) {
   char text[160];
   std::snprintf(text, sizeof text, "%-6s %-22s %7.1f %% %7.1f %% %9.3f %7.2f %10.3f %10.3f\n", layer.c_str(),
                 router.c_str(), 100 * score.smallest, 100 * score.largest, score.balance, score.gate, score.error_mean,
                 score.error_lse);
   return text;
+}
+
+std::string table_rows(const ExpertCalibration& calibration) {
+  std::string rows;
+  for (const LayerCalibration& layer : calibration.layers) {
+    rows += table_row(std::to_string(layer.layer), "calibrated: " + layer.method, layer.scores.at("calibrated"));
+    for (const char* name : {"random", "trained"})
+      if (layer.scores.contains(name)) rows += table_row("", name, layer.scores.at(name));
+  }
+  for (const auto& [name, score] : calibration.all) rows += table_row("all", name, score);
+  return rows;
 }
 
 }  // namespace
@@ -110,16 +132,20 @@ void write_calibrated(const fs::path& from, const fs::path& to, const std::vecto
                       const Calibration& calibration) {
   write_folder_atomically(to, Existing::kRefuse, [&](const fs::path& temporary) {
     for (const auto& entry : fs::directory_iterator(from))
-      if (entry.path().filename() != "transformer")
-        fs::copy(entry.path(), temporary / entry.path().filename(), fs::copy_options::recursive);
-    write_transformer(from / "transformer", temporary / "transformer", settings, calibration);
+      if (const auto name = entry.path().filename(); name != "transformer" && name != "transformer_2")
+        fs::copy(entry.path(), temporary / name, fs::copy_options::recursive);
+    write_transformer(from / "transformer", temporary / "transformer", lasting_settings(settings, /*second=*/false),
+                      calibration);
+    if (calibration.low_noise)
+      write_transformer(from / "transformer_2", temporary / "transformer_2",
+                        lasting_settings(settings, /*second=*/true), *calibration.low_noise);
   });
 }
 
 void write_calibrated_adapter(const fs::path& from, const fs::path& file, const std::vector<std::string>& settings,
                               const Calibration& calibration) {
   Cloned<VideoModelConfig> config = load_video_model_config(from / "transformer" / "config.json");
-  config->apply(lasting_settings(settings), "command line");
+  config->apply(lasting_settings(settings, /*second=*/false), "command line");
   TensorMap routers;
   for (const LayerCalibration& layer : calibration.layers) {
     routers[router_prefix(layer.layer) + "weight"] = layer.router().weight;
@@ -137,23 +163,17 @@ std::string calibration_table(const Calibration& calibration) {
   char head[160];
   std::snprintf(head, sizeof head, "%-6s %-22s %9s %9s %9s %7s %10s %10s\n", "layer", "router", "smallest", "largest",
                 "balance", "gate", "error mean", "error lse");
-  std::string table = head;
-  for (const LayerCalibration& layer : calibration.layers) {
-    table += table_row(std::to_string(layer.layer), "calibrated: " + layer.method, layer.scores.at("calibrated"));
-    for (const char* name : {"random", "trained"})
-      if (layer.scores.contains(name)) table += table_row("", name, layer.scores.at(name));
-  }
-  for (const auto& [name, score] : calibration.all) table += table_row("all", name, score);
-  return table;
+  const std::string table = head + table_rows(calibration);
+  return calibration.low_noise ? table + "transformer_2\n" + table_rows(*calibration.low_noise) : table;
 }
 
 std::string calibration_json(const Calibration& calibration, const CalibrationConfig& config) {
   nlohmann::json json{{"config", nlohmann::json::parse(moga::to_json(config))},
                       {"seconds", calibration.seconds},
                       {"all", to_json(calibration.all)},
-                      {"layers", nlohmann::json::array()}};
-  for (const LayerCalibration& layer : calibration.layers)
-    json["layers"].push_back({{"layer", layer.layer}, {"method", layer.method}, {"routers", to_json(layer.scores)}});
+                      {"layers", to_json(calibration.layers)}};
+  if (const auto& low_noise = calibration.low_noise)
+    json["transformer_2"] = {{"all", to_json(low_noise->all)}, {"layers", to_json(low_noise->layers)}};
   return json.dump(2) + "\n";
 }
 

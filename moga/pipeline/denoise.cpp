@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -101,10 +102,30 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
     attention += ", full in the first " + std::to_string(sampler.full_steps) + " steps";
   log_info("transformer: ", config.shape().layers, " blocks of width ", config.shape().width(), ", ", attention,
            ", backend ", name_of(moga.backend), ", ", dtype_name(models.dtype), " on ", device_name(models.device));
-  log_info("batch: ", batch_text(requests, sampler.guidance != 1.0), "; ", name_of(sampler.solver), ", ", sampler.steps,
+  log_info("batch: ", batch_text(requests, sampler.guided()), "; ", name_of(sampler.solver), ", ", sampler.steps,
            " steps, shift ", sampler.shift, ", guidance ", sampler.guidance);
   if (const int64_t ranks = options.mesh.world().size(); ranks > 1)
     log_info("on ", ranks, " ranks: ", mesh_text(options.mesh));
+  if (!models.transformer_2) return;
+  const auto steps = steps_of_experts(models, sampler);
+  log_info("experts: ", steps[0].size(), " steps from timestep ", models.boundary, " on, ", steps[1].size(),
+           " steps below with guidance ", sampler.low_noise_guidance());
+}
+
+DenoiserInput denoiser_input(const Models& models, const std::vector<VideoRequest>& requests,
+                             const Conditions& conditions, const DenoiseOptions& options) {
+  const SamplerConfig& sampler = options.sampler;
+  DenoiserInput input{.videos = {},
+                      .text = conditions.text,
+                      .condition = conditions.images,
+                      .image = conditions.image_tokens,
+                      .guidance = sampler.guidance,
+                      .dtype = models.dtype};
+  for (const VideoRequest& request : requests) input.videos.push_back(request.shape);
+  if (models.transformer_2)
+    input.low_noise = LowNoiseExpert{models.transformer_2.get(), models.boundary, sampler.low_noise_guidance()};
+  input.mesh = options.mesh;
+  return input;
 }
 
 // A rank may end now: none reads from another one's memory any more.
@@ -132,7 +153,7 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
 }
 
 Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler) {
-  return Mesh::generation(ranks, guidance_ranks(ranks.size(), sampler.guidance != 1.0));
+  return Mesh::generation(ranks, guidance_ranks(ranks.size(), sampler.guided()));
 }
 
 at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
@@ -147,7 +168,7 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
     texts.insert(texts.end(), request.captions.begin(), request.captions.end());
     negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
   }
-  if (sampler.guidance != 1.0) texts.insert(texts.end(), negatives.begin(), negatives.end());
+  if (sampler.guided()) texts.insert(texts.end(), negatives.begin(), negatives.end());
   const auto captions = static_cast<int64_t>(texts.size());
   const Conditioning conditioning = models.transformer->config().conditioning();
   at::Tensor text;
@@ -164,8 +185,16 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
   return text;
 }
 
-std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests, const at::Tensor& text,
-                                const DenoiseOptions& options) {
+std::vector<std::vector<int64_t>> steps_of_experts(const Models& models, const SamplerConfig& sampler) {
+  std::vector<std::vector<int64_t>> steps(models.transformer_2 ? 2 : 1);
+  int64_t number = 0;
+  for (const double timestep : model_timesteps(sampler))
+    steps[models.transformer_2 && timestep < models.boundary ? 1 : 0].push_back(number++);
+  return steps;
+}
+
+std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests,
+                                const Conditions& conditions, const DenoiseOptions& options) {
   const at::NoGradGuard no_grad;
   const ProcessGroup& ranks = options.mesh.world();
   std::optional<StopInside> stop_inside;  // several ranks end together, after a step
@@ -173,17 +202,13 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
   const SamplerConfig& sampler = options.sampler;
   sampler.validate();
   check_requests(models, requests);
-  std::vector<VideoShape> videos;
-  for (const VideoRequest& request : requests) videos.push_back(request.shape);
-  const Denoiser denoiser(
-      *models.transformer,
-      {.videos = videos, .text = text, .guidance = sampler.guidance, .dtype = models.dtype, .mesh = options.mesh});
+  const Denoiser denoiser(*models.transformer, denoiser_input(models, requests, conditions, options));
   log_plan(models, requests, options);
-  GroupBalance balance;
+  std::array<GroupBalance, 2> balance;  // of each expert
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     const AttentionObserver observer = options.observe ? options.observe(step.number) : AttentionObserver();
     const DenoiserOutput output = denoiser.evaluate(x, {step.timestep, step.full_attention, observer});
-    balance.see(output.group_histogram);
+    balance[output.expert].see(output.group_histogram);
     return output.velocity;
   };
   const auto& kept = options.continuation.start;
@@ -201,7 +226,8 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
   });
   finite.check_last();
   leave_together(ranks, models.device);
-  if (const std::string line = balance.text(); !line.empty()) log_info(line);
+  for (const GroupBalance& expert : balance)
+    if (const std::string line = expert.text(); !line.empty()) log_info(line);
   return PackedLatents{latents, denoiser.latent_shapes()}.views();
 }
 

@@ -1,7 +1,8 @@
-// Denoising: embedded captions and noise → latents, for a batch of videos of any sizes, packed into one sequence of
-// tokens.
+// Denoising: embedded captions, images and noise → latents, for a batch of videos of any sizes, packed into one
+// sequence of tokens.
 //
-//   requests → encode_prompts (text encoder) → denoise (transformer) → latents → decode_frames (generate.h)
+//   requests → encode_prompts (text encoder) ─┬→ denoise (transformer) → latents → decode_frames (generate.h)
+//            → encode_images (images.h) ──────┘
 //
 // The stages are separate so that a caller can release each model before the next stage needs its memory. With guidance
 // every video is in the batch twice (moga/model/denoiser.h), so a sampler step is one evaluation of the transformer.
@@ -15,13 +16,19 @@
 
 namespace moga {
 
+// Images that a shot shows: its first and its last frame, uint8 RGB [3, Y, X] of any size; undefined: none.
+struct ShotImages {
+  at::Tensor first, last;
+};
+
 struct VideoRequest {
   VideoShape shape;                   // latent frames, token rows and columns, shots
   std::vector<std::string> captions;  // one per shot
   std::string negative_prompt;
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
   NoiseSource noise_from = NoiseSource::kMoga;
-  at::Tensor noise;  // [z, F, Y', X'] to start from; undefined: drawn from the seed
+  at::Tensor noise = {};                // [z, F, Y', X'] to start from; undefined: drawn from the seed
+  std::vector<ShotImages> images = {};  // one per shot, for models of images; else empty
 };
 
 // The shape of a video of this many pixels and shots; throws when a side does not divide into tokens.
@@ -35,6 +42,13 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
 // With several ranks, rank 0 encodes and the others receive: they need no text encoder.
 at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
                           const ProcessGroup& ranks = {});
+
+// What the model is given besides latents, of all videos: what encode_prompts and encode_images return.
+struct Conditions {
+  at::Tensor text;
+  std::vector<at::Tensor> images = {};  // VideoModelInput::condition
+  ImageTokens image_tokens = {};
+};
 
 // What observes the attention's inputs in a step; returns an empty observer for a step of no interest.
 using StepObserver = std::function<AttentionObserver(int64_t step)>;
@@ -56,9 +70,12 @@ struct DenoiseOptions {
 // captions and half the negative prompts; the ranks of a half share the videos. Every rank calls it.
 Mesh generation_mesh(const ProcessGroup& ranks, const SamplerConfig& sampler);
 
-// Normalised latents, one per request: float32 [z, F, Y', X'] on the models' device. `text`: from encode_prompts with
-// the same requests and sampler. Needs no text encoder. Throws when latents become NaN or infinite, naming the step.
-std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests, const at::Tensor& text,
-                                const DenoiseOptions& options);
+// Normalised latents, one per request: float32 [z, F, Y', X'] on the models' device. `conditions`: of the same requests
+// and sampler. Needs no text or image encoder. Throws when latents become NaN or infinite, naming the step.
+std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoRequest>& requests,
+                                const Conditions& conditions, const DenoiseOptions& options);
+
+// The sampler steps that each expert computes; of a model of one: all steps.
+std::vector<std::vector<int64_t>> steps_of_experts(const Models& models, const SamplerConfig& sampler);
 
 }  // namespace moga

@@ -124,7 +124,8 @@ std::string describe_part(const fs::path& folder, ModelPart part) {
   try {
     text = summary(count_weights(Safetensors(path)));
     const bool configured = fs::exists(path / "config.json");
-    if (configured && part == ModelPart::kTransformer) text += "; " + describe_transformer(path);
+    if (configured && (part == ModelPart::kTransformer || part == ModelPart::kTransformer2))
+      text += "; " + describe_transformer(path);
     if (configured) text += describe_fit(path, part);
   } catch (const std::exception& error) {  // LibTorch refuses a config with absurd sizes
     const std::string message = error.what();
@@ -133,14 +134,19 @@ std::string describe_part(const fs::path& folder, ModelPart part) {
   return std::string("  ") + name_of(part) + ": " + text + "\n";
 }
 
-// Why no command runs this folder; empty when its model_index.json is understood.
+// What kind of model it is, where it is more than text to video with one transformer, or why no command runs it.
 std::string describe_pipeline(const fs::path& folder) {
+  std::ostringstream text;
   try {
-    check_model_index(folder);
+    const ModelIndex index = load_model_index(folder);
+    if (index.image_to_video.value_or(false)) text << "  image to video: shots of a script name images\n";
+    if (index.two_experts())
+      text << "  two experts: transformer from timestep " << 1000 * *index.boundary_ratio
+           << " on, transformer_2 below\n";
   } catch (const Error& error) {
-    return std::string("  cannot be run: ") + error.what() + "\n";
+    text << "  cannot be run: " << error.what() << "\n";
   }
-  return "";
+  return text.str();
 }
 
 // "  sampler: unipc, 20 steps, shift 5, guidance 3", and the size that the model was trained on.
@@ -150,7 +156,9 @@ std::string describe_sampler(const fs::path& folder) {
     if (const fs::path file = folder / "scheduler" / "scheduler_config.json"; fs::exists(file)) {
       const SamplerConfig config = load_sampler_config(file);
       text << "  sampler: " << name_of(config.solver) << ", " << count_of(config.steps, "step") << ", shift "
-           << config.shift << ", guidance " << config.guidance << "\n";
+           << config.shift << ", guidance " << config.guidance;
+      if (config.guidance_2) text << " and " << *config.guidance_2;
+      text << "\n";
     }
     if (const auto size = model_size(folder)) text << "  size: " << join(*size, "x") << "\n";
   } catch (const Error& error) {
@@ -233,8 +241,7 @@ std::string describe(const fs::path& path) {
   if (extension == ".safetensors" || path.string().ends_with(".safetensors.index.json")) return describe_tensors(path);
   check(extension != ".pth" && extension != ".pt" && extension != ".ckpt", path.string(),
         ": is a PyTorch pickle; only safetensors are read, tools/convert_wan.py makes a model folder of an original "
-        "Wan2.1 "
-        "repository");
+        "Wan repository");
   if (extension == ".toml") return describe_script(path);
   if (extension == ".png") return describe_image(path);
   return describe_video(path);

@@ -1,6 +1,7 @@
 // See describe_fit.h. The loaders decide what fits (model/registry.h); this only reports it.
 #include "moga/pipeline/describe_fit.h"
 
+#include "moga/model/image/image_encoder.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/registry.h"
 
@@ -26,9 +27,12 @@ std::string faults(const std::vector<Misfit>& misfits, bool missing) {
 FileFit fit_of_part(const std::filesystem::path& folder, ModelPart part) {
   switch (part) {
     case ModelPart::kTransformer:
+    case ModelPart::kTransformer2:
       return video_model_file_fit(folder);
     case ModelPart::kTextEncoder:
       return text_encoder_file_fit(folder);
+    case ModelPart::kImageEncoder:
+      return image_encoder_file_fit(folder);
     case ModelPart::kVae:
       break;
   }

@@ -23,6 +23,7 @@
 #include "moga/data/story/render.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
+#include "moga/pipeline/images.h"
 #include "moga/pipeline/story_batch.h"
 
 namespace moga {
@@ -160,8 +161,8 @@ StoryBatch evaluate_batch(Models& models, const StoryEvaluationConfig& config, i
   }
   StoryBatch batch;
   if (stories.empty()) return batch;
-  const at::Tensor text = encode_prompts(models, requests, config.sampler);
-  const auto videos = decode_stories(models, denoise(models, requests, text, {.sampler = config.sampler}));
+  const Conditions conditions = encode_conditions(models, requests, config.sampler);
+  const auto videos = decode_stories(models, denoise(models, requests, conditions, {.sampler = config.sampler}));
   batch.readings = measure_stories(videos, stories, models.device);
   for (size_t i = 0; i < stories.size() && begin + static_cast<int64_t>(i) < config.sheet_stories; ++i)
     add_pictures(batch.pictures, stories[i], videos[i]);

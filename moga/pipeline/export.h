@@ -21,8 +21,8 @@ struct ExportOptions {
   AdapterRequests adapters = {};  // merged into the transformer
 };
 
-// Reads those of transformer/, text_encoder/ and vae/ that `from` has, one after the other, and writes them to `to`
-// with copies of tokenizer/, scheduler/ and model_index.json. `to` must not exist; it appears whole or not at all.
+// Reads those parts (model_part.h) that `from` has, one after the other, and writes them to `to` with copies of
+// tokenizer/, scheduler/, image_processor/ and model_index.json. `to` must not exist; it appears whole or not at all.
 void export_model_folder(const std::filesystem::path& from, const std::filesystem::path& to,
                          const ExportOptions& options);
 

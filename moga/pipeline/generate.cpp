@@ -12,21 +12,15 @@
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/parallel/agree.h"
+#include "moga/pipeline/images.h"
 #include "moga/pipeline/latents.h"
-#include "moga/pipeline/shot_captions.h"
+#include "moga/pipeline/script_request.h"
 
 namespace moga {
 namespace {
 
 VideoRequest make_request(const Script& script, const Models& models, const GenerateOptions& options) {
-  const Strides pixels_per_token = models.pixels_per_token();
-  VideoRequest request;
-  request.shape =
-      video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
-  request.captions = shot_captions(script, models);
-  request.negative_prompt = script.negative_text();
-  request.seed = script.seed;
-  request.noise_from = script.noise_from;
+  VideoRequest request = script_request(script, models);
   request.noise = options.noise;
   return request;
 }
@@ -51,12 +45,14 @@ void generate(const Script& script, Models&& models, const GenerateOptions& opti
   agree_on_run(own, request, options);
   KeptState kept(first ? options.keep : KeepConfig(), own, request, options.sampler);
   try {
-    at::Tensor text = encode_prompts(own, {request}, options.sampler, ranks);
+    Conditions conditions{encode_prompts(own, {request}, options.sampler, ranks)};
     own.text_encoder = nullptr;
+    encode_images(own, {request}, conditions, ranks);
+    own.image_encoder = nullptr;
     const DenoiseOptions denoising{
         .sampler = options.sampler, .continuation = kept.continuation(), .mesh = options.mesh};
-    const at::Tensor latent = denoise(own, {request}, std::exchange(text, {}), denoising).front();
-    own.transformer = nullptr;
+    const at::Tensor latent = denoise(own, {request}, std::exchange(conditions, {}), denoising).front();
+    own.transformer = own.transformer_2 = nullptr;
     if (!first) return;
     if (!options.save_latents.empty()) save_latents(options.save_latents, latent);
     decode_frames(*own.vae, latent, sink);

@@ -1,4 +1,4 @@
-// From a shot script to a video: captions → text embeddings → latents → frames → file.
+// From a shot script to a video: captions and images → embeddings → latents → frames → file.
 //
 // generate() consumes its models: each is released once its stage is done, so that peak memory is that of the largest
 // stage. Memory does not grow with duration after denoising.

@@ -43,6 +43,19 @@ nlohmann::json as_json(const Config& config) {
   return nlohmann::json::parse(to_json(config));
 }
 
+// The images, and the weights that encode them.
+std::string images_identity(const Models& models, const VideoRequest& request) {
+  Checksum checksum;
+  for (const ShotImages& shot : request.images)
+    for (const at::Tensor* image : {&shot.first, &shot.last}) {
+      checksum.add(std::string(image->defined() ? "image" : "none"));
+      if (image->defined()) checksum.add(*image);
+    }
+  add_weights(checksum, *models.vae);
+  if (models.image_encoder) add_weights(checksum, *models.image_encoder);
+  return checksum.text();
+}
+
 int64_t steps_in(const Sealed& file, const std::string& source) {
   const auto found = file.metadata.find("steps");
   int64_t steps = -1;
@@ -92,7 +105,7 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
   const VideoShape& shape = request.shape;
   Checksum weights, noise;
   if (text_encoder) add_weights(weights, *models.text_encoder);
-  add_weights(weights, *models.transformer);
+  for (const VideoModelPtr& expert : models.experts()) add_weights(weights, *expert);
   if (request.noise.defined()) noise.add(request.noise);
   nlohmann::json script = {{"captions", request.captions}, {"negative_prompt", request.negative_prompt},
                            {"seed", request.seed},         {"latent_frames", shape.frames},
@@ -100,11 +113,17 @@ nlohmann::json generation_identity(const Models& models, const VideoRequest& req
                            {"shots", shape.shot_frames}};
   if (request.noise.defined()) script["noise"] = noise.text();
   if (request.noise_from != NoiseSource::kMoga) script["noise_from"] = name_of(request.noise_from);
-  return {{"script", script},
-          {"sampler", as_json(sampler)},
-          {"attention", as_json(models.transformer->config().attention())},
-          {"weights", weights.text()},
-          {"dtype", dtype_name(models.dtype)}};
+  if (!request.images.empty()) script["images"] = images_identity(models, request);
+  nlohmann::json identity = {{"script", script},
+                             {"sampler", as_json(sampler)},
+                             {"attention", as_json(models.transformer->config().attention())},
+                             {"weights", weights.text()},
+                             {"dtype", dtype_name(models.dtype)}};
+  if (models.transformer_2) {
+    identity["attention_2"] = as_json(models.transformer_2->config().attention());
+    identity["boundary"] = models.boundary;
+  }
+  return identity;
 }
 
 KeptState::KeptState(const KeepConfig& config, const Models& models, const VideoRequest& request,

@@ -55,8 +55,9 @@ class KeptState {
 };
 
 // Everything the latents of a generation depend on: request, sampler, attention, dtype, and a fingerprint of the
-// weights of text encoder (unless it is left out) and transformer. The VAE is not included, because the final run
-// decodes all frames. Nor is the mesh: a run can be resumed on any number of GPUs, and bit for bit on the same number.
+// weights of text encoder (unless it is left out) and transformers. The VAE is included only where it encodes images,
+// because the final run decodes all frames. Nor is the mesh: a run can be resumed on any number of GPUs, and bit for
+// bit on the same number.
 nlohmann::json generation_identity(const Models& models, const VideoRequest& request, const SamplerConfig& sampler,
                                    bool text_encoder = true);
 

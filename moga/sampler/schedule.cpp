@@ -52,6 +52,8 @@ void SamplerConfig::validate() const {
   check(steps >= 1 && steps <= kMostSteps, "steps = ", steps, ": expected 1 to ", kMostSteps);
   check(std::isfinite(shift) && shift > 0, "shift = ", shift, ": expected a number above 0");
   check(std::isfinite(guidance) && guidance >= 1, "guidance = ", guidance, ": expected 1 (off) or more");
+  check(!guidance_2 || (std::isfinite(*guidance_2) && *guidance_2 >= 1), "guidance_2 = ", guidance_2.value_or(1),
+        ": expected 1 (off) or more");
   check(full_steps >= 0 && full_steps <= steps, "full_steps = ", full_steps, ": expected 0 to ", steps,
         ", the number of steps");
 }

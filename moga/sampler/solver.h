@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "moga/core/choice.h"
@@ -25,12 +26,15 @@ inline constexpr auto kChoices<SolverKind> = std::array{
 struct SamplerConfig {
   SolverKind solver = SolverKind::kUniPc;
   int64_t steps = 50;
-  double shift = 5.0;      // t' = s·t / (1 + (s - 1)·t)
-  double guidance = 5.0;   // classifier-free guidance scale, at least 1, which is off
-  int64_t full_steps = 0;  // the first steps, in which the model runs full attention in all layers
+  double shift = 5.0;                     // t' = s·t / (1 + (s - 1)·t)
+  double guidance = 5.0;                  // classifier-free guidance scale, at least 1, which is off
+  std::optional<double> guidance_2 = {};  // of the low-noise expert of a model with two; unset: guidance
+  int64_t full_steps = 0;                 // the first steps, in which the model runs full attention in all layers
   // With UniPC the model gets floor(1000 t), as from diffusers' scheduler. Euler's times are never rounded.
   bool whole_timesteps = false;
 
+  double low_noise_guidance() const { return guidance_2.value_or(guidance); }
+  bool guided() const { return guidance != 1.0 || low_noise_guidance() != 1.0; }  // in any step
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
@@ -38,6 +42,7 @@ struct SamplerConfig {
     field("steps", steps, "sampler steps");
     field("shift", shift, "timestep shift s");
     field("guidance", guidance, "classifier-free guidance scale; 1 switches it off");
+    field("guidance_2", guidance_2, "guidance of the low-noise expert of a model with two (unset: guidance)");
     field("full_steps", full_steps, "first steps in which all layers run full attention");
     field("whole_timesteps", whole_timesteps, "with unipc: the model gets floor(1000 t), as in diffusers");
   }

@@ -27,6 +27,7 @@ MAY_INCLUDE = {
     "model/wan": MODEL | {"model/layers", "model"},
     "model/vae": MODEL | {"model/layers", "model"},
     "model/text": MODEL | {"model/layers"},
+    "model/image": MODEL | {"model/layers"},
     # The sampler evaluates a velocity function and the data knows no model either.
     "sampler": {"core"},
     "data": {"core", "data"},

@@ -11,6 +11,7 @@ import sys
 WHOLE = {
     "model/denoiser_ranks_test.cpp",   # the denoiser on meshes of ranks
     "model/vae/passes_test.cpp",       # what runs between the VAE's convolutions, against ATen
+    "model/wan/image_to_video_test.cpp",  # the transformer with images
     "model/wan/sequence_test.cpp",     # the transformer spread over ranks
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
     "pipeline/ranks_test.cpp",         # generation and evaluation on several ranks

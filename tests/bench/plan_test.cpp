@@ -93,6 +93,32 @@ TEST(Plan, StreamedBlocksTakeTwoBuffers) {
   EXPECT_TRUE(within(double(plan.weight_bytes - resident.weight_bytes), 2.0 * double(block), 0.05));
 }
 
+TEST(Plan, TwoExpertsAddUp) {
+  GenerationPlanRequest request = small_run();
+  const Plan one = plan_generation(request, at::kCPU, at::kFloat);
+  request.transformer_2 = request.transformer;
+  request.boundary_ratio = 0.9;
+  request.sampler.guidance_2 = 1.0;
+  const Plan both = plan_generation(request, at::kCPU, at::kFloat);
+  EXPECT_FALSE(both.rest_experts);  // on a CPU all weights are on the host
+  int64_t transformer = 0;
+  for (const at::Tensor& parameter : random_video_model(*request.transformer, at::kCPU, at::kFloat)->parameters())
+    transformer += static_cast<int64_t>(parameter.nbytes());
+  EXPECT_TRUE(within(double(both.weight_bytes - one.weight_bytes), double(transformer), 0.02))
+      << both.weight_bytes << " and " << one.weight_bytes << ", a transformer has " << transformer;
+  request.sampler.guidance = 1.0;
+  EXPECT_LT(plan_generation(request, at::kCPU, at::kFloat).phases[1].peak_bytes, both.phases[1].peak_bytes);
+}
+
+TEST(Plan, ImagesAreAPhaseOfTheirOwn) {
+  GenerationPlanRequest request = small_run();
+  request.transformer->apply({"in_channels=36"}, "test");
+  const Plan plan = plan_generation(request, at::kCPU, at::kFloat);
+  ASSERT_EQ(plan.phases.size(), 4u);
+  EXPECT_EQ(plan.phases[1].name, "images");
+  EXPECT_GT(plan.phases[1].seconds, 0);
+}
+
 // The models' weights and the peaks of the pipeline's own stages, measured while it runs.
 TEST(Plan, MeetsWhatAGenerationTakes) {
   const test::Folder folder;
@@ -119,7 +145,7 @@ TEST(Plan, MeetsWhatAGenerationTakes) {
   meter.reset_peak();
   at::Tensor text = encode_prompts(models, {video}, request.sampler);
   models.text_encoder = nullptr;
-  const at::Tensor latent = denoise(models, {video}, std::exchange(text, {}), {request.sampler}).front();
+  const at::Tensor latent = denoise(models, {video}, {std::exchange(text, {})}, {request.sampler}).front();
   // The text encoder is released before the first step: the peak is that of the text's phase or that of denoising.
   const double denoised = double(meter.peak());
   const double planned = double(std::max(plan.phases[0].peak_bytes, plan.phases[1].peak_bytes));

@@ -75,6 +75,18 @@ TEST(Script, CutsFallOnTheNearestLatentFrame) {
   EXPECT_EQ(script.latent_shot_frames(kWanPixelsPerToken), (std::vector<int64_t>{1}));
 }
 
+TEST(Script, NamesImagesOfShots) {
+  test::Folder folder;
+  write_text(folder / "a.toml", std::string(kGood) + "image = \"lake.png\"\nlast_image = \"hill.jpg\"\n");
+  const Script script = load_script(folder / "a.toml");
+  EXPECT_EQ(script.folder, folder.path());
+  EXPECT_FALSE(script.shot[0].image);
+  EXPECT_EQ(script.shot[1].image, "lake.png");
+  EXPECT_EQ(script.shot[1].last_image, "hill.jpg");
+  EXPECT_NE(message_with("frames = 32", "frames = 32\nimage = \" \"").find("12: shot 2: image is empty; name a PNG"),
+            std::string::npos);
+}
+
 TEST(Script, IsCheckedAgainstTheModelsStrides) {
   Script script = read(kGood);
   script.size = {24, 40};

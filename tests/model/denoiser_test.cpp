@@ -73,6 +73,43 @@ TEST(Denoiser, GuidesByTheSecondHalfOfTheText) {
   EXPECT_TRUE(test::close(velocity(text, 3.0), guided_velocity(captions, negative, 3.0), 1e-5));
 }
 
+TEST(Denoiser, TwoExpertsShareTheStepsAtABoundary) {
+  const at::NoGradGuard no_grad;
+  Transformer high = random_transformer(small_config()), low = random_transformer(small_config());
+  const at::Tensor text = random_text(6), x = at::randn({4 * 3 * 16 + 4 * 2 * 24});
+  const Denoiser both(*high, {.videos = kVideos,
+                              .text = text,
+                              .guidance = 3,
+                              .low_noise = LowNoiseExpert{low.get(), /*below=*/500, /*guidance=*/1}});
+  const Denoiser first(*high, {.videos = kVideos, .text = text, .guidance = 3});
+  const Denoiser second(*low, {.videos = kVideos, .text = text.narrow(0, 0, 3)});
+  for (const double timestep : {999.0, 500.0, 499.5, 1.0, 700.0}) {
+    const DenoiserOutput output = both.evaluate(x, {.timestep = timestep});
+    const Denoiser& own = timestep >= 500 ? first : second;
+    EXPECT_EQ(output.expert, timestep >= 500 ? 0u : 1u);
+    EXPECT_TRUE(at::equal(output.velocity, own.evaluate(x, {.timestep = timestep}).velocity)) << timestep;
+  }
+}
+
+TEST(Denoiser, TheNegativePromptSeesTheSameImages) {
+  const at::NoGradGuard no_grad;
+  TransformerConfig config = small_config();
+  config.in_channels = 12;
+  config.image_dim = 16;
+  config.added_kv_proj_dim = config.width();
+  Transformer model = random_transformer(config);
+  const at::Tensor text = random_text(6), x = at::randn({4 * 3 * 16 + 4 * 2 * 24});
+  const std::vector<at::Tensor> condition = {at::randn({8, 3, 4, 4}), at::randn({8, 2, 4, 6})};
+  const ImageTokens image{at::randn({10, 16}), {5, 0, 5}};
+  const auto velocity = [&](const at::Tensor& part, double guidance) {
+    const Denoiser denoiser(
+        *model, {.videos = kVideos, .text = part, .condition = condition, .image = image, .guidance = guidance});
+    return denoiser.evaluate(x, {.timestep = 300}).velocity;
+  };
+  const at::Tensor captions = velocity(text.narrow(0, 0, 3), 1.0), negative = velocity(text.narrow(0, 3, 3), 1.0);
+  EXPECT_TRUE(test::close(velocity(text, 3.0), guided_velocity(captions, negative, 3.0), 1e-5));
+}
+
 TEST(Denoiser, AtGuidanceOneTakesTheCaptionsAlone) {
   Transformer model = random_transformer(small_config());
   EXPECT_EQ(test::error_of([&] { Denoiser(*model, {.videos = kVideos, .text = random_text(6)}); }),

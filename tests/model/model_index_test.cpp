@@ -1,4 +1,4 @@
-// Folders of other pipelines are refused by name, those of Wan2.1's text to video pass.
+// Folders of other pipelines are refused by name; of those that are run, what kind of model it is.
 #include "moga/model/model_index.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 std::string error_of_index(const std::string& text) {
   const test::Folder folder;
   write_text(folder / "model_index.json", text);
-  const std::string error = test::error_of([&] { check_model_index(folder.path()); });
+  const std::string error = test::error_of([&] { load_model_index(folder.path()); });
   const std::string source = (folder / "model_index.json").string() + ": ";
   return error.starts_with(source) ? error.substr(source.size()) : error;
 }
@@ -26,22 +26,24 @@ TEST(ModelIndex, OfTextToVideoPasses) {
     "vae": ["diffusers", "AutoencoderKLWan"]})"),
             "");
   const test::Folder without;
-  EXPECT_EQ(test::error_of([&] { check_model_index(without.path()); }), "");
+  EXPECT_EQ(test::error_of([&] { load_model_index(without.path()); }), "");
 }
 
 TEST(ModelIndex, OfOtherPipelinesIsRefusedByName) {
   EXPECT_EQ(error_of_index(R"({"_class_name": "HunyuanVideoPipeline"})"),
-            "_class_name = HunyuanVideoPipeline, expected WanPipeline");
-  EXPECT_EQ(error_of_index(R"({"_class_name": "WanImageToVideoPipeline"})"),
-            "_class_name = WanImageToVideoPipeline, expected WanPipeline; this is an image-to-video model");
+            "_class_name = HunyuanVideoPipeline, expected WanPipeline, WanImageToVideoPipeline");
+  EXPECT_EQ(
+      error_of_index(R"({"_class_name": "WanVACEPipeline"})"),
+      "_class_name = WanVACEPipeline, expected WanPipeline, WanImageToVideoPipeline; this is VACE, for controlled "
+      "generation");
   EXPECT_EQ(error_of_index("{}"), "_class_name is missing, expected a string");
 }
 
-TEST(ModelIndex, NamesThePartOrSettingBeyondWan21) {
+TEST(ModelIndex, NamesThePartOrSettingThatIsNotSupported) {
   const auto error = [](const std::string& member) {
     return error_of_index(R"({"_class_name": "WanPipeline", )" + member + "}");
   };
-  EXPECT_NE(error(R"("boundary_ratio": 0.875)").find("this is Wan2.2's two experts"), std::string::npos);
+  EXPECT_EQ(error(R"("boundary_ratio": 0.875)"), "has boundary_ratio and no transformer_2, expected both, or neither");
   EXPECT_NE(error(R"("expand_timesteps": true)").find("this is Wan2.2-TI2V-5B"), std::string::npos);
   EXPECT_NE(error(R"("refiner": ["diffusers", "X"])").find("refiner = [\"diffusers\",\"X\"] is not supported"),
             std::string::npos);
@@ -49,10 +51,28 @@ TEST(ModelIndex, NamesThePartOrSettingBeyondWan21) {
             "transformer is a CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel");
 }
 
-TEST(ModelIndex, ASecondTransformerIsRefusedWithoutAnIndex) {
+TEST(ModelIndex, TellsTwoExpertsAndImagesToVideo) {
+  const test::Folder folder;
+  const auto read = [&](const std::string& pipeline, const std::string& member) {
+    write_text(folder / "model_index.json", R"({"_class_name": ")" + pipeline + R"(", )" + member + "}");
+    return load_model_index(folder.path());
+  };
+  const std::string experts = R"("transformer_2": ["diffusers", "WanTransformer3DModel"], "boundary_ratio": )";
+  EXPECT_EQ(read("WanPipeline", experts + "0.875").boundary_ratio, 0.875);
+  EXPECT_EQ(read("WanPipeline", experts + "0.875").image_to_video, false);
+  EXPECT_EQ(read("WanImageToVideoPipeline", experts + "0.9").image_to_video, true);
+  const std::string encoder = R"("image_encoder": ["transformers", "CLIPVisionModel"], "transformer_2": [null, null])";
+  EXPECT_FALSE(read("WanImageToVideoPipeline", encoder).two_experts());
+  EXPECT_NE(
+      test::error_of([&] { read("WanPipeline", experts + "1.5"); }).find("boundary_ratio = 1.5, expected a number"),
+      std::string::npos);
+}
+
+TEST(ModelIndex, ASecondTransformerNeedsItsBoundary) {
   const test::Folder folder;
   std::filesystem::create_directories(folder / "transformer_2");
-  EXPECT_NE(test::error_of([&] { check_model_index(folder.path()); }).find("has a transformer_2"), std::string::npos);
+  EXPECT_EQ(test::error_of([&] { load_model_index(folder.path()); }),
+            folder.path().string() + ": has a transformer_2, but no model_index.json with its boundary_ratio");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
+#include "moga/model/layers/kept_precision.h"
 #include "moga/model/wan/transformer.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/error.h"
@@ -137,6 +138,26 @@ TEST(Calibrate, WritesAFolderThatRuns) {
     EXPECT_TRUE(at::equal(tensors.at(name), tensor)) << name;
   EXPECT_EQ(test::error_of([&] { write_calibrated(full_folder(), folder / "out", settings, calibration); }),
             (folder / "out").string() + ": exists already, expected a new folder");
+}
+
+TEST(Calibrate, GivesEachOfTwoExpertsRoutersFromItsOwnSteps) {
+  Models models = load_models(test::two_expert_folder(), at::kCPU, at::kFloat);
+  const CalibrationConfig config = small_config(models);
+  const auto steps = steps_of_experts(models, config.sampler);
+  ASSERT_EQ(steps[0].size(), 1u);
+  ASSERT_EQ(steps[1].size(), 1u);
+  const Calibration calibration = calibrate(models, small_scripts(), config);
+  ASSERT_TRUE(calibration.low_noise);
+  EXPECT_EQ(calibration.low_noise->layers.size(), calibration.layers.size());
+  EXPECT_NE(calibration_table(calibration).find("transformer_2\n"), std::string::npos);
+  const test::Folder folder;
+  write_calibrated(test::two_expert_folder(), folder / "out", {}, calibration);
+  const Models written = load_models(folder / "out", at::kCPU, at::kFloat);
+  const std::string name = router_prefix(1) + "weight";
+  EXPECT_TRUE(at::equal(named_tensors(*written.transformer).at(name), calibration.layers[1].router().weight));
+  EXPECT_TRUE(
+      at::equal(named_tensors(*written.transformer_2).at(name), calibration.low_noise->layers[1].router().weight));
+  EXPECT_FALSE(at::equal(calibration.layers[1].router().weight, calibration.low_noise->layers[1].router().weight));
 }
 
 TEST(Calibrate, ReportsAsTableAndJson) {

@@ -87,10 +87,10 @@ TEST(Denoise, NeedsNoTextEncoder) {
   const at::Tensor text = encode_prompts(models, requests, models.sampler);
   EXPECT_EQ(text.size(0), 2);  // with guidance: the caption and the negative prompt
   models.text_encoder = nullptr;
-  EXPECT_TRUE(at::equal(denoise(models, requests, text, {models.sampler})[0], expected));
+  EXPECT_TRUE(at::equal(denoise(models, requests, {text}, {models.sampler})[0], expected));
   SamplerConfig unguided = models.sampler;
   unguided.guidance = 1.0;
-  EXPECT_EQ(test::error_of([&] { denoise(models, requests, text, {unguided}); }).find("denoiser: text [2, 24, 16]"),
+  EXPECT_EQ(test::error_of([&] { denoise(models, requests, {text}, {unguided}); }).find("denoiser: text [2, 24, 16]"),
             0u);
 }
 
@@ -137,6 +137,19 @@ TEST(Denoise, RequestsThatDoNotFitGetOneLine) {
               video_shape({40, 32}, {1}, kTokenPixels);
             }),
             "a video of 40x32 does not fit the model: width and height must be multiples of 16");
+}
+
+TEST(Denoise, TwoExpertsThatRestGiveTheSameLatents) {
+  VideoRequest request;
+  Models models = load_models(test::two_expert_folder(), at::kCPU, at::kFloat);
+  Models resting = load_models(test::two_expert_folder(), at::kCPU, at::kFloat, {}, {.rest_experts = true});
+  request.shape = video_shape({48, 32}, {2, 1}, models.pixels_per_token());
+  request.captions = {"Mara waves.", "Mara walks."};
+  const at::Tensor expected = test::denoised(models, {request}, {models.sampler})[0];
+  for (int run = 0; run < 2; ++run)  // the first expert has rested when the second run begins
+    EXPECT_TRUE(at::equal(test::denoised(resting, {request}, {models.sampler})[0], expected));
+  models.transformer_2 = models.transformer;
+  EXPECT_FALSE(at::equal(test::denoised(models, {request}, {models.sampler})[0], expected));
 }
 
 }  // namespace

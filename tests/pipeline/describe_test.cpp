@@ -37,6 +37,18 @@ TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
   EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames per second, 2 frames"), std::string::npos);
 }
 
+TEST(Describe, TellsTwoExpertsAndImageToVideo) {
+  const std::string experts = describe(test::two_expert_folder());
+  EXPECT_NE(experts.find("  transformer_2: "), std::string::npos) << experts;
+  EXPECT_NE(experts.find("two experts: transformer from timestep 900 on, transformer_2 below"), std::string::npos)
+      << experts;
+  test::Folder folder;
+  std::filesystem::copy(test::image_folder(), folder.path(), std::filesystem::copy_options::recursive);
+  write_text(folder / "model_index.json", R"({"_class_name": "WanImageToVideoPipeline"})");
+  const std::string images = describe(folder.path());
+  EXPECT_NE(images.find("image to video: shots of a script name images"), std::string::npos) << images;
+}
+
 TEST(Describe, CountsTheVideosOfLatentShards) {
   test::Folder folder;
   ShardWriter writer(folder.path(), 1);
@@ -144,7 +156,7 @@ TEST(Describe, AnOriginalWanRepositoryIsToldTheTool) {
   std::filesystem::copy(test::tiny_folder() / "transformer", folder.path());
   write_text(folder / "Wan2.1_VAE.pth", "pickle");
   EXPECT_NE(describe(folder.path()).find("tools/convert_wan.py"), std::string::npos) << describe(folder.path());
-  const std::string expected = folder.path().string() + ": an original Wan2.1 repository, ";
+  const std::string expected = folder.path().string() + ": an original Wan repository, ";
   EXPECT_EQ(test::error_of([&] { load_models(folder.path(), at::kCPU, at::kFloat); }).find(expected), 0u);
   EXPECT_EQ(test::error_of([&] { load_model_configs(folder.path()); }).find(expected), 0u);
 }

@@ -44,6 +44,16 @@ TEST(Export, WritesTheDtypeThatIsAskedForAndKeepsSensitiveWeightsWide) {
   EXPECT_EQ(Safetensors(folder / "model/vae").dtype("decoder.conv_in.weight"), at::kBFloat16);
 }
 
+TEST(Export, KeepsBothExperts) {
+  test::Folder folder;
+  export_model_folder(test::two_expert_folder(), folder / "model", {.layout = WeightLayout::kDiffusers});
+  const Models expected = load_models(test::two_expert_folder(), at::kCPU, at::kFloat);
+  const Models models = load_models(folder / "model", at::kCPU, at::kFloat);
+  expect_equal(*models.transformer, *expected.transformer);
+  expect_equal(*models.transformer_2, *expected.transformer_2);
+  EXPECT_EQ(models.boundary, 900);
+}
+
 int64_t bytes_of(const torch::nn::Module& model) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : named_tensors(model))

@@ -89,9 +89,43 @@ TEST(Models, PartsThatDoNotFitAreNamed) {
   TransformerConfig config = load_transformer_config(folder / "transformer/config.json");
   config.in_channels = config.out_channels = 6;
   save_transformer(folder / "transformer", Transformer(config), at::kFloat);
-  EXPECT_NE(message_of_loading(folder.path()).find("vae's z_dim and transformer's in_channels differ: 4 and 6"),
+  EXPECT_NE(message_of_loading(folder.path()).find("vae's z_dim and transformer's latent channels differ: 4 and 6"),
             std::string::npos)
       << message_of_loading(folder.path());
+}
+
+TEST(Models, OfTwoExpertsHaveSettingsForBothAndForTheSecond) {
+  const auto load = [](const fs::path& folder, const std::vector<std::string>& settings) {
+    return load_models(folder, at::kCPU, at::kFloat, settings, {.rest_experts = true});
+  };
+  const Models models = load(test::two_expert_folder(), {"transformer.moga.backend=reference",
+                                                         "transformer_2.moga.full_layers=[0]", "sampler.guidance_2=2"});
+  EXPECT_EQ(models.boundary, 900);
+  EXPECT_EQ(models.sampler.low_noise_guidance(), 2);
+  for (const VideoModelPtr& expert : models.experts())
+    EXPECT_EQ(expert->config().attention().backend, AttentionBackend::kReference);
+  EXPECT_EQ(models.transformer->config().attention().full_layers.size(), 0u);
+  EXPECT_EQ(models.transformer_2->config().attention().full_layers.size(), 1u);
+  for (const char* setting : {"sampler.guidance_2=2", "transformer_2.moga.kind=full"})
+    EXPECT_NE(test::error_of([&] { load(test::tiny_folder(), {setting}); }).find("is for a model of two experts"),
+              std::string::npos);
+}
+
+TEST(Models, WithOtherConditionsAreRefused) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  TransformerConfig config = load_transformer_config(folder / "transformer/config.json");
+  config.in_channels = 4 * config.out_channels;
+  save_transformer(folder / "transformer", Transformer(config), at::kFloat);
+  EXPECT_NE(message_of_loading(folder.path())
+                .find("the transformer takes 12 channels besides its latents, expected none (text to video) or 4 + 4"),
+            std::string::npos)
+      << message_of_loading(folder.path());
+  fs::copy(test::image_folder(), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  EXPECT_EQ(message_of_loading(folder.path()), "");
+  write_text(folder / "model_index.json", R"({"_class_name": "WanPipeline"})");
+  EXPECT_NE(message_of_loading(folder.path()).find("says text to video, and the transformer takes images"),
+            std::string::npos);
 }
 
 TEST(Models, OfAnUnknownClassAreNamed) {

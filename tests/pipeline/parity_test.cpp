@@ -1,13 +1,16 @@
-// The whole pipeline against diffusers': a folder as WanPipeline.save_pretrained writes it (fixtures/wan, made by
-// tools/make_fixtures_pipeline.py), the same noise, the same prompt, and the same latents and frames come out.
+// The whole pipeline against diffusers': a folder as its save_pretrained writes it (fixtures/wan, made by
+// tools/make_fixtures_pipeline.py; two experts and image-to-video models by tools/make_fixtures_images.py), the same
+// noise, prompt and images, and the same latents and frames come out.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
 #include "moga/core/safetensors.h"
+#include "moga/data/video/read_image.h"
 #include "moga/pipeline/denoise.h"
 #include "moga/pipeline/noise.h"
+#include "moga/pipeline/images.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/compare.h"
 
@@ -17,16 +20,18 @@ namespace {
 const std::filesystem::path kFixtures = MOGA_FIXTURES;
 
 struct Case {
-  explicit Case(const char* name = "wan.safetensors") : file(kFixtures / name) {}
+  explicit Case(const std::string& name = "wan", const std::filesystem::path& folder = kFixtures / "wan")
+      : file(kFixtures / (name + ".safetensors")), models(load_models(folder, at::kCPU, at::kFloat)) {}
 
   Safetensors file;
   nlohmann::json request = nlohmann::json::parse(file.metadata().at("request"));
-  Models models = load_models(kFixtures / "wan", at::kCPU, at::kFloat);
+  Models models;
 
   SamplerConfig sampler() const {
     SamplerConfig config = models.sampler;
     config.steps = request["num_inference_steps"];
     config.guidance = request["guidance_scale"];
+    if (request.contains("guidance_scale_2")) config.guidance_2 = request["guidance_scale_2"];
     return config;
   }
   VideoRequest video(const char* noise = "latents") const {
@@ -59,6 +64,41 @@ TEST(WanPipeline, DrawsWhatDiffusersDraws) {
   EXPECT_TRUE(test::close((at::cat(frames) + 1) / 2, wan.file.load("frames"), 1e-5));
 }
 
+// The parts of a variant over those of fixtures/wan.
+void write_variant(const std::string& name, const std::filesystem::path& folder) {
+  const auto options = std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing;
+  for (const char* part : {"tokenizer", "text_encoder", "vae", "scheduler"})
+    std::filesystem::copy(kFixtures / "wan" / part, folder / part, options);
+  std::filesystem::copy(kFixtures / name, folder, options);
+}
+
+struct Variant {
+  const char* name;
+  bool first, last;
+};
+
+class WanVariants : public testing::TestWithParam<Variant> {};
+
+TEST_P(WanVariants, DrawWhatDiffusersDraws) {
+  const test::Folder folder;
+  write_variant(GetParam().name, folder.path());
+  Case wan(GetParam().name, folder.path());
+  VideoRequest video = wan.video();
+  if (GetParam().first) video.images.push_back({read_image(kFixtures / "first.png"), {}});
+  if (GetParam().last) video.images[0].last = read_image(kFixtures / "last.png");
+  const Conditions conditions = encode_conditions(wan.models, {video}, wan.sampler());
+  const at::Tensor latents = denoise(wan.models, {video}, conditions, {wan.sampler()}).front();
+  EXPECT_TRUE(test::close(latents, wan.file.load("final_latents"), 1e-5));
+  std::vector<at::Tensor> frames;
+  wan.models.vae->decode(latents.unsqueeze(0), [&](const at::Tensor& f) { frames.push_back(f[0].transpose(0, 1)); });
+  EXPECT_TRUE(test::close((at::cat(frames) + 1) / 2, wan.file.load("frames"), 1e-5));
+}
+
+INSTANTIATE_TEST_SUITE_P(Published, WanVariants,
+                         testing::Values(Variant{"t2v_a14b", false, false}, Variant{"i2v", true, false},
+                                         Variant{"flf2v", true, true}, Variant{"i2v_a14b", true, false}),
+                         [](const auto& variant) { return std::string(variant.param.name); });
+
 // The case above can only prove what it would detect: changed settings must give different results.
 TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {
   Case wan;
@@ -73,7 +113,7 @@ TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {
 
 // Of a seed alone (fixtures/noise.safetensors, made by tools/make_fixtures_noise.py with the real class).
 TEST(WanPipeline, DrawsDiffusersNoiseOfASeed) {
-  Case wan("noise.safetensors");
+  Case wan("noise");
   VideoRequest video = wan.video("noise");
   video.noise = at::Tensor();
   video.seed = 42;

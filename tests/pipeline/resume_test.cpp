@@ -169,5 +169,21 @@ TEST_F(Resume, LatentsThatAreNotFiniteEndTheRunByTheirStep) {
             "finite?");
 }
 
+TEST(ResumeIdentity, KnowsImagesAndExperts) {
+  const Models images = load_models(test::image_folder(), at::kCPU, at::kFloat);
+  VideoRequest request;
+  request.shape = video_shape({48, 32}, {2}, images.pixels_per_token());
+  request.images = {{at::zeros({3, 8, 8}, at::kByte), {}}};
+  const nlohmann::json one = generation_identity(images, request, images.sampler);
+  request.images[0].first = at::ones({3, 8, 8}, at::kByte);
+  EXPECT_NE(generation_identity(images, request, images.sampler)["script"]["images"], one["script"]["images"]);
+  Models experts = load_models(test::two_expert_folder(), at::kCPU, at::kFloat);
+  request.images.clear();
+  const nlohmann::json two = generation_identity(experts, request, experts.sampler);
+  EXPECT_EQ(two["boundary"], 900);
+  experts.transformer_2 = experts.transformer;
+  EXPECT_NE(generation_identity(experts, request, experts.sampler)["weights"], two["weights"]);
+}
+
 }  // namespace
 }  // namespace moga

@@ -1,5 +1,5 @@
-// PNG files through libpng: 8-bit RGB, with tags as text that is UTF-8 (iTXt). libpng reports an error by a jump, so
-// nothing with a destructor is created between setjmp and the calls that may jump.
+// PNG files through libpng: our own, 8-bit RGB with tags as text that is UTF-8 (iTXt), and a user's of any kind. libpng
+// reports an error by a jump, so nothing with a destructor is created between setjmp and the calls that may jump.
 #include <ATen/ATen.h>
 #include <png.h>
 
@@ -14,7 +14,10 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/data/video/exif.h"
+#include "moga/data/video/formats.h"
 #include "moga/data/video/image.h"
+#include "moga/data/video/picture_formats.h"
 
 namespace moga {
 namespace {
@@ -110,7 +113,64 @@ void check_size(const std::filesystem::path& path, uint64_t width, uint64_t heig
         ": cannot read PNG: ", width, "x", height, " pixels are more than the file can hold");
 }
 
+// A file in memory, read from its beginning.
+struct Source {
+  const std::string* bytes;
+  size_t next = 0;
+};
+
+void read_from_memory(png_structp png, png_bytep to, png_size_t size) {
+  auto* source = static_cast<Source*>(png_get_io_ptr(png));
+  if (source->bytes->size() - source->next < size) png_error(png, "the file ends too early");
+  std::memcpy(to, source->bytes->data() + source->next, size);
+  source->next += size;
+}
+
+// To 8-bit RGB, or RGBA where the file has transparency.
+bool read_picture_header(Png& png, Source& source) {
+  if (setjmp(png_jmpbuf(png.png))) return false;
+  png_set_read_fn(png.png, &source, read_from_memory);
+  png_read_info(png.png, png.info);
+  png_set_expand(png.png);    // palettes, fewer than 8 bits, transparent colours
+  png_set_strip_16(png.png);  // the upper 8 bits
+  png_set_gray_to_rgb(png.png);
+  png_set_interlace_handling(png.png);
+  png_read_update_info(png.png, png.info);
+  return true;
+}
+
+bool read_picture(Png& png, std::vector<png_bytep>& rows) {
+  if (setjmp(png_jmpbuf(png.png))) return false;
+  png_read_image(png.png, rows.data());
+  png_read_end(png.png, png.info);
+  return true;
+}
+
+int orientation_in(Png& png) {
+  png_uint_32 size = 0;
+  png_bytep exif = nullptr;
+  return png_get_eXIf_1(png.png, png.info, &size, &exif) ? exif_orientation({exif, size}) : 1;
+}
+
 }  // namespace
+
+StoredImage decode_png(const std::string& bytes, const std::string& source) {
+  Png png(/*writing=*/false);
+  Source memory{&bytes};
+  if (!read_picture_header(png, memory)) fail(source, ": cannot read PNG: ", png.message.data());
+  const int64_t width = png_get_image_width(png.png, png.info), height = png_get_image_height(png.png, png.info);
+  check(is_video_side(width) && is_video_side(height), source, ": is ", width, "x", height, ", expected at most ",
+        kLargestSide, " a side");
+  const int64_t channels = png_get_channels(png.png, png.info);
+  const at::Tensor pixels = at::empty({height, width, channels}, at::kByte);
+  std::vector<png_bytep> rows;
+  for (int64_t y = 0; y < height; ++y) rows.push_back(pixels.data_ptr<uint8_t>() + y * pixels.stride(0));
+  const bool read = read_picture(png, rows);
+  check(read, source, ": cannot read PNG: ", png.message.data());
+  const bool opaque = channels == 3 || pixels.select(2, 3).eq(255).all().item<bool>();
+  check(opaque, source, ": has transparent pixels, expected an opaque picture; save it on a background");
+  return {pixels.narrow(2, 0, 3), orientation_in(png)};
+}
 
 void save_png(const std::filesystem::path& path, const at::Tensor& image, const MediaTags& tags) {
   check(image.dim() == 3 && image.size(0) == 3 && image.scalar_type() == at::kByte, "save_png: image is ",

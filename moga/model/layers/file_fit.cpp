@@ -25,7 +25,7 @@ constexpr std::array kQuantized = {
     Mark{".qweight", "quantized (GPTQ)"},
 };
 
-// Parts of models of the Wan family beyond text to video.
+// Parts of models of the Wan family that its config.json has to name, and of relatives that are not supported.
 constexpr std::array kForeign = {
     Mark{"vace_", "VACE blocks, for controlled generation"},
     Mark{"img_emb", "an image-to-video model's projection of the image"},
@@ -83,7 +83,7 @@ void check_file_fit(const FileFit& fit, const Safetensors& file, std::span<const
   const auto marked = std::ranges::find_if(unused, [](const auto& name) { return mark_of(name, kForeign); });
   if (marked != unused.end())
     fail(file.source(), ": ", tensors(unused.size()), " for which the model has no use, among them ", *marked, ": ",
-         mark_of(*marked, kForeign)->means, "; only text to video is supported");
+         mark_of(*marked, kForeign)->means, ", of which config.json says nothing");
   check_misfits(fit, file);
   check(unused.empty(), file.source(), ": ", tensors(unused.size()), " for which config.json has no use, first ",
         unused.empty() ? "" : unused.front());

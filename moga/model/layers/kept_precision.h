@@ -22,7 +22,9 @@ inline bool is_router(const std::string& name) { return name.find(kRouterPart) !
 inline std::string router_prefix(int64_t layer) { return "blocks." + std::to_string(layer) + ".self_attn.router."; }
 
 inline bool stays_wide(const std::string& name) {
-  for (const char* part : {"modulation", "norm", "time_embedding", kRouterPart, ".lora_"})
+  // img_emb.proj.0 and .4 are norms, too.
+  for (const char* part :
+       {"modulation", "norm", "time_embedding", "img_emb.proj.0.", "img_emb.proj.4.", kRouterPart, ".lora_"})
     if (name.find(part) != std::string::npos) return true;
   return false;
 }

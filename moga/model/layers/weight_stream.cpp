@@ -8,21 +8,21 @@
 #include <algorithm>
 
 #include "moga/core/check.h"
-#include "moga/model/layers/buffer_layout.h"
+#include "moga/model/layers/packed_weights.h"
 
 namespace moga {
+
 WeightStream::WeightStream(const Modules& blocks, c10::Device device) : device_(device) {
   check(!blocks.empty(), "no blocks to stream");
   int64_t end = 0;
   for (const auto& module : blocks) {
     Block block{module->parameters(), end};
-    for (const at::Tensor& parameter : block.parameters)
-      block.bytes += aligned_bytes(static_cast<int64_t>(parameter.nbytes()));
+    block.bytes = packed_bytes(block.parameters);
     end += block.bytes;
     blocks_.push_back(std::move(block));
   }
   host_ = at::empty({end}, at::TensorOptions(at::kByte).pinned_memory(device.is_cuda()));
-  for (Block& block : blocks_) point(block, host_.narrow(0, block.begin, block.bytes));
+  for (Block& block : blocks_) view_in(block.parameters, host_.narrow(0, block.begin, block.bytes));
 }
 
 void WeightStream::start() {
@@ -39,7 +39,7 @@ void WeightStream::start() {
       slot.bytes.record_stream(*copies_);  // its memory is not reused while a copy is running
     }
   }
-  for (size_t i = 0; i < blocks_.size(); ++i) point(blocks_[i], slot_of(static_cast<int64_t>(i)).bytes);
+  for (size_t i = 0; i < blocks_.size(); ++i) view_in(blocks_[i].parameters, slot_of(static_cast<int64_t>(i)).bytes);
 }
 
 void WeightStream::enter(int64_t block, Pass pass) {
@@ -68,16 +68,6 @@ void WeightStream::fetch(int64_t block) {
   const c10::StreamGuard guard(*copies_);
   to.copy_(from, /*non_blocking=*/true);
   slot.there->record(*copies_);
-}
-
-// Makes the block's parameters views of `bytes`, one after the other.
-void WeightStream::point(Block& block, const at::Tensor& bytes) {
-  int64_t begin = 0;
-  for (at::Tensor& parameter : block.parameters) {
-    const int64_t size = static_cast<int64_t>(parameter.nbytes());
-    parameter.set_data(bytes.narrow(0, begin, size).view(parameter.scalar_type()).view(parameter.sizes()));
-    begin += aligned_bytes(size);
-  }
 }
 
 }  // namespace moga

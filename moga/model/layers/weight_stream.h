@@ -53,7 +53,6 @@ class WeightStream : public BlockWeights {
 
   Slot& slot_of(int64_t block) { return slots_[block % 2]; }
   void fetch(int64_t block);
-  static void point(Block& block, const at::Tensor& bytes);
 
   c10::Device device_;
   std::vector<Block> blocks_;

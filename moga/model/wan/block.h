@@ -3,6 +3,7 @@
 //
 //   x += e₂ · o(visual_attention(rope(norm_q(q y)), rope(norm_k(k y)), v y))   y = norm1(x)(1 + e₁) + e₀
 //   x += o(attend(norm_q(q y), norm_k(k text), v text))                        y = norm3(x), text of the token's shot
+//          in models of images: o(… + attend(norm_q(q y), norm_k_img(k_img image), v_img image))
 //   x += e₅ · ffn(y)                                                           y = norm2(x)(1 + e₄) + e₃
 //
 // x [N, C] holds the packed tokens of all videos, or the slice of them that a rank holds: then self-attention exchanges
@@ -28,6 +29,7 @@ struct BlockConfig {
   int64_t ffn_dim = 8960;
   bool cross_attn_norm = true;
   bool qk_norm = true;
+  bool image = false;  // cross-attention to embeddings of images, added to that of the text
   double eps = 1e-6;
   int64_t layer = 0;  // number of the block, passed to an observer
   VisualAttentionConfig moga;
@@ -40,13 +42,15 @@ struct BlockInput {
   at::Tensor x;           // [N, C]
   at::Tensor modulation;  // [V, 6, C] float32, of the timestep: one per video, or several (Segments)
   at::Tensor text;        // [text tokens of all shots, C] in the compute dtype
+  at::Tensor image = {};  // [image tokens of all shots, C], likewise; undefined where no shot has an image
 };
 
 // What describes the rows of x: all tokens, or the slice that a rank holds.
 struct LocalContext {
-  Segments segments;     // vectors of the modulation for the rows
-  at::Tensor rotary;     // [N, D/2] complex, see rope.h
-  Grouping text_groups;  // rows of x that see each shot's text tokens
+  Segments segments;           // vectors of the modulation for the rows
+  at::Tensor rotary;           // [N, D/2] complex, see rope.h
+  Grouping text_groups;        // rows of x that see each shot's text tokens
+  Grouping image_groups = {};  // and its image tokens, where there are any
 };
 
 // What describes the videos as a whole, the same on all ranks.
@@ -80,10 +84,11 @@ class ProjectionsImpl : public torch::nn::Module {
   at::Tensor output(const at::Tensor& attended);  // [N, H, D] → [N, C]
   void initialise();
 
- private:
+ protected:
   at::Tensor positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary);
   at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), heads_, x.size(1) / heads_}); }
 
+ private:
   int64_t heads_;
   Linear q_{nullptr}, k_{nullptr}, v_{nullptr}, o_{nullptr};
   QkNorm norm_q_{nullptr}, norm_k_{nullptr};  // empty without qk_norm
@@ -107,10 +112,14 @@ TORCH_MODULE(SelfAttention);
 class CrossAttentionImpl : public ProjectionsImpl {
  public:
   explicit CrossAttentionImpl(const BlockConfig& config);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& text, const Grouping& groups);
+  // `image` as BlockInput::image.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& text, const at::Tensor& image, const LocalContext& local);
+  void initialise();
 
  private:
   AttentionBackend backend_;
+  Linear k_img_{nullptr}, v_img_{nullptr};  // empty without images
+  QkNorm norm_k_img_{nullptr};
 };
 TORCH_MODULE(CrossAttention);
 

@@ -20,9 +20,7 @@ bool recognises(const nlohmann::json& config) {
 
 Cloned<VideoModelConfig> read_config(const Path& config_json) { return load_transformer_config(config_json); }
 
-VideoModelPtr load(const Path& folder, const VideoModelLoad& how) {
-  return load_transformer(folder, how.device, how.dtype, how.settings, how.stream_blocks, how.adapt).ptr();
-}
+VideoModelPtr load(const Path& folder, const VideoModelLoad& how) { return load_transformer(folder, how).ptr(); }
 
 WeightLayout layout(const Path& folder) { return detect_layout(Safetensors(folder).names(), folder.string()); }
 
@@ -34,21 +32,35 @@ TransformerConfig wan_14b() {
   return config;
 }
 
-// In a model_index.json of diffusers.
-std::vector<NamedMeaning> beyond_wan21() {
-  constexpr const char* kImageToVideo = "an image-to-video model";
-  constexpr const char* kTwoExperts = "Wan2.2's two experts, only models of one transformer are supported";
-  return {{"WanImageToVideoPipeline", kImageToVideo},
-          {"WanVACEPipeline", "VACE, for controlled generation"},
+// Channels of the image condition: mask and latents.
+TransformerConfig with_images(TransformerConfig config) {
+  config.in_channels = 36;
+  return config;
+}
+
+TransformerConfig with_image_encoder(TransformerConfig config) {
+  config.image_dim = 1280;
+  config.added_kv_proj_dim = config.width();
+  return config;
+}
+
+// In a model_index.json or a config.json, of diffusers or of the original repositories.
+std::vector<NamedMeaning> beyond_wan() {
+  return {{"WanVACEPipeline", "VACE, for controlled generation"},
           {"WanVideoToVideoPipeline", "a video-to-video pipeline"},
           {"WanAnimatePipeline", "Wan2.2-Animate"},
           {"SkyReelsV2Pipeline", "SkyReels-V2"},
+          {"SkyReelsV2ImageToVideoPipeline", "SkyReels-V2"},
           {"SkyReelsV2DiffusionForcingPipeline", "SkyReels-V2's diffusion forcing"},
-          {"transformer_2", kTwoExperts},
-          {"boundary_ratio", kTwoExperts},
-          {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"},
-          {"image_encoder", kImageToVideo},
-          {"image_processor", kImageToVideo}};
+          {"SkyReelsV2DiffusionForcingImageToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+          {"SkyReelsV2DiffusionForcingVideoToVideoPipeline", "SkyReels-V2's diffusion forcing"},
+          {"WanVACETransformer3DModel", "VACE, for controlled generation"},
+          {"VaceWanModel", "VACE, for controlled generation"},
+          {"WanAnimateTransformer3DModel", "Wan2.2-Animate"},
+          {"WanAnimateModel", "Wan2.2-Animate"},
+          {"WanModel_S2V", "Wan2.2-S2V"},
+          {"SkyReelsV2Transformer3DModel", "SkyReels-V2"},
+          {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"}};
 }
 
 }  // namespace
@@ -60,9 +72,14 @@ const VideoFamily& wan_family() {
                                   .load = load,
                                   .file_fit = transformer_file_fit,
                                   .layout = layout,
-                                  .pipelines = {"WanPipeline"},
-                                  .not_supported = beyond_wan21(),
-                                  .sizes = {{"1.3B", TransformerConfig()}, {"14B", wan_14b()}}};
+                                  .pipelines = {"WanPipeline", "WanImageToVideoPipeline"},
+                                  .image_pipelines = {"WanImageToVideoPipeline"},
+                                  .not_supported = beyond_wan(),
+                                  .sizes = {{"1.3B", TransformerConfig()},
+                                            {"14B", wan_14b()},
+                                            {"I2V-14B", with_image_encoder(with_images(wan_14b()))},
+                                            {"A14B", wan_14b(), 0.875},
+                                            {"I2V-A14B", with_images(wan_14b()), 0.9}}};
   return family;
 }
 

@@ -1,8 +1,11 @@
 // See transformer.h. Reading and writing is transformer_io.cpp.
 #include "moga/model/wan/transformer.h"
 
+#include <numeric>
+
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
+#include "moga/model/layers/host_weights.h"
 #include "moga/model/layers/limits.h"
 #include "moga/model/layers/rope.h"
 #include "moga/model/layers/weight_stream.h"
@@ -21,6 +24,7 @@ BlockConfig block_config(const TransformerConfig& config, int64_t layer) {
           .ffn_dim = config.ffn_dim,
           .cross_attn_norm = config.cross_attn_norm,
           .qk_norm = !config.qk_norm.empty(),
+          .image = config.added_kv_proj_dim.has_value(),
           .eps = config.eps,
           .layer = layer,
           .moga = config.moga.of_layer(layer)};
@@ -34,12 +38,30 @@ struct BlockContexts {
 BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<torch::nn::Module>& module,
                       const BlockInput& input, const std::shared_ptr<const BlockContexts>& contexts) {
   const auto function = [module, contexts](const std::vector<at::Tensor>& inputs, const BlockRun& run) {
-    const BlockOutput output = module->as<BlockImpl>()->forward(
-        {.x = inputs[0], .modulation = inputs[1], .text = inputs[2]}, contexts->local, contexts->global, run);
+    const BlockOutput output = module->as<BlockImpl>()->forward({.x = inputs[0],
+                                                                 .modulation = inputs[1],
+                                                                 .text = inputs[2],
+                                                                 .image = inputs.size() > 3 ? inputs[3] : at::Tensor()},
+                                                                contexts->local, contexts->global, run);
     return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram};
   };
-  const auto outputs = runner.run(layer, *module, function, {input.x, input.modulation, input.text});
+  std::vector<at::Tensor> inputs = {input.x, input.modulation, input.text};
+  if (input.image.defined()) inputs.push_back(input.image);
+  const auto outputs = runner.run(layer, *module, function, inputs);
   return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]};
+}
+
+// Latents and condition of each video as the patch embedding reads them.
+std::vector<at::Tensor> with_condition(const VideoModelInput& input) {
+  if (input.condition.empty()) return input.latents;
+  std::vector<at::Tensor> videos;
+  for (size_t video = 0; video < input.latents.size(); ++video)
+    videos.push_back(at::cat({input.latents[video], input.condition[video].to(input.latents[video].options())}));
+  return videos;
+}
+
+int64_t sum_of(const std::vector<int64_t>& counts, int64_t first, int64_t number) {
+  return std::accumulate(counts.begin() + first, counts.begin() + first + number, int64_t{0});
 }
 
 // The rows of each vector, in order.
@@ -63,6 +85,17 @@ void TransformerConfig::validate() const {
   check(attention_head_dim >= 6 && attention_head_dim % 2 == 0, "transformer: attention_head_dim is ",
         attention_head_dim, ", must be even and at least 6 (three axes of the rotary embedding)");
   check(freq_dim > 0 && freq_dim % 2 == 0, "transformer: freq_dim is ", freq_dim, ", must be even");
+  check(in_channels >= out_channels, "transformer: in_channels is ", in_channels,
+        ", expected at least out_channels = ", out_channels);
+  check(image_dim.has_value() == added_kv_proj_dim.has_value(), "transformer: image_dim and added_kv_proj_dim belong ",
+        "together, found one of them");
+  check(!image_dim || (*image_dim > 0 && *image_dim <= kMostSide), "transformer: image_dim is ", image_dim.value_or(0),
+        ", expected 1 to ", kMostSide);
+  check(!added_kv_proj_dim || *added_kv_proj_dim == width(), "transformer: added_kv_proj_dim is ",
+        added_kv_proj_dim.value_or(0), ", expected the width, ", width());
+  check(!pos_embed_seq_len || (image_dim && *pos_embed_seq_len > 0 && *pos_embed_seq_len <= kMostSide),
+        "transformer: pos_embed_seq_len is ", pos_embed_seq_len.value_or(0),
+        ", expected a model with image_dim and 1 to ", kMostSide);
   check(qk_norm.empty() || qk_norm == "rms_norm_across_heads", "transformer: qk_norm is '", qk_norm,
         "', must be rms_norm_across_heads or empty");
   check(patch_size.size() == 3 && patch_size[0] == 1 && patch_size[1] > 0 && patch_size[2] > 0 &&
@@ -77,7 +110,16 @@ std::shared_ptr<VideoModel> TransformerConfig::build(bool initialise) const {
   return std::make_shared<TransformerImpl>(*this, initialise);
 }
 
+Conditioning TransformerConfig::conditioning() const {
+  return {.text_tokens = text_len,
+          .text_dim = text_dim,
+          .channels = in_channels - out_channels,
+          .image_dim = image_dim.value_or(0),
+          .image_tokens = pos_embed_seq_len.value_or(0)};
+}
+
 ModelShape TransformerConfig::shape() const {
+  constexpr int64_t kVitTokens = 257;  // of one image in ViT-H/14, the encoder of all published models
   const int64_t patch = patch_size[0] * patch_size[1] * patch_size[2];
   return {.layers = num_layers,
           .heads = num_attention_heads,
@@ -87,7 +129,9 @@ ModelShape TransformerConfig::shape() const {
           .patch_out = out_channels * patch,
           .text_tokens = text_len,
           .text_dim = text_dim,
-          .freq_dim = freq_dim};
+          .freq_dim = freq_dim,
+          .image_tokens = image_dim ? pos_embed_seq_len.value_or(kVitTokens) : 0,
+          .image_dim = image_dim.value_or(0)};
 }
 
 TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialise) : config_(config) {
@@ -97,6 +141,9 @@ TransformerImpl::TransformerImpl(const TransformerConfig& config, bool initialis
   patch_embedding_ = register_module("patch_embedding", PatchEmbedding(config.in_channels, width, patch));
   text_embedding_ = register_module("text_embedding", Mlp(config.text_dim, width, width, Activation::kGeluTanh));
   time_embedding_ = register_module("time_embedding", Mlp(config.freq_dim, width, width, Activation::kSilu));
+  if (config.image_dim)
+    img_emb_ =
+        register_module("img_emb", ImageEmbedding(*config.image_dim, width, config.pos_embed_seq_len.value_or(0)));
   time_projection_ = register_module("time_projection", TimeProjection(width));
   blocks_ = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < config.num_layers; ++layer) blocks_->push_back(Block(block_config(config, layer)));
@@ -110,6 +157,7 @@ void TransformerImpl::initialise() {
     (*embedding)->first->fill_normal(0.02);
     (*embedding)->second->fill_normal(0.02);
   }
+  if (img_emb_) img_emb_->initialise();
   time_projection_->projection->fill_xavier();
   for (const auto& block : *blocks_) block->as<BlockImpl>()->initialise();
   head_->initialise();
@@ -130,6 +178,18 @@ void TransformerImpl::keep_blocks_on_host(at::Device device) {
 }
 
 void TransformerImpl::stream_blocks() { weight_stream_->start(); }
+
+void TransformerImpl::keep_on_host(at::Device device) {
+  host_weights_ = std::make_shared<HostWeights>(parameters(), device);
+}
+
+void TransformerImpl::wake() {
+  if (host_weights_) host_weights_->wake();
+}
+
+void TransformerImpl::rest() {
+  if (host_weights_) host_weights_->rest();
+}
 
 void TransformerImpl::set_recompute(const RecomputeConfig& config) {
   config.validate();
@@ -154,22 +214,57 @@ void TransformerImpl::check_input(const VideoModelInput& input) const {
     check(input.latents[video].sizes() == expected, "transformer: latent ", video, " is ", input.latents[video].sizes(),
           ", its layout says ", at::IntArrayRef(expected));
   }
+  check_condition(input);
+  check_image(input);
+}
+
+void TransformerImpl::check_condition(const VideoModelInput& input) const {
+  const int64_t channels = config_.conditioning().channels;
+  const size_t expected = channels > 0 ? input.latents.size() : 0;
+  check(input.condition.size() == expected, "transformer: conditions of ", input.condition.size(), " videos, expected ",
+        expected, channels > 0 ? "" : ": this model takes no images");
+  for (size_t video = 0; video < expected; ++video) {
+    std::vector<int64_t> shape = input.latents[video].sizes().vec();
+    shape[0] = channels;
+    check(input.condition[video].sizes() == shape, "transformer: condition ", video, " is ",
+          input.condition[video].sizes(), ", expected ", at::IntArrayRef(shape));
+  }
+}
+
+void TransformerImpl::check_image(const VideoModelInput& input) const {
+  const ImageTokens& image = input.image;
+  if (!image.rows.defined()) return;
+  const Conditioning wanted = config_.conditioning();
+  check(wanted.image_dim > 0, "transformer: this model sees no embeddings of images, found ", image.rows.sizes());
+  const auto shots = static_cast<int64_t>(image.counts.size());
+  check(shots == input.layout.shots() && image.rows.dim() == 2 &&
+            image.rows.size(0) == sum_of(image.counts, 0, shots) && image.rows.size(1) == wanted.image_dim,
+        "transformer: image tokens ", image.rows.sizes(), " for ", shots, " shots, expected [tokens of ",
+        input.layout.shots(), " shots, ", wanted.image_dim, "]");
+  for (const int64_t count : image.counts)
+    check(count == 0 || wanted.image_tokens == 0 || count == wanted.image_tokens, "transformer: a shot has ", count,
+          " image tokens, expected ", wanted.image_tokens, ", those of a first and a last frame");
 }
 
 TransformerImpl::LayoutTables TransformerImpl::whole_tables(const VideoModelInput& input, at::ScalarType dtype) const {
   const at::Device device = input.text.device();
   const std::vector<int64_t> text_lengths(input.layout.shots(), input.text.size(1));
-  return {.device = device,
-          .dtype = wide(dtype),
-          .text_tokens = input.text.size(1),
-          .ranks = nullptr,
-          .segments = video_segments(input.layout),
-          .first_shot = 0,
-          .shots = input.layout.shots(),
-          .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
-          .text_groups = text_groups(input.layout, text_lengths, device),
-          .groupings = static_groupings(input.layout, config_.moga, device),
-          .over_ranks = nullptr};
+  return {
+      .device = device,
+      .dtype = wide(dtype),
+      .text_tokens = input.text.size(1),
+      .ranks = nullptr,
+      .segments = video_segments(input.layout),
+      .first_shot = 0,
+      .shots = input.layout.shots(),
+      .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
+      .text_groups = text_groups(input.layout, text_lengths, device),
+      .image_counts = input.image.counts,
+      .first_image = 0,
+      .image_rows = input.image.rows.defined() ? input.image.rows.size(0) : 0,
+      .image_groups = input.image.rows.defined() ? text_groups(input.layout, input.image.counts, device) : Grouping(),
+      .groupings = static_groupings(input.layout, config_.moga, device),
+      .over_ranks = nullptr};
 }
 
 TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInput& input, at::ScalarType dtype) const {
@@ -182,6 +277,13 @@ TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInpu
   const int64_t first = attention->first_row(), rows = attention->rows();
   const Segments shots = slice_of(shot_segments(layout), first, rows);
   const int64_t first_shot = shots.front().first_vector, shot_count = shots.back().end_vector() - first_shot;
+  const std::vector<int64_t>& counts = input.image.counts;
+  const int64_t first_image = counts.empty() ? 0 : sum_of(counts, 0, first_shot);
+  const int64_t image_rows = counts.empty() ? 0 : sum_of(counts, first_shot, shot_count);
+  Grouping image_groups;
+  if (image_rows > 0)
+    image_groups = {make_rows(rows_of_vectors(shots), {}, device),
+                    make_rows({counts.begin() + first_shot, counts.begin() + first_shot + shot_count}, {}, device)};
   return {
       .device = device,
       .dtype = wide(dtype),
@@ -193,6 +295,10 @@ TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInpu
       .rotary = rotary_table(layout, config_.attention_head_dim, device, wide(dtype)).narrow(0, first, rows).clone(),
       .text_groups = {make_rows(rows_of_vectors(shots), {}, device),
                       make_rows(std::vector<int64_t>(shot_count, input.text.size(1)), {}, device)},
+      .image_counts = counts,
+      .first_image = first_image,
+      .image_rows = image_rows,
+      .image_groups = image_groups,
       .groupings = {.layout = layout, .full = {}, .window = {}, .frame = {}},
       .over_ranks = attention};
 }
@@ -201,6 +307,7 @@ const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInp
   const bool spread = input.sequence.size() > 1;
   const bool current = tables_ && tables_->device == input.text.device() && tables_->dtype == wide(dtype) &&
                        tables_->text_tokens == input.text.size(1) && tables_->groupings.layout == input.layout &&
+                       tables_->image_counts == input.image.counts &&
                        tables_->ranks == (spread ? input.sequence.state() : nullptr);
   if (!current) {
     const c10::InferenceMode ordinary(false);  // tables made while sampling serve training as well
@@ -216,13 +323,16 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
 
   const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
   const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
-  const auto contexts = std::make_shared<const BlockContexts>(
-      BlockContexts{.local = {.segments = shared.segments, .rotary = shared.rotary, .text_groups = shared.text_groups},
-                    .global = {.groupings = shared.groupings,
-                               .full_attention = input.full_attention,
-                               .observer = input.observer,
-                               .over_ranks = shared.over_ranks}});
-  at::Tensor patches = patchify(input.latents, patch, dtype), text = input.text;
+  const auto contexts =
+      std::make_shared<const BlockContexts>(BlockContexts{.local = {.segments = shared.segments,
+                                                                    .rotary = shared.rotary,
+                                                                    .text_groups = shared.text_groups,
+                                                                    .image_groups = shared.image_groups},
+                                                          .global = {.groupings = shared.groupings,
+                                                                     .full_attention = input.full_attention,
+                                                                     .observer = input.observer,
+                                                                     .over_ranks = shared.over_ranks}});
+  at::Tensor patches = patchify(with_condition(input), patch, dtype), text = input.text;
   if (shared.over_ranks) {
     patches = patches.narrow(0, shared.over_ranks->first_row(), shared.over_ranks->rows());
     text = text.narrow(0, shared.first_shot, shared.shots);
@@ -230,6 +340,9 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   BlockInput block_input = {.x = patch_embedding_(patches),
                             .modulation = time_projection_(embedding),
                             .text = text_embedding_(text.to(dtype)).flatten(0, 1)};
+
+  if (shared.image_rows > 0)  // learned positions are those of a whole shot, so a slice is taken after them
+    block_input.image = img_emb_(input.image.rows, dtype).narrow(0, shared.first_image, shared.image_rows);
 
   BlockRunner runner(recompute_, config_.num_layers, block_weights_);
   std::vector<at::Tensor> balance, histogram;

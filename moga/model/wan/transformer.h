@@ -1,6 +1,10 @@
-// Wan2.1's video transformer at any size, with MoGA as its self-attention: the velocity v(x_t, t, text).
+// Wan's video transformer (2.1, and the experts of 2.2) at any size, with MoGA as its self-attention: the velocity
+// v(x_t, t, text), or v(x_t, t, text, images) of image-to-video models.
 //
 //   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → latents
+//
+// Image-to-video models have more input channels, the condition (model/image_condition.h), and Wan2.1's also attend to
+// embeddings of the images (image_embedding.h).
 //
 // Where ranks share the videos, each computes the rows of its slice; rows are exchanged inside self-attention, and the
 // head's are gathered, so that every rank has the whole velocity.
@@ -16,24 +20,27 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "moga/attention/visual_attention.h"
+#include "moga/model/family.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
-#include "moga/model/video_model.h"
 #include "moga/model/wan/block.h"
+#include "moga/model/wan/image_embedding.h"
 #include "moga/model/wan/weight_names.h"
 
 namespace moga {
 
+class HostWeights;
 class WeightStream;
 
 // diffusers' config.json keys (WanTransformer3DModel) and a section "moga".
 struct TransformerConfig : VideoModelConfig {
   int64_t num_attention_heads = 12;  // H
   int64_t attention_head_dim = 128;  // D; C = H·D
-  int64_t in_channels = 16;          // C_z
-  int64_t out_channels = 16;
+  int64_t in_channels = 16;          // C_z and those of the condition
+  int64_t out_channels = 16;         // C_z
   int64_t text_dim = 4096;
   int64_t freq_dim = 256;  // sinusoid of the timestep
   int64_t ffn_dim = 8960;
@@ -43,6 +50,10 @@ struct TransformerConfig : VideoModelConfig {
   double eps = 1e-6;
   std::vector<int64_t> patch_size = {1, 2, 2};
   int64_t text_len = 512;  // text tokens per caption (ours; Wan: 512)
+  // Of Wan2.1's image-to-video models; unset in all others.
+  std::optional<int64_t> image_dim;          // width of the image encoder
+  std::optional<int64_t> added_kv_proj_dim;  // C, where blocks attend to image tokens
+  std::optional<int64_t> pos_embed_seq_len;  // image tokens of first and last frame, which have learned positions
   VisualAttentionConfig moga;
 
   int64_t width() const { return num_attention_heads * attention_head_dim; }
@@ -55,9 +66,9 @@ struct TransformerConfig : VideoModelConfig {
   void validate() const override;
   void read_tree(const config_detail::Node& table, const config_detail::Source& source) override;
   config_detail::Node tree() const override;
-  int64_t latent_channels() const override { return in_channels; }
+  int64_t latent_channels() const override { return out_channels; }
   Strides patch() const override { return {patch_size[0], patch_size[1], patch_size[2]}; }
-  Conditioning conditioning() const override { return {.text_tokens = text_len, .text_dim = text_dim}; }
+  Conditioning conditioning() const override;
   ModelShape shape() const override;
   const VisualAttentionConfig& attention() const override { return moga; }
   VisualAttentionConfig& attention() override { return moga; }
@@ -66,8 +77,8 @@ struct TransformerConfig : VideoModelConfig {
   void fields(Fields& field) {
     field("num_attention_heads", num_attention_heads, "attention heads H");
     field("attention_head_dim", attention_head_dim, "head size D");
-    field("in_channels", in_channels, "latent channels");
-    field("out_channels", out_channels, "latent channels of the output");
+    field("in_channels", in_channels, "latent channels, and those of the images' condition");
+    field("out_channels", out_channels, "latent channels");
     field("text_dim", text_dim, "width of the text encoder");
     field("freq_dim", freq_dim, "size of the timestep's sinusoid");
     field("ffn_dim", ffn_dim, "width of the feed-forward layer");
@@ -77,6 +88,9 @@ struct TransformerConfig : VideoModelConfig {
     field("eps", eps, "epsilon of the norms");
     field("patch_size", patch_size, "patch (frames, rows, columns)");
     field("text_len", text_len, "text tokens per caption");
+    field("image_dim", image_dim, "width of the image encoder, in models that use one");
+    field("added_kv_proj_dim", added_kv_proj_dim, "width of the image tokens that blocks attend to");
+    field("pos_embed_seq_len", pos_embed_seq_len, "image tokens of first and last frame, with learned positions");
     field("moga", moga, "visual attention");
   }
 };
@@ -96,6 +110,9 @@ class TransformerImpl : public VideoModel {
 
   void keep_blocks_on_host(at::Device device) override;
   void stream_blocks() override;
+  void keep_on_host(at::Device device) override;
+  void wake() override;
+  void rest() override;
   void set_recompute(const RecomputeConfig& config) override;
   void set_block_weights(std::shared_ptr<BlockWeights> weights) override { block_weights_ = std::move(weights); }
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
@@ -111,6 +128,9 @@ class TransformerImpl : public VideoModel {
     int64_t first_shot, shots;                   // whose captions these rows see
     at::Tensor rotary;
     Grouping text_groups;
+    std::vector<int64_t> image_counts;  // of all shots; empty: no images
+    int64_t first_image, image_rows;    // those that these rows see
+    Grouping image_groups;
     StaticGroupings groupings;  // on one rank
     std::shared_ptr<const SequenceAttention> over_ranks;
   };
@@ -118,14 +138,18 @@ class TransformerImpl : public VideoModel {
   LayoutTables slice_tables(const VideoModelInput& input, at::ScalarType dtype) const;
   const LayoutTables& tables(const VideoModelInput& input, at::ScalarType dtype);
   void check_input(const VideoModelInput& input) const;
+  void check_condition(const VideoModelInput& input) const;
+  void check_image(const VideoModelInput& input) const;
 
   TransformerConfig config_;
   std::optional<LayoutTables> tables_;
   PatchEmbedding patch_embedding_{nullptr};
   Mlp text_embedding_{nullptr}, time_embedding_{nullptr};
+  ImageEmbedding img_emb_{nullptr};  // empty without image_dim
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
   std::shared_ptr<WeightStream> weight_stream_;  // null unless blocks are kept on the host
+  std::shared_ptr<HostWeights> host_weights_;    // null unless all weights are
   std::shared_ptr<BlockWeights> block_weights_ = std::make_shared<ResidentWeights>();
   RecomputeConfig recompute_;
   Head head_{nullptr};
@@ -139,11 +163,14 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path);
 // or has another shape; a missing router is reported in the log and initialised. A config without a section "moga"
 // means full attention. Norms, modulations, the time embedding and the routers stay float32 whatever `dtype` (diffusers
 // keeps them so; they are small and sensitive). A block whose attention is full has no router: one in the file is
-// skipped. `settings` override config.json: {"moga.kind=full", …}. Scaled 8-bit weights stay as they are.
-// `stream_blocks` and `adapt`: see VideoModelLoad (family.h).
-Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings = {}, bool stream_blocks = false,
-                             const std::function<void(VideoModel&)>& adapt = {});
+// skipped. Scaled 8-bit weights stay as they are.
+Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how);
+inline Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
+                                    const std::vector<std::string>& settings = {}, bool stream_blocks = false,
+                                    const std::function<void(VideoModel&)>& adapt = {}) {
+  return load_transformer(
+      folder, {.device = device, .dtype = dtype, .settings = settings, .stream_blocks = stream_blocks, .adapt = adapt});
+}
 void save_transformer(const std::filesystem::path& folder, const Transformer& model, at::ScalarType dtype,
                       WeightLayout layout = WeightLayout::kWan);
 

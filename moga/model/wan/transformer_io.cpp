@@ -25,25 +25,36 @@ namespace {
 
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
 
-constexpr const char* kImageToVideo = "an image-to-video model, only text to video is supported";
-
 // Of diffusers' WanTransformer3DModel and of the original's WanModel. rope_max_seq_len bounds the positions that
 // diffusers prepares; ours are computed for any length.
 constexpr std::array kForeignKeys = {
     ForeignKey{"rope_max_seq_len"},
-    ForeignKey{"image_dim", "null", kImageToVideo},
-    ForeignKey{"added_kv_proj_dim", "null", kImageToVideo},
-    ForeignKey{"pos_embed_seq_len", "null", "a model of first and last frames, only text to video is supported"},
-    ForeignKey{"model_type", R"("t2v")", "not a text-to-video model"},
+    ForeignKey{"model_type", R"("t2v")", "another kind of video model"},
     ForeignKey{"window_size", "[-1, -1]", "a model of local attention"},
     ForeignKey{"inject_sample_info", "false", "SkyReels-V2's diffusion forcing"},
     ForeignKey{"vace_layers", "null", "VACE, for controlled generation"},
     ForeignKey{"vace_in_channels", "null", "VACE, for controlled generation"},
     ForeignKey{"vace_in_dim", "null", "VACE, for controlled generation"},
+    ForeignKey{"add_ref_conv", "false", "Fun-Control, with a reference image"},
+    ForeignKey{"add_control_adapter", "false", "Fun-Control, with a camera"},
 };
 
 // The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.
 constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
+
+// model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video
+// models have none and the same model_type (tools/convert_wan.py writes null).
+void rename_wan_type(nlohmann::json& config, const std::string& source) {
+  constexpr int64_t kVitWidth = 1280, kVitTokens = 257;
+  const auto type = config.find("model_type");
+  if (type == config.end() || (*type != "i2v" && *type != "flf2v")) return;
+  if (!config.contains("image_dim")) {
+    config["image_dim"] = kVitWidth;
+    config["added_kv_proj_dim"] = whole_number(config, "dim", 1, source);
+    if (*type == "flf2v") config["pos_embed_seq_len"] = 2 * kVitTokens;
+  }
+  config.erase("model_type");
+}
 
 // Wan2.1's own config.json under diffusers' keys, with the original's defaults.
 void rename_wan_keys(nlohmann::json& config, const std::string& source) {
@@ -59,6 +70,7 @@ void rename_wan_keys(nlohmann::json& config, const std::string& source) {
     check(norms->is_boolean(), source, ": qk_norm: expected true or false, found ", printable(norms->dump()));
     config["qk_norm"] = *norms ? "rms_norm_across_heads" : "";
   }
+  rename_wan_type(config, source);
   config.erase("dim");
   config.erase("num_heads");
   for (const auto& [key, value] : {std::pair{"ffn_dim", 8192}, {"num_layers", 32}})
@@ -136,33 +148,35 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
   return parse_json<TransformerConfig>(config.dump(2), source);
 }
 
-Transformer load_transformer(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype,
-                             const std::vector<std::string>& settings, bool stream_blocks,
-                             const std::function<void(VideoModel&)>& adapt) {
+Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how) {
   const Safetensors file(folder);
   LoadOptions options = load_options(file, folder);
   TransformerConfig config = load_transformer_config(folder / "config.json");
-  apply_overrides(config, settings);
+  apply_overrides(config, how.settings);
   check_file_fit(fit_of(config, file, options), file, kHarmless);
   Transformer model(config, /*initialise=*/false);
   expect_scaled_weights(*model, file, options);
   // Storage of the final dtype and device, before anything is written to it.
   for (const auto& item : model->named_parameters()) {
-    const at::Device place = stream_blocks && item.key().starts_with("blocks.") ? at::kCPU : device;
+    const bool on_host = how.stream_blocks ? item.key().starts_with("blocks.") : how.rest_on_host;
     const bool in_8_bits = item.value().scalar_type() == at::kFloat8_e4m3fn;
-    const at::ScalarType kept = in_8_bits ? at::kFloat8_e4m3fn : moga::kept_dtype(item.key(), dtype);
-    item.value().set_data(at::empty(item.value().sizes(), at::TensorOptions(place).dtype(kept)));
+    const at::ScalarType kept = in_8_bits ? at::kFloat8_e4m3fn : moga::kept_dtype(item.key(), how.dtype);
+    const auto storage = at::TensorOptions(on_host ? at::kCPU : how.device).dtype(kept);
+    item.value().set_data(at::empty(item.value().sizes(), storage));
   }
-  for (at::Tensor& scale : model->buffers()) scale.set_data(scale.to(device));
-  if (stream_blocks) model->keep_blocks_on_host(device);
+  for (at::Tensor& scale : model->buffers()) scale.set_data(scale.to(how.device));
+  if (how.stream_blocks)
+    model->keep_blocks_on_host(how.device);
+  else if (how.rest_on_host)
+    model->keep_on_host(how.device);
   model->initialise_routers();
 
   const LoadReport report = load_parameters(*model, file, options);
   if (!report.kept.empty())
     log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
              " tensors); moga calibrate computes better ones");
-  if (adapt) adapt(*model);
-  if (stream_blocks) model->stream_blocks();
+  if (how.adapt) how.adapt(*model);
+  if (how.stream_blocks) model->stream_blocks();
   return model;
 }
 

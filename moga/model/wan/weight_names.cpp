@@ -21,6 +21,11 @@ constexpr std::array kModelPairs = {
     Pair{"time_embedding.0.", "condition_embedder.time_embedder.linear_1."},
     Pair{"time_embedding.2.", "condition_embedder.time_embedder.linear_2."},
     Pair{"time_projection.1.", "condition_embedder.time_proj."},
+    Pair{"img_emb.emb_pos", "condition_embedder.image_embedder.pos_embed"},
+    Pair{"img_emb.proj.0.", "condition_embedder.image_embedder.norm1."},
+    Pair{"img_emb.proj.1.", "condition_embedder.image_embedder.ff.net.0.proj."},
+    Pair{"img_emb.proj.3.", "condition_embedder.image_embedder.ff.net.2."},
+    Pair{"img_emb.proj.4.", "condition_embedder.image_embedder.norm2."},
     Pair{"head.head.", "proj_out."},
     Pair{"head.modulation", "scale_shift_table"},
 };
@@ -42,6 +47,9 @@ constexpr std::array kBlockPairs = {
     Pair{"cross_attn.o.", "attn2.to_out.0."},
     Pair{"cross_attn.norm_q.", "attn2.norm_q."},
     Pair{"cross_attn.norm_k.", "attn2.norm_k."},
+    Pair{"cross_attn.k_img.", "attn2.add_k_proj."},
+    Pair{"cross_attn.v_img.", "attn2.add_v_proj."},
+    Pair{"cross_attn.norm_k_img.", "attn2.norm_added_k."},
     Pair{"ffn.0.", "ffn.net.0.proj."},
     Pair{"ffn.2.", "ffn.net.2."},
 };

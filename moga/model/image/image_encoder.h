@@ -1,0 +1,89 @@
+// CLIP's vision transformer (ViT): images [n, 3, S, S] → embeddings [n, 1 + (S/p)², C], those that enter its last
+// layer, which Wan2.1's image-to-video models take (hidden_states[-2] in diffusers).
+//
+//   patches of p × p pixels, a class token before them, learned positions, norm, then in all layers but the last
+//   x += out(attention(q, k, v of norm1(x)));  x += fc2(act(fc1(norm2(x))))
+//
+// Modules carry the names of transformers' CLIPVisionModel. Inference only, in float32: 0.6 G parameters run once.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <filesystem>
+
+#include "moga/core/choice.h"
+#include "moga/core/module_io.h"
+
+namespace moga {
+
+enum class ImageActivation { kGelu, kQuickGelu };
+template <>
+inline constexpr auto kChoices<ImageActivation> = std::array{
+    Choice{ImageActivation::kGelu, "gelu", "x · Φ(x)"},
+    Choice{ImageActivation::kQuickGelu, "quick_gelu", "x · sigmoid(1.702 x)"},
+};
+
+// Keys of transformers' CLIPVisionConfig; its defaults are those of ViT-B/32.
+struct ImageEncoderConfig {
+  int64_t hidden_size = 768;  // C
+  int64_t intermediate_size = 3072;
+  int64_t num_hidden_layers = 12;
+  int64_t num_attention_heads = 12;
+  int64_t image_size = 224;  // S
+  int64_t patch_size = 32;   // p
+  ImageActivation hidden_act = ImageActivation::kQuickGelu;
+  double layer_norm_eps = 1e-5;
+
+  int64_t tokens() const { return 1 + (image_size / patch_size) * (image_size / patch_size); }
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("hidden_size", hidden_size, "width");
+    field("intermediate_size", intermediate_size, "width of the feed-forward layer");
+    field("num_hidden_layers", num_hidden_layers, "layers");
+    field("num_attention_heads", num_attention_heads, "attention heads");
+    field("image_size", image_size, "pixels of a side");
+    field("patch_size", patch_size, "pixels of a patch's side");
+    field("hidden_act", hidden_act, "activation of the feed-forward layer");
+    field("layer_norm_eps", layer_norm_eps, "epsilon of the norms");
+  }
+};
+
+// ViT-H/14, the encoder of Wan2.1's published models.
+ImageEncoderConfig vit_h_14();
+
+class ImageEncoderImpl : public torch::nn::Module {
+ public:
+  // Weights unset, for a file.
+  explicit ImageEncoderImpl(const ImageEncoderConfig& config);
+  at::Tensor forward(const at::Tensor& pixels);  // [n, 3, S, S] → [n, tokens, C]
+  const ImageEncoderConfig& config() const { return config_; }
+
+ private:
+  at::Tensor embedded(const at::Tensor& pixels) const;
+  at::Tensor layer(size_t number, const at::Tensor& x) const;
+
+  struct Affine {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Affine q, k, v, out, norm1, norm2, first, second;
+  };
+  at::Tensor norm(const Affine& affine, const at::Tensor& x) const;
+
+  ImageEncoderConfig config_;
+  at::Tensor class_embedding_, patch_embedding_, position_embedding_;
+  Affine pre_norm_, post_norm_;  // post_norm_ is in the file and not used
+  std::vector<Layer> layers_;
+};
+TORCH_MODULE(ImageEncoder);
+
+ImageEncoderConfig load_image_encoder_config(const std::filesystem::path& path);
+// A folder with config.json and safetensors of transformers' CLIPVisionModel or CLIPVisionModelWithProjection, whose
+// projection is not used. Throws when a tensor is missing, unused or has another shape.
+ImageEncoder load_image_encoder(const std::filesystem::path& folder, at::Device device);
+FileFit image_encoder_file_fit(const std::filesystem::path& folder);
+void save_image_encoder(const std::filesystem::path& folder, const ImageEncoder& model, at::ScalarType dtype);
+
+}  // namespace moga

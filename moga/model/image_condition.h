@@ -1,0 +1,26 @@
+// The condition of an image-to-video model: for each video, channels that show given frames and say which they are.
+//
+//   frames at their places in a clip of grey (0) → codec.encode → latents [z, F, Y', X']      ┐
+//   mask [stride of time, F, Y', X']: 1 for the pixel frames that are given, else 0           ┘→ [C_c, F, Y', X']
+//
+// Channel j of the mask at latent frame i ≥ 1 is pixel frame stride · (i − 1) + 1 + j; all channels of latent frame 0
+// are pixel frame 0. As in Wan2.1 and diffusers' WanImageToVideoPipeline, for one shot; a shot that begins later shows
+// its image in all pixel frames of its first latent frame. Reads no files and resizes nothing.
+#pragma once
+
+#include "moga/model/codec.h"
+
+namespace moga {
+
+// Of one shot: float [3, Y, X] in [-1, 1], on any device; undefined: not given.
+struct GivenFrames {
+  at::Tensor first, last;
+};
+
+// float32 [C_c, F, Y', X'] on the codec's device. `shot_frames`: latent frames of each shot, empty: one shot; `frames`:
+// F; `given`: one per shot, at least one of them with an image, all of the video's size. The clip is kept on the host
+// in the codec's dtype and encoded chunk by chunk.
+at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
+                           const std::vector<GivenFrames>& given);
+
+}  // namespace moga

@@ -96,6 +96,19 @@ def test_routers_survive_files_casts_and_training(pipeline, tmp_path):
     assert transformer.blocks[0].attn1.router.weight.grad.abs().max() > 0
 
 
+def test_an_adapter_of_moga_calibrate_is_read(pipeline, tmp_path):
+    routers = {f"transformer.blocks.{n}.attn1.router.weight": torch.randn(3, 24) for n in (0, 1)}
+    routers |= {f"transformer.blocks.{n}.attn1.router.bias": torch.randn(3) for n in (0, 1)}
+    metadata = {"moga.attention": json.dumps(CONFIG.to_dict()), "moga.base": "{}"}
+    save_file(routers, tmp_path / "adapter.safetensors", metadata)
+    moga.diffusers.apply(pipeline.transformer, tmp_path / "adapter.safetensors")
+    own = pipeline.transformer.blocks[1].attn1.router.weight
+    assert torch.equal(own, routers["transformer.blocks.1.attn1.router.weight"])
+    save_file(routers | {"transformer.blocks.0.attn1.to_q.lora_A.weight": own.detach()}, tmp_path / "lora", metadata)
+    with pytest.raises(ValueError, match="1 tensors besides routers, the first transformer.blocks.0.attn1.to_q.lora_A"):
+        moga.diffusers.load(tmp_path / "lora")
+
+
 def test_offloading_and_lora_leave_the_video_alone(pipeline):
     accelerate, peft = pytest.importorskip("accelerate"), pytest.importorskip("peft")
     shots = with_moga(pipeline)

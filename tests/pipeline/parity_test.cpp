@@ -9,8 +9,8 @@
 #include "moga/core/safetensors.h"
 #include "moga/data/video/read_image.h"
 #include "moga/pipeline/denoise.h"
-#include "moga/pipeline/noise.h"
 #include "moga/pipeline/images.h"
+#include "moga/pipeline/noise.h"
 #include "tests/pipeline/tiny_folder.h"
 #include "tests/support/compare.h"
 

@@ -60,6 +60,8 @@ void run(const Options& options) {
   check(!options.out.empty() || !options.adapter.empty(), "give --out DIR or --adapter FILE");
   if (!options.out.empty()) check_new_folder(options.out);
   if (!options.adapter.empty()) check_writable(options.adapter);
+  check(options.adapter.empty() || !configs || !configs->transformer_2, "--adapter: ", options.model.folder,
+        " has two experts, and an adapter holds the routers of one; use --out DIR");
   const std::vector<std::string> settings = options.model.all_settings();
   Models models = options.model.load(calibration_settings(options.model.folder, settings));
   CalibrationConfig config = options.calibration;

@@ -144,8 +144,6 @@ void write_calibrated(const fs::path& from, const fs::path& to, const std::vecto
 
 void write_calibrated_adapter(const fs::path& from, const fs::path& file, const std::vector<std::string>& settings,
                               const Calibration& calibration) {
-  check(!calibration.low_noise, "calibrate --adapter: ", from.string(),
-        " has two experts and an adapter holds the routers of one; use --out");
   Cloned<VideoModelConfig> config = load_video_model_config(from / "transformer" / "config.json");
   config->apply(lasting_settings(settings, /*second=*/false), "command line");
   TensorMap routers;

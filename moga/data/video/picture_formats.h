@@ -7,6 +7,8 @@
 
 namespace moga {
 
+inline constexpr uint64_t kMostPictureBytes = uint64_t{1} << 30;  // of a picture's file
+
 // As stored, and how it is to be turned (exif.h).
 struct StoredImage {
   at::Tensor pixels;  // uint8 RGB [Y, X, 3]

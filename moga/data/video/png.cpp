@@ -8,7 +8,6 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -78,39 +77,28 @@ bool write_png(Png& png, std::FILE* file, const at::Tensor& pixels, std::vector<
   return true;
 }
 
-bool read_header(Png& png, std::FILE* file) {
-  if (setjmp(png_jmpbuf(png.png))) return false;
-  png_init_io(png.png, file);
-  png_read_info(png.png, png.info);
-  return true;
-}
-
-uint32_t big_endian(const std::array<unsigned char, 8>& bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | uint32_t{bytes[3]};
+uint32_t big_endian(const std::string& bytes, size_t at) {
+  const auto byte = [&](size_t i) { return uint32_t{static_cast<unsigned char>(bytes[at + i])}; };
+  return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
 }
 
 // libpng allocates what a chunk's header claims before it reads the chunk.
-void check_chunks(const std::filesystem::path& path) {
-  constexpr uint64_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
-  const uint64_t size = std::filesystem::file_size(path);
-  std::ifstream file(path, std::ios::binary);
-  std::array<unsigned char, 8> head{};
-  for (uint64_t at = kSignature; at + kAround <= size;) {
-    file.seekg(static_cast<std::streamoff>(at));
-    if (!file.read(reinterpret_cast<char*>(head.data()), head.size())) return;
-    const uint64_t length = big_endian(head);
-    check(length <= size - at - kAround, path.string(), ": cannot read PNG: a chunk claims ", length,
-          " bytes, the file has ", size, "; is it truncated?");
+void check_chunks(const std::string& bytes, const std::string& source) {
+  constexpr size_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
+  for (size_t at = kSignature; at + kAround <= bytes.size();) {
+    const size_t length = big_endian(bytes, at);
+    check(length <= bytes.size() - at - kAround, source, ": cannot read PNG: a chunk claims ", length,
+          " bytes, the file has ", bytes.size(), "; is it truncated?");
     at += kAround + length;
   }
 }
 
 // Deflate makes at most 1,032 bytes of one.
-void check_size(const std::filesystem::path& path, uint64_t width, uint64_t height) {
+void check_size(const std::string& bytes, const std::string& source, uint64_t width, uint64_t height) {
   constexpr uint64_t kMostSide = 65536, kMostRatio = 1032, kPixelsAByte = 8;
-  const uint64_t most = kMostRatio * kPixelsAByte * std::filesystem::file_size(path);
-  check(width <= kMostSide && height <= kMostSide && width * height <= most, path.string(),
-        ": cannot read PNG: ", width, "x", height, " pixels are more than the file can hold");
+  const uint64_t most = kMostRatio * kPixelsAByte * bytes.size();
+  check(width <= kMostSide && height <= kMostSide && width * height <= most, source, ": cannot read PNG: ", width, "x",
+        height, " pixels are more than the file can hold");
 }
 
 // A file in memory, read from its beginning.
@@ -124,6 +112,13 @@ void read_from_memory(png_structp png, png_bytep to, png_size_t size) {
   if (source->bytes->size() - source->next < size) png_error(png, "the file ends too early");
   std::memcpy(to, source->bytes->data() + source->next, size);
   source->next += size;
+}
+
+bool read_header(Png& png, Source& source) {
+  if (setjmp(png_jmpbuf(png.png))) return false;
+  png_set_read_fn(png.png, &source, read_from_memory);
+  png_read_info(png.png, png.info);
+  return true;
 }
 
 // To 8-bit RGB, or RGBA where the file has transparency.
@@ -155,10 +150,12 @@ int orientation_in(Png& png) {
 }  // namespace
 
 StoredImage decode_png(const std::string& bytes, const std::string& source) {
+  check_chunks(bytes, source);
   Png png(/*writing=*/false);
   Source memory{&bytes};
   if (!read_picture_header(png, memory)) fail(source, ": cannot read PNG: ", png.message.data());
   const int64_t width = png_get_image_width(png.png, png.info), height = png_get_image_height(png.png, png.info);
+  check_size(bytes, source, width, height);
   check(is_video_side(width) && is_video_side(height), source, ": is ", width, "x", height, ", expected at most ",
         kLargestSide, " a side");
   const int64_t channels = png_get_channels(png.png, png.info);
@@ -190,13 +187,14 @@ void save_png(const std::filesystem::path& path, const at::Tensor& image, const 
 }
 
 at::Tensor load_png(const std::filesystem::path& path) {
-  check_regular_file(path);
-  check_chunks(path);
+  const std::string bytes = read_text(path, kMostPictureBytes);
+  check_chunks(bytes, path.string());
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
-  if (!png_image_begin_read_from_file(&png, path.c_str())) fail(path.string(), ": cannot read PNG: ", png.message);
+  if (!png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()))
+    fail(path.string(), ": cannot read PNG: ", png.message);
   png.format = PNG_FORMAT_RGB;
-  check_size(path, png.width, png.height);
+  check_size(bytes, path.string(), png.width, png.height);
   const at::Tensor pixels = at::empty({png.height, png.width, 3}, at::kByte);
   const png_color white{255, 255, 255};
   if (!png_image_finish_read(&png, &white, pixels.data_ptr(), 0, nullptr))
@@ -205,12 +203,11 @@ at::Tensor load_png(const std::filesystem::path& path) {
 }
 
 ImageInfo png_info(const std::filesystem::path& path) {
-  check_regular_file(path);
-  check_chunks(path);
-  const File file(std::fopen(path.c_str(), "rb"));
-  check(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+  const std::string bytes = read_text(path, kMostPictureBytes);
+  check_chunks(bytes, path.string());
   Png png(/*writing=*/false);
-  if (!read_header(png, file.get())) fail(path.string(), ": cannot read PNG: ", png.message.data());
+  Source memory{&bytes};
+  if (!read_header(png, memory)) fail(path.string(), ": cannot read PNG: ", png.message.data());
   ImageInfo info{png_get_image_width(png.png, png.info), png_get_image_height(png.png, png.info), {}};
   png_textp texts = nullptr;
   int count = 0;

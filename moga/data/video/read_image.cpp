@@ -11,8 +11,6 @@
 namespace moga {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{1} << 30;
-
 // Formats by their first bytes; a name's ending may say something else.
 bool is_jpeg(const std::string& bytes) { return bytes.starts_with("\xFF\xD8\xFF"); }
 bool is_png(const std::string& bytes) { return bytes.starts_with("\x89PNG\r\n\x1A\n"); }
@@ -30,7 +28,7 @@ std::string kind_of(const std::string& bytes) {
 }  // namespace
 
 at::Tensor read_image(const std::filesystem::path& path) {
-  const std::string bytes = read_text(path, kMostBytes), source = path.string();
+  const std::string bytes = read_text(path, kMostPictureBytes), source = path.string();
   check(is_jpeg(bytes) || is_png(bytes), source, ": ", bytes.size() < 12 ? "is no picture" : kind_of(bytes),
         ", expected PNG or JPEG");
   const StoredImage image = is_jpeg(bytes) ? decode_jpeg(bytes, source) : decode_png(bytes, source);

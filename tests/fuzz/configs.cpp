@@ -63,7 +63,7 @@ void read_text_encoder(const Path& path, const std::string& bytes) {
 }
 
 void read_index(const Path& path, const std::string& bytes) {
-  check_model_index(path.parent_path());
+  load_model_index(path.parent_path());
   const json given = json::parse(bytes);
   if (given["_class_name"] != "WanPipeline") throw Wrong("another pipeline was accepted");
   for (const char* key : {"boundary_ratio", "expand_timesteps", "transformer_2"})

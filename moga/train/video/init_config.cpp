@@ -70,7 +70,10 @@ TrainConfig config_of_init(const std::string& init, const std::string& class_nam
 
 void check_fits_init(const TrainConfig& config) {
   if (!fs::exists(transformer_config(config.init))) return;
-  check_model_index(config.init);
+  const ModelIndex index = load_model_index(config.init);
+  check(!index.two_experts(), "init ", config.init, " has two experts, expected a model of one transformer");
+  check(!index.image_to_video.value_or(false), "init ", config.init,
+        " is an image-to-video model, expected text to video");
   const TrainConfig init = config_of_init(config.init);
   const nlohmann::json ours = json_of(config.transformer);
   const nlohmann::json theirs = json_of(load_video_model_config(transformer_config(config.init)));

@@ -121,9 +121,8 @@ std::string error_of_config(const std::string& members) {
 }
 
 TEST(TransformerFolder, KeysThatAreNotUnderstoodAreErrors) {
-  EXPECT_EQ(error_of_config(R"("image_dim": 1280)")
-                .find("image_dim = 1280 is not supported, expected null: this is an "
-                      "image-to-video model"),
+  EXPECT_EQ(error_of_config(R"("vace_in_channels": 96)")
+                .find("vace_in_channels = 96 is not supported, expected null: this is VACE"),
             0u);
   EXPECT_EQ(error_of_config(R"("model_type": "i2v")").find("model_type = \"i2v\" is not supported"), 0u);
   EXPECT_EQ(error_of_config(R"("num_layerz": 3)"), "unknown key 'num_layerz'; did you mean 'num_layers'?");

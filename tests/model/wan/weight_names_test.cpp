@@ -27,7 +27,7 @@ TEST(WeightNames, EveryParameterGoesThereAndBack) {
 }
 
 TEST(WeightNames, UnknownNamesAreToldApart) {
-  EXPECT_EQ(diffusers_name("blocks.0.cross_attn.k_img.weight"), std::nullopt);
+  EXPECT_EQ(diffusers_name("blocks.0.cross_attn.k_audio.weight"), std::nullopt);
   EXPECT_EQ(wan_name("vae.encoder"), std::nullopt);
   EXPECT_EQ(detect_layout({"patch_embedding.weight", "time_projection.1.weight"}, "file"), WeightLayout::kWan);
   EXPECT_EQ(detect_layout({"condition_embedder.time_proj.weight"}, "file"), WeightLayout::kDiffusers);

@@ -158,7 +158,7 @@ TEST_F(Program, PlanPredictsAGeneration) {
 }
 
 TEST_F(Program, PlanPredictsATrainingRun) {
-  write_text(at("plan.toml"), tiny_training(at("model/tokenizer"), at("plan_shards")));
+  write_text(at("plan.toml"), test::tiny_training(at("model/tokenizer"), at("plan_shards")));
   const Result result = moga("plan --train " + at("plan.toml") + " --set stage.0.steps=7 --device cpu --quiet");
   EXPECT_EQ(result.status, 0) << result.text;
   EXPECT_NE(result.text.find("7 train steps"), std::string::npos) << result.text;
@@ -167,7 +167,7 @@ TEST_F(Program, PlanPredictsATrainingRun) {
 }
 
 TEST_F(Program, TrainWritesAModel) {
-  write_text(at("train.toml"), tiny_training(at("model/tokenizer"), at("train_shards")));
+  write_text(at("train.toml"), test::tiny_training(at("model/tokenizer"), at("train_shards")));
   const std::string command = "train " + at("train.toml") + " --set out=" + at("run");
   const Result result = moga(command + " --set stage.0.steps=2");
   EXPECT_EQ(result.status, 0) << result.text;
@@ -178,7 +178,7 @@ TEST_F(Program, TrainWritesAModel) {
 }
 
 TEST_F(Program, TrainOnTwoRanksWritesOneModel) {
-  write_text(at("ranks.toml"), tiny_training(at("model/tokenizer"), at("ranks_shards")));
+  write_text(at("ranks.toml"), test::tiny_training(at("model/tokenizer"), at("ranks_shards")));
   const std::string command = "train " + at("ranks.toml") + " --gpus 2 --set stage.0.steps=2 --set out=" + at("ranks");
   const Result result = moga(command);
   EXPECT_EQ(result.status, 0) << result.text;

@@ -10,12 +10,14 @@ namespace {
 constexpr int64_t kLengths[] = {3, 4, 6, 9, 13, 19, 28, 42, 63};  // of windows around gradual transitions
 constexpr int64_t kMargin = 3;                                    // frames outside a window, where α stands still
 constexpr int64_t kAround = 8, kFlash = 10;
+constexpr int64_t kWhip = 4;  // so many large changes, at most so many frames away: the camera is thrown round
 constexpr int64_t kAhead = kLengths[std::size(kLengths) - 1] + kMargin + 1;
 constexpr int64_t kBehind = 48;       // frames kept before the one being decided
 constexpr double kStill = 0.1;        // how far α may drift outside the window
 constexpr double kEdge = 0.06;        // α of the frames that still belong to a shot
 constexpr double kLargestStep = 0.6;  // of α between two frames; a hard cut has 1
 constexpr double kLeastEnergy = 60;   // mean square between the two ends
+constexpr double kLeastPath = 0.5;    // changes from frame to frame, together, compared with that between the ends
 constexpr double kSamePicture = 0.8;  // correlation above which two ends are one scene in another light
 constexpr float kBlackDeviation = 6;
 constexpr float kDark = 24, kFadeStep = 0.5f;  // mean luma of the darkest frame of a fade; least change per frame
@@ -40,6 +42,11 @@ double correlation(const ReducedFrame& a, const ReducedFrame& b) {
 }
 
 bool overlap(const Boundary& a, const Boundary& b) { return a.before < b.after && b.before < a.after; }
+
+// Shots between two transitions are not as short as this.
+bool close(const Boundary& a, const Boundary& b) {
+  return a.before < b.after + kMargin && b.before < a.after + kMargin;
+}
 
 }  // namespace
 
@@ -76,15 +83,16 @@ void ContentCuts::decide_hard(int64_t frame) {
   const double change = at(frame).change;
   if (change < config_.hard_threshold) return;
   double sum = 0;
-  int64_t count = 0;
+  int64_t count = 0, large = 0;
   for (int64_t i = std::max(first_ + 1, frame - kAround); i < std::min(end(), frame + kAround + 1); ++i) {
     if (at(i).change > change && std::abs(i - frame) <= 2) return;  // not the largest
     if (i == frame || i < 1) continue;
+    if (std::abs(i - frame) <= kWhip && at(i).change > 0.5 * change) ++large;
     sum += std::min(at(i).change, 0.5 * change);  // another cut nearby counts little
     ++count;
   }
   const double around = count > 0 ? sum / static_cast<double>(count) : 0;
-  if (change < config_.hard_ratio * around || is_flash(frame)) return;
+  if (change < config_.hard_ratio * around || large >= kWhip || is_flash(frame)) return;
   hard_.push_back({frame - 1, frame, change, std::max(config_.hard_threshold, config_.hard_ratio * around)});
 }
 
@@ -105,7 +113,7 @@ void ContentCuts::decide_gradual(int64_t begin) {
     const auto found = fit(begin, begin + length);
     if (!found) continue;
     if (!gradual_.empty() && gradual_.back().before > found->before) continue;
-    if (gradual_.empty() || !overlap(gradual_.back(), *found))
+    if (gradual_.empty() || !close(gradual_.back(), *found))
       gradual_.push_back(*found);
     else if (found->score < gradual_.back().score)
       gradual_.back() = *found;
@@ -131,10 +139,10 @@ std::optional<Boundary> ContentCuts::fit(int64_t begin, int64_t last) const {
   const ReducedFrame &a = at(begin).frame, &b = at(last).frame;
   const double energy = dot(b, a, b);
   if (energy / ReducedFrame::kMeans < kLeastEnergy) return {};
+  if (begin < first_ + kMargin || last + kMargin >= end()) return {};
   const auto alpha = [&](int64_t frame) { return dot(at(frame).frame, a, b) / energy; };
   for (int64_t i = 1; i <= kMargin; ++i) {
-    if (begin - i >= first_ && std::abs(alpha(begin - i)) > kStill) return {};
-    if (last + i < end() && std::abs(alpha(last + i) - 1) > kStill) return {};
+    if (std::abs(alpha(begin - i)) > kStill || std::abs(alpha(last + i) - 1) > kStill) return {};
   }
   double error = 0, previous = 0, weight = 0;
   Boundary found = {begin, last, 0, config_.gradual_threshold};
@@ -154,11 +162,15 @@ std::optional<Boundary> ContentCuts::fit(int64_t begin, int64_t last) const {
   return found;
 }
 
-// The two ends are different pictures, or one of them is blank.
+// The two ends are different pictures, or one of them is blank. A camera that pans over smooth ground looks like a
+// blend of its ends too, but then every frame is the one before it, moved.
 bool ContentCuts::differs(int64_t begin, int64_t last) const {
   const ReducedFrame &a = at(begin).frame, &b = at(last).frame;
   if ((a.luma_deviation < kBlackDeviation) != (b.luma_deviation < kBlackDeviation)) return true;
-  return correlation(a, b) < kSamePicture && difference(a, b) >= config_.hard_threshold;
+  double path = 0;
+  for (int64_t i = begin + 1; i <= last; ++i) path += at(i).change;
+  const double change = difference(a, b);
+  return correlation(a, b) < kSamePicture && change >= config_.hard_threshold && path >= kLeastPath * change;
 }
 
 }  // namespace moga

@@ -6,7 +6,7 @@
 namespace moga::ffmpeg {
 
 Graph::Graph(const AVFrame& frame, AVRational time_base, const std::string& filters, const std::string& source)
-    : source_(source), graph_(avfilter_graph_alloc()) {
+    : source_(source), time_base_(time_base), graph_(avfilter_graph_alloc()) {
   graph_->nb_threads = 1;
   const std::string description = formatted("buffer=video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=1/1,",
                                             frame.width, frame.height, frame.format, time_base.num, time_base.den) +
@@ -28,6 +28,8 @@ bool Graph::pull(AVFrame* frame) {
   const int code = av_buffersink_get_frame(out_, frame);
   if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return false;
   checked(code, source_, "cannot filter its frames");
+  if (frame->pts != AV_NOPTS_VALUE)
+    frame->pts = av_rescale_q(frame->pts, av_buffersink_get_time_base(out_), time_base_);
   return true;
 }
 

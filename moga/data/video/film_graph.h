@@ -19,7 +19,7 @@ class Graph {
   Graph(const AVFrame& frame, AVRational time_base, const std::string& filters, const std::string& source);
   // Gives the graph a frame, whose data it takes; nullptr at the end.
   void push(AVFrame* frame);
-  // The next frame out of it; false when it needs more.
+  // The next frame out of it, its time in `time_base` whatever the filters use; false when it needs more.
   bool pull(AVFrame* frame);
 
  private:
@@ -27,6 +27,7 @@ class Graph {
     void operator()(AVFilterGraph* graph) const { avfilter_graph_free(&graph); }
   };
   std::string source_;
+  AVRational time_base_;
   std::unique_ptr<AVFilterGraph, Free> graph_;
   AVFilterContext *in_ = nullptr, *out_ = nullptr;
 };

@@ -1,21 +1,22 @@
 // A new temporary folder for one test, removed at the end of the test.
 #pragma once
 
-#include <unistd.h>
-
-#include <atomic>
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 namespace moga::test {
 
 class Folder {
  public:
   Folder() {
-    static std::atomic<int> number{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("moga-test-" + std::to_string(getpid()) + "-" + std::to_string(number++));
-    std::filesystem::create_directories(path_);
+    // A name of its own: processes that tests kill leave their folders behind, and numbers of processes come again.
+    std::string name = (std::filesystem::temp_directory_path() / "moga-test-XXXXXX").string();
+    if (!mkdtemp(name.data()))
+      throw std::filesystem::filesystem_error("mkdtemp", name, {errno, std::generic_category()});
+    path_ = name;
   }
   ~Folder() {
     std::error_code ignored;

@@ -61,22 +61,24 @@ void check_name(const fs::path& path, const fs::path& folder) {
 void check_folder_writable(const fs::path& path, const fs::path& folder) {
   std::error_code ignored;
   check(fs::is_directory(folder, ignored), path.string(), ": cannot be written: ", folder.string(), " is not a folder");
-  check(access(folder.c_str(), W_OK | X_OK) == 0, path.string(), ": cannot be written: ", folder.string(), ": ",
-        std::strerror(errno));
+  const bool writable = access(folder.c_str(), W_OK | X_OK) == 0;
+  check(writable, path.string(), ": cannot be written: ", folder.string(), ": ", std::strerror(errno));
 }
 
 }  // namespace
 
 void check_regular_file(const fs::path& path) {
   struct stat status {};
-  check(stat(path.c_str(), &status) == 0, path.string(), ": cannot be opened: ", std::strerror(errno));
+  const bool found = stat(path.c_str(), &status) == 0;  // before the arguments of check, which read errno
+  check(found, path.string(), ": cannot be opened: ", std::strerror(errno));
   check_regular(status, path);
 }
 
 std::string read_text(const fs::path& path, uint64_t most_bytes) {
   const Descriptor file(path);
   struct stat status {};
-  check(fstat(file.number(), &status) == 0, path.string(), ": cannot be read: ", std::strerror(errno));
+  const bool known = fstat(file.number(), &status) == 0;
+  check(known, path.string(), ": cannot be read: ", std::strerror(errno));
   check_regular(status, path);
   const auto size = static_cast<uint64_t>(status.st_size);
   check(size <= most_bytes, path.string(), ": has ", size, " bytes, expected at most ", most_bytes);

@@ -46,7 +46,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 RankProcess::RankProcess(const Start& start) {
   std::array<int, 2> ends{};
-  check(pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) == 0, "a rank cannot be started: ", std::strerror(errno));
+  const bool piped = pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) == 0;
+  check(piped, "a rank cannot be started: ", std::strerror(errno));
   std::vector<std::string> texts = start.environment;
   texts.push_back("MOGA_REPORT_FD=" + std::to_string(ends[1]));
   const std::vector<char*> command = pointers(start.command), environment = pointers(texts);

@@ -181,8 +181,8 @@ void save_png(const std::filesystem::path& path, const at::Tensor& image, const 
     check(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
     Png png(/*writing=*/true);
     const bool written = write_png(png, file.get(), pixels, texts, rows);
-    check(written && std::fclose(file.release()) == 0, path.string(),
-          ": cannot write PNG: ", written ? std::strerror(errno) : png.message.data());
+    const bool saved = written && std::fclose(file.release()) == 0;
+    check(saved, path.string(), ": cannot write PNG: ", written ? std::strerror(errno) : png.message.data());
   });
 }
 

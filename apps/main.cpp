@@ -13,6 +13,7 @@
 #include "apps/misspelt.h"
 #include "apps/option_checks.h"
 #include "apps/ranks.h"
+#include "moga/core/device.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/json_text.h"
 #include "moga/parallel/launcher.h"
@@ -79,6 +80,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   moga::catch_interrupts();
+  moga::use_expandable_segments();
   try {
     const int status = run(argc, argv);
     return moga::joined_others() ? leave(status) : status;

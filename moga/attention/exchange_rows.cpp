@@ -97,6 +97,22 @@ void for_pieces(const ExchangeState& state, const at::Tensor& flat, int64_t roun
   }
 }
 
+// x [rows, h, D] in units of 16 bytes, or as it is where they do not fit.
+at::Tensor in_large_units(const at::Tensor& x) {
+  const int64_t unit = 16 / x.element_size();
+  const auto fits = [unit](int64_t number) { return number % unit == 0; };
+  const bool whole =
+      x.stride(2) == 1 && fits(x.size(2)) && fits(x.stride(0)) && fits(x.stride(1)) && fits(x.storage_offset());
+  return whole ? x.view(at::kComplexDouble) : x;
+}
+
+// ATen copies strided tensors element by element: bfloat16 at a third of the memory's rate of an H200.
+void copy_rows(const at::Tensor& to, const at::Tensor& from) {
+  const at::Tensor large_to = in_large_units(to), large_from = in_large_units(from);
+  const bool both = large_to.scalar_type() == large_from.scalar_type();
+  (both ? large_to : to).copy_(both ? large_from : from);
+}
+
 }  // namespace
 
 std::shared_ptr<const ExchangeState> make_exchange_state(const ProcessGroup& group, const Layout& layout,
@@ -122,7 +138,7 @@ Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t
   const at::Tensor flat = at::empty({std::accumulate(send.begin(), send.end(), int64_t{0})}, x.options());
   for_pieces(state, flat, round, side, size, [&](const Piece& piece, const at::Tensor& place) {
     const at::Tensor heads = x.narrow(1, piece.share.first_head, piece.share.heads);
-    place.copy_(side == Side::kKey || piece.whole ? heads : heads.index_select(0, piece.local));
+    copy_rows(place, side == Side::kKey || piece.whole ? heads : heads.index_select(0, piece.local));
   });
   return state.group.start_all_to_all(flat, send, taken(state, round, side, size));
 }
@@ -145,7 +161,7 @@ at::Tensor place_rows(const ExchangeState& state, const std::vector<at::Tensor>&
     for_pieces(state, received[round], round, side, size, [&](const Piece& piece, const at::Tensor& rows) {
       const int64_t first = piece.share.first_head, count = piece.share.heads;
       if (piece.whole)
-        x.narrow(1, first, count).copy_(rows);
+        copy_rows(x.narrow(1, first, count), rows);
       else if (side == Side::kQuery)
         x.narrow(1, first, count).index_copy_(0, piece.local, rows);
       else

@@ -231,10 +231,13 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   config.init.clear();
   config.text_encoder_init.clear();
   Scene scene(device);
-  TrainState state(config, random_train_models(config, device), device, dtype, Mesh::rehearsed(rehearsal.ranks));
+  config.flow = kHalfway;
+  TrainModels models = random_train_models(config, device);
+  even_train_routers(config, models, rehearsal.video, dtype);
+  TrainState state(config, std::move(models), device, dtype, Mesh::rehearsed(rehearsal.ranks));
   release_cached_memory(device);
   scene.begin();
-  StepInput input{.step = 0, .lr = 1e-6, .pieces = {}};
+  StepInput input{.step = 0, .lr = 0, .pieces = {}};  // 0: routers stay even
   for (int64_t i = 0; i < rehearsal.pieces; ++i)
     input.pieces.push_back(random_piece({config, rehearsal.video, rehearsal.videos}, device, dtype));
   double seconds = 0;

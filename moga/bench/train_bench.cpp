@@ -52,22 +52,6 @@ std::string name_of_row(const RecomputeConfig& variant, Shard shard, const Mesh&
          std::to_string(mesh.sequence().size()) + ", shard " + name_of(shard);
 }
 
-// All steps at the time t = 1/2, for which the routers are evened: with random weights, tokens of other times are
-// routed to other groups.
-const FlowConfig kFlow = {.timesteps = Timesteps::kLogitNormal, .mean = 0, .deviation = 1e-9, .shift = 1};
-constexpr double kTime = 0.5;
-
-// What the model sees in a train step on this video.
-VideoModelInput noisy_input(const TrainConfig& config, const VideoShape& video, const BenchSetup& setup) {
-  const TrainBatch batch = random_piece({config, video, 1}, setup.device, setup.dtype);
-  const at::Tensor noise = random_tensor(batch.latents.values.sizes(), 1, setup.device, at::kFloat);
-  const PackedLatents noisy = {at::lerp(batch.latents.values, noise, kTime), batch.latents.shapes};
-  return {.latents = noisy.views(),
-          .timestep = at::full({1}, 1000 * kTime, noise.options()),
-          .text = batch.text,
-          .layout = batch.layout};
-}
-
 // Routed attention costs M Σ f² times what even groups cost, f: each group's fraction of the tokens.
 void log_evenness(const std::string& when, const at::Tensor& histogram) {
   if (!histogram.defined()) return;
@@ -95,10 +79,9 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
   BenchReport report{"train", device_name(setup.device), dtype_name(setup.dtype), sizes_of(config), {}, {}, {}};
   report.rates = measure_rates(meter, setup.dtype);
   TrainConfig train = config.train;
-  train.flow = kFlow;
+  train.flow = kHalfway;
   TrainModels models = random_train_models(train, setup.device);
-  log_evenness("routers evened",
-               even_routers(*models.transformer, noisy_input(train, config.video, setup), setup.dtype));
+  log_evenness("routers evened", even_train_routers(train, models, config.video, setup.dtype));
   share_routers(*models.transformer, setup.mesh.world());
   TrainState state(train, std::move(models), setup.device, setup.dtype, setup.mesh);
   release_cached_memory(setup.device);

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -161,6 +162,10 @@ std::string device_name(c10::Device device) {
   const bool found = driver.device(&handle, index_of(device)) == 0 &&
                      driver.device_name(name.data(), static_cast<int>(name.size()) - 1, handle) == 0;
   return found ? name.data() : device.str();
+}
+
+void use_expandable_segments() {
+  if (!std::getenv("PYTORCH_CUDA_ALLOC_CONF")) setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", /*replace=*/0);
 }
 
 void synchronize(c10::Device device) {

@@ -28,6 +28,10 @@ inline c10::ScalarType wide(c10::ScalarType dtype) { return dtype == c10::kDoubl
 // "NVIDIA H100 80GB HBM3", or the processor's model name: what a log names with a measurement.
 std::string device_name(c10::Device device);
 
+// For a program, before its first tensor on a GPU: PyTorch's allocator extends its segments instead of adding others,
+// unless PYTORCH_ALLOC_CONF is set. Without, fragments take a fifth of the memory of long videos.
+void use_expandable_segments();
+
 // Waits for all work queued on a CUDA device; nothing on the CPU.
 void synchronize(c10::Device device);
 

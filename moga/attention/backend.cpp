@@ -2,9 +2,12 @@
 // reference.
 #include "moga/attention/backend.h"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 
 #include "moga/attention/attend.h"
+#include "moga/attention/backend_list.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/log_line.h"
@@ -44,6 +47,18 @@ const Backend* choose_backend(const at::Tensor& q, AttentionBackend choice) {
   log_once("attention " + name + dtype, "attention: " + name + " (" + (backend ? backend->serves : "plain operations") +
                                             "), " + dtype + ", head size " + std::to_string(q.size(-1)));
   return backend;
+}
+
+std::vector<BackendState> backend_states(c10::Device device, c10::ScalarType dtype, int64_t head_size) {
+  const at::Tensor q = at::empty({1, 1, head_size}, at::TensorOptions(dtype).device(device));
+  const AttentionBackend chosen = default_backend(q);
+  std::vector<BackendState> states;
+  for (const Registered& registered : kRegistry)
+    states.push_back({name_of(registered.choice), registered.backend->serves, registered.backend->can_serve(q),
+                      registered.choice == chosen});
+  states.push_back({name_of(AttentionBackend::kReference), "plain operations on any device and dtype", true,
+                    chosen == AttentionBackend::kReference});
+  return states;
 }
 
 double attention_scale(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }

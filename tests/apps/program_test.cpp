@@ -64,7 +64,8 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " prepare tokenizer",
                               " train",
                               " train vae",
-                              " train text"})
+                              " train text",
+                              " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 

@@ -6,6 +6,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "moga/core/cuda_stream.h"
 #include "tests/support/error.h"
 #include "tests/support/gpu.h"
@@ -38,6 +40,21 @@ TEST(Device, DtypesHaveLongAndShortNames) {
   EXPECT_EQ(dtype_name(at::kHalf), "float16");
   EXPECT_EQ(test::error_of([] { parse_dtype("int8"); }),
             "dtype 'int8' is unknown: expected float32, bfloat16, float16 or float64");
+}
+
+TEST(Device, TheAllocatorsSettingsOfAUserStay) {
+  unsetenv("PYTORCH_CUDA_ALLOC_CONF");
+  unsetenv("PYTORCH_ALLOC_CONF");
+  use_expandable_segments();
+  EXPECT_STREQ(std::getenv("PYTORCH_ALLOC_CONF"), "expandable_segments:True");
+  setenv("PYTORCH_ALLOC_CONF", "max_split_size_mb:64", 1);
+  use_expandable_segments();
+  EXPECT_STREQ(std::getenv("PYTORCH_ALLOC_CONF"), "max_split_size_mb:64");
+  unsetenv("PYTORCH_ALLOC_CONF");
+  setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64", 1);
+  use_expandable_segments();
+  EXPECT_EQ(std::getenv("PYTORCH_ALLOC_CONF"), nullptr);
+  unsetenv("PYTORCH_CUDA_ALLOC_CONF");
 }
 
 TEST(Device, PeakMemoryOfTheCpuGrowsWithWhatIsTouched) {

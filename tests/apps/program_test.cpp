@@ -49,6 +49,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " export",
                               " evaluate stories",
                               " calibrate",
+                              " inspect",
                               " compare",
                               " stories",
                               " flops",

@@ -86,8 +86,8 @@ std::optional<double> sharing_between_shots(const RoutingRecord& record) {
   return sum / static_cast<double>(sharing.size() * (sharing.size() - 1));
 }
 
-std::string cell(const std::optional<double>& value, const char* format) {
-  return value ? formatted(format, *value) : formatted("%9s", "-");
+std::string cell(const std::optional<double>& value, const char* format, int width = 9) {
+  return value ? formatted(format, *value) : formatted("%*s", width, "-");
 }
 
 std::string layer_row(const Inspection& inspection, int64_t layer) {
@@ -101,8 +101,8 @@ std::string layer_row(const Inspection& inspection, int64_t layer) {
          cell(mean([](const Record& r) { return r.numbers.balance; }), "%9.3f") +
          cell(mean([](const Record& r) { return r.numbers.entropy; }), "%9.3f") +
          cell(mean([](const Record& r) { return r.numbers.gate; }), "%9.3f") +
-         cell(mean([](const Record& r) { return r.as_previous_layer; }), "%9.3f") +
-         cell(mean([](const Record& r) { return r.as_previous_step; }), "%9.3f") +
+         cell(mean([](const Record& r) { return r.as_previous_layer; }), "%11.3f", 11) +
+         cell(mean([](const Record& r) { return r.as_previous_step; }), "%11.3f", 11) +
          cell(mean([](const Record& r) -> std::optional<double> {
                 const auto sharing = sharing_between_shots(r);
                 return sharing ? std::optional(100 * *sharing) : std::nullopt;
@@ -162,8 +162,8 @@ json inspection_json(const Inspection& inspection) {
 }
 
 std::string inspection_table(const Inspection& inspection) {
-  std::string table = formatted("%-6s%9s%9s%9s%9s%9s%9s%9s%9s\n", "layer", "largest", "cost", "balance", "entropy",
-                                "gate", "= layer", "= step", "shots");
+  std::string table = formatted("%-6s%9s%9s%9s%9s%9s%11s%11s%9s\n", "layer", "largest", "cost", "balance", "entropy",
+                                "gate", "ARI layer", "ARI step", "shots");
   for (const int64_t layer : inspection.layers) table += layer_row(inspection, layer);
   if (!inspection.overlaps.empty()) table += overlap_table(inspection);
   return table;

@@ -69,6 +69,8 @@ void check_options(const Options& options) {
   check(!model.solver && !model.steps && !model.shift && !model.guidance && !model.guidance_2 && !model.full_steps,
         "--solver, --steps, --shift, --guidance and --full-steps are for a generation; --story and --video evaluate the "
         "model once at each of --timesteps, with captions alone");
+  for (const std::string& setting : model.settings)
+    check(!setting.starts_with("sampler."), "--set ", setting, " is for a generation");
   check(!script.negative_prompt && script.negative.empty(), "a negative prompt is for a generation");
   check(!options.story || script.file.empty(), "--story has a script of its own, expected no SCRIPT");
   check(!options.story || !script.seed, "--story SEED is also the seed of the noise, expected no --seed");

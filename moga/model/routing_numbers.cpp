@@ -64,7 +64,8 @@ std::vector<std::vector<double>> RoutingNumbers::shot_sharing() const {
 }
 
 bool RoutingNumbers::collapsed() const {
-  return counts().size() > 1 && effective_groups() < kCollapsedGroups;
+  const auto groups = static_cast<double>(counts().size());
+  return groups > 1 && share(largest_group()) > (1 + 1 / groups) / 2;
 }
 
 // Hubert and Arabie 1985: (Σ_ab C(n_ab, 2) − E) / ((Σ_a C(n_a, 2) + Σ_b C(n_b, 2)) / 2 − E) with

@@ -31,12 +31,10 @@ struct RoutingNumbers {
   int64_t empty_groups() const;
   double share(int64_t group) const;  // of the tokens
   std::vector<std::vector<double>> shot_sharing() const;
+  // One group has more than half of what lies between an even share 1/M and all tokens (train/loop/run_watch.h says the
+  // same of a run).
   bool collapsed() const;
 };
-
-// A router has collapsed when its tokens fill fewer effective groups than this. With one group that holds a share s of
-// the tokens and the rest spread evenly, 1.5 is s = 0.82 for large M.
-inline constexpr double kCollapsedGroups = 1.5;
 
 // `contingency` [A][B]: tokens in group a of one routing and group b of the other. 1 when both put all tokens into one
 // group.

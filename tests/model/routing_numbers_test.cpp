@@ -62,7 +62,13 @@ TEST(RoutingNumbers, OneGroupIsACollapse) {
   EXPECT_EQ(one.counts(), (std::vector<int64_t>{1, 49, 0}));
 }
 
-TEST(RoutingNumbers, OnlyGroupOfOneIsNoCollapse) { EXPECT_FALSE(of({{12}}).collapsed()); }
+TEST(RoutingNumbers, ACollapseIsHalfwayBetweenEvenAndAll) {
+  EXPECT_TRUE(of({{61, 10, 10, 10, 9}}).collapsed());
+  EXPECT_FALSE(of({{60, 10, 10, 10, 10}}).collapsed());
+  EXPECT_TRUE(of({{24, 76}}).collapsed());
+  EXPECT_FALSE(of({{25, 75}}).collapsed());
+  EXPECT_FALSE(of({{12}}).collapsed());  // of one group only
+}
 
 TEST(RoutingNumbers, SharingCountsPairsOfTwoShots) {
   const auto sharing = of({{3, 1}, {0, 2}}).shot_sharing();

@@ -11,10 +11,10 @@
 namespace moga {
 namespace {
 
-const StoryConfig kConfig{.width = 112, .height = 64, .frames = 49};
+const StoryConfig kShortStory{.width = 112, .height = 64, .frames = 49};
 
 TEST(StoryMasks, CoverWhatIsDrawn) {
-  const Story story = plan_story(3, kConfig);
+  const Story story = plan_story(3, kShortStory);
   const at::Tensor parts = render_story(story, at::kCPU, true).parts;
   const std::vector<StoryMask> masks = story_masks(story, kWanPixelsPerToken);
   ASSERT_GE(masks.size(), 4u);
@@ -31,7 +31,7 @@ TEST(StoryMasks, CoverWhatIsDrawn) {
 }
 
 TEST(StoryMasks, BackgroundIsWhereNoPersonIs) {
-  const Story story = plan_story(5, kConfig);
+  const Story story = plan_story(5, kShortStory);
   at::Tensor background, persons = at::zeros({13 * 4 * 7});
   for (const StoryMask& mask : story_masks(story, kWanPixelsPerToken)) {
     if (mask.kind == MaskKind::kBackground) background = mask.coverage;
@@ -49,7 +49,7 @@ TEST(StoryMasks, OverlapIsThatOfTheBestGroup) {
 }
 
 TEST(StoryMasks, NeedAModelWhoseTokensFit) {
-  EXPECT_NE(test::error_of([] { story_masks(plan_story(3, kConfig), {4, 48, 48}); }).find("multiples of 48"),
+  EXPECT_NE(test::error_of([] { story_masks(plan_story(3, kShortStory), {4, 48, 48}); }).find("multiples of 48"),
             std::string::npos);
 }
 

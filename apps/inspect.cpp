@@ -66,9 +66,10 @@ void check_options(const Options& options) {
     return;
   }
   check(options.inspect.at_steps.empty(), "--at-steps is for a generation; --story and --video have --timesteps");
-  check(!model.solver && !model.steps && !model.shift && !model.guidance && !model.guidance_2 && !model.full_steps,
-        "--solver, --steps, --shift, --guidance and --full-steps are for a generation; --story and --video evaluate the "
-        "model once at each of --timesteps, with captions alone");
+  check(
+      !model.solver && !model.steps && !model.shift && !model.guidance && !model.guidance_2 && !model.full_steps,
+      "--solver, --steps, --shift, --guidance and --full-steps are for a generation; --story and --video evaluate the "
+      "model once at each of --timesteps, with captions alone");
   for (const std::string& setting : model.settings)
     check(!setting.starts_with("sampler."), "--set ", setting, " is for a generation");
   check(!script.negative_prompt && script.negative.empty(), "a negative prompt is for a generation");

@@ -40,8 +40,7 @@ at::Tensor relative_entropy(const at::Tensor& p) {
 double balance_of(const std::vector<int64_t>& counts, const at::Tensor& p) {
   const at::Tensor mean = p.to(at::kDouble).mean(0).cpu();
   double sum = 0;
-  for (size_t i = 0; i < counts.size(); ++i)
-    sum += static_cast<double>(counts[i]) * mean.const_data_ptr<double>()[i];
+  for (size_t i = 0; i < counts.size(); ++i) sum += static_cast<double>(counts[i]) * mean.const_data_ptr<double>()[i];
   return static_cast<double>(counts.size()) * sum / static_cast<double>(p.size(0));
 }
 

@@ -48,10 +48,10 @@ using RoutingListener = std::function<void(const RoutingRecord& record, const at
 
 struct RoutingRecorderConfig {
   VideoShape video = {};
-  std::vector<int64_t> layers = {};       // in ascending order
-  std::vector<ObservedStep> steps = {};   // in the order of evaluation
-  std::vector<int64_t> frames = {};       // latent frames that maps keep, in ascending order
-  RoutingListener listener = {};          // may be empty
+  std::vector<int64_t> layers = {};      // in ascending order
+  std::vector<ObservedStep> steps = {};  // in the order of evaluation
+  std::vector<int64_t> frames = {};      // latent frames that maps keep, in ascending order
+  RoutingListener listener = {};         // may be empty
 };
 
 class RoutingRecorder {

@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 #include <sstream>
 
@@ -59,8 +58,8 @@ std::vector<ObservedStep> sampler_steps(const Observable& models, const InspectC
   std::ranges::sort(numbers);
   std::vector<ObservedStep> steps;
   for (const int64_t number : numbers) {
-    check(number >= 1 && number <= sampler.steps, "inspect: step ", number, " was asked for, the sampler has steps 1 to ",
-          sampler.steps);
+    check(number >= 1 && number <= sampler.steps, "inspect: step ", number,
+          " was asked for, the sampler has steps 1 to ", sampler.steps);
     check(number > sampler.full_steps, "inspect: step ", number, " has no routing, the first ", sampler.full_steps,
           " steps run full attention");
     if (!steps.empty() && steps.back().number == number) continue;
@@ -142,10 +141,8 @@ class Pictures {
 };
 
 RoutingRecorderConfig recorder_config(const Inspection& inspection) {
-  return {.video = inspection.video,
-          .layers = inspection.layers,
-          .steps = inspection.steps,
-          .frames = inspection.frames};
+  return {
+      .video = inspection.video, .layers = inspection.layers, .steps = inspection.steps, .frames = inspection.frames};
 }
 
 StepObserver observe_steps(RoutingRecorder& recorder) {
@@ -319,7 +316,8 @@ Inspection inspect_frames(const at::Tensor& frames, const Script& script, Models
   const int64_t expected = own.pixels_per_token().pixel_frames(request.shape.frames);
   check(frames.dim() == 4 && frames.size(0) == expected && frames.size(2) == script.size[1] &&
             frames.size(3) == script.size[0],
-        "inspect: frames ", frames.sizes(), ", expected [", expected, ", 3, ", script.size[1], ", ", script.size[0], "]");
+        "inspect: frames ", frames.sizes(), ", expected [", expected, ", 3, ", script.size[1], ", ", script.size[0],
+        "]");
   Inspection inspection = inspect_noised(frames, request, own, config, {});
   inspection.title = script.title;
   inspection.fps = static_cast<double>(script.fps);

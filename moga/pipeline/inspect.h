@@ -8,6 +8,7 @@
 // not grow beyond a bound on the maps: longer films keep maps of fewer latent frames.
 #pragma once
 
+#include <array>
 #include <map>
 
 #include "moga/data/script.h"
@@ -18,11 +19,11 @@
 namespace moga {
 
 struct InspectConfig {
-  std::vector<int64_t> layers;      // empty: all that have a router
-  std::vector<int64_t> at_steps;    // sampler steps, from 1; empty: kDefaultInspectedSteps, evenly spread
-  std::vector<double> timesteps;    // of a noised film, in (0, 1000]; empty: kDefaultTimesteps
-  int64_t map_tokens = 4'000'000;   // most tokens in the maps of all layers and steps together, 3 bytes each
-  SamplerConfig sampler;            // of a generation
+  std::vector<int64_t> layers = {};    // empty: all that have a router
+  std::vector<int64_t> at_steps = {};  // sampler steps, from 1; empty: kDefaultInspectedSteps, evenly spread
+  std::vector<double> timesteps = {};  // of a noised film, in (0, 1000]; empty: kDefaultTimesteps
+  int64_t map_tokens = 4'000'000;      // most tokens in the maps of all layers and steps together, 3 bytes each
+  SamplerConfig sampler = {};          // of a generation
 
   void validate() const;
 };

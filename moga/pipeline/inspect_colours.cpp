@@ -11,7 +11,8 @@ namespace {
 
 using Colour = std::array<double, 3>;
 
-// M. Okabe and K. Ito, Color Universal Design (2008), without black, which a dark picture would hide; the eighth is grey.
+// M. Okabe and K. Ito, Color Universal Design (2008), without black, which a dark picture would hide; the eighth is
+// grey.
 constexpr std::array<Colour, 8> kBase = {{{230, 159, 0},
                                           {86, 180, 233},
                                           {0, 158, 115},

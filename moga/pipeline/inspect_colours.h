@@ -1,8 +1,8 @@
 // Colours of an inspection's maps, in the page and on the sheets.
 //
-// Groups: the eight colours of Okabe and Ito, which remain distinct with colour-vision deficiencies, then the same mixed
-// with white and with black; from group 24 on they repeat. Gate and entropy: from dark blue over grey to yellow, whose
-// lightness rises evenly.
+// Groups: the eight colours of Okabe and Ito, which remain distinct with colour-vision deficiencies, then the same
+// mixed with white and with black; from group 24 on they repeat. Gate and entropy: from dark blue over grey to yellow,
+// whose lightness rises evenly.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -2,7 +2,6 @@
 #include "moga/pipeline/inspect_film.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "moga/core/check.h"
@@ -42,10 +41,8 @@ at::Tensor film_frames(const std::filesystem::path& film, const Script& script, 
   const PixelSize size{script.size[0], script.size[1]};
   const FilmInfo info = film_info(film);
   check(!info.hdr, film.string(), ": is in HDR, expected a film in SDR");
-  const auto reader = open_film(film, {.width = size.width,
-                                       .height = size.height,
-                                       .crop = middle(info, size),
-                                       .deinterlace = info.interlaced});
+  const auto reader = open_film(
+      film, {.width = size.width, .height = size.height, .crop = middle(info, size), .deinterlace = info.interlaced});
   try {
     return sampled(*reader, 0, frames, static_cast<double>(script.fps));
   } catch (const Error& error) {

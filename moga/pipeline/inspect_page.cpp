@@ -1,6 +1,6 @@
-// The page of an inspection: inspect_page.html, with the numbers as JSON, the film as JPEGs and the maps as bytes, all in
-// base64. Nothing in it is loaded from elsewhere. Text from outside (titles, captions) is inside JSON in which "<" is
-// escaped, and the page shows it as text.
+// The page of an inspection: inspect_page.html, with the numbers as JSON, the film as JPEGs and the maps as bytes, all
+// in base64. Nothing in it is loaded from elsewhere. Text from outside (titles, captions) is inside JSON in which "<"
+// is escaped, and the page shows it as text.
 #include <ATen/ATen.h>
 
 #include "moga/core/check.h"

@@ -185,7 +185,8 @@ std::vector<std::string> inspection_findings(const Inspection& inspection) {
     groups = groups_of(*worst);
     const int64_t group = worst->numbers.largest_group();
     findings.push_back(formatted(
-        "layer %lld: the router has collapsed in %lld of %lld observed steps: group %lld has up to %.1f %% of the tokens "
+        "layer %lld: the router has collapsed in %lld of %lld observed steps: group %lld has up to %.1f %% of the "
+        "tokens "
         "(even: %.1f %%)",
         static_cast<long long>(layer), static_cast<long long>(collapsed), static_cast<long long>(seen),
         static_cast<long long>(group), 100 * worst->numbers.share(group), 100.0 / static_cast<double>(groups)));

@@ -42,9 +42,9 @@ TEST(RoutingRecord, IsTheRoutersOwn) {
   ASSERT_EQ(recorder.records().size(), 1u);
   const RoutingRecord& record = recorder.records().front();
   const TensorMap tensors = named_tensors(*model);
-  const at::Tensor p = at::softmax(seen.matmul(tensors.at("blocks.1.self_attn.router.weight").t()) +
-                                       tensors.at("blocks.1.self_attn.router.bias"),
-                                   1);
+  const at::Tensor p = at::softmax(
+      seen.matmul(tensors.at("blocks.1.self_attn.router.weight").t()) + tensors.at("blocks.1.self_attn.router.bias"),
+      1);
   ASSERT_EQ(seen.size(0), kVideo.tokens());
   EXPECT_TRUE(at::equal(group, p.argmax(1)));
   EXPECT_TRUE(at::equal(record.maps.group, group.view({5, 2, 4}).index_select(0, at::tensor({0, 2, 4})).to(at::kByte)));

@@ -26,7 +26,8 @@ nlohmann::json data_of(const std::string& page) {
 TEST(InspectFiles, AreWrittenWhole) {
   const test::Folder folder;
   write_inspection(folder / "out", test::inspected_film());
-  for (const char* name : {"index.html", "inspect.json", "sheets/step-001-layer-00.png", "sheets/step-002-layer-01.png"})
+  for (const char* name :
+       {"index.html", "inspect.json", "sheets/step-001-layer-00.png", "sheets/step-002-layer-01.png"})
     EXPECT_TRUE(std::filesystem::exists(folder / "out" / name)) << name;
   EXPECT_EQ(load_png(folder / "out/sheets/step-001-layer-00.png").sizes(),
             (at::IntArrayRef{3, 4 + 2 * 36, 4 + 8 * 52}));
@@ -67,7 +68,8 @@ TEST(InspectFiles, ThePageHoldsTheData) {
   EXPECT_EQ(data["pictures"].size(), inspection.pictures.size());
   const auto tokens = static_cast<size_t>(inspection.video.tokens());
   EXPECT_EQ(data["records"][0]["maps"]["group"].get<std::string>().size(), (tokens + 2) / 3 * 4);
-  EXPECT_EQ(data["attention"][0]["windows"].size(), windows_of(inspection.video, inspection.attention[0].windows).size());
+  EXPECT_EQ(data["attention"][0]["windows"].size(),
+            windows_of(inspection.video, inspection.attention[0].windows).size());
 }
 
 }  // namespace

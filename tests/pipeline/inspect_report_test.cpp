@@ -41,9 +41,10 @@ TEST(InspectReport, AStoryHasItsOverlaps) {
 TEST(InspectReport, ACollapseIsNamedInOneLine) {
   const std::vector<std::string> findings = inspection_findings(test::collapsed_film());
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0],
-            "layer 1: the router has collapsed in 2 of 2 observed steps: group 2 has up to 100.0 % of the tokens (even: "
-            "33.3 %)");
+  EXPECT_EQ(
+      findings[0],
+      "layer 1: the router has collapsed in 2 of 2 observed steps: group 2 has up to 100.0 % of the tokens (even: "
+      "33.3 %)");
 }
 
 }  // namespace

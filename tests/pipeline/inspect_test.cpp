@@ -48,9 +48,8 @@ TEST(Inspect, DoesNotChangeTheFilm) {
                                               .layers = {0, 1},
                                               .steps = {{1, 900, 0}},
                                               .frames = {0}});
-  EXPECT_TRUE(at::equal(denoised({}), denoised([&](int64_t step) {
-                          return step == 0 ? recorder.observer(0) : AttentionObserver();
-                        })));
+  EXPECT_TRUE(at::equal(
+      denoised({}), denoised([&](int64_t step) { return step == 0 ? recorder.observer(0) : AttentionObserver(); })));
   EXPECT_EQ(recorder.records().size(), 2u);
 }
 
@@ -81,8 +80,8 @@ TEST(Inspect, GivenFramesAreEvaluatedLikeAStory) {
   Models models = tiny_models();
   const Script script = story_script(story);
   const Inspection as_story = inspect_story(story, tiny_models(), {.layers = {1}, .timesteps = {500}});
-  const Inspection as_frames =
-      inspect_frames(render_story(story, at::kCPU).frames, script, std::move(models), {.layers = {1}, .timesteps = {500}});
+  const Inspection as_frames = inspect_frames(render_story(story, at::kCPU).frames, script, std::move(models),
+                                              {.layers = {1}, .timesteps = {500}});
   ASSERT_EQ(as_frames.records.size(), 1u);
   EXPECT_TRUE(at::equal(as_frames.records[0].maps.group, as_story.records[0].maps.group));
   EXPECT_TRUE(as_frames.overlaps.empty());

@@ -20,7 +20,8 @@ at::Tensor coverage_of(const at::Tensor& mask, const Strides& cell) {
 std::vector<StoryMask> empty_masks(const Story& story) {
   std::vector<StoryMask> masks{{MaskKind::kBackground, -1, {}}};
   for (int64_t person = 0; person < static_cast<int64_t>(story.persons.size()); ++person)
-    for (const MaskKind kind : {MaskKind::kPerson, MaskKind::kHat, MaskKind::kShirt}) masks.push_back({kind, person, {}});
+    for (const MaskKind kind : {MaskKind::kPerson, MaskKind::kHat, MaskKind::kShirt})
+      masks.push_back({kind, person, {}});
   return masks;
 }
 

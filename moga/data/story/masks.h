@@ -26,7 +26,8 @@ inline constexpr auto kChoices<MaskKind> = std::array{
 struct StoryMask {
   MaskKind kind = MaskKind::kBackground;
   int64_t person = -1;  // index into Story::persons; −1: background
-  at::Tensor coverage;  // float32 [N] in [0, 1]: the fraction of the pixels of each token, in (frame, row, column) order
+  at::Tensor
+      coverage;  // float32 [N] in [0, 1]: the fraction of the pixels of each token, in (frame, row, column) order
 };
 
 // Those of which at least one pixel is visible. `pixels_per_token` must divide the story's frames and sides.

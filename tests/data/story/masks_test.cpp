@@ -49,7 +49,9 @@ TEST(StoryMasks, OverlapIsThatOfTheBestGroup) {
 }
 
 TEST(StoryMasks, NeedAModelWhoseTokensFit) {
-  EXPECT_NE(test::error_of([] { story_masks(plan_story(3, kShortStory), {4, 48, 48}); }).find("multiples of 48"),
+  EXPECT_NE(test::error_of([] {
+              story_masks(plan_story(3, kShortStory), {4, 48, 48});
+            }).find("multiples of 48"),
             std::string::npos);
 }
 

@@ -68,13 +68,6 @@ TEST(Inspect, ComparesAStoryWithItsMasks) {
   }
 }
 
-// A router that reads one of the story's masks overlaps with it fully: the masks and the tokens are in one order.
-TEST(Inspect, AGroupThatIsAMaskOverlapsFully) {
-  const std::vector<StoryMask> masks = story_masks(small_story(), kWanPixelsPerToken);
-  const at::Tensor whole = (masks.front().coverage > 0.5).to(at::kLong);
-  EXPECT_GT(best_overlap(masks.front().coverage, whole, 2), 0.7);
-}
-
 TEST(Inspect, GivenFramesAreEvaluatedLikeAStory) {
   const Story story = small_story();
   Models models = tiny_models();

@@ -10,6 +10,7 @@ void add_info(CLI::App& app);
 void add_export(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_calibrate(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_stories(CLI::App& app);
 void add_flops(CLI::App& app);

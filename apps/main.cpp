@@ -55,6 +55,7 @@ int run(int argc, char** argv) {
   moga::add_export(app);
   moga::add_evaluate(app);
   moga::add_calibrate(app);
+  moga::add_inspect(app);
   moga::add_compare(app);
   moga::add_stories(app);
   moga::add_flops(app);

@@ -49,6 +49,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " export",
                               " evaluate stories",
                               " calibrate",
+                              " inspect",
                               " compare",
                               " stories",
                               " flops",
@@ -110,6 +111,37 @@ TEST_F(Program, CalibrateWritesAFolderThatGenerates) {
   EXPECT_EQ(moga("generate " + film).status, 0);
   expect_error(command + " --out " + at("calibrated"), "exists already");
   expect_error(command + " --out " + at("other") + " --metric cosine", "not one of spherical, euclidean");
+}
+
+TEST_F(Program, InspectWritesAPage) {
+  const std::string of = " --model " + at("model") + " --quiet --out ";
+  const Result result = moga("inspect " + at("film.toml") + of + at("routing"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("ARI layer"), std::string::npos) << result.text;
+  for (const char* name : {"index.html", "inspect.json", "sheets"})
+    EXPECT_TRUE(std::filesystem::exists(at("routing/" + std::string(name)))) << name;
+  expect_error("inspect " + at("film.toml") + of + at("routing"), "exists already");
+  expect_error("inspect " + at("film.toml") + of + at("r2") + " --layers 7", "layer 7 was asked for");
+  expect_error("inspect" + of + at("r2"), "give a SCRIPT, --story SEED or --video FILE");
+  EXPECT_FALSE(std::filesystem::exists(at("r2")));
+}
+
+TEST_F(Program, InspectIgnoresNothing) {
+  const std::string story = "inspect --story 3 --quiet --model " + at("model") + " --out " + at("story");
+  expect_error(story + " --steps 4", "are for a generation");
+  expect_error(story + " --at-steps 1", "--at-steps is for a generation");
+  expect_error(story + " --timesteps 0", "timestep 0, expected above 0 and up to 1000");
+  expect_error("inspect " + at("film.toml") + " --model " + at("model") + " --out " + at("story") + " --timesteps 500",
+               "--timesteps is for --story and --video");
+}
+
+TEST_F(Program, InspectComparesAStoryWithItsMasks) {
+  const std::string story = "inspect --story 3 --frames 33 --size 112x64 --timesteps 500 --quiet --model ";
+  const Result even = moga(story + at("model") + " --out " + at("even"));
+  EXPECT_EQ(even.status, 0) << even.text;
+  EXPECT_NE(even.text.find("background"), std::string::npos) << even.text;
+  const Result full = moga(story + at("model") + " --set transformer.moga.kind=full --out " + at("full"));
+  EXPECT_NE(full.text.find("the model has no routers"), std::string::npos) << full.text;
 }
 
 TEST_F(Program, CompareSaysHowFarResultsAreApart) {

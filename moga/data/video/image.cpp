@@ -17,15 +17,14 @@ void check_image(const at::Tensor& image, const char* what) {
         image.scalar_type(), " ", image.sizes(), ", expected uint8 [3, Y, X]");
 }
 
-// Reduces uint8 [3, Y, X] to at most `widest` columns; each pixel is the mean of those it replaces.
-at::Tensor shrunk(const at::Tensor& picture, int64_t widest) {
+}  // namespace
+
+at::Tensor shrunk_image(const at::Tensor& picture, int64_t widest) {
   const int64_t height = picture.size(1), width = picture.size(2);
   if (width <= widest) return picture.clone();
   const int64_t rows = std::max<int64_t>(1, (height * widest + width / 2) / width);
   return at::_adaptive_avg_pool2d(picture.to(at::kFloat), {rows, widest}).round_().to(at::kByte);
 }
-
-}  // namespace
 
 at::Tensor tile_images(const std::vector<std::vector<at::Tensor>>& rows, int64_t margin) {
   const at::Tensor* first = nullptr;
@@ -66,7 +65,7 @@ void ContactSheet::add(const at::Tensor& frames) {
     for (int64_t column = 0; column < columns_; ++column) {
       // The middle frame of each of `columns` equal pieces of the shot, which avoids frames next to cuts.
       const int64_t index = begin + (2 * column + 1) * length / (2 * columns_) - next_;
-      if (index >= 0 && index < frames.size(0)) rows_[shot].push_back(shrunk(frames[index].cpu(), widest));
+      if (index >= 0 && index < frames.size(0)) rows_[shot].push_back(shrunk_image(frames[index].cpu(), widest));
     }
   }
   next_ += frames.size(0);

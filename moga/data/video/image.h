@@ -1,9 +1,10 @@
-// PNG files and contact sheets.
+// PNG files, JPEG bytes and contact sheets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "moga/data/video/tags.h"
@@ -13,6 +14,8 @@ namespace moga {
 void save_png(const std::filesystem::path& path, const at::Tensor& image,  // uint8 [3, Y, X]
               const MediaTags& tags = {});
 at::Tensor load_png(const std::filesystem::path& path);
+// The bytes of a JPEG file of uint8 [3, Y, X]; quality 1 to 100.
+std::string jpeg_bytes(const at::Tensor& image, int quality);
 
 // The metadata of a PNG, read without its pixels.
 struct ImageInfo {
@@ -20,6 +23,9 @@ struct ImageInfo {
   MediaTags tags;
 };
 ImageInfo png_info(const std::filesystem::path& path);
+
+// Reduces uint8 [3, Y, X] to at most `widest` columns; each pixel is the mean of those it replaces.
+at::Tensor shrunk_image(const at::Tensor& picture, int64_t widest);
 
 inline constexpr int64_t kImageMargin = 4;
 // Pictures in rows with a margin: rows of uint8 [3, Y, X], all of one size.

@@ -7,6 +7,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/random.h"
+#include "moga/data/video/read_image.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -28,6 +29,16 @@ TEST(Image, PngSaysWhatItWasMadeFrom) {
   EXPECT_EQ(info.tags.title + "|" + info.tags.comment + "|" + info.tags.tool, "Mara é|[[shot]]\n|moga 1");
   write_text(folder / "b.png", "not a picture");
   EXPECT_NE(test::error_of([&] { png_info(folder / "b.png"); }).find("b.png: cannot read PNG"), std::string::npos);
+}
+
+TEST(Image, JpegBytesAreReadBack) {
+  const test::Folder folder;
+  const at::Tensor ramp = at::arange(64, at::kFloat).mul(3).to(at::kByte).expand({3, 40, 64}).contiguous();
+  write_text(folder / "a.jpg", jpeg_bytes(ramp, 90));
+  const at::Tensor read = read_image(folder / "a.jpg");
+  ASSERT_EQ(read.sizes(), ramp.sizes());
+  EXPECT_LT((read.to(at::kFloat) - ramp.to(at::kFloat)).abs().max().item<double>(), 8);
+  EXPECT_EQ(test::error_of([&] { jpeg_bytes(ramp, 101); }), "JPEG: quality is 101, expected 1 to 100");
 }
 
 // libpng would allocate two gigabytes for it.

@@ -240,7 +240,7 @@ void run_train(Options options, const TrainOptions& train) {
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.codec = published_codec(default_video_model()->codec_class());
+  config.codec = published_codec(*default_video_model());
   config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
@@ -258,7 +258,7 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
   command.add_option("--shots", options.shots, "shots of equal length (default: 9, CPU: 2)");
   command.add_option("--model", options.model,
-                     "1.3B, 14B, I2V-14B, A14B, I2V-A14B, a config.json or a model folder (default: 1.3B, CPU: small)");
+                     "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder (default: 1.3B, CPU: small)");
   command.add_option("--heads", options.heads, "attention heads (default: the model's)");
   command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
   command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");

@@ -95,7 +95,7 @@ LoadWays plan(const Options& options, const std::optional<ModelConfigs>& configs
   const at::Device device = options.model.place();
   const LoadWays asked{.stream_weights = options.streaming.chosen(device) == StreamWeights::always};
   if (!configs) return asked;
-  check_script_images(script, *configs->transformer, configs->pixels_per_token());
+  check_script_images(script, *configs);
   const GenerationPlanRequest request =
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return asked;

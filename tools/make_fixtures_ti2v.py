@@ -9,6 +9,8 @@
     tests/pipeline/fixtures/ti2v.safetensors          `latents` (the noise); `text_latents` and `image_latents`: results of
                                                       WanPipeline and, with first.png, of WanImageToVideoPipeline; `frames`
                                                       of the latter in [0, 1]
+    tests/model/fixtures/wide_ti2v.safetensors        as wide.safetensors (make_fixtures_wide.py): the velocity of a
+                                                      transformer with two given frames, and a VAE
 
 Made with torch==2.11.0 diffusers==0.42.1 transformers==5.24 pillow==12.1.1 sentencepiece ftfy. Run from the repository
 root after make_fixtures_pipeline.py and make_fixtures_images.py:
@@ -16,6 +18,7 @@ root after make_fixtures_pipeline.py and make_fixtures_images.py:
     python tools/make_fixtures_ti2v.py
 """
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -24,6 +27,7 @@ import torch
 from diffusers import (
     AutoencoderKLWan, UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline, WanTransformer3DModel,
 )  # fmt: skip
+from make_fixtures_wide import TRANSFORMER, draw, draw_weights
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import T5TokenizerFast, UMT5EncoderModel
@@ -43,6 +47,10 @@ VAE = dict(
     patch_size=2, scale_factor_temporal=4, scale_factor_spatial=16, latents_mean=[0.1, -0.2, 0.3, -0.4],
     latents_std=[0.5, 1.0, 1.5, 2.0],
 )  # fmt: skip
+
+
+WIDE_VAE = VAE | dict(base_dim=16, decoder_base_dim=32, z_dim=16, latents_mean=[0.0] * 16, latents_std=[1.0] * 16)
+GIVEN = [0, 2]  # latent frames of the wide transformer's input that have timestep 0
 
 
 def random_vae():
@@ -124,6 +132,43 @@ def make_pipelines():
     print("first frame given", (image_latents[0, :, 0] - text_latents[0, :, 0]).abs().max().item())
 
 
+def wide_transformer():
+    generator = torch.Generator().manual_seed(1)
+    model = WanTransformer3DModel(**TRANSFORMER).eval()
+    draw_weights(model, generator)
+    latent, text = draw((1, 16, 4, 12, 16), generator), draw((1, 16, 64), generator)
+    timestep = torch.full((1, 4, 6 * 8), 619.0)
+    timestep[:, GIVEN] = 0
+    timestep = timestep.flatten(1)
+    exact = copy.deepcopy(model).double()(latent.double(), timestep.double(), text.double(), return_dict=False)[0]
+    for name, parameter in model.named_parameters():  # diffusers' own rule of what stays float32
+        if not set(name.split(".")) & set(model._keep_in_fp32_modules):
+            parameter.data = parameter.data.bfloat16()
+    return {"velocity": exact.float(), "velocity_bfloat16": model(latent, timestep, text, return_dict=False)[0]}
+
+
+def wide_vae():
+    generator = torch.Generator().manual_seed(2)
+    vae = AutoencoderKLWan(**WIDE_VAE).eval()
+    draw_weights(vae, generator)
+    clip, latent = draw((1, 3, 5, 64, 32), generator), draw((1, 16, 2, 4, 2), generator)
+    exact, narrow = copy.deepcopy(vae).double(), vae.bfloat16()
+    decoded = exact.decode(latent.double()).sample
+    assert decoded.abs().max() < 1
+    return {"mean": exact.encode(clip.double()).latent_dist.mean.float(),
+            "mean_bfloat16": narrow.encode(clip).latent_dist.mean, "decoded": decoded.float(),
+            "decoded_bfloat16": narrow.decode(latent).sample}  # fmt: skip
+
+
+def make_wide():
+    with torch.no_grad():
+        tensors = wide_transformer() | wide_vae()
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, MODELS / "wide_ti2v.safetensors")
+    for name, tensor in tensors.items():
+        print(name, list(tensor.shape), tensor.dtype, "std", tensor.float().std().item())
+
+
 if __name__ == "__main__":
     make_vae()
     make_pipelines()
+    make_wide()

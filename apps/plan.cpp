@@ -126,7 +126,8 @@ void add_plan(CLI::App& app) {
   options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
-      "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B), or a transformer's config.json");
+      "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B), or a transformer's "
+      "config.json");
   command->callback([options] { run(*options); });
 }
 

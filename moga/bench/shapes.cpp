@@ -25,8 +25,7 @@ NamedModel named_model(const std::string& name) {
     named.model = load_video_model_config(config);
   }
   const std::filesystem::path codec = path / "vae/config.json";
-  named.codec =
-      folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(*named.model);
+  named.codec = folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(*named.model);
   return named;
 }
 

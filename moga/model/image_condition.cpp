@@ -75,8 +75,8 @@ at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames
   const at::NoGradGuard no_grad;
   const Canvas canvas = canvas_of(codec, shots_of(shot_frames, frames, given), frames, given);
   const at::Tensor latents = codec.encode(canvas.clip)[0].to(at::kFloat);  // [z, F, Y', X']
-  const at::Tensor mask = canvas.mask.to(latents.device())
-                              .expand({canvas.strides.frames, frames, latents.size(2), latents.size(3)});
+  const at::Tensor mask =
+      canvas.mask.to(latents.device()).expand({canvas.strides.frames, frames, latents.size(2), latents.size(3)});
   return at::cat({mask, latents});
 }
 
@@ -87,7 +87,8 @@ GivenLatents given_latents(Codec& codec, const std::vector<int64_t>& shot_frames
   GivenLatents result;
   int64_t begin = 0;
   for (size_t shot = 0; shot < shots.size(); begin += shots[shot++]) {
-    check(!given[shot].last.defined(), "given latents: shot ", shot + 1, " has a last image, expected first ones alone");
+    check(!given[shot].last.defined(), "given latents: shot ", shot + 1,
+          " has a last image, expected first ones alone");
     if (given[shot].first.defined()) result.frames.push_back(begin);
   }
   if (result.frames.empty()) return result;

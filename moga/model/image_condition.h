@@ -30,8 +30,8 @@ struct GivenLatents {
   at::Tensor latents;           // [z, frames, Y', X'] float32, on the codec's device
 };
 
-// Of the first frames of shots, encoded as image_condition does: in a clip of grey, up to the last one. The image of the
-// first shot is a clip of one frame, as in diffusers. None when no shot has an image; last images throw.
+// Of the first frames of shots, encoded as image_condition does: in a clip of grey, up to the last one. The image of
+// the first shot is a clip of one frame, as in diffusers. None when no shot has an image; last images throw.
 GivenLatents given_latents(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
                            const std::vector<GivenFrames>& given);
 

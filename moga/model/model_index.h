@@ -1,6 +1,6 @@
 // model_index.json: which pipeline of diffusers a model folder is made for. Text to video and image to video with one
-// transformer or Wan2.2's two experts, and Wan2.2-TI2V-5B, are run; any other pipeline, part or class is refused by name, before a weight is
-// read.
+// transformer or Wan2.2's two experts, and Wan2.2-TI2V-5B, are run; any other pipeline, part or class is refused by
+// name, before a weight is read.
 #pragma once
 
 #include <filesystem>

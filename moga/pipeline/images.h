@@ -11,8 +11,8 @@
 
 namespace moga {
 
-// Fills in `images` and `image_tokens`, or `given`; does nothing for a model of text alone. Needs codec and image encoder. Throws
-// one line that names the shot when the images are not those that the model can be given: check_images.
+// Fills in `images` and `image_tokens`, or `given`; does nothing for a model of text alone. Needs codec and image
+// encoder. Throws one line that names the shot when the images are not those that the model can be given: check_images.
 // Of several ranks each encodes them.
 void encode_images(Models& models, const std::vector<VideoRequest>& requests, Conditions& conditions,
                    const ProcessGroup& ranks = {});

@@ -125,7 +125,8 @@ TEST_F(Program, FlopsPrintsThePapersFigures) {
   EXPECT_NEAR(full, 6.94, 0.0694);
   EXPECT_NEAR(own, 2.26, 0.0452);
   expect_error("flops --size 12", "--size is '12', expected two numbers");
-  expect_error("flops --model 7B", "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder");
+  expect_error("flops --model 7B",
+               "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder");
   expect_error("flops --frames -3", "--frames is -3 frames, expected 1 to");
   expect_error("flops --size 853x480", "must be multiples of 16");
 }

@@ -89,8 +89,8 @@ TEST(Denoiser, ShowsGivenFramesWithTimestepZero) {
   const auto captions = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
   input.text = text.narrow(0, 3, 3);
   const auto negative = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
-  EXPECT_TRUE(test::close(denoiser.evaluate(x, {.timestep = 300}).velocity, guided_velocity(captions, negative, 3.0),
-                          1e-5));
+  EXPECT_TRUE(
+      test::close(denoiser.evaluate(x, {.timestep = 300}).velocity, guided_velocity(captions, negative, 3.0), 1e-5));
   input.given_frames.clear();
   const auto other = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
   EXPECT_GT(test::difference(other, negative).relative, 1e-3);

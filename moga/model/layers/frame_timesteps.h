@@ -12,8 +12,8 @@
 namespace moga {
 
 struct FrameTimesteps {
-  Segments segments;   // one vector per run of frames
-  at::Tensor video;    // [V] int64: whose timestep; undefined: one vector per video
+  Segments segments;    // one vector per run of frames
+  at::Tensor video;     // [V] int64: whose timestep; undefined: one vector per video
   at::Tensor denoised;  // [V] float32: 1, or 0 for a given run
 
   // [B] → [V]

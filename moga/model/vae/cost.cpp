@@ -62,15 +62,17 @@ double pixels(const VaeConfig& config) {
 double VaeConfig::encode_flop(double latents) const {
   const double base = static_cast<double>(base_dim), top = base * static_cast<double>(dim_mult[3]);
   const double z = 2 * static_cast<double>(z_dim);
-  return level_flop(*this, latents, /*decoder=*/false) + pixels(*this) * latents * convolution(27, static_cast<double>(pixel_channels()), base) +
-         middle(top, latents) + latents * (convolution(27, top, z) + convolution(1, z, z));
+  return level_flop(*this, latents, /*decoder=*/false) +
+         pixels(*this) * latents * convolution(27, static_cast<double>(pixel_channels()), base) + middle(top, latents) +
+         latents * (convolution(27, top, z) + convolution(1, z, z));
 }
 
 double VaeConfig::decode_flop(double latents) const {
   const double base = static_cast<double>(decoder_base()), top = base * static_cast<double>(dim_mult[3]);
   const double z = static_cast<double>(z_dim), last = base * static_cast<double>(dim_mult[0]);
-  return level_flop(*this, latents, /*decoder=*/true) + pixels(*this) * latents * convolution(27, last, static_cast<double>(pixel_channels())) +
-         middle(top, latents) + latents * (convolution(27, z, top) + convolution(1, z, z));
+  return level_flop(*this, latents, /*decoder=*/true) +
+         pixels(*this) * latents * convolution(27, last, static_cast<double>(pixel_channels())) + middle(top, latents) +
+         latents * (convolution(27, z, top) + convolution(1, z, z));
 }
 
 }  // namespace moga

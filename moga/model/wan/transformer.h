@@ -127,8 +127,8 @@ class TransformerImpl : public VideoModel {
     int64_t text_tokens;                         // of a caption
     std::shared_ptr<ProcessGroup::State> ranks;  // that share the videos; null: this one has all tokens
     std::vector<std::vector<int64_t>> given_frames;
-    FrameTimesteps timesteps;                    // its segments: of the rows held here
-    int64_t first_shot, shots;                   // whose captions these rows see
+    FrameTimesteps timesteps;   // its segments: of the rows held here
+    int64_t first_shot, shots;  // whose captions these rows see
     at::Tensor rotary;
     Grouping text_groups;
     std::vector<int64_t> image_counts;  // of all shots; empty: no images

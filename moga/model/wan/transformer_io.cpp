@@ -43,7 +43,8 @@ constexpr std::array kForeignKeys = {
 constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
 
 // model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video
-// models have none and the same model_type (tools/convert_wan.py writes null). "ti2v" is a model of text and images, too.
+// models have none and the same model_type (tools/convert_wan.py writes null). "ti2v" is a model of text and images,
+// too.
 void rename_wan_type(nlohmann::json& config, const std::string& source) {
   constexpr int64_t kVitWidth = 1280, kVitTokens = 257;
   const auto type = config.find("model_type");

@@ -1,6 +1,6 @@
 // Transformers and VAEs at widths that the GPU kernels are made for, against diffusers (fixtures/wide.safetensors, by
-// tools/make_fixtures_wide.py; Wan2.2-TI2V-5B's kind in wide_ti2v.safetensors, by make_fixtures_ti2v.py): float32 on the CPU is right, and bfloat16 on a GPU loses at most twice what diffusers'
-// own bfloat16 loses.
+// tools/make_fixtures_wide.py; Wan2.2-TI2V-5B's kind in wide_ti2v.safetensors, by make_fixtures_ti2v.py): float32 on
+// the CPU is right, and bfloat16 on a GPU loses at most twice what diffusers' own bfloat16 loses.
 #include <gtest/gtest.h>
 #include <torch/types.h>
 #include <torch/utils.h>

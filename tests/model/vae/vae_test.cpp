@@ -73,9 +73,9 @@ TEST(Vae, OfWan22HasStridesOfSixteen) {
   EXPECT_EQ(published.latent_channels(), 48);
   published.validate();
   VaeConfig uneven = test::tiny_vae22_config();
-  uneven.dim_mult = {1, 2, 3, 5};
+  uneven.dim_mult = {1, 2, 4, 6};
   EXPECT_EQ(test::error_of([&] { uneven.validate(); }),
-            "VAE: is_residual, and the encoder's level of 12 to 20 channels cannot average groups of equal size");
+            "VAE: is_residual, and the encoder's level of 16 to 24 channels cannot average groups of equal size");
 }
 
 TEST(Vae, DecodesOneThenFourFramesAtATime) {

@@ -265,7 +265,8 @@ void run_vae(const Options& options, const VaeOptions& vae) {
   if (!vae.size.empty()) std::tie(config.width, config.height) = parse_pair(vae.size, "--size");
   config.only = choice<VaeWay>("--only", vae.only);
   const std::filesystem::path folder = options.model;
-  if (!options.model.empty() && !published) config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
+  if (!options.model.empty() && !published)
+    config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
   write(bench_vae(config, setup), options);
 }
 

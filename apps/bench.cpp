@@ -79,12 +79,13 @@ Example:
 
 constexpr const char* kVaeManual =
     R"(Encoding and decoding of a clip, streamed latent frame by latent frame, with Wan2.1's VAE and random
-weights or the one in --model. The last column is milliseconds for each frame of the video.
+weights or the one of --model. The last column is milliseconds for each frame of the video.
 --convolution is how its convolutions are computed: our kernel (sm90), one 3D convolution of the library
 (volume), 2D convolutions added up (planes), or one over stacked frames (stacked).
 
 Example:
   moga bench vae --frames 81 --size 832x480 --json vae.json
+  moga bench vae --model TI2V-5B --frames 121 --size 1280x704
   moga bench vae --frames 1441 --only decode --warm-up 0 --repeats 1)";
 
 struct Options {
@@ -256,14 +257,16 @@ void run_train(Options options, const TrainOptions& train) {
 void run_vae(const Options& options, const VaeOptions& vae) {
   const BenchSetup setup = setup_of(options);
   VaeBenchConfig config;
-  config.codec = published_codec(default_video_model()->codec_class());
+  const Cloned<VideoModelConfig> published = published_video_model(options.model);  // empty for a folder
+  config.codec = published_codec(published ? *published : *default_video_model());
   config.convolution = choice<ConvolutionWay>("--convolution", vae.convolution);
   if (setup.device.is_cpu()) config.frames = 9, config.width = 224, config.height = 128;
   if (options.frames) config.frames = *options.frames;
   if (!vae.size.empty()) std::tie(config.width, config.height) = parse_pair(vae.size, "--size");
   config.only = choice<VaeWay>("--only", vae.only);
   const std::filesystem::path folder = options.model;
-  if (!options.model.empty()) config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
+  if (!options.model.empty() && !published)
+    config.folder = std::filesystem::exists(folder / "vae") ? folder / "vae" : folder;
   write(bench_vae(config, setup), options);
 }
 
@@ -273,8 +276,9 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
   command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
   command.add_option("--shots", options.shots, "shots of equal length (default: 9, CPU: 2)");
-  command.add_option("--model", options.model,
-                     "1.3B, 14B, I2V-14B, A14B, I2V-A14B, a config.json or a model folder (default: 1.3B, CPU: small)");
+  command.add_option(
+      "--model", options.model,
+      "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder (default: 1.3B, CPU: small)");
   command.add_option("--heads", options.heads, "attention heads (default: the model's)");
   command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
   command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");
@@ -348,7 +352,8 @@ void add_vae(CLI::App& bench) {
   command->footer(kVaeManual);
   command->add_option("--frames", options->frames, "frames of the video, for Wan2.1 1 + 4k (default: 81, CPU: 9)");
   command->add_option("--size", vae->size, "width x height in pixels (default: 832x480, CPU: 224x128)");
-  command->add_option("--model", options->model, "VAE or model folder (default: Wan2.1's size, random weights)");
+  command->add_option("--model", options->model,
+                      "VAE or model folder, or a published model with random weights: TI2V-5B (default: Wan2.1)");
   command->add_option("--only", vae->only, choice_list<VaeWay>())->capture_default_str();
   command->add_option("--convolution", vae->convolution, choice_list<ConvolutionWay>())->capture_default_str();
   add_common(*command, *options);

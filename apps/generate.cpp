@@ -24,7 +24,7 @@ namespace {
 constexpr const char* kManual = R"(A script is a TOML file:
 
   title = "Mara by the lake"
-  size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16
+  size = [224, 128]         # width and height in pixels, for Wan2.1 multiples of 16, for TI2V-5B of 32
   fps = 16
   seed = 7
   negative_prompt = "blurred, text"        # optional, what guidance steers away from;
@@ -42,9 +42,9 @@ constexpr const char* kManual = R"(A script is a TOML file:
 Without size the video has the model's own size. A video has 1 + 4k frames and a cut falls on
 one of these steps: where the script asks for others, one line says what it gets.
 
-Images are for image-to-video models, which need at least one; any shot may have its own. They are
-resized to the video's size, and one line says so where the proportions differ. last_image is for
-models of first and last frames (FLF2V) and Wan2.2's.
+Images are for image-to-video models, which need at least one, and for Wan2.2-TI2V-5B, which also runs
+without; any shot may have its own. They are resized to the video's size, and one line says so where the
+proportions differ. last_image is for models of first and last frames (FLF2V) and Wan2.2-I2V-A14B.
 
 A shot's caption reaches only that shot. Captions beyond the model's text length are cut with a
 line that says where, the global caption first.
@@ -95,7 +95,7 @@ LoadWays plan(const Options& options, const std::optional<ModelConfigs>& configs
   const at::Device device = options.model.place();
   const LoadWays asked{.stream_weights = options.streaming.chosen(device) == StreamWeights::always};
   if (!configs) return asked;
-  check_script_images(script, *configs->transformer, configs->pixels_per_token());
+  check_script_images(script, *configs);
   const GenerationPlanRequest request =
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return asked;

@@ -49,6 +49,16 @@ inline GenerationPlanRequest of_rank(GenerationPlanRequest request, int64_t rank
   return request;
 }
 
+// Latent frames up to the last shot with an image: what a model with expand_timesteps encodes.
+inline int64_t image_frames(const ModelConfigs& configs, const Script& script) {
+  if (!configs.expand_timesteps) return 0;
+  const std::vector<int64_t> frames = script.latent_shot_frames(configs.pixels_per_token());
+  int64_t begin = 0, encoded = 0;
+  for (size_t shot = 0; shot < frames.size(); begin += frames[shot++])
+    if (script.shot[shot].image) encoded = begin + 1;
+  return encoded;
+}
+
 inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOptions& options,
                                           const StreamOptions& streaming, const Script& script,
                                           const std::string& script_file) {
@@ -62,6 +72,7 @@ inline GenerationPlanRequest plan_request(const ModelConfigs& own, const ModelOp
   request.transformer_2 = configs.transformer_2;
   request.boundary_ratio = configs.boundary_ratio;
   request.image_encoder = configs.image_encoder;
+  request.image_frames = image_frames(configs, script);
   const Strides pixels = configs.pixels_per_token();
   request.video = video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels), pixels);
   const std::vector<std::string> captions = script.captions();

@@ -2,9 +2,10 @@
 
     python3 tools/convert_wan.py Wan2.1-T2V-1.3B models/wan-1.3b
 
-Wan2.1-T2V-1.3B and -14B, Wan2.1-I2V-14B-480P and -720P, Wan2.1-FLF2V-14B-720P, Wan2.2-T2V-A14B, Wan2.2-I2V-A14B.
+Wan2.1-T2V-1.3B and -14B, Wan2.1-I2V-14B-480P and -720P, Wan2.1-FLF2V-14B-720P, Wan2.2-T2V-A14B, Wan2.2-I2V-A14B,
+Wan2.2-TI2V-5B.
 
-The pickles of the VAE and the text encoder (Wan2.1_VAE.pth, models_t5_*.pth) become safetensors with the same names,
+The pickles of the VAE and the text encoder (Wan2.1_VAE.pth or Wan2.2_VAE.pth, models_t5_*.pth) become safetensors with the same names,
 dtypes and values; of the image encoder (models_clip_*.pth) the vision part, under the names of transformers. They are
 loaded with weights_only, so no code in them runs. The transformers' safetensors are linked, the tokenizer is copied.
 Needs a Python with torch (pip install torch) and no other package. Leaves nothing behind on an error.
@@ -21,12 +22,25 @@ from pathlib import Path
 import torch
 
 DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
-# Latent statistics as published with AutoencoderKLWan.
-MEAN = [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
-        0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921]  # fmt: skip
-DEVIATION = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
-             3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160]  # fmt: skip
-
+# Latent statistics as published with AutoencoderKLWan, mean and deviation, by the number of latent channels.
+STATISTICS = {
+    16: ([-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+          0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921],
+         [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+          3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160]),
+    48: ([-0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557,
+          -0.1382, 0.0542, 0.2813, 0.0891, 0.1570, -0.0098, 0.0375, -0.1825,
+          -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+          -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230,
+          -0.0313, -0.1649, 0.0117, 0.0723, -0.2839, -0.2083, -0.0520, 0.3748,
+          0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667],
+         [0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013,
+          0.8158, 1.0344, 0.5894, 1.0901, 0.6885, 0.6165, 0.8454, 0.4978,
+          0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
+          0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093,
+          0.5709, 0.6065, 0.6415, 0.4944, 0.5726, 1.2042, 0.5458, 1.6887,
+          0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744]),
+}  # fmt: skip
 
 # Settings of the original's configs for each kind of model. Wan2.1's models of 720p and of text take a shift of 5; that
 # of 480p and the small one take 3.
@@ -37,6 +51,7 @@ SAMPLING = {
     ("flf2v", False): WAN21 | {"flow_shift": 16.0},
     ("t2v", True): {"steps": 40, "guidance": 4.0, "guidance_2": 3.0, "flow_shift": 12.0},
     ("i2v", True): {"steps": 40, "guidance": 3.5, "guidance_2": 3.5, "flow_shift": 5.0},
+    ("ti2v", False): {"steps": 50, "guidance": 5.0},
 }
 BOUNDARY = {"t2v": 0.875, "i2v": 0.9}  # of two experts
 
@@ -87,12 +102,18 @@ def write_json(path: Path, values: dict) -> None:
 
 
 def vae_config(tensors: dict) -> dict:
-    base = tensors["encoder.conv1.weight"].shape[0]
+    base, pixels = tensors["encoder.conv1.weight"].shape[:2]
     z = tensors["conv2.weight"].shape[0]
-    if z != len(MEAN):
-        sys.exit(f"the VAE has {z} latent channels, expected {len(MEAN)}: it is not Wan2.1's")
-    return {"_class_name": "AutoencoderKLWan", "base_dim": base, "z_dim": z, "latents_mean": MEAN,
-            "latents_std": DEVIATION}  # fmt: skip
+    if z not in STATISTICS:
+        sys.exit(f"the VAE has {z} latent channels, expected 16 or 48: it is neither Wan2.1's nor Wan2.2's")
+    mean, deviation = STATISTICS[z]
+    config = {"_class_name": "AutoencoderKLWan", "base_dim": base, "z_dim": z, "latents_mean": mean,
+              "latents_std": deviation}  # fmt: skip
+    if z == 48:  # levels with shortcuts, squares of 2x2 pixels as channels
+        config |= {"decoder_base_dim": tensors["decoder.conv1.weight"].shape[0] // 4, "is_residual": True,
+                   "patch_size": 2, "in_channels": pixels, "out_channels": pixels, "scale_factor_spatial": 16,
+                   "scale_factor_temporal": 4}  # fmt: skip
+    return config
 
 
 def text_config(tensors: dict) -> dict:
@@ -175,10 +196,12 @@ def write_image_encoder(source: Path, out: Path) -> None:
 
 def model_index(kind: str, two_experts: bool, encoder: bool) -> dict:
     transformer = ["diffusers", "WanTransformer3DModel"]
-    index = {"_class_name": "WanPipeline" if kind == "t2v" else "WanImageToVideoPipeline",
+    index = {"_class_name": "WanPipeline" if kind in ("t2v", "ti2v") else "WanImageToVideoPipeline",
              "transformer": transformer, "text_encoder": ["transformers", "UMT5EncoderModel"],
              "tokenizer": ["transformers", "T5TokenizerFast"], "vae": ["diffusers", "AutoencoderKLWan"],
              "scheduler": ["diffusers", "UniPCMultistepScheduler"]}  # fmt: skip
+    if kind == "ti2v":
+        index |= {"expand_timesteps": True}
     if two_experts:
         index |= {"transformer_2": transformer, "boundary_ratio": BOUNDARY[kind]}
     if encoder:
@@ -192,7 +215,7 @@ def convert(source: Path, out: Path) -> None:
     two_experts = len(folders) > 1
     configs = [transformer_config(folder, two_experts) for folder in folders]
     kind = configs[0]["model_type"]
-    encoder = kind != "t2v" and not two_experts
+    encoder = kind in ("i2v", "flf2v") and not two_experts
     parts = ["transformer", "transformer_2"][: len(folders)]
     for part in (*parts, "vae", "text_encoder", "tokenizer", "scheduler"):
         (out / part).mkdir(parents=True)

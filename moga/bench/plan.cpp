@@ -195,13 +195,18 @@ int64_t image_encoder_bytes(const GenerationPlanRequest& request) {
   return bytes;
 }
 
+// Latent frames of the clip that shows images.
+int64_t image_frames(const GenerationPlanRequest& request) {
+  return request.transformer->conditioning().channels > 0 ? request.video.frames : request.image_frames;
+}
+
 // The images' clip through the codec's encoder, by its cost next to decoding's.
 PlanPhase images_phase(const GenerationPlanRequest& request, int64_t weight_bytes, const Rehearsed& decoding) {
   const Strides patch = request.transformer->patch();
   const double latents = static_cast<double>(request.video.frame_tokens() * patch.rows * patch.columns);
   const double cost = request.vae->encode_flop(latents) / request.vae->decode_flop(latents);
   return {"images", weight_bytes + decoding.work_bytes,
-          static_cast<double>(request.video.frames) * decoding.seconds * cost};
+          static_cast<double>(image_frames(request)) * decoding.seconds * cost};
 }
 
 // Each model is released after its stage (generate.h).
@@ -213,8 +218,7 @@ void fill(Plan& plan, const GenerationPlanRequest& request, const Rehearsed& tex
       decoding.weight_bytes + image_encoder_bytes(request) + (plan.rest_experts ? 0 : step.weight_bytes);
   plan.weight_bytes = before_steps + text.weight_bytes + (plan.rest_experts ? step.weight_bytes : 0);
   plan.phases = {{"text", before_steps + text.weight_bytes + text.work_bytes, text.seconds}};
-  if (request.transformer->conditioning().channels > 0)
-    plan.phases.push_back(images_phase(request, before_steps, decoding));
+  if (image_frames(request) > 0) plan.phases.push_back(images_phase(request, before_steps, decoding));
   plan.phases.push_back({"denoise", step.weight_bytes + decoding.weight_bytes + step.work_bytes, denoising.seconds});
   plan.phases.push_back({"decode", decoding.weight_bytes + decoding.work_bytes,
                          static_cast<double>(request.video.frames) * decoding.seconds});

@@ -54,6 +54,9 @@ struct GenerationPlanRequest {
   Cloned<VideoModelConfig> transformer_2 = {};
   double boundary_ratio = 0;
   std::optional<ImageEncoderConfig> image_encoder = {};
+  // Latent frames that are encoded to show images to a model without channels for them (Wan2.2-TI2V-5B); with such
+  // channels it is the whole video.
+  int64_t image_frames = 0;
   // Ranks that denoise together; the plan is that of the first, which encodes and decodes as well.
   int64_t guidance_ranks = 1, sequence_ranks = 1;
 

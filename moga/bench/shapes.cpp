@@ -13,6 +13,7 @@ NamedModel named_model(const std::string& name) {
   if (const VideoFamily::Size* published = published_size(name)) {
     named.model = published->config;
     named.boundary_ratio = published->boundary_ratio;
+    named.expand_timesteps = published->expand_timesteps;
     if (published->config->conditioning().image_dim > 0) named.image_encoder = vit_h_14();
   }
   const std::filesystem::path path = name;
@@ -24,8 +25,7 @@ NamedModel named_model(const std::string& name) {
     named.model = load_video_model_config(config);
   }
   const std::filesystem::path codec = path / "vae/config.json";
-  named.codec =
-      folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(named.model->codec_class());
+  named.codec = folder && std::filesystem::exists(codec) ? load_codec_config(codec) : published_codec(*named.model);
   return named;
 }
 

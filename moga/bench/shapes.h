@@ -15,6 +15,7 @@ struct NamedModel {
   Cloned<CodecConfig> codec;
   double boundary_ratio = 0;  // of two experts of this config; 0: one
   std::optional<ImageEncoderConfig> image_encoder = {};
+  bool expand_timesteps = false;  // of a published size (model_index.h)
 
   Strides pixels_per_token() const { return codec->strides() * model->patch(); }
 };

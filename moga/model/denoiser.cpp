@@ -30,6 +30,9 @@ Denoiser::Denoiser(VideoModel& model, DenoiserInput input) : input_(std::move(in
   check(input_.text.dim() == 3 && input_.text.size(0) == texts, "denoiser: text ", input_.text.sizes(), " for ", texts,
         " shots", guided ? ", those of the negative prompts included" : "");
   for (const VideoShape& video : input_.videos) shapes_.push_back(model.config().latent_shape(video));
+  check_given();
+  for (const GivenLatents& given : input_.given)
+    given_rows_.push_back(at::tensor(given.frames, at::kLong).to(input_.text.device()));
   experts_.push_back(make_expert(model, input_.guidance));
   if (low_noise) experts_.push_back(make_expert(*low_noise->model, low_noise->guidance));
 }
@@ -41,6 +44,7 @@ Denoiser::Expert Denoiser::make_expert(VideoModel& model, double guidance) const
   for (int half = 0; half < (together ? 2 : 1); ++half) {
     fixed.layout.videos.insert(fixed.layout.videos.end(), input_.videos.begin(), input_.videos.end());
     fixed.condition.insert(fixed.condition.end(), input_.condition.begin(), input_.condition.end());
+    for (const GivenLatents& given : input_.given) fixed.given_frames.push_back(given.frames);
     fixed.image.counts.insert(fixed.image.counts.end(), input_.image.counts.begin(), input_.image.counts.end());
   }
   const int64_t shots = fixed.layout.shots();
@@ -50,6 +54,28 @@ Denoiser::Expert Denoiser::make_expert(VideoModel& model, double guidance) const
   const at::Tensor& image = input_.image.rows;
   if (image.defined()) fixed.image.rows = together ? at::cat({image, image}) : image;
   return expert;
+}
+
+void Denoiser::check_given() const {
+  check(input_.given.empty() || input_.given.size() == shapes_.size(), "denoiser: given frames of ",
+        input_.given.size(), " videos, expected ", shapes_.size());
+  for (size_t video = 0; video < input_.given.size(); ++video) {
+    const auto& [frames, latents] = input_.given[video];
+    std::vector<int64_t> expected = shapes_[video];
+    expected[1] = static_cast<int64_t>(frames.size());
+    check(frames.empty() || latents.sizes() == expected, "denoiser: given latents of video ", video, " are ",
+          frames.empty() ? at::IntArrayRef() : latents.sizes(), ", expected ", at::IntArrayRef(expected));
+  }
+}
+
+at::Tensor Denoiser::with_given(const at::Tensor& x) const {
+  if (input_.given.empty()) return x;
+  const PackedLatents shown{x.clone(), shapes_};
+  std::vector<at::Tensor> videos = shown.views();
+  for (size_t video = 0; video < videos.size(); ++video)
+    if (const GivenLatents& given = input_.given[video]; !given.frames.empty())
+      videos[video].index_copy_(1, given_rows_[video], given.latents.to(x.options()));
+  return shown.values;
 }
 
 size_t Denoiser::expert_at(double timestep) const {
@@ -76,7 +102,7 @@ DenoiserOutput Denoiser::evaluate(const at::Tensor& x, const DenoiserStep& step)
   const size_t number = expert_at(step.timestep);
   const Expert& expert = experts_[number];
   wake(number);
-  const std::vector<at::Tensor> views = PackedLatents{x, shapes_}.views();
+  const std::vector<at::Tensor> views = PackedLatents{with_given(x), shapes_}.views();
   VideoModelInput input = expert.fixed;
   const size_t evaluated = input.layout.videos.size();
   for (size_t video = 0; video < evaluated; ++video) input.latents.push_back(views[video % views.size()]);

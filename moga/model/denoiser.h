@@ -4,6 +4,8 @@
 //   x [E] → views of each video → model, packed → velocity [E]
 //   with guidance s ≠ 1, every video is in the batch twice, with its captions and with its negative prompts:
 //   v = v_negative + s · (v_captions − v_negative)
+//   with given frames (Wan2.2-TI2V-5B), the model sees these instead of x's, with timestep 0; what x becomes there is
+//   ignored
 //   with two experts (Wan2.2), steps at and above a timestep evaluate the first model, steps below it the second, each
 //   with a guidance of its own; the one that does not compute may rest on the host (VideoModel::rest)
 //
@@ -16,6 +18,7 @@
 
 #include <optional>
 
+#include "moga/model/image_condition.h"
 #include "moga/model/packed_latents.h"
 #include "moga/model/video_model.h"
 #include "moga/parallel/mesh.h"
@@ -37,7 +40,8 @@ struct DenoiserInput {
   // VideoModelInput's, of the videos and their shots; the negative prompts see the same images.
   std::vector<at::Tensor> condition = {};
   ImageTokens image = {};
-  double guidance = 1;  // scale s; 1: the captions alone are evaluated
+  std::vector<GivenLatents> given = {};  // one per video: frames that the model sees instead of those of x; empty: none
+  double guidance = 1;                   // scale s; 1: the captions alone are evaluated
   at::ScalarType dtype = at::kFloat;
   std::optional<LowNoiseExpert> low_noise = {};
   Mesh mesh = {};  // Mesh::generation; two guidance ranks need a guidance other than 1
@@ -66,6 +70,8 @@ class Denoiser {
 
   // x [E]: the latents of all videos, packed.
   DenoiserOutput evaluate(const at::Tensor& x, const DenoiserStep& step) const;
+  // x with the given frames in their places: what the model sees, and what a sampled x is to become.
+  at::Tensor with_given(const at::Tensor& x) const;
   // Of each video, for noise and for the result.
   const std::vector<std::vector<int64_t>>& latent_shapes() const { return shapes_; }
 
@@ -79,6 +85,7 @@ class Denoiser {
     bool guided() const { return guidance != 1.0; }
   };
   Expert make_expert(VideoModel& model, double guidance) const;
+  void check_given() const;
   size_t expert_at(double timestep) const;
   void wake(size_t expert) const;
   bool split() const { return input_.mesh.guidance().size() > 1; }
@@ -88,6 +95,7 @@ class Denoiser {
   DenoiserInput input_;
   std::vector<Expert> experts_;  // one, or two: high noise, low noise
   std::vector<std::vector<int64_t>> shapes_;
+  std::vector<at::Tensor> given_rows_;  // the frames of each video's GivenLatents, on the device
 };
 
 }  // namespace moga

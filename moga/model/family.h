@@ -45,7 +45,8 @@ struct VideoFamily {
   struct Size {
     const char* name;  // "14B"
     Cloned<VideoModelConfig> config;
-    double boundary_ratio = 0;  // of two experts of this config (model_index.h); 0: one
+    double boundary_ratio = 0;      // of two experts of this config (model_index.h); 0: one
+    bool expand_timesteps = false;  // likewise
   };
   std::vector<Size> sizes;  // published ones, for planning without a folder
 };
@@ -59,7 +60,7 @@ struct CodecFamily {
   CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
   FileFit (*file_fit)(const Path& folder);
   WeightLayout (*layout)(const Path& folder);
-  Cloned<CodecConfig> published;  // the config of its published weights
+  std::vector<Cloned<CodecConfig>> published;  // configs of its published weights
 };
 
 }  // namespace moga

@@ -42,13 +42,16 @@ struct Canvas {
   }
 };
 
-}  // namespace
-
-at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
-                           const std::vector<GivenFrames>& given) {
-  const at::NoGradGuard no_grad;
+std::vector<int64_t> shots_of(const std::vector<int64_t>& shot_frames, int64_t frames,
+                              const std::vector<GivenFrames>& given) {
   const std::vector<int64_t> shots = shot_frames.empty() ? std::vector{frames} : shot_frames;
   check(given.size() == shots.size(), "image condition: images of ", given.size(), " shots, expected ", shots.size());
+  return shots;
+}
+
+// With all images at their places, of the first `frames` latent frames: shots from there on must have none.
+Canvas canvas_of(const Codec& codec, const std::vector<int64_t>& shots, int64_t frames,
+                 const std::vector<GivenFrames>& given) {
   const at::Tensor& any = any_frame(given);
   const Strides strides = codec.config().strides();
   const at::ScalarType dtype = codec.parameters().front().scalar_type();
@@ -62,10 +65,37 @@ at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames
     if (given[shot].first.defined()) canvas.show_first(given[shot].first, begin);
     if (given[shot].last.defined()) canvas.show_last(given[shot].last, begin + shots[shot] - 1);
   }
+  return canvas;
+}
+
+}  // namespace
+
+at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
+                           const std::vector<GivenFrames>& given) {
+  const at::NoGradGuard no_grad;
+  const Canvas canvas = canvas_of(codec, shots_of(shot_frames, frames, given), frames, given);
   const at::Tensor latents = codec.encode(canvas.clip)[0].to(at::kFloat);  // [z, F, Y', X']
   const at::Tensor mask =
-      canvas.mask.to(latents.device()).expand({strides.frames, frames, latents.size(2), latents.size(3)});
+      canvas.mask.to(latents.device()).expand({canvas.strides.frames, frames, latents.size(2), latents.size(3)});
   return at::cat({mask, latents});
+}
+
+GivenLatents given_latents(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
+                           const std::vector<GivenFrames>& given) {
+  const at::NoGradGuard no_grad;
+  const std::vector<int64_t> shots = shots_of(shot_frames, frames, given);
+  GivenLatents result;
+  int64_t begin = 0;
+  for (size_t shot = 0; shot < shots.size(); begin += shots[shot++]) {
+    check(!given[shot].last.defined(), "given latents: shot ", shot + 1,
+          " has a last image, expected first ones alone");
+    if (given[shot].first.defined()) result.frames.push_back(begin);
+  }
+  if (result.frames.empty()) return result;
+  const Canvas canvas = canvas_of(codec, shots, result.frames.back() + 1, given);
+  const at::Tensor latents = codec.encode(canvas.clip)[0].to(at::kFloat);
+  result.latents = latents.index_select(1, at::tensor(result.frames, at::kLong).to(latents.device()));
+  return result;
 }
 
 }  // namespace moga

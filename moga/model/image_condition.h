@@ -5,7 +5,8 @@
 //
 // Channel j of the mask at latent frame i ≥ 1 is pixel frame stride · (i − 1) + 1 + j; all channels of latent frame 0
 // are pixel frame 0. As in Wan2.1 and diffusers' WanImageToVideoPipeline, for one shot; a shot that begins later shows
-// its image in all pixel frames of its first latent frame. Reads no files and resizes nothing.
+// its image in all pixel frames of its first latent frame. Other models take such latents as they are (GivenLatents).
+// Reads no files and resizes nothing.
 #pragma once
 
 #include "moga/model/codec.h"
@@ -21,6 +22,17 @@ struct GivenFrames {
 // F; `given`: one per shot, at least one of them with an image, all of the video's size. The clip is kept on the host
 // in the codec's dtype and encoded chunk by chunk.
 at::Tensor image_condition(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
+                           const std::vector<GivenFrames>& given);
+
+// For a model that denoises around given frames (Wan2.2-TI2V-5B): latent frames of a video, and what they are.
+struct GivenLatents {
+  std::vector<int64_t> frames;  // ascending; empty: none
+  at::Tensor latents;           // [z, frames, Y', X'] float32, on the codec's device
+};
+
+// Of the first frames of shots, encoded as image_condition does: in a clip of grey, up to the last one. The image of
+// the first shot is a clip of one frame, as in diffusers. None when no shot has an image; last images throw.
+GivenLatents given_latents(Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
                            const std::vector<GivenFrames>& given);
 
 }  // namespace moga

@@ -68,6 +68,9 @@ void check_member(const std::string& key, const json& value, const std::string& 
   const auto part = std::ranges::find_if(parts(), [&](const Part& known) { return known.name == key; });
   if (part != parts().end()) return check_part(*part, value, source);
   if (key == "boundary_ratio") return;
+  if (key == "expand_timesteps")
+    return check(value.is_boolean(), source, ": expand_timesteps = ", printable(value.dump()),
+                 ", expected true or false");
   fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key));
 }
 
@@ -99,7 +102,8 @@ ModelIndex load_model_index(const std::filesystem::path& folder) {
   check(std::ranges::count(known, pipeline) > 0, source, ": _class_name = ", printable(pipeline), ", expected ",
         listed(known), meaning(pipeline));
   for (const auto& [key, value] : index.items()) check_member(key, value, source);
-  const ModelIndex result{boundary_of(index, source), is_image_pipeline(pipeline)};
+  const ModelIndex result{boundary_of(index, source), is_image_pipeline(pipeline),
+                          index.value("expand_timesteps", json()) == true};
   check(!second || result.two_experts(), source, ": names no transformer_2, but the folder has one");
   return result;
 }

@@ -1,6 +1,6 @@
 // model_index.json: which pipeline of diffusers a model folder is made for. Text to video and image to video with one
-// transformer or Wan2.2's two experts are run; any other pipeline, part or class is refused by name, before a weight is
-// read.
+// transformer or Wan2.2's two experts, and Wan2.2-TI2V-5B, are run; any other pipeline, part or class is refused by
+// name, before a weight is read.
 #pragma once
 
 #include <filesystem>
@@ -14,6 +14,8 @@ struct ModelIndex {
   std::optional<double> boundary_ratio;
   // Whether the pipeline shows given images; unset in a folder without the file.
   std::optional<bool> image_to_video;
+  // Wan2.2-TI2V-5B: given images take the place of their frames' latents, at timestep 0; it also runs without any.
+  bool expand_timesteps = false;
 
   bool two_experts() const { return boundary_ratio.has_value(); }
 };

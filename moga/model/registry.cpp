@@ -140,9 +140,14 @@ std::string size_names() {
   return names;
 }
 
-Cloned<CodecConfig> published_codec(const std::string& class_name) {
-  for (const CodecFamily* family : codec_families())
-    if (std::ranges::count(family->class_names, class_name)) return family->published;
+Cloned<CodecConfig> published_codec(const VideoModelConfig& model) {
+  const std::string class_name = model.codec_class();
+  for (const CodecFamily* family : codec_families()) {
+    if (!std::ranges::count(family->class_names, class_name)) continue;
+    for (const Cloned<CodecConfig>& codec : family->published)
+      if (codec->latent_channels() == model.latent_channels()) return codec;
+    return family->published.front();
+  }
   fail("codec class '", class_name, "' is not supported; supported: ", supported(codec_families()));
 }
 

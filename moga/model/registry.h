@@ -36,7 +36,8 @@ Cloned<VideoModelConfig> default_video_model(const std::string& class_name = "")
 Cloned<VideoModelConfig> published_video_model(const std::string& size);
 const VideoFamily::Size* published_size(const std::string& size);  // null when there is none
 std::string size_names();
-// The codec of this class with its published sizes: "AutoencoderKLWan".
-Cloned<CodecConfig> published_codec(const std::string& class_name);
+// The codec that a model's family is made for, as published: of its latent channels or, where none has as many, the
+// first one.
+Cloned<CodecConfig> published_codec(const VideoModelConfig& model);
 
 }  // namespace moga

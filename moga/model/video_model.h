@@ -51,6 +51,8 @@ struct VideoModelInput {
   // [C_c, F, Y', X'], and what cross-attention sees of the images besides.
   std::vector<at::Tensor> condition = {};
   ImageTokens image = {};
+  // Latent frames of each video, ascending, that are given rather than denoised: their timestep is 0. Empty: none.
+  std::vector<std::vector<int64_t>> given_frames = {};
 };
 
 // The same on all ranks that share the videos. When each of them computes a loss from it, a rank's parameter gradients

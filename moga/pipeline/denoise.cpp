@@ -119,6 +119,7 @@ DenoiserInput denoiser_input(const Models& models, const std::vector<VideoReques
                       .text = conditions.text,
                       .condition = conditions.images,
                       .image = conditions.image_tokens,
+                      .given = conditions.given,
                       .guidance = sampler.guidance,
                       .dtype = models.dtype};
   for (const VideoRequest& request : requests) input.videos.push_back(request.shape);
@@ -228,7 +229,7 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
   leave_together(ranks, models.device);
   for (const GroupBalance& expert : balance)
     if (const std::string line = expert.text(); !line.empty()) log_info(line);
-  return PackedLatents{latents, denoiser.latent_shapes()}.views();
+  return PackedLatents{denoiser.with_given(latents), denoiser.latent_shapes()}.views();
 }
 
 }  // namespace moga

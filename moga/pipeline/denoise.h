@@ -11,6 +11,7 @@
 #pragma once
 
 #include "moga/data/script.h"
+#include "moga/model/image_condition.h"
 #include "moga/parallel/mesh.h"
 #include "moga/pipeline/models.h"
 
@@ -28,7 +29,7 @@ struct VideoRequest {
   int64_t seed = 0;  // of the noise, which is drawn on the CPU: the same on every device
   NoiseSource noise_from = NoiseSource::kMoga;
   at::Tensor noise = {};                // [z, F, Y', X'] to start from; undefined: drawn from the seed
-  std::vector<ShotImages> images = {};  // one per shot, for models of images; else empty
+  std::vector<ShotImages> images = {};  // one per shot, where the model is shown images; else empty
 };
 
 // The shape of a video of this many pixels and shots; throws when a side does not divide into tokens.
@@ -48,6 +49,7 @@ struct Conditions {
   at::Tensor text;
   std::vector<at::Tensor> images = {};  // VideoModelInput::condition
   ImageTokens image_tokens = {};
+  std::vector<GivenLatents> given = {};  // of each video, for models with expand_timesteps; empty: none in any
 };
 
 // What observes the attention's inputs in a step; returns an empty observer for a step of no interest.

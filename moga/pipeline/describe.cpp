@@ -139,7 +139,10 @@ std::string describe_pipeline(const fs::path& folder) {
   std::ostringstream text;
   try {
     const ModelIndex index = load_model_index(folder);
-    if (index.image_to_video.value_or(false)) text << "  image to video: shots of a script name images\n";
+    if (index.expand_timesteps)
+      text << "  text or image to video: shots of a script may name images\n";
+    else if (index.image_to_video.value_or(false))
+      text << "  image to video: shots of a script name images\n";
     if (index.two_experts())
       text << "  two experts: transformer from timestep " << 1000 * *index.boundary_ratio
            << " on, transformer_2 below\n";

@@ -15,6 +15,9 @@
 namespace moga {
 namespace {
 
+constexpr const char* kFirstAlone =
+    " has a last_image, and the model takes first frames alone, expected a model of first and last frames (FLF2V) ";
+
 // uint8 [3, y, x] → float32 [3, Y, X] in [-1, 1], in diffusers' order of operations; undefined stays so.
 at::Tensor as_frame(const at::Tensor& image, int64_t height, int64_t width) {
   if (!image.defined()) return {};
@@ -32,13 +35,31 @@ std::vector<int64_t> latent_frames_of(const VideoShape& shape) {
   return shape.shot_frames.empty() ? std::vector{shape.frames} : shape.shot_frames;
 }
 
-at::Tensor encode_video(Models& models, const VideoRequest& request) {
+std::vector<GivenFrames> frames_of(const Models& models, const VideoRequest& request) {
   const Strides pixels = models.pixels_per_token();
   std::vector<GivenFrames> frames;
   for (const ShotImages& shot : request.images)
     frames.push_back({as_frame(shot.first, request.shape.rows * pixels.rows, request.shape.columns * pixels.columns),
                       as_frame(shot.last, request.shape.rows * pixels.rows, request.shape.columns * pixels.columns)});
-  return image_condition(*models.vae, request.shape.shot_frames, request.shape.frames, frames);
+  return frames;
+}
+
+// What the model is shown of one request's images.
+void encode_video(Models& models, const VideoRequest& request, Conditions& conditions) {
+  const VideoShape& shape = request.shape;
+  const std::vector<GivenFrames> frames = frames_of(models, request);
+  if (!models.expand_timesteps)
+    conditions.images.push_back(image_condition(*models.vae, shape.shot_frames, shape.frames, frames));
+  else if (frames.empty())  // a request without images
+    conditions.given.emplace_back();
+  else
+    conditions.given.push_back(given_latents(*models.vae, shape.shot_frames, shape.frames, frames));
+}
+
+bool any_images(const std::vector<VideoRequest>& requests) {
+  return std::ranges::any_of(requests, [](const VideoRequest& request) {
+    return std::ranges::any_of(request.images, [](const ShotImages& shot) { return shot.first.defined(); });
+  });
 }
 
 // Of one shot: [tokens, image_dim], first before last.
@@ -66,10 +87,15 @@ ImageTokens encode_tokens(Models& models, const std::vector<VideoRequest>& reque
 }  // namespace
 
 void check_images(const VideoModelConfig& model, const std::vector<ShotHas>& shots,
-                  const std::vector<int64_t>& latent_frames) {
+                  const std::vector<int64_t>& latent_frames, bool expand_timesteps) {
   const Conditioning wanted = model.conditioning();
   const auto given = [](const ShotHas& shot) { return shot.first || shot.last; };
   const auto first = std::ranges::find_if(shots, given);
+  if (expand_timesteps) {
+    for (size_t i = 0; i < shots.size(); ++i)
+      check(!shots[i].last, "shot ", i + 1, kFirstAlone, "or Wan2.2's I2V-A14B");
+    return;
+  }
   if (wanted.channels == 0) {
     check(first == shots.end(), "shot ", first - shots.begin() + 1, " has an image, and the model is a text-to-video ",
           "model, expected an image-to-video model or no image");
@@ -81,9 +107,7 @@ void check_images(const VideoModelConfig& model, const std::vector<ShotHas>& sho
   for (size_t i = 0; i < shots.size(); ++i) {
     const auto [begins, ends] = shots[i];
     check(!ends || begins, "shot ", i + 1, " has a last_image without an image, expected both");
-    check(!ends || pairs || wanted.image_dim == 0, "shot ", i + 1,
-          " has a last_image, and the model takes first frames ",
-          "alone, expected a model of first and last frames (FLF2V) or Wan2.2's");
+    check(!ends || pairs || wanted.image_dim == 0, "shot ", i + 1, kFirstAlone, "or Wan2.2's");
     check(!begins || ends || !pairs, "shot ", i + 1, " has no last_image, and the model takes first and last frames ",
           "(FLF2V), expected both");
     check(!ends || latent_frames[i] > 1, "shot ", i + 1,
@@ -97,11 +121,12 @@ void encode_images(Models& models, const std::vector<VideoRequest>& requests, Co
   std::optional<StopInside> stop_inside;  // several ranks end together, after a step
   if (ranks.size() == 1) stop_inside.emplace();
   const VideoModelConfig& model = models.transformer->config();
-  for (const VideoRequest& request : requests) check_images(model, shots_of(request), latent_frames_of(request.shape));
-  if (model.conditioning().channels == 0) return;
+  for (const VideoRequest& request : requests)
+    check_images(model, shots_of(request), latent_frames_of(request.shape), models.expand_timesteps);
+  if (models.expand_timesteps ? !any_images(requests) : model.conditioning().channels == 0) return;
   Progress progress("images", static_cast<int64_t>(requests.size()), "video");
   for (const VideoRequest& request : requests) {
-    conditions.images.push_back(encode_video(models, request));
+    encode_video(models, request, conditions);
     progress.advance();
     if (ranks.size() == 1) stop_if_interrupted();
   }

@@ -81,9 +81,12 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
   };
   const VideoModelConfig& transformer = *configs.transformer;
   const bool images = transformer.conditioning().channels > 0;
-  check(!index.image_to_video || *index.image_to_video == images, folder.string(), ": model_index.json says ",
+  check(!index.image_to_video || *index.image_to_video == images || index.expand_timesteps, folder.string(),
+        ": model_index.json says ",
         images ? "text to video, and the transformer takes images"
                : "image to video, and the transformer takes no image");
+  check(!index.expand_timesteps || !images, folder.string(), ": model_index.json says expand_timesteps, and the ",
+        "transformer takes images as ", transformer.conditioning().channels, " channels, expected one or the other");
   check_condition(configs, folder.string());
   if (configs.transformer_2) check_experts(transformer, *configs.transformer_2, folder.string());
   fits(configs.vae->latent_channels(), transformer.latent_channels(),
@@ -134,7 +137,8 @@ void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& set
 }  // namespace
 
 std::string original_wan_advice(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder / "Wan2.1_VAE.pth")) return "";
+  const auto has = [&](const char* file) { return std::filesystem::exists(folder / file); };
+  if (!has("Wan2.1_VAE.pth") && !has("Wan2.2_VAE.pth")) return "";
   return "an original Wan repository, its VAE and text encoder are pickles; tools/convert_wan.py makes a model "
          "folder "
          "of it";
@@ -165,6 +169,7 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder) {
     configs.transformer_2 = load_video_model_config(folder / "transformer_2" / "config.json");
     configs.boundary_ratio = *index.boundary_ratio;
   }
+  configs.expand_timesteps = index.expand_timesteps;
   if (std::filesystem::exists(folder / "image_encoder")) {
     configs.image_encoder = load_image_encoder_config(folder / "image_encoder" / "config.json");
     configs.image_processor = load_image_processor_config(folder / "image_processor" / "preprocessor_config.json");
@@ -219,6 +224,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   }
   if (configs.image_encoder) models.image_encoder = load_image_encoder(folder / "image_encoder", device);
   models.image_processor = configs.image_processor;
+  models.expand_timesteps = configs.expand_timesteps;
   apply_to_sampler(models.sampler, settings_of("sampler", settings), kCommandLine);
   if (models.text_encoder) models.text_encoder->eval();
   for (const VideoModelPtr& expert : models.experts()) {

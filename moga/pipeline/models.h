@@ -35,6 +35,7 @@ struct Models {
   double boundary = 0;                  // timestep in [0, 1000]
   ImageEncoder image_encoder{nullptr};  // float32; empty unless the transformer sees embeddings of images
   ImageProcessorConfig image_processor = {};
+  bool expand_timesteps = false;  // ModelIndex::expand_timesteps
 
   std::vector<VideoModelPtr> experts() const {
     return transformer_2 ? std::vector{transformer, transformer_2} : std::vector{transformer};
@@ -54,6 +55,7 @@ struct ModelConfigs {
   double boundary_ratio = 0;
   std::optional<ImageEncoderConfig> image_encoder = {};
   ImageProcessorConfig image_processor = {};
+  bool expand_timesteps = false;
 
   Strides pixels_per_token() const { return vae->strides() * transformer->patch(); }
 };

@@ -38,6 +38,12 @@ int64_t nearest_multiple(double side, int64_t stride) {
   return std::max<int64_t>(1, std::llround(side) / stride) * stride;
 }
 
+std::vector<ShotHas> shots_of(const Script& script) {
+  std::vector<ShotHas> shots;
+  for (const Shot& shot : script.shot) shots.push_back({shot.image.has_value(), shot.last_image.has_value()});
+  return shots;
+}
+
 }  // namespace
 
 std::string size_note(PixelSize image, PixelSize video, const Strides& pixels_per_token) {
@@ -54,15 +60,16 @@ std::string size_note(PixelSize image, PixelSize video, const Strides& pixels_pe
   return text.str();
 }
 
-void check_script_images(const Script& script, const VideoModelConfig& model, const Strides& pixels_per_token) {
-  std::vector<ShotHas> shots;
-  for (const Shot& shot : script.shot) shots.push_back({shot.image.has_value(), shot.last_image.has_value()});
-  check_images(model, shots, script.latent_shot_frames(pixels_per_token));
+void check_script_images(const Script& script, const ModelConfigs& configs) {
+  check_images(*configs.transformer, shots_of(script), script.latent_shot_frames(configs.pixels_per_token()),
+               configs.expand_timesteps);
 }
 
 VideoRequest script_request(const Script& script, const Models& models) {
   const Strides pixels_per_token = models.pixels_per_token();
-  check_script_images(script, models.transformer->config(), pixels_per_token);
+  const VideoModelConfig& model = models.transformer->config();
+  const std::vector<ShotHas> shots = shots_of(script);
+  check_images(model, shots, script.latent_shot_frames(pixels_per_token), models.expand_timesteps);
   VideoRequest request;
   request.shape =
       video_shape({script.size[0], script.size[1]}, script.latent_shot_frames(pixels_per_token), pixels_per_token);
@@ -70,7 +77,8 @@ VideoRequest script_request(const Script& script, const Models& models) {
   request.negative_prompt = script.negative_text();
   request.seed = script.seed;
   request.noise_from = script.noise_from;
-  if (models.transformer->config().conditioning().channels > 0) request.images = read_images(script, pixels_per_token);
+  const bool any = std::ranges::any_of(shots, [](const ShotHas& shot) { return shot.first; });
+  if (model.conditioning().channels > 0 || any) request.images = read_images(script, pixels_per_token);
   return request;
 }
 

@@ -11,7 +11,7 @@ namespace moga {
 VideoRequest script_request(const Script& script, const Models& models);
 
 // check_images (images.h) of a script, before any file is read; the error names the shot.
-void check_script_images(const Script& script, const VideoModelConfig& model, const Strides& pixels_per_token);
+void check_script_images(const Script& script, const ModelConfigs& configs);
 
 // "832x480 would keep …": the size with the video's area, as near to the image's proportions as the model's multiples
 // allow, as diffusers' examples choose it. Empty when the video's own proportions are within a twentieth.

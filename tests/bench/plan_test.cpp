@@ -119,6 +119,17 @@ TEST(Plan, ImagesAreAPhaseOfTheirOwn) {
   EXPECT_GT(plan.phases[1].seconds, 0);
 }
 
+TEST(Plan, ImagesThatTakeTheirFramesPlaceAreEncodedUpToTheLastOne) {
+  GenerationPlanRequest request = small_run();
+  request.image_frames = 1;
+  const Plan one = plan_generation(request, at::kCPU, at::kFloat);
+  ASSERT_EQ(one.phases.size(), 4u);
+  EXPECT_EQ(one.phases[1].name, "images");
+  EXPECT_LT(one.phases[1].seconds, one.phases[3].seconds);
+  request.image_frames = 0;
+  EXPECT_EQ(plan_generation(request, at::kCPU, at::kFloat).phases.size(), 3u);
+}
+
 // The models' weights and the peaks of the pipeline's own stages, measured while it runs.
 TEST(Plan, MeetsWhatAGenerationTakes) {
   const test::Folder folder;

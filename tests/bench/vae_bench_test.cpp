@@ -48,6 +48,15 @@ TEST(VaeBench, CountsTheConvolutions) {
   EXPECT_LT(wan.encode_flop(latents), wan.decode_flop(latents));
 }
 
+// Wan2.2's at the highest level: one convolution of 512 × 256 × 27 and five of 256 × 256 × 27 for each 2×2 pixels.
+TEST(VaeBench, CountsTheConvolutionsOfWan22) {
+  const VaeConfig wan = wan22_vae_config();
+  const double latents = 44 * 80, top = 7 * 2.0 * 27 * 256 * 256 * 4 * 64 * latents;
+  EXPECT_GT(wan.decode_flop(latents), 2 * top);
+  EXPECT_LT(wan.decode_flop(latents), 6 * top);
+  EXPECT_LT(wan.encode_flop(latents), wan.decode_flop(latents) / 2);
+}
+
 TEST(VaeBench, RefusesClipsThatTheVaeCannotTake) {
   VaeBenchConfig config = small();
   config.frames = 8;

@@ -26,6 +26,12 @@ constexpr const char* kIndex = R"({"_class_name": "WanPipeline", "_diffusers_ver
  "tokenizer": ["transformers", "T5TokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
  "vae": ["diffusers", "AutoencoderKLWan"], "boundary_ratio": null, "expand_timesteps": false})";
 
+constexpr const char* kVae22 = R"({"_class_name": "AutoencoderKLWan", "attn_scales": [], "base_dim": 8,
+ "clip_output": false, "decoder_base_dim": 16, "dim_mult": [1, 2, 4, 4], "dropout": 0.0, "in_channels": 12,
+ "is_residual": true, "latents_mean": [0.1, -0.2], "latents_std": [0.5, 1.5], "num_res_blocks": 2, "out_channels": 12,
+ "patch_size": 2, "scale_factor_spatial": 16, "scale_factor_temporal": 4, "temperal_downsample": [false, true, true],
+ "z_dim": 2})";
+
 std::string mutate(const std::string& original, Random& random) { return mutate_text(original, random); }
 
 // Under the names of WanTransformer3DModel; defaults are left to the reader.
@@ -51,8 +57,7 @@ void read_transformer(const Path& path, const std::string& bytes) {
 void read_vae(const Path& path, const std::string& bytes) {
   const json used = json::parse(to_json(load_vae_config(path)));
   check_agrees(json::parse(bytes), used,
-               {"decoder_base_dim", "is_residual", "patch_size", "scale_factor_spatial", "scale_factor_temporal",
-                "in_channels", "out_channels"});
+               {"scale_factor_spatial", "scale_factor_temporal", "in_channels", "out_channels", "clip_output"});
 }
 
 // transformers writes many keys that say what an encoder of this class always is.
@@ -63,10 +68,11 @@ void read_text_encoder(const Path& path, const std::string& bytes) {
 }
 
 void read_index(const Path& path, const std::string& bytes) {
-  load_model_index(path.parent_path());
+  const ModelIndex index = load_model_index(path.parent_path());
   const json given = json::parse(bytes);
+  if (index.expand_timesteps != (given.value("expand_timesteps", json()) == true)) throw Wrong("expand_timesteps");
   if (given["_class_name"] != "WanPipeline") throw Wrong("another pipeline was accepted");
-  for (const char* key : {"boundary_ratio", "expand_timesteps", "transformer_2"})
+  for (const char* key : {"boundary_ratio", "transformer_2"})
     if (given.contains(key) && !given[key].is_null() && given[key] != false &&
         given[key] != json::array({nullptr, nullptr}))
       throw Wrong(std::string(key) + " was ignored");
@@ -81,7 +87,7 @@ std::vector<Target> config_targets(const Path& folder) {
            {kWan, kDiffusers, written("transformer/config.json")},
            mutate,
            read_transformer},
-          {"VAE configs", "config.json", {written("vae/config.json")}, mutate, read_vae},
+          {"VAE configs", "config.json", {written("vae/config.json"), kVae22}, mutate, read_vae},
           {"text encoder configs", "config.json", {written("text_encoder/config.json")}, mutate, read_text_encoder},
           {"pipeline configs", "model_index.json", {kIndex}, mutate, read_index}};
 }

@@ -73,6 +73,39 @@ TEST(Denoiser, GuidesByTheSecondHalfOfTheText) {
   EXPECT_TRUE(test::close(velocity(text, 3.0), guided_velocity(captions, negative, 3.0), 1e-5));
 }
 
+// Their values in x do not matter, in guided evaluations of two videos of which one has given frames.
+TEST(Denoiser, ShowsGivenFramesWithTimestepZero) {
+  const at::NoGradGuard no_grad;
+  Transformer model = random_transformer(small_config());
+  const at::Tensor text = random_text(6), x = at::randn({4 * 3 * 16 + 4 * 2 * 24});
+  const GivenLatents given = {{0, 2}, at::randn({4, 2, 4, 4})};
+  const Denoiser denoiser(*model, {.videos = kVideos, .text = text, .given = {given, {}}, .guidance = 3.0});
+  const at::Tensor shown = denoiser.with_given(x);
+  const std::vector<at::Tensor> videos = PackedLatents{shown, denoiser.latent_shapes()}.views();
+  EXPECT_TRUE(at::equal(videos[0].select(1, 2), given.latents.select(1, 1)));
+  EXPECT_TRUE(at::equal(videos[1], PackedLatents{x, denoiser.latent_shapes()}.views()[1]));
+  VideoModelInput input{videos, at::full({2}, 300.0), text.narrow(0, 0, 3), {kVideos}};
+  input.given_frames = {{0, 2}, {}};
+  const auto captions = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
+  input.text = text.narrow(0, 3, 3);
+  const auto negative = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
+  EXPECT_TRUE(
+      test::close(denoiser.evaluate(x, {.timestep = 300}).velocity, guided_velocity(captions, negative, 3.0), 1e-5));
+  input.given_frames.clear();
+  const auto other = PackedLatents::pack(model->forward(input, at::kFloat).velocity).values;
+  EXPECT_GT(test::difference(other, negative).relative, 1e-3);
+}
+
+TEST(Denoiser, NamesGivenLatentsThatDoNotFit) {
+  Transformer model = random_transformer(small_config());
+  const auto error = [&](const std::vector<GivenLatents>& given) {
+    return test::error_of([&] { Denoiser(*model, {.videos = kVideos, .text = random_text(3), .given = given}); });
+  };
+  EXPECT_EQ(error({{}}), "denoiser: given frames of 1 videos, expected 2");
+  EXPECT_EQ(error({{{0}, at::zeros({4, 2, 4, 4})}, {}}),
+            "denoiser: given latents of video 0 are [4, 2, 4, 4], expected [4, 1, 4, 4]");
+}
+
 TEST(Denoiser, TwoExpertsShareTheStepsAtABoundary) {
   const at::NoGradGuard no_grad;
   Transformer high = random_transformer(small_config()), low = random_transformer(small_config());

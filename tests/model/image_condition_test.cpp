@@ -52,6 +52,32 @@ TEST(ImageCondition, ShowsALaterShotsImageInAllFramesOfItsFirstLatentFrame) {
   EXPECT_TRUE(at::equal(condition.narrow(0, 4, 3), vae->encode(clip)[0]));
 }
 
+TEST(GivenLatents, OfAFirstShotAreThoseOfAClipOfOneFrame) {
+  const at::NoGradGuard no_grad;
+  Vae vae = small_vae();
+  const at::Tensor image = at::rand({3, 16, 24}) * 2 - 1;
+  const GivenLatents given = given_latents(*vae, {}, 3, {{.first = image, .last = {}}});
+  EXPECT_EQ(given.frames, std::vector<int64_t>{0});
+  EXPECT_TRUE(at::equal(given.latents, vae->encode(image.unsqueeze(0).unsqueeze(2))[0]));
+}
+
+TEST(GivenLatents, OfLaterShotsAreThoseOfTheCondition) {
+  const at::NoGradGuard no_grad;
+  Vae vae = small_vae();
+  const std::vector<int64_t> shots = {2, 1, 3};
+  const std::vector<GivenFrames> images = {
+      {.first = at::rand({3, 16, 16}), .last = {}}, {}, {.first = at::rand({3, 16, 16}), .last = {}}};
+  const GivenLatents given = given_latents(*vae, shots, 6, images);
+  EXPECT_EQ(given.frames, (std::vector<int64_t>{0, 3}));
+  const at::Tensor condition = image_condition(*vae, shots, 6, images).narrow(0, 4, 3);
+  EXPECT_TRUE(at::equal(given.latents, condition.index_select(1, at::tensor({int64_t{0}, int64_t{3}}))));
+  EXPECT_TRUE(given_latents(*vae, shots, 6, {{}, {}, {}}).frames.empty());
+  EXPECT_EQ(test::error_of([&] {
+              given_latents(*vae, {6}, 6, {{.first = {}, .last = at::rand({3, 16, 16})}});
+            }),
+            "given latents: shot 1 has a last image, expected first ones alone");
+}
+
 TEST(ImageCondition, NamesWhatDoesNotFit) {
   Vae vae = small_vae();
   const auto error = [&](const std::vector<GivenFrames>& given) {

@@ -44,7 +44,7 @@ TEST(ModelIndex, NamesThePartOrSettingThatIsNotSupported) {
     return error_of_index(R"({"_class_name": "WanPipeline", )" + member + "}");
   };
   EXPECT_EQ(error(R"("boundary_ratio": 0.875)"), "has boundary_ratio and no transformer_2, expected both, or neither");
-  EXPECT_NE(error(R"("expand_timesteps": true)").find("this is Wan2.2-TI2V-5B"), std::string::npos);
+  EXPECT_EQ(error(R"("expand_timesteps": 1)"), "expand_timesteps = 1, expected true or false");
   EXPECT_NE(error(R"("refiner": ["diffusers", "X"])").find("refiner = [\"diffusers\",\"X\"] is not supported"),
             std::string::npos);
   EXPECT_EQ(error(R"("transformer": ["diffusers", "CogVideoXTransformer3DModel"])"),
@@ -66,6 +66,18 @@ TEST(ModelIndex, TellsTwoExpertsAndImagesToVideo) {
   EXPECT_NE(
       test::error_of([&] { read("WanPipeline", experts + "1.5"); }).find("boundary_ratio = 1.5, expected a number"),
       std::string::npos);
+}
+
+TEST(ModelIndex, TellsTimestepsOfGivenFrames) {
+  const test::Folder folder;
+  const auto read = [&](const std::string& member) {
+    write_text(folder / "model_index.json", R"({"_class_name": "WanPipeline")" + member + "}");
+    return load_model_index(folder.path()).expand_timesteps;
+  };
+  EXPECT_TRUE(read(R"(, "expand_timesteps": true)"));
+  EXPECT_FALSE(read(R"(, "expand_timesteps": false)"));
+  EXPECT_FALSE(read(R"(, "expand_timesteps": null)"));
+  EXPECT_FALSE(read(""));
 }
 
 TEST(ModelIndex, ASecondTransformerNeedsItsBoundary) {

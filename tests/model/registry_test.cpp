@@ -70,10 +70,13 @@ TEST(Registry, BuildsAConfigsModelWithFewerLayers) {
 }
 
 TEST(Registry, KnowsPublishedSizesAndTheirCodec) {
-  EXPECT_EQ(size_names(), "1.3B, 14B, I2V-14B, A14B, I2V-A14B");
+  EXPECT_EQ(size_names(), "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B");
   EXPECT_FALSE(published_video_model("7B"));
-  const Cloned<CodecConfig> codec = published_codec(published_video_model("14B")->codec_class());
+  const Cloned<CodecConfig> codec = published_codec(*published_video_model("14B"));
   EXPECT_EQ(codec->strides(), (Strides{4, 8, 8}));
+  const Cloned<CodecConfig> wan22 = published_codec(*published_video_model("TI2V-5B"));
+  EXPECT_EQ(wan22->strides(), (Strides{4, 16, 16}));
+  EXPECT_EQ(wan22->latent_channels(), 48);
   EXPECT_EQ(codec->latent_channels(), 16);
 }
 

@@ -47,6 +47,9 @@ TEST(Describe, TellsTwoExpertsAndImageToVideo) {
   write_text(folder / "model_index.json", R"({"_class_name": "WanImageToVideoPipeline"})");
   const std::string images = describe(folder.path());
   EXPECT_NE(images.find("image to video: shots of a script name images"), std::string::npos) << images;
+  write_text(folder / "model_index.json", R"({"_class_name": "WanPipeline", "expand_timesteps": true})");
+  EXPECT_NE(describe(folder.path()).find("  text or image to video: shots of a script may name images\n"),
+            std::string::npos);
 }
 
 TEST(Describe, CountsTheVideosOfLatentShards) {

@@ -40,6 +40,17 @@ TEST(Images, AreThoseThatTheModelCanBeGiven) {
             "shot 1 is one latent frame long, too short for image and last_image");
 }
 
+TEST(Images, AreOptionalWhereTheyTakeTheirFramesPlace) {
+  const auto error = [](const std::vector<ShotHas>& shots) {
+    return test::error_of([&] { check_images(TransformerConfig(), shots, {2, 2}, /*expand_timesteps=*/true); });
+  };
+  EXPECT_EQ(error({{}, {}}), "");
+  EXPECT_EQ(error({{}, {true, false}}), "");
+  EXPECT_EQ(error({{}, {true, true}}),
+            "shot 2 has a last_image, and the model takes first frames alone, expected a model of first and last "
+            "frames (FLF2V) or Wan2.2's I2V-A14B");
+}
+
 VideoRequest two_shots(const Models& models) {
   VideoRequest request;
   request.shape = video_shape({48, 32}, {2, 2}, models.pixels_per_token());
@@ -62,6 +73,24 @@ TEST(Images, MayBelongToAnyShot) {
   }
   const auto latents = denoise(models, {first, second}, conditions, {models.sampler});
   EXPECT_TRUE(test::close(latents[1], test::denoised(models, {second}, {models.sampler})[0], 1e-4));
+}
+
+// In a batch of three videos: an image in the first shot, in the second, and none.
+TEST(Images, TakeTheirFramesPlaceInAnyShot) {
+  Models models = load_models(test::tiny_folder(), at::kCPU, at::kFloat);
+  models.expand_timesteps = true;
+  at::manual_seed(1);
+  VideoRequest first = two_shots(models), second = first, none = first;
+  none.images.clear();
+  first.images[0].first = second.images[1].first = at::randint(256, {3, 40, 50}, at::kByte);
+  const Conditions conditions = encode_conditions(models, {first, second, none}, models.sampler);
+  ASSERT_EQ(conditions.given.size(), 3u);
+  const auto latents = denoise(models, {first, second, none}, conditions, {models.sampler});
+  EXPECT_TRUE(at::equal(latents[0].select(1, 0), conditions.given[0].latents.select(1, 0)));
+  EXPECT_TRUE(at::equal(latents[1].select(1, 2), conditions.given[1].latents.select(1, 0)));
+  EXPECT_TRUE(test::close(latents[1], test::denoised(models, {second}, {models.sampler})[0], 1e-4));
+  models.expand_timesteps = false;
+  EXPECT_TRUE(test::close(latents[2], test::denoised(models, {none}, {models.sampler})[0], 1e-4));
 }
 
 TEST(Images, AreNotForgottenWhereRequestsHaveNone) {

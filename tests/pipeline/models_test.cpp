@@ -128,6 +128,21 @@ TEST(Models, WithOtherConditionsAreRefused) {
             std::string::npos);
 }
 
+TEST(Models, WithGivenFramesTakeNoCondition) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  for (const char* pipeline : {"WanPipeline", "WanImageToVideoPipeline"}) {
+    write_text(folder / "model_index.json",
+               R"({"expand_timesteps": true, "_class_name": ")" + std::string(pipeline) + "\"}");
+    EXPECT_TRUE(load_models(folder.path(), at::kCPU, at::kFloat).expand_timesteps) << pipeline;
+  }
+  fs::copy(test::image_folder(), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  EXPECT_NE(message_of_loading(folder.path())
+                .find("says expand_timesteps, and the transformer takes images as 8 channels, expected one or"),
+            std::string::npos)
+      << message_of_loading(folder.path());
+}
+
 TEST(Models, OfAnUnknownClassAreNamed) {
   test::Folder folder;
   fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);

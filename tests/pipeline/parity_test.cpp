@@ -1,5 +1,6 @@
 // The whole pipeline against diffusers': a folder as its save_pretrained writes it (fixtures/wan, made by
-// tools/make_fixtures_pipeline.py; two experts and image-to-video models by tools/make_fixtures_images.py), the same
+// tools/make_fixtures_pipeline.py; two experts and image-to-video models by tools/make_fixtures_images.py,
+// Wan2.2-TI2V-5B's kind by tools/make_fixtures_ti2v.py), the same
 // noise, prompt and images, and the same latents and frames come out.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -98,6 +99,29 @@ INSTANTIATE_TEST_SUITE_P(Published, WanVariants,
                          testing::Values(Variant{"t2v_a14b", false, false}, Variant{"i2v", true, false},
                                          Variant{"flf2v", true, true}, Variant{"i2v_a14b", true, false}),
                          [](const auto& variant) { return std::string(variant.param.name); });
+
+void write_ti2v(const std::filesystem::path& folder) {
+  write_variant("ti2v", folder);
+  std::filesystem::remove_all(folder / "vae");
+  std::filesystem::copy(kFixtures / "../../model/fixtures/vae22", folder / "vae");
+}
+
+// Wan2.2-TI2V-5B, by WanPipeline and by WanImageToVideoPipeline.
+TEST(WanTi2v, DrawsWhatDiffusersDraws) {
+  const test::Folder folder;
+  write_ti2v(folder.path());
+  Case wan("ti2v", folder.path());
+  EXPECT_EQ(wan.models.pixels_per_token(), (Strides{4, 32, 32}));
+  VideoRequest video = wan.video();
+  const at::Tensor of_text = test::denoised(wan.models, {video}, {wan.sampler()}).front();
+  EXPECT_TRUE(test::close(of_text, wan.file.load("text_latents"), 1e-5));
+  video.images.push_back({read_image(kFixtures / "first.png"), {}});
+  const at::Tensor latents = test::denoised(wan.models, {video}, {wan.sampler()}).front();
+  EXPECT_TRUE(test::close(latents, wan.file.load("image_latents"), 1e-5));
+  std::vector<at::Tensor> frames;
+  wan.models.vae->decode(latents.unsqueeze(0), [&](const at::Tensor& f) { frames.push_back(f[0].transpose(0, 1)); });
+  EXPECT_TRUE(test::close((at::cat(frames) + 1) / 2, wan.file.load("frames"), 1e-5));
+}
 
 // The case above can only prove what it would detect: changed settings must give different results.
 TEST(WanPipeline, TimestepsAndCleaningOfPromptsMatter) {

@@ -27,10 +27,11 @@ std::vector<Level> levels_of(const VaeConfig& config, double latents) {
   return {levels.rbegin(), levels.rend()};
 }
 
-// Wan2.1's decoder and encoder have the same levels; the decoder has one more residual block in each.
+// Decoder and encoder have the same levels; the decoder has one more residual block in each. The additions of Wan2.2's
+// shortcuts are not counted, nor are those of its blocks.
 double level_flop(const VaeConfig& config, double latents, bool decoder) {
   const std::vector<Level> levels = levels_of(config, latents);
-  const double base = static_cast<double>(config.base_dim);
+  const double base = static_cast<double>(decoder ? config.decoder_base() : config.base_dim);
   double flop = 0, channels = decoder ? base * static_cast<double>(config.dim_mult[3]) : base;
   for (int64_t i = 0; i < 4; ++i) {
     const int64_t level = decoder ? 3 - i : i;
@@ -41,7 +42,7 @@ double level_flop(const VaeConfig& config, double latents, bool decoder) {
     if (i == 3) break;
     const Level next = levels[decoder ? level - 1 : level + 1];
     const bool time = next.frames != frames;
-    const double out = decoder ? width / 2 : width;
+    const double out = decoder && !config.is_residual ? width / 2 : width;
     if (time && decoder) flop += frames * pixels * convolution(3, width, 2 * width);
     if (time && !decoder) flop += next.frames * next.pixels * convolution(3, width, width);
     flop += (decoder ? next.frames : frames) * next.pixels * convolution(9, width, out);
@@ -50,10 +51,10 @@ double level_flop(const VaeConfig& config, double latents, bool decoder) {
   return flop;
 }
 
-// Pixels of a latent, over its frames.
+// Pixels of a latent, or squares of them, over its frames.
 double pixels(const VaeConfig& config) {
   const Strides strides = config.strides();
-  return static_cast<double>(strides.frames * strides.frame_area());
+  return static_cast<double>(strides.frames * strides.frame_area() / (config.pixel_patch() * config.pixel_patch()));
 }
 
 }  // namespace
@@ -61,15 +62,17 @@ double pixels(const VaeConfig& config) {
 double VaeConfig::encode_flop(double latents) const {
   const double base = static_cast<double>(base_dim), top = base * static_cast<double>(dim_mult[3]);
   const double z = 2 * static_cast<double>(z_dim);
-  return level_flop(*this, latents, /*decoder=*/false) + pixels(*this) * latents * convolution(27, 3, base) +
-         middle(top, latents) + latents * (convolution(27, top, z) + convolution(1, z, z));
+  return level_flop(*this, latents, /*decoder=*/false) +
+         pixels(*this) * latents * convolution(27, static_cast<double>(pixel_channels()), base) + middle(top, latents) +
+         latents * (convolution(27, top, z) + convolution(1, z, z));
 }
 
 double VaeConfig::decode_flop(double latents) const {
-  const double base = static_cast<double>(base_dim), top = base * static_cast<double>(dim_mult[3]);
+  const double base = static_cast<double>(decoder_base()), top = base * static_cast<double>(dim_mult[3]);
   const double z = static_cast<double>(z_dim), last = base * static_cast<double>(dim_mult[0]);
-  return level_flop(*this, latents, /*decoder=*/true) + pixels(*this) * latents * convolution(27, last, 3) +
-         middle(top, latents) + latents * (convolution(27, z, top) + convolution(1, z, z));
+  return level_flop(*this, latents, /*decoder=*/true) +
+         pixels(*this) * latents * convolution(27, last, static_cast<double>(pixel_channels())) + middle(top, latents) +
+         latents * (convolution(27, z, top) + convolution(1, z, z));
 }
 
 }  // namespace moga

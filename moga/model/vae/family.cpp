@@ -32,7 +32,7 @@ const CodecFamily& wan_vae_family() {
                                   .load = load,
                                   .file_fit = vae_file_fit,
                                   .layout = layout,
-                                  .published = VaeConfig()};
+                                  .published = {VaeConfig(), wan22_vae_config()}};
   return family;
 }
 

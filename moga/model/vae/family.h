@@ -1,4 +1,4 @@
-// Wan2.1's VAE in the registry (moga/model/registry.h): AutoencoderKLWan of diffusers.
+// Wan's VAEs in the registry (moga/model/registry.h): AutoencoderKLWan of diffusers.
 #pragma once
 
 #include "moga/model/family.h"

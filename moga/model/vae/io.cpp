@@ -1,4 +1,4 @@
-// A VAE in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan2.1's or diffusers' names.
+// A VAE in a folder: config.json and diffusion_pytorch_model.safetensors, in Wan's or diffusers' names.
 #include <torch/types.h>
 
 #include <array>
@@ -18,18 +18,35 @@
 namespace moga {
 namespace {
 
-constexpr const char* kWan22 = "Wan2.2's VAE of 48 latent channels, only Wan2.1's is supported";
+// Of diffusers' AutoencoderKLWan: what follows from other keys. Each has to say what these do.
+constexpr std::array kDerivedKeys = {"in_channels", "out_channels", "scale_factor_spatial", "scale_factor_temporal"};
+// Published with Wan2.2's VAE and read by early versions only: frames are always clamped to [-1, 1].
+constexpr std::array kForeignKeys = {ForeignKey{"clip_output"}};
 
-// Of diffusers' AutoencoderKLWan.
-constexpr std::array kForeignKeys = {
-    ForeignKey{"decoder_base_dim", "null", kWan22},
-    ForeignKey{"is_residual", "false", kWan22},
-    ForeignKey{"patch_size", "null", kWan22},
-    ForeignKey{"scale_factor_spatial", "8", kWan22},
-    ForeignKey{"scale_factor_temporal", "4"},
-    ForeignKey{"in_channels", "3"},
-    ForeignKey{"out_channels", "3"},
-};
+// Values of kDerivedKeys.
+std::array<int64_t, 4> derived_values(const VaeConfig& config) {
+  const Strides strides = config.strides();
+  return {config.pixel_channels(), config.pixel_channels(), strides.rows, strides.frames};
+}
+
+// Removes kDerivedKeys from a config.
+nlohmann::json cut_derived(nlohmann::json& config) {
+  nlohmann::json derived = nlohmann::json::object();
+  for (const char* key : kDerivedKeys) {
+    if (const auto found = config.find(key); found != config.end()) derived[key] = *found;
+    config.erase(key);
+  }
+  return derived;
+}
+
+void check_derived(nlohmann::json derived, const VaeConfig& config, const std::string& source) {
+  const std::array<int64_t, 4> values = derived_values(config);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string expected = std::to_string(values[i]);
+    const ForeignKey key{kDerivedKeys[i], expected.c_str()};
+    erase_foreign_keys(derived, {&key, 1}, source);
+  }
+}
 
 // The statistics that diffusers gives a config without any.
 constexpr std::array kPublishedMean = {-0.7571, -0.7089, -0.9113, 0.1075,  -0.1745, 0.9653,  -0.1517, 1.5508,
@@ -54,15 +71,14 @@ FileFit fit_of(const VaeConfig& config, const Safetensors& file, const LoadOptio
 VaeConfig load_vae_config(const std::filesystem::path& path) {
   const std::string source = path.string();
   nlohmann::json config = parse_json_object(read_text(path, kMostConfigBytes), source);
-  // diffusers' null is base_dim.
-  if (config.contains("decoder_base_dim") && config.contains("base_dim") &&
-      config["decoder_base_dim"] == config["base_dim"])
-    config.erase("decoder_base_dim");
   erase_foreign_keys(config, kForeignKeys, source);
+  const nlohmann::json derived = cut_derived(config);
   if (!config.contains("z_dim") || config["z_dim"] == static_cast<int64_t>(kPublishedMean.size()))
     for (const auto& [key, values] : {std::pair{"latents_mean", kPublishedMean}, {"latents_std", kPublishedDeviation}})
       if (!config.contains(key) || config[key].is_null()) config[key] = values;
-  return parse_json<VaeConfig>(config.dump(2), source);
+  const VaeConfig result = parse_json<VaeConfig>(config.dump(2), source);
+  check_derived(derived, result, source);
+  return result;
 }
 
 Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
@@ -92,6 +108,8 @@ void VaeImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, We
   save_safetensors(folder / "diffusion_pytorch_model.safetensors", tensors, {{"format", "pt"}});
   nlohmann::ordered_json json = {{"_class_name", config_.class_name()}};
   json.update(nlohmann::ordered_json::parse(to_json(config_)));
+  const std::array<int64_t, 4> derived = derived_values(config_);
+  for (size_t i = 0; i < derived.size(); ++i) json[kDerivedKeys[i]] = derived[i];
   write_text(folder / "config.json", json.dump(2) + "\n");
 }
 

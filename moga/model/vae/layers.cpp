@@ -159,8 +159,8 @@ at::Tensor DownsampleImpl::forward(const at::Tensor& x, FeatureCache& cache) {
   return rest.size(2) == 0 ? y : at::cat({y.narrow(2, 0, 1), rest}, 2);
 }
 
-UpsampleImpl::UpsampleImpl(int64_t channels, bool time) {
-  conv_ = holder(*this, "resample")->register_module("1", ImageConv(channels, channels / 2, 3, 1, /*padding=*/1));
+UpsampleImpl::UpsampleImpl(int64_t channels, int64_t out_channels, bool time) {
+  conv_ = holder(*this, "resample")->register_module("1", ImageConv(channels, out_channels, 3, 1, /*padding=*/1));
   if (time)
     time_conv_ = register_module("time_conv", CausalConv3d(channels, 2 * channels, CausalConv3dImpl::Kernel{3, 1, 1}));
 }

@@ -1,4 +1,4 @@
-// The layers of Wan2.1's video autoencoder, on [B, C, T, Y, X] stored channels-last:
+// The layers of Wan's video autoencoders, on [B, C, T, Y, X] stored channels-last:
 //
 //   norm(x) = √C · x / ‖x‖_C · γ          conv: 3D convolution over the current and earlier frames
 //   residual block: x ↦ conv(silu(norm(conv(silu(norm(x)))))) + shortcut(x)
@@ -118,10 +118,10 @@ class DownsampleImpl : public VaeLayer {
   CausalConv3d time_conv_{nullptr};
 };
 
-// [B, C, T, Y, X] → [B, C/2, T', 2Y, 2X]. With time, each frame except frame 0 becomes two: 1 + k → 1 + 2k.
+// [B, C, T, Y, X] → [B, C', T', 2Y, 2X]. With time, each frame except frame 0 becomes two: 1 + k → 1 + 2k.
 class UpsampleImpl : public VaeLayer {
  public:
-  UpsampleImpl(int64_t channels, bool time);
+  UpsampleImpl(int64_t channels, int64_t out_channels, bool time);
   at::Tensor forward(const at::Tensor& x, FeatureCache& cache) override;
 
  private:

@@ -75,6 +75,17 @@ std::string up_block(int64_t number, const VaeConfig& config) {
   return prefix + (place < blocks ? ".resnets." + std::to_string(place) + "." : ".upsamplers.0.");
 }
 
+// Wan2.2 numbers levels too: "upsamples.N.upsamples.M.", "downsamples.N.downsamples.M.".
+std::string residual_level(std::string_view& rest, int64_t level, bool up, const VaeConfig& config) {
+  if (!cut(rest, up ? "upsamples." : "downsamples.")) return "";
+  const auto place = cut_number(rest);
+  if (!place) return "";
+  const int64_t blocks = config.num_res_blocks + (up ? 1 : 0);
+  const std::string prefix = (up ? "up_blocks." : "down_blocks.") + std::to_string(level);
+  if (*place < blocks) return prefix + ".resnets." + std::to_string(*place) + ".";
+  return prefix + (up ? ".upsampler." : ".downsampler.");
+}
+
 }  // namespace
 
 std::string diffusers_vae_name(const std::string& name, const VaeConfig& config) {
@@ -87,7 +98,9 @@ std::string diffusers_vae_name(const std::string& name, const VaeConfig& config)
   if (up || down) {
     const auto number = cut_number(rest);
     check(number.has_value(), "expected a layer number in the name of the VAE's tensor ", name);
-    out += up ? up_block(*number, config) : "down_blocks." + std::to_string(*number) + ".";
+    out += config.is_residual ? residual_level(rest, *number, up, config)
+           : up               ? up_block(*number, config)
+                              : "down_blocks." + std::to_string(*number) + ".";
     check(replace_beginning(rest, kLayerPairs, out), "no diffusers name for the VAE's tensor ", name);
   } else {
     check(!out.empty() && replace_beginning(rest, kCoderPairs, out), "no diffusers name for the VAE's tensor ", name);

@@ -1,5 +1,5 @@
 // The autoencoder's parameter names: Wan2.1's, which the modules use, and diffusers' (AutoencoderKLWan). Only the names
-// differ. In the decoder, Wan2.1 numbers the layers consecutively, diffusers by level.
+// differ. In the decoder, Wan2.1 numbers the layers consecutively, diffusers by level. Wan2.2 numbers both.
 #pragma once
 
 #include <string>

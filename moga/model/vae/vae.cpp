@@ -27,17 +27,62 @@ void check_video(const at::Tensor& video, const Strides& strides) {
   strides.latent_frames(video.size(2));
 }
 
+// The shortcuts average or repeat channels in equal groups.
+void check_shortcuts(const VaeConfig& config) {
+  for (const ResidualLevelConfig& level : config.levels_down())
+    check(level.in * level.factor().positions() % level.out == 0, "VAE: is_residual, and the encoder's level of ",
+          level.in, " to ", level.out, " channels cannot average groups of equal size");
+  for (const ResidualLevelConfig& level : config.levels_up())
+    check(!level.resample || level.out * level.factor().positions() % level.in == 0,
+          "VAE: is_residual, and the decoder's level of ", level.in, " to ", level.out,
+          " channels cannot repeat each equally often");
+}
+
 }  // namespace
 
+std::vector<ResidualLevelConfig> VaeConfig::levels_down() const {
+  std::vector<ResidualLevelConfig> levels;
+  int64_t channels = base_dim;
+  for (size_t level = 0; level < dim_mult.size(); ++level) {
+    const bool resample = level + 1 < dim_mult.size();
+    levels.push_back({.in = channels,
+                      .out = base_dim * dim_mult[level],
+                      .blocks = num_res_blocks,
+                      .resample = resample,
+                      .time = resample && temperal_downsample[level],
+                      .dropout = dropout});
+    channels = levels.back().out;
+  }
+  return levels;
+}
+
+std::vector<ResidualLevelConfig> VaeConfig::levels_up() const {
+  std::vector<ResidualLevelConfig> levels;
+  int64_t channels = decoder_base() * dim_mult.back();
+  for (size_t level = dim_mult.size(); level-- > 0;) {
+    levels.push_back({.in = channels,
+                      .out = decoder_base() * dim_mult[level],
+                      .blocks = num_res_blocks + 1,
+                      .resample = level > 0,
+                      .time = level > 0 && temperal_downsample[level - 1],
+                      .dropout = dropout});
+    channels = levels.back().out;
+  }
+  return levels;
+}
+
 void VaeConfig::validate() const {
-  check(base_dim > 0 && base_dim % 2 == 0 && z_dim > 0, "VAE: base_dim ", base_dim, " must be even, and z_dim ", z_dim,
-        " positive");
-  check(base_dim <= kMostVaeSide && z_dim <= kMostVaeSide, "VAE: base_dim ", base_dim, " and z_dim ", z_dim,
-        ": expected at most ", kMostVaeSide);
+  for (const int64_t base : {base_dim, decoder_base()})
+    check(base > 0 && base % 2 == 0 && z_dim > 0, "VAE: base_dim ", base, " must be even, and z_dim ", z_dim,
+          " positive");
+  check(base_dim <= kMostVaeSide && decoder_base() <= kMostVaeSide && z_dim <= kMostVaeSide, "VAE: base_dim ", base_dim,
+        ", decoder_base_dim ", decoder_base(), " and z_dim ", z_dim, ": expected at most ", kMostVaeSide);
+  check(pixel_patch() >= 1 && pixel_patch() <= kMostPatchSide, "VAE: patch_size is ", pixel_patch(), ", expected 1 to ",
+        kMostPatchSide);
   // Bounded, so that a damaged config is refused before its modules exhaust memory.
   check(num_res_blocks >= 1 && num_res_blocks <= kMostResidualBlocks, "VAE: num_res_blocks is ", num_res_blocks,
         ", expected 1 to ", kMostResidualBlocks);
-  check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (space shrinks by 8)");
+  check(dim_mult.size() == 4, "VAE: dim_mult has ", dim_mult.size(), " levels, expected 4 (three of them halve space)");
   for (const int64_t multiplier : dim_mult)
     check(multiplier > 0 && multiplier <= kMostVaeSide, "VAE: dim_mult has ", multiplier, ", expected 1 to ",
           kMostVaeSide);
@@ -46,6 +91,7 @@ void VaeConfig::validate() const {
   const int64_t halvings = std::count(temperal_downsample.begin(), temperal_downsample.end(), true);
   check(halvings == 2, "VAE: temperal_downsample halves time ", halvings, " times, expected 2 (time shrinks by 4)");
   check(attn_scales.empty(), "VAE: attn_scales has ", attn_scales.size(), " entries, expected none (as in Wan2.1)");
+  if (is_residual) check_shortcuts(*this);
   check(dropout >= 0 && dropout < 1, "VAE: dropout is ", dropout, ", expected 0 ≤ dropout < 1");
   for (const auto* values : {&latents_mean, &latents_std})
     check(values->empty() || static_cast<int64_t>(values->size()) == z_dim, "VAE: latents_mean or latents_std has ",
@@ -53,11 +99,21 @@ void VaeConfig::validate() const {
   for (const double deviation : latents_std) check(deviation > 0, "VAE: latents_std has ", deviation, ", expected > 0");
 }
 
+VaeConfig wan22_vae_config() {
+  VaeConfig config;
+  config.base_dim = 160;
+  config.decoder_base_dim = 256;
+  config.z_dim = 48;
+  config.is_residual = true;
+  config.patch_size = 2;
+  return config;
+}
+
 std::shared_ptr<Codec> VaeConfig::build() const { return std::make_shared<VaeImpl>(*this); }
 
 Strides VaeConfig::strides() const {
   const int64_t halvings = std::count(temperal_downsample.begin(), temperal_downsample.end(), true);
-  const int64_t side = int64_t{1} << (dim_mult.size() - 1);
+  const int64_t side = pixel_patch() << (dim_mult.size() - 1);
   return {int64_t{1} << halvings, side, side};
 }
 

@@ -1,4 +1,6 @@
-// Wan2.1's causal 3D autoencoder: video [3, T, Y, X] in [-1, 1] ↔ latent [z, 1 + (T-1)/4, Y/8, X/8].
+// Wan's causal 3D autoencoders: video [3, T, Y, X] in [-1, 1] ↔ latent [z, 1 + (T-1)/4, Y/8, X/8] (Wan2.1), or
+// [z, 1 + (T-1)/4, Y/16, X/16] (Wan2.2 TI2V-5B, with z = 48). The config says which: squares of pixels as channels
+// (patch_size), and levels with shortcuts (is_residual).
 //
 // Every convolution is causal in time, so both directions run chunk by chunk with a feature cache, in memory that does
 // not grow with duration, and equal to whole-clip evaluation. Encoded latents are normalised by the config's mean and
@@ -11,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +21,7 @@
 #include "moga/model/codec.h"
 #include "moga/model/layers/weight_layout.h"
 #include "moga/model/vae/layers.h"
+#include "moga/model/vae/residual_levels.h"
 
 namespace moga {
 
@@ -27,6 +31,7 @@ class VaeDecoderImpl;
 // diffusers' config.json keys (AutoencoderKLWan).
 struct VaeConfig : CodecConfig {
   int64_t base_dim = 96;
+  std::optional<int64_t> decoder_base_dim;  // unset: base_dim
   int64_t z_dim = 16;
   std::vector<int64_t> dim_mult = {1, 2, 4, 4};
   int64_t num_res_blocks = 2;
@@ -35,6 +40,15 @@ struct VaeConfig : CodecConfig {
   double dropout = 0.0;
   std::vector<double> latents_mean;  // [z_dim]
   std::vector<double> latents_std;
+  bool is_residual = false;           // Wan2.2's levels
+  std::optional<int64_t> patch_size;  // side of a square of pixels; unset: 1
+
+  int64_t decoder_base() const { return decoder_base_dim.value_or(base_dim); }
+  int64_t pixel_patch() const { return patch_size.value_or(1); }
+  int64_t pixel_channels() const { return 3 * pixel_patch() * pixel_patch(); }  // of what the coders compute on
+  // Of Wan2.2's coders, in the order in which they run.
+  std::vector<ResidualLevelConfig> levels_down() const;
+  std::vector<ResidualLevelConfig> levels_up() const;
 
   const char* class_name() const override { return "AutoencoderKLWan"; }
   std::unique_ptr<CodecConfig> clone() const override { return std::make_unique<VaeConfig>(*this); }
@@ -47,6 +61,7 @@ struct VaeConfig : CodecConfig {
   template <class Fields>
   void fields(Fields& field) {
     field("base_dim", base_dim, "channels at full resolution");
+    field("decoder_base_dim", decoder_base_dim, "the decoder's channels at full resolution, if they are others");
     field("z_dim", z_dim, "latent channels");
     field("dim_mult", dim_mult, "channel multiplier of each level");
     field("num_res_blocks", num_res_blocks, "residual blocks per level");
@@ -55,6 +70,8 @@ struct VaeConfig : CodecConfig {
     field("dropout", dropout, "dropout");
     field("latents_mean", latents_mean, "mean of each latent channel");
     field("latents_std", latents_std, "deviation of each latent channel");
+    field("is_residual", is_residual, "levels with shortcuts (Wan2.2)");
+    field("patch_size", patch_size, "side of a square of pixels that the coders see as channels (Wan2.2: 2)");
   }
 };
 
@@ -62,7 +79,7 @@ class VaeImpl : public Codec {
  public:
   explicit VaeImpl(const VaeConfig& config);
 
-  // Whole clips, with gradients: for training. video [B, 3, T, Y, X] → mean and log variance [B, z, F, Y/8, X/8],
+  // Whole clips, with gradients: for training. video [B, 3, T, Y, X] → mean and log variance [B, z, F, Y', X'],
   // not normalised.
   std::pair<at::Tensor, at::Tensor> encode_moments(const at::Tensor& video);
   // latent (not normalised) [B, z, F, Y', X'] → [B, 3, T, Y, X], not clamped.
@@ -92,9 +109,11 @@ class VaeImpl : public Codec {
 };
 TORCH_MODULE(Vae);
 
+// Published with Wan2.2-TI2V-5B, without the latents' statistics. A default VaeConfig is Wan2.1's.
+VaeConfig wan22_vae_config();
 // config.json of AutoencoderKLWan; a key that is not understood, or another VAE, is an error.
 VaeConfig load_vae_config(const std::filesystem::path& path);
-// A folder with config.json and safetensors, names of Wan2.1 or of diffusers. Throws when a tensor is missing, unused
+// A folder with config.json and safetensors, names of Wan or of diffusers. Throws when a tensor is missing, unused
 // or has another shape.
 Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype);
 // By default in diffusers' names, so that AutoencoderKLWan opens the folder.

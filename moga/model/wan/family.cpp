@@ -32,6 +32,15 @@ TransformerConfig wan_14b() {
   return config;
 }
 
+// Wan2.2-TI2V-5B: latents of its own codec.
+TransformerConfig wan_5b() {
+  TransformerConfig config;
+  config.num_attention_heads = 24;
+  config.ffn_dim = 14336;
+  config.in_channels = config.out_channels = 48;
+  return config;
+}
+
 // Channels of the image condition: mask and latents.
 TransformerConfig with_images(TransformerConfig config) {
   config.in_channels = 36;
@@ -59,8 +68,7 @@ std::vector<NamedMeaning> beyond_wan() {
           {"WanAnimateTransformer3DModel", "Wan2.2-Animate"},
           {"WanAnimateModel", "Wan2.2-Animate"},
           {"WanModel_S2V", "Wan2.2-S2V"},
-          {"SkyReelsV2Transformer3DModel", "SkyReels-V2"},
-          {"expand_timesteps", "Wan2.2-TI2V-5B, whose frames have timesteps of their own"}};
+          {"SkyReelsV2Transformer3DModel", "SkyReels-V2"}};
 }
 
 }  // namespace
@@ -79,7 +87,8 @@ const VideoFamily& wan_family() {
                                             {"14B", wan_14b()},
                                             {"I2V-14B", with_image_encoder(with_images(wan_14b()))},
                                             {"A14B", wan_14b(), 0.875},
-                                            {"I2V-A14B", with_images(wan_14b()), 0.9}}};
+                                            {"I2V-A14B", with_images(wan_14b()), 0.9},
+                                            {"TI2V-5B", wan_5b(), 0, /*expand_timesteps=*/true}}};
   return family;
 }
 

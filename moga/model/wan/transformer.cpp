@@ -254,7 +254,8 @@ TransformerImpl::LayoutTables TransformerImpl::whole_tables(const VideoModelInpu
       .dtype = wide(dtype),
       .text_tokens = input.text.size(1),
       .ranks = nullptr,
-      .segments = video_segments(input.layout),
+      .given_frames = input.given_frames,
+      .timesteps = frame_timesteps(input.layout, input.given_frames, device),
       .first_shot = 0,
       .shots = input.layout.shots(),
       .rotary = rotary_table(input.layout, config_.attention_head_dim, device, wide(dtype)),
@@ -280,6 +281,8 @@ TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInpu
   const std::vector<int64_t>& counts = input.image.counts;
   const int64_t first_image = counts.empty() ? 0 : sum_of(counts, 0, first_shot);
   const int64_t image_rows = counts.empty() ? 0 : sum_of(counts, first_shot, shot_count);
+  FrameTimesteps timesteps = frame_timesteps(layout, input.given_frames, device);
+  timesteps.segments = slice_of(timesteps.segments, first, rows);
   Grouping image_groups;
   if (image_rows > 0)
     image_groups = {make_rows(rows_of_vectors(shots), {}, device),
@@ -289,7 +292,8 @@ TransformerImpl::LayoutTables TransformerImpl::slice_tables(const VideoModelInpu
       .dtype = wide(dtype),
       .text_tokens = input.text.size(1),
       .ranks = input.sequence.state(),
-      .segments = slice_of(video_segments(layout), first, rows),
+      .given_frames = input.given_frames,
+      .timesteps = timesteps,
       .first_shot = first_shot,
       .shots = shot_count,
       .rotary = rotary_table(layout, config_.attention_head_dim, device, wide(dtype)).narrow(0, first, rows).clone(),
@@ -307,7 +311,7 @@ const TransformerImpl::LayoutTables& TransformerImpl::tables(const VideoModelInp
   const bool spread = input.sequence.size() > 1;
   const bool current = tables_ && tables_->device == input.text.device() && tables_->dtype == wide(dtype) &&
                        tables_->text_tokens == input.text.size(1) && tables_->groupings.layout == input.layout &&
-                       tables_->image_counts == input.image.counts &&
+                       tables_->image_counts == input.image.counts && tables_->given_frames == input.given_frames &&
                        tables_->ranks == (spread ? input.sequence.state() : nullptr);
   if (!current) {
     const c10::InferenceMode ordinary(false);  // tables made while sampling serve training as well
@@ -321,10 +325,10 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   const LayoutTables& shared = tables(input, dtype);
   const PatchSize patch = patch_of(config_);
 
-  const at::Tensor sinusoid = timestep_sinusoid(input.timestep, config_.freq_dim).to(wide(dtype));
-  const at::Tensor embedding = time_embedding_(sinusoid);  // [B, C]
+  const at::Tensor sinusoid = timestep_sinusoid(shared.timesteps.of(input.timestep), config_.freq_dim).to(wide(dtype));
+  const at::Tensor embedding = time_embedding_(sinusoid);  // [V, C]
   const auto contexts =
-      std::make_shared<const BlockContexts>(BlockContexts{.local = {.segments = shared.segments,
+      std::make_shared<const BlockContexts>(BlockContexts{.local = {.segments = shared.timesteps.segments,
                                                                     .rotary = shared.rotary,
                                                                     .text_groups = shared.text_groups,
                                                                     .image_groups = shared.image_groups},
@@ -357,7 +361,7 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   }
 
   VideoModelOutput result;
-  at::Tensor rows = head_(block_input.x, embedding, shared.segments).to(wide(dtype));
+  at::Tensor rows = head_(block_input.x, embedding, shared.timesteps.segments).to(wide(dtype));
   if (shared.over_ranks) rows = gather_rows(input.sequence, rows, shared.over_ranks->plan().slice_rows());
   result.velocity = unpatchify(rows, input.layout, patch);
   if (!balance.empty()) {

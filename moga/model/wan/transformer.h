@@ -4,7 +4,8 @@
 //   latents [C_z, F, Y', X'] of each video → patches (1, 2, 2) → packed tokens [N, C] → blocks → head → latents
 //
 // Image-to-video models have more input channels, the condition (model/image_condition.h), and Wan2.1's also attend to
-// embeddings of the images (image_embedding.h).
+// embeddings of the images (image_embedding.h). Wan2.2-TI2V-5B is a text-to-video model that may be given some frames:
+// these have timestep 0 (layers/frame_timesteps.h).
 //
 // Where ranks share the videos, each computes the rows of its slice; rows are exchanged inside self-attention, and the
 // head's are gathered, so that every rank has the whole velocity.
@@ -24,6 +25,7 @@
 
 #include "moga/attention/visual_attention.h"
 #include "moga/model/family.h"
+#include "moga/model/layers/frame_timesteps.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
 #include "moga/model/wan/block.h"
@@ -124,8 +126,9 @@ class TransformerImpl : public VideoModel {
     at::ScalarType dtype;
     int64_t text_tokens;                         // of a caption
     std::shared_ptr<ProcessGroup::State> ranks;  // that share the videos; null: this one has all tokens
-    Segments segments;                           // videos of the rows held here
-    int64_t first_shot, shots;                   // whose captions these rows see
+    std::vector<std::vector<int64_t>> given_frames;
+    FrameTimesteps timesteps;   // its segments: of the rows held here
+    int64_t first_shot, shots;  // whose captions these rows see
     at::Tensor rotary;
     Grouping text_groups;
     std::vector<int64_t> image_counts;  // of all shots; empty: no images

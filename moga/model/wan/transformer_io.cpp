@@ -43,12 +43,13 @@ constexpr std::array kForeignKeys = {
 constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
 
 // model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video
-// models have none and the same model_type (tools/convert_wan.py writes null).
+// models have none and the same model_type (tools/convert_wan.py writes null). "ti2v" is a model of text and images,
+// too.
 void rename_wan_type(nlohmann::json& config, const std::string& source) {
   constexpr int64_t kVitWidth = 1280, kVitTokens = 257;
   const auto type = config.find("model_type");
-  if (type == config.end() || (*type != "i2v" && *type != "flf2v")) return;
-  if (!config.contains("image_dim")) {
+  if (type == config.end() || (*type != "i2v" && *type != "flf2v" && *type != "ti2v")) return;
+  if (*type != "ti2v" && !config.contains("image_dim")) {
     config["image_dim"] = kVitWidth;
     config["added_kv_proj_dim"] = whole_number(config, "dim", 1, source);
     if (*type == "flf2v") config["pos_embed_seq_len"] = 2 * kVitTokens;

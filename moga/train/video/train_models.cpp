@@ -12,6 +12,7 @@
 #include "moga/core/safetensors.h"
 #include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 #include "moga/train/loop/random_scope.h"
 
@@ -57,13 +58,20 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-nlohmann::json index_json(const VideoModelConfig& model, const std::string& scheduler) {
-  return {{"_class_name", pipeline_class(model.class_name())},
-          {"transformer", {"diffusers", model.class_name()}},
-          {"text_encoder", {"transformers", "UMT5EncoderModel"}},
-          {"tokenizer", {"transformers", "T5TokenizerFast"}},
-          {"vae", {"diffusers", model.codec_class()}},
-          {"scheduler", {"diffusers", scheduler}}};
+// A model that may be given frames (Wan2.2-TI2V-5B) is trained on whole videos and stays one.
+bool expands_timesteps(const TrainConfig& config) {
+  return !config.init.empty() && load_model_index(config.init).expand_timesteps;
+}
+
+nlohmann::json index_json(const VideoModelConfig& model, const std::string& scheduler, bool expand_timesteps) {
+  nlohmann::json index = {{"_class_name", pipeline_class(model.class_name())},
+                          {"transformer", {"diffusers", model.class_name()}},
+                          {"text_encoder", {"transformers", "UMT5EncoderModel"}},
+                          {"tokenizer", {"transformers", "T5TokenizerFast"}},
+                          {"vae", {"diffusers", model.codec_class()}},
+                          {"scheduler", {"diffusers", scheduler}}};
+  if (expand_timesteps) index["expand_timesteps"] = true;
+  return index;
 }
 
 // Adds {"_moga": {"size": [width, height]}} to a model_index.json.
@@ -173,8 +181,8 @@ void export_model(const fs::path& folder, const TrainModels& models, const Train
     if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
     const SamplerConfig& sampler = config.samples.sampler;
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
-    write_text(temporary / "model_index.json",
-               index_json(models.transformer->config(), scheduler_class(sampler)).dump(2) + "\n");
+    const auto index = index_json(models.transformer->config(), scheduler_class(sampler), expands_timesteps(config));
+    write_text(temporary / "model_index.json", index.dump(2) + "\n");
     if (!size.empty()) add_size(temporary / "model_index.json", size);
   });
 }

@@ -1,4 +1,5 @@
-// The tiny VAE of fixtures/vae (written by tools/make_fixtures_vae.py) and small random ones.
+// The tiny VAEs of fixtures/vae and vae22 (written by tools/make_fixtures_vae.py and make_fixtures_ti2v.py), and small
+// random ones.
 #pragma once
 
 #include <torch/types.h>
@@ -21,10 +22,20 @@ inline VaeConfig tiny_vae_config() {
   return config;
 }
 
+// Of Wan2.2's kind.
+inline VaeConfig tiny_vae22_config() {
+  VaeConfig config = tiny_vae_config();
+  config.decoder_base_dim = 2;
+  config.dim_mult = {1, 2, 4, 4};
+  config.is_residual = true;
+  config.patch_size = 2;
+  return config;
+}
+
 // Random weights that reach every path: the branches are not the zero they begin with.
-inline Vae random_vae(at::ScalarType dtype = at::kFloat) {
+inline Vae random_vae(at::ScalarType dtype = at::kFloat, const VaeConfig& config = tiny_vae_config()) {
   torch::manual_seed(11);
-  Vae vae(tiny_vae_config());
+  Vae vae(config);
   const at::NoGradGuard no_grad;
   for (const auto& item : vae->named_parameters())
     if (item.value().eq(0).all().item<bool>()) item.value().normal_(0, 0.1);

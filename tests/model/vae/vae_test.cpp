@@ -18,46 +18,64 @@ using test::close;
 using test::decode_all;
 using test::random_vae;
 
-class VaeParity : public testing::Test {
+// The fixtures of Wan2.1's and of Wan2.2's VAE.
+class VaeParity : public testing::TestWithParam<const char*> {
  protected:
   at::Tensor fixture(const std::string& name) { return file_.load(name).to(at::kFloat); }
-  Vae vae_ = load_vae(test::fixtures() / "vae", at::kCPU, at::kFloat);
+  Vae vae_ = load_vae(test::fixtures() / GetParam(), at::kCPU, at::kFloat);
   at::NoGradGuard no_grad_;
 
  private:
-  Safetensors file_{test::fixtures() / "vae_clip.safetensors"};
+  Safetensors file_{test::fixtures() / (GetParam() + std::string("_clip.safetensors"))};
 };
 
-TEST_F(VaeParity, WholeClipsEqualDiffusers) {
+TEST_P(VaeParity, WholeClipsEqualDiffusers) {
   const auto [mean, log_variance] = vae_->encode_moments(fixture("clip"));
   EXPECT_TRUE(close(mean, fixture("mean"), 1e-5));
   EXPECT_TRUE(close(log_variance, fixture("logvar"), 1e-5));
   EXPECT_TRUE(close(vae_->decode_raw(fixture("latent")), fixture("decoded"), 1e-5));
 }
 
-TEST_F(VaeParity, StreamedClipsEqualDiffusers) {
+TEST_P(VaeParity, StreamedClipsEqualDiffusers) {
   EXPECT_TRUE(close(vae_->denormalise(vae_->encode(fixture("clip"))), fixture("mean"), 1e-5));
   EXPECT_TRUE(close(decode_all(vae_, vae_->normalise(fixture("latent"))), fixture("decoded"), 1e-5));
 }
 
-TEST_F(VaeParity, InBfloat16IsAsGoodAsDiffusers) {
+TEST_P(VaeParity, InBfloat16IsAsGoodAsDiffusers) {
   const at::Tensor mean = vae_->encode_moments(fixture("clip").to(at::kBFloat16)).first;
   EXPECT_TRUE(as_good_as(mean, fixture("mean_bfloat16"), fixture("mean")));
   const at::Tensor decoded = vae_->decode_raw(fixture("latent").to(at::kBFloat16));
   EXPECT_TRUE(as_good_as(decoded, fixture("decoded_bfloat16"), fixture("decoded")));
 }
 
+INSTANTIATE_TEST_SUITE_P(Published, VaeParity, testing::Values("vae", "vae22"),
+                         [](const auto& folder) { return std::string(folder.param); });
+
 TEST(Vae, StreamingEqualsWholeClips) {
   const at::NoGradGuard no_grad;
-  Vae vae = random_vae(at::kDouble);
-  for (const int64_t frames : {1, 5, 17}) {
-    const at::Tensor video = at::randn({2, 3, frames, 16, 24}, at::kDouble);
-    const at::Tensor latent = vae->encode(video);
-    EXPECT_EQ(latent.sizes(), at::IntArrayRef({2, 4, vae->config().strides().latent_frames(frames), 2, 3}));
-    EXPECT_TRUE(close(latent, vae->normalise(vae->encode_moments(video).first), 1e-12));
-    const at::Tensor whole = vae->decode_raw(vae->denormalise(latent)).clamp(-1, 1);
-    EXPECT_TRUE(close(decode_all(vae, latent), whole, 1e-12));
+  for (const VaeConfig& config : {test::tiny_vae_config(), test::tiny_vae22_config()}) {
+    Vae vae = random_vae(at::kDouble, config);
+    const Strides strides = config.strides();
+    for (const int64_t frames : {1, 5, 17}) {
+      const at::Tensor video = at::randn({2, 3, frames, 2 * strides.rows, 3 * strides.columns}, at::kDouble);
+      const at::Tensor latent = vae->encode(video);
+      EXPECT_EQ(latent.sizes(), at::IntArrayRef({2, 4, strides.latent_frames(frames), 2, 3}));
+      EXPECT_TRUE(close(latent, vae->normalise(vae->encode_moments(video).first), 1e-12));
+      const at::Tensor whole = vae->decode_raw(vae->denormalise(latent)).clamp(-1, 1);
+      EXPECT_TRUE(close(decode_all(vae, latent), whole, 1e-12));
+    }
   }
+}
+
+TEST(Vae, OfWan22HasStridesOfSixteen) {
+  const VaeConfig published = wan22_vae_config();
+  EXPECT_EQ(published.strides(), (Strides{4, 16, 16}));
+  EXPECT_EQ(published.latent_channels(), 48);
+  published.validate();
+  VaeConfig uneven = test::tiny_vae22_config();
+  uneven.dim_mult = {1, 2, 4, 6};
+  EXPECT_EQ(test::error_of([&] { uneven.validate(); }),
+            "VAE: is_residual, and the encoder's level of 16 to 24 channels cannot average groups of equal size");
 }
 
 TEST(Vae, DecodesOneThenFourFramesAtATime) {
@@ -83,8 +101,8 @@ TEST(Vae, TheFutureDoesNotChangeThePast) {
 }
 
 // The derivative along a random direction of every parameter at once, against a difference quotient.
-TEST(Vae, GradientsEqualFiniteDifferences) {
-  Vae vae = random_vae(at::kDouble);
+void expect_gradients(const VaeConfig& config) {
+  Vae vae = random_vae(at::kDouble, config);
   const at::Tensor video = at::randn({1, 3, 9, 16, 16}, at::kDouble);
   const at::Tensor target = at::randn_like(video);
   const auto loss = [&] { return (vae->decode_raw(vae->encode_moments(video).first) - target).square().mean(); };
@@ -105,6 +123,9 @@ TEST(Vae, GradientsEqualFiniteDifferences) {
   move(-2 * step);
   EXPECT_TRUE(close((after - loss()) / (2 * step), slope, 1e-6));
 }
+
+TEST(Vae, GradientsEqualFiniteDifferences) { expect_gradients(test::tiny_vae_config()); }
+TEST(Vae, OfWan22HasGradientsThatEqualFiniteDifferences) { expect_gradients(test::tiny_vae22_config()); }
 
 TEST(Vae, ComputesInTheInputsDtypeWithWiderWeights) {
   const at::NoGradGuard no_grad;
@@ -174,12 +195,17 @@ TEST(Vae, SaysWhatWouldBeRight) {
   EXPECT_NE(test::error_of([&] { config.validate(); }).find("expected 1 to 100"), std::string::npos);
 }
 
-TEST(VaeGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {
+class VaeParityGpu : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Published, VaeParityGpu, testing::Values("vae", "vae22"),
+                         [](const auto& folder) { return std::string(folder.param); });
+
+TEST_P(VaeParityGpu, LosesAtMostTwiceWhatDiffusersLosesInBFloat16) {
   MOGA_NEEDS_GPU();
   const at::NoGradGuard no_grad;
-  Vae vae = load_vae(test::fixtures() / "vae", at::kCUDA, at::kBFloat16);
+  Vae vae = load_vae(test::fixtures() / GetParam(), at::kCUDA, at::kBFloat16);
   vae->store_channels_last();
-  const Safetensors file(test::fixtures() / "vae_clip.safetensors");
+  const Safetensors file(test::fixtures() / (GetParam() + std::string("_clip.safetensors")));
   const at::Tensor mean = vae->denormalise(vae->encode(file.load("clip").cuda()));
   EXPECT_TRUE(as_good_as(mean, file.load("mean_bfloat16"), file.load("mean")));
   const at::Tensor frames = decode_all(vae, vae->normalise(file.load("latent").to(at::kFloat).cuda()));

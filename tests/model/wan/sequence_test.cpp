@@ -45,12 +45,13 @@ std::vector<at::Tensor> results(Transformer& model, VideoModelInput input, const
   return all;
 }
 
-MOGA_RANKS(shared_transformer) {
+void expect_one_process(const ProcessGroup& world, const std::vector<std::vector<int64_t>>& given_frames) {
   at::manual_seed(3);
   const TransformerConfig config = config_of_test();
   Transformer model = random_transformer(config);
   model->to(at::kDouble);
-  const VideoModelInput input = input_of_test(config);
+  VideoModelInput input = input_of_test(config);
+  input.given_frames = given_frames;
   const auto expected = results(model, input, ProcessGroup());
   std::vector<at::Tensor> first;
   for (const Recompute mode : {Recompute::kNone, Recompute::kFull, Recompute::kSelective}) {
@@ -63,6 +64,13 @@ MOGA_RANKS(shared_transformer) {
       check(at::equal(actual[i], first[i]), "result ", i, ", recompute ", name_of(mode), ": other bits than none");
     }
   }
+}
+
+MOGA_RANKS(shared_transformer) { expect_one_process(world, {}); }
+MOGA_RANKS(shared_transformer_with_given_frames) { expect_one_process(world, {{0, 2}, {1}}); }
+
+TEST(TransformerOverRanks, WithGivenFramesEqualsOneProcess) {
+  for (const int64_t ranks : {2, 4}) EXPECT_EQ(run_ranks("shared_transformer_with_given_frames", ranks).line, "");
 }
 
 TEST(TransformerOverRanks, EqualsOneProcess) {

@@ -1,6 +1,6 @@
-// Transformer and VAE at widths that the GPU kernels are made for, against diffusers (fixtures/wide.safetensors, by
-// tools/make_fixtures_wide.py): float32 on the CPU is right, and bfloat16 on a GPU loses at most twice what diffusers'
-// own bfloat16 loses.
+// Transformers and VAEs at widths that the GPU kernels are made for, against diffusers (fixtures/wide.safetensors, by
+// tools/make_fixtures_wide.py; Wan2.2-TI2V-5B's kind in wide_ti2v.safetensors, by make_fixtures_ti2v.py): float32 on
+// the CPU is right, and bfloat16 on a GPU loses at most twice what diffusers' own bfloat16 loses.
 #include <gtest/gtest.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -50,6 +50,9 @@ class Dice {
 };
 
 at::Tensor fixture(const std::string& name) { return Safetensors(MOGA_FIXTURES "/wide.safetensors").load(name); }
+at::Tensor fixture_ti2v(const std::string& name) {
+  return Safetensors(MOGA_FIXTURES "/wide_ti2v.safetensors").load(name);
+}
 
 struct WideTransformer {
   explicit WideTransformer(AttentionBackend backend) {
@@ -70,7 +73,7 @@ struct WideTransformer {
     latent = dice.draw({1, 16, 4, 12, 16});
     text = dice.draw({1, 16, 64});
   }
-  at::Tensor velocity(at::Device device, at::ScalarType dtype) {
+  at::Tensor velocity(at::Device device, at::ScalarType dtype, const std::vector<std::vector<int64_t>>& given = {}) {
     const at::NoGradGuard no_grad;
     model->to(device);
     const VideoShape shape = {.frames = 4, .rows = 6, .columns = 8, .shot_frames = {}};
@@ -78,7 +81,8 @@ struct WideTransformer {
         ->forward({.latents = {latent[0].to(device, at::kFloat)},
                    .timestep = at::full({1}, 619.0f, device),
                    .text = text.to(device, at::kFloat),
-                   .layout = {{shape}}},
+                   .layout = {{shape}},
+                   .given_frames = given},
                   dtype)
         .velocity[0];
   }
@@ -92,6 +96,23 @@ TEST(Wide, TransformerAgreesWithDiffusers) {
       close(WideTransformer(AttentionBackend::kAuto).velocity(at::kCPU, at::kFloat), fixture("velocity")[0], 1e-5));
 }
 
+const std::vector<std::vector<int64_t>> kGiven = {{0, 2}};
+
+TEST(Wide, TransformerWithGivenFramesAgreesWithDiffusers) {
+  const at::Tensor velocity = WideTransformer(AttentionBackend::kAuto).velocity(at::kCPU, at::kFloat, kGiven);
+  EXPECT_TRUE(close(velocity, fixture_ti2v("velocity")[0], 1e-5));
+  EXPECT_FALSE(close(velocity, fixture("velocity")[0], 1e-2));  // of the same input without given frames
+}
+
+TEST(WideGpu, TransformerWithGivenFramesLosesAtMostTwiceWhatDiffusersLoses) {
+  MOGA_NEEDS_GPU();
+  for (const AttentionBackend backend : {AttentionBackend::kSm90, AttentionBackend::kFlash}) {
+    const at::Tensor velocity = WideTransformer(backend).velocity(at::kCUDA, at::kBFloat16, kGiven);
+    EXPECT_TRUE(as_good_as(velocity, fixture_ti2v("velocity_bfloat16")[0], fixture_ti2v("velocity")[0]))
+        << name_of(backend);
+  }
+}
+
 TEST(WideGpu, TransformerLosesAtMostTwiceWhatDiffusersLoses) {
   MOGA_NEEDS_GPU();
   for (const AttentionBackend backend : {AttentionBackend::kSm90, AttentionBackend::kFlash}) {
@@ -100,42 +121,68 @@ TEST(WideGpu, TransformerLosesAtMostTwiceWhatDiffusersLoses) {
   }
 }
 
+VaeConfig wide_vae() {
+  VaeConfig config;
+  config.base_dim = 32;
+  config.dim_mult = {1, 2, 2, 1};
+  config.num_res_blocks = 1;
+  return config;
+}
+
+VaeConfig wide_vae22() {
+  VaeConfig config;
+  config.base_dim = 16;
+  config.decoder_base_dim = 32;
+  config.num_res_blocks = 1;
+  config.is_residual = true;
+  config.patch_size = 2;
+  return config;
+}
+
 struct WideVae {
-  WideVae() {
-    VaeConfig config;
-    config.base_dim = 32;
-    config.dim_mult = {1, 2, 2, 1};
-    config.num_res_blocks = 1;
-    config.latents_mean = std::vector<double>(16, 0.0);
-    config.latents_std = std::vector<double>(16, 1.0);
+  WideVae(const VaeConfig& config, at::IntArrayRef clip_shape, at::IntArrayRef latent_shape) {
     vae = Vae(config);
     std::map<std::string, at::Tensor> weights;
     for (auto& [name, tensor] : named_tensors(*vae)) weights[diffusers_vae_name(name, config)] = tensor;
     Dice dice(2);
     dice.draw_weights(weights);
-    clip = dice.draw({1, 3, 5, 32, 32});
-    latent = dice.draw({1, 16, 2, 4, 4});
+    clip = dice.draw(clip_shape);
+    latent = dice.draw(latent_shape);
   }
+  static WideVae wan21() { return {wide_vae(), {1, 3, 5, 32, 32}, {1, 16, 2, 4, 4}}; }
+  static WideVae wan22() { return {wide_vae22(), {1, 3, 5, 64, 32}, {1, 16, 2, 4, 2}}; }
   Vae vae{nullptr};
   at::Tensor clip, latent;
 };
 
-TEST(Wide, VaeAgreesWithDiffusers) {
+using Fixture = at::Tensor(const std::string&);
+
+void expect_diffusers_vae(WideVae wide, Fixture& expected) {
   const at::NoGradGuard no_grad;
-  WideVae wide;
-  EXPECT_TRUE(close(wide.vae->encode(wide.clip.to(at::kFloat)), fixture("mean"), 1e-5));
-  EXPECT_TRUE(close(test::decode_all(wide.vae, wide.latent.to(at::kFloat)), fixture("decoded"), 1e-5));
+  EXPECT_TRUE(close(wide.vae->encode(wide.clip.to(at::kFloat)), expected("mean"), 1e-5));
+  EXPECT_TRUE(close(test::decode_all(wide.vae, wide.latent.to(at::kFloat)), expected("decoded"), 1e-5));
 }
+
+void expect_diffusers_loss(WideVae wide, Fixture& expected) {
+  const at::NoGradGuard no_grad;
+  wide.vae->to(at::kCUDA, at::kBFloat16);
+  wide.vae->store_channels_last();
+  EXPECT_TRUE(as_good_as(wide.vae->encode(wide.clip.cuda()), expected("mean_bfloat16"), expected("mean")));
+  EXPECT_TRUE(
+      as_good_as(test::decode_all(wide.vae, wide.latent.cuda()), expected("decoded_bfloat16"), expected("decoded")));
+}
+
+TEST(Wide, VaeAgreesWithDiffusers) { expect_diffusers_vae(WideVae::wan21(), fixture); }
+TEST(Wide, VaeOfWan22AgreesWithDiffusers) { expect_diffusers_vae(WideVae::wan22(), fixture_ti2v); }
 
 TEST(WideGpu, VaeLosesAtMostTwiceWhatDiffusersLoses) {
   MOGA_NEEDS_GPU();
-  const at::NoGradGuard no_grad;
-  WideVae wide;
-  wide.vae->to(at::kCUDA, at::kBFloat16);
-  wide.vae->store_channels_last();
-  EXPECT_TRUE(as_good_as(wide.vae->encode(wide.clip.cuda()), fixture("mean_bfloat16"), fixture("mean")));
-  EXPECT_TRUE(
-      as_good_as(test::decode_all(wide.vae, wide.latent.cuda()), fixture("decoded_bfloat16"), fixture("decoded")));
+  expect_diffusers_loss(WideVae::wan21(), fixture);
+}
+
+TEST(WideGpu, VaeOfWan22LosesAtMostTwiceWhatDiffusersLoses) {
+  MOGA_NEEDS_GPU();
+  expect_diffusers_loss(WideVae::wan22(), fixture_ti2v);
 }
 
 }  // namespace

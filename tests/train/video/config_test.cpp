@@ -117,6 +117,13 @@ TEST_F(TrainConfigOfInit, AnotherPipelineIsNamed) {
   EXPECT_NE(error("").find("model_index.json: _class_name = WanVACEPipeline, expected WanPipeline"), std::string::npos);
 }
 
+TEST_F(TrainConfigOfInit, MayBeGivenFramesButNotACondition) {
+  write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanPipeline", "expand_timesteps": true})");
+  EXPECT_EQ(error(""), "");
+  write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanImageToVideoPipeline"})");
+  EXPECT_NE(error("").find("is an image-to-video model, expected text to video"), std::string::npos);
+}
+
 TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {
   EXPECT_EQ(error("[transformer]\nnum_layers = 2"), "");
   EXPECT_NE(error("[transformer]\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);

@@ -2,7 +2,7 @@
 #
 #   docker build -t moga .                              CPU only
 #   docker build -t moga --build-arg GPU=1 .            with the CUDA kernels; run with: docker run --gpus all …
-#   docker run --rm -v "$PWD:/work" moga generate /work/film.toml --model /work/models/wan --out /work/film.mp4
+#   docker run --rm -v "$PWD:/films" moga generate /films/film.toml --model /films/models/wan --out /films/film.mp4
 FROM debian:12 AS build
 ARG GPU=0
 WORKDIR /src
@@ -19,7 +19,8 @@ RUN make build && cmake --install build/$([ "$GPU" = 1 ] && echo cuda || echo cp
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libavformat59 libavcodec59 libavutil57 libswscale6 libpng16-16 libsentencepiece0 libutf8proc2 libgomp1 && \
+      libavfilter8 libavformat59 libavcodec59 libavutil57 libswscale6 libpng16-16 libjpeg62-turbo \
+      libtomlplusplus3 libsentencepiece0 libutf8proc2 libgomp1 && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/moga /opt/moga
 # LibTorch, where the program was linked to look for it

@@ -1,4 +1,5 @@
 // moga bench: speed and memory of attention, a block, a model and the VAE on this machine.
+#include <charconv>
 #include <iostream>
 #include <memory>
 
@@ -68,7 +69,8 @@ Example:
 constexpr const char* kTrainManual =
     R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
 float32 masters. Each --recompute is a row: none, selective or full; full+host keeps block inputs in
-host memory.
+host memory; selective:12 keeps results of attention in the last 12 blocks. --trace FILE records one more
+step and writes it for Perfetto or chrome://tracing.
 
 Example:
   moga bench train --tokens 187200 --recompute selective,full,full+host --warm-up 1 --repeats 2
@@ -101,6 +103,7 @@ struct TrainOptions {
   int64_t videos = 1;
   int64_t lora_rank = 0;
   int64_t gpus = 1, data = 1;
+  std::string trace;
 };
 
 struct VaeOptions {
@@ -207,10 +210,22 @@ void run_model(Options options) {
   leave(world.ranks);
 }
 
-RecomputeConfig recompute_of(const std::string& text) {
+// selective, full+host, selective:12+host
+RecomputeConfig recompute_of(const std::string& option) {
+  std::string text = option;
   constexpr std::string_view kHost = "+host";
-  const bool host = text.ends_with(kHost);
-  return {choice<Recompute>("--recompute", host ? text.substr(0, text.size() - kHost.size()) : text), host};
+  RecomputeConfig config;
+  config.offload_inputs = text.ends_with(kHost);
+  if (config.offload_inputs) text.resize(text.size() - kHost.size());
+  if (const size_t colon = text.find(':'); colon != std::string::npos) {
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, config.selective_blocks);
+    check(error == std::errc() && rest == end && config.selective_blocks > 0, "--recompute is ", option,
+          ", expected a number of blocks after the colon, as in selective:12");
+    text.resize(colon);
+  }
+  config.mode = choice<Recompute>("--recompute", text);
+  return config;
 }
 
 void run_train(Options options, const TrainOptions& train) {
@@ -232,6 +247,7 @@ void run_train(Options options, const TrainOptions& train) {
   config.video = video_of(options, setup.device);
   config.videos = train.videos;
   for (const std::string& text : train.recompute) config.variants.push_back(recompute_of(text));
+  config.trace = train.trace;
   const BenchReport report = bench_train(config, setup);
   if (ranks.first()) write(report, options);
   leave(ranks.mesh.world());
@@ -304,7 +320,9 @@ void add_train_bench(CLI::App& bench) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{4096}));
   command->add_option("--videos", train->videos, "videos per train step")->capture_default_str();
-  command->add_option("--recompute", train->recompute, choice_list<Recompute>() + ", each also with +host")
+  command
+      ->add_option("--recompute", train->recompute,
+                   choice_list<Recompute>() + ", each also with +host; selective:N in N blocks")
       ->delimiter(',')
       ->capture_default_str();
   command->add_option("--weights", train->weights, choice_list<Storage>() + "; masters are float32")
@@ -315,6 +333,7 @@ void add_train_bench(CLI::App& bench) {
       ->capture_default_str();
   command->add_option("--shard", train->shard, "training state that is divided over the ranks: none, optimizer, full")
       ->capture_default_str();
+  command->add_option("--trace", train->trace, "write a trace of one more step (JSON), of the first rank");
   command->add_option("--ema", train->ema, "decay of the weights' moving average; 0: none")->capture_default_str();
   add_common(*command, *options);
   command->callback([options, train] {

@@ -61,12 +61,13 @@ std::string plan(TrainConfig& config, const Mesh& mesh) {
   const std::string planned = mesh.world().rank() == 0 ? plan_on_one(config, mesh) : "";
   const at::Tensor chosen =
       at::tensor({static_cast<int64_t>(config.recompute.mode), static_cast<int64_t>(config.recompute.offload_inputs),
-                  static_cast<int64_t>(config.parallel.shard)},
+                  config.recompute.selective_blocks, static_cast<int64_t>(config.parallel.shard)},
                  at::kLong);
   mesh.world().broadcast(chosen, 0);
   config.recompute.mode = static_cast<Recompute>(chosen[0].item<int64_t>());
   config.recompute.offload_inputs = chosen[1].item<int64_t>() != 0;
-  config.parallel.shard = static_cast<Shard>(chosen[2].item<int64_t>());
+  config.recompute.selective_blocks = chosen[2].item<int64_t>();
+  config.parallel.shard = static_cast<Shard>(chosen[3].item<int64_t>());
   return planned;
 }
 

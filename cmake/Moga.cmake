@@ -14,21 +14,29 @@ function(moga_library name)
   target_link_libraries(moga_${name} PUBLIC ${arg_DEPS})
   moga_precompile(moga_${name})
   moga_install(moga_${name})
-  if(MOGA_UNITY)
-    # Loading the precompiled headers is half of the time a file takes. g++ treats the files of a unity source as headers
-    # and warns about their local types.
-    set_target_properties(moga_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
-    if(arg_APART)
-      set_source_files_properties(${arg_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-    endif()
-    target_compile_options(moga_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
-  endif()
+  moga_unite(moga_${name} ${arg_APART})
 endfunction()
+
+# Compiles the sources of `target` four at a time, those named after it one by one. At the end of every file, g++
+# instantiates templates of LibTorch's headers for six seconds, with precompiled headers too.
+function(moga_unite target)
+  if(NOT MOGA_UNITY)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+  if(ARGN)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+  # g++ treats the files of a unity source as headers and warns about their local types.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+endfunction()
+
+# Only what nearly every file includes: an empty file takes more than twice as long to compile with <torch/torch.h>.
+set(MOGA_COMMON_HEADERS <torch/types.h> <torch/nn/module.h> <torch/nn/pimpl.h>)
 
 function(moga_precompile target)
   if(target STREQUAL "moga_core")
-    # Only what nearly every file includes: an empty file takes 4.6 s to compile with <torch/torch.h>, 2 s with these.
-    target_precompile_headers(moga_core PRIVATE <torch/types.h> <torch/nn/module.h> <torch/nn/pimpl.h>)
+    target_precompile_headers(moga_core PRIVATE ${MOGA_COMMON_HEADERS})
   else()
     target_precompile_headers(${target} REUSE_FROM moga_core)
   endif()

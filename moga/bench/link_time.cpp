@@ -2,6 +2,7 @@
 #include "moga/bench/link_time.h"
 
 #include "moga/core/shapes_only.h"
+#include "moga/model/adapter/low_rank.h"
 #include "moga/train/video/shard_units.h"
 
 namespace moga {
@@ -20,6 +21,7 @@ Bytes bytes_of(const TrainConfig& config, Shard shard) {
   const ShapesOnly shapes_only;
   TrainModels models;
   models.transformer = config.transformer->build(/*initialise=*/false);
+  if (config.lora.enabled()) train_low_rank(*models.transformer, config.lora, at::kCPU);
   if (config.text == TextSource::kEncoder && config.train_text_encoder)
     models.text_encoder = TextEncoder(config.text_encoder, /*initialise=*/false);
   Bytes bytes;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "moga/bench/link_time.h"
 #include "moga/bench/random_piece.h"
@@ -137,8 +138,10 @@ std::vector<std::string> advise(const TrainConfig& config, const Plan& plan) {
   return {};
 }
 
-// What "auto" tries, fastest first; otherwise what the config says.
+// What "auto" tries, fastest first; otherwise what the config says. Some selective blocks are planned from none and
+// all.
 std::vector<RecomputeConfig> ways_of(const RecomputeConfig& config) {
+  if (config.selective_blocks > 0) return {{Recompute::kFull, config.offload_inputs}};
   if (config.mode != Recompute::kAuto) return {config};
   std::vector<RecomputeConfig> ways;
   if (!config.offload_inputs) ways = {{Recompute::kNone, false}, {Recompute::kSelective, false}};
@@ -182,6 +185,44 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
   return plan;
 }
 
+// Recomputation with results of attention kept in `blocks` of all: between none and all of them. A peak is the maximum
+// of sums that grow evenly with the blocks, so it is at most this.
+Plan between(const Plan& full, const Plan& selective, int64_t blocks, int64_t all) {
+  const double share = static_cast<double>(blocks) / static_cast<double>(all);
+  Plan plan = full;
+  for (size_t i = 0; i < plan.phases.size(); ++i) {
+    PlanPhase& phase = plan.phases[i];
+    const PlanPhase& most = selective.phases[i];
+    phase.peak_bytes += std::llround(share * static_cast<double>(most.peak_bytes - phase.peak_bytes));
+    phase.seconds += share * (most.seconds - phase.seconds);
+  }
+  plan.recompute = {Recompute::kSelective, full.recompute->offload_inputs, blocks};
+  return plan;
+}
+
+// The most blocks that can keep results of attention where not all of them can.
+Plan most_selective(const Plan& full, const Plan& selective, int64_t all) {
+  Plan best = full;
+  for (int64_t blocks = 1; blocks < all; ++blocks) {
+    const Plan plan = between(full, selective, blocks, all);
+    if (!plan.fits()) break;
+    best = plan;
+  }
+  return best;
+}
+
+// With the first way to shard that fits, otherwise with the last that may help.
+Plan plan_shards(TrainConfig config, const std::vector<StageShape>& stages, c10::Device device, c10::ScalarType dtype,
+                 int64_t ranks) {
+  Plan plan;
+  for (const Shard shard : shards_of(config, ranks)) {
+    config.parallel.shard = shard;
+    plan = plan_way(config, stages, device, dtype, ranks);
+    if (plan.fits() || !sharding_may_help(plan, ranks)) break;
+  }
+  return plan;
+}
+
 }  // namespace
 
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
@@ -213,21 +254,26 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
 Plan plan_training(const TrainConfig& whole, const std::vector<StageShape>& shapes, c10::Device device,
                    c10::ScalarType dtype, const MeshSize& mesh) {
   check(shapes.size() == whole.stage.size(), "shapes of ", shapes.size(), " stages for a run of ", whole.stage.size());
-  const int64_t ranks = mesh.ranks();
   std::vector<StageShape> stages = shapes;
   const TrainConfig config = part_of_rank(whole, stages, mesh);
   const StopInside stop_inside;
   const RandomState unchanged(device);
+  const auto plan_with = [&](const RecomputeConfig& recompute, std::optional<Shard> shard) {
+    TrainConfig chosen = config;
+    chosen.recompute = recompute;
+    if (shard) chosen.parallel.shard = *shard;
+    return plan_shards(chosen, stages, device, dtype, mesh.ranks());
+  };
   Plan plan;
   for (const RecomputeConfig& way : ways_of(config.recompute)) {
-    TrainConfig chosen = config;
-    chosen.recompute = way;
-    for (const Shard shard : shards_of(chosen, ranks)) {
-      chosen.parallel.shard = shard;
-      plan = plan_way(chosen, stages, device, dtype, ranks);
-      if (plan.fits() || !sharding_may_help(plan, ranks)) break;
-    }
+    plan = plan_with(way, std::nullopt);
     if (plan.fits()) break;
+  }
+  const int64_t blocks = config.recompute.selective_blocks;
+  if (blocks > 0 || (config.recompute.mode == Recompute::kAuto && plan.recompute->mode == Recompute::kFull)) {
+    const Plan selective = plan_with({Recompute::kSelective, plan.recompute->offload_inputs}, plan.shard);
+    const int64_t all = config.transformer->shape().layers;
+    plan = blocks > 0 ? between(plan, selective, blocks, all) : most_selective(plan, selective, all);
   }
   if (!plan.fits()) plan.advice = advise(config, plan);
   release_cached_memory(device);

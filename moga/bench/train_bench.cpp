@@ -6,6 +6,7 @@
 #include "moga/bench/random_model.h"
 #include "moga/bench/random_piece.h"
 #include "moga/bench/random_train_models.h"
+#include "moga/bench/trace.h"
 #include "moga/core/check.h"
 #include "moga/core/device.h"
 #include "moga/core/interrupt.h"
@@ -109,12 +110,12 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
                       static_cast<double>(setup.mesh.sequence().size());
   int64_t step = 0;
   StepResult last;
+  const auto train_step = [&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); };
   for (const RecomputeConfig& variant : config.variants) {
     stop_if_interrupted();
     log_info("measuring a train step, recomputation: ", describe(variant));
     state.models().transformer->set_recompute(variant);
-    const Measurement measured =
-        meter.measure([&] { last = state.train_step({.step = step++, .lr = kLearningRate, .pieces = {piece}}); });
+    const Measurement measured = meter.measure(train_step);
     log_evenness("last step", last.group_histogram);
     release_cached_memory(setup.device);
     report.rows.push_back({name_of_row(variant, train.parallel.shard, setup.mesh),
@@ -124,6 +125,11 @@ BenchReport bench_train(const TrainBenchConfig& config, const BenchSetup& setup)
                            flop,
                            {}});
   }
+  if (config.trace.empty()) return report;
+  if (setup.mesh.world().rank() == 0)
+    write_trace(config.trace, setup.device, train_step);
+  else
+    train_step();  // ranks exchange rows
   return report;
 }
 

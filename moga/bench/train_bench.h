@@ -2,6 +2,7 @@
 // updated weights: forward and backward pass, clipped AdamW and what recomputation adds.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "moga/bench/report.h"
@@ -15,6 +16,7 @@ struct TrainBenchConfig {
   VideoShape video;
   int64_t videos = 1;                     // per train step
   std::vector<RecomputeConfig> variants;  // one row each
+  std::string trace;                      // the file for a trace of one more step, of the first rank; empty: none
 
   void validate() const;
 };

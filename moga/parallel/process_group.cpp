@@ -25,6 +25,15 @@ struct ProcessGroup::State {
   c10::intrusive_ptr<c10d::Backend> cpu, cuda;  // cuda: null without a GPU
   bool rehearsed = false;                       // the other ranks do not exist
 
+  // NCCL's backend does the same when it is destroyed, but warns first.
+  ~State() {
+    try {
+      if (cuda) cuda->shutdown();
+    } catch (const std::exception& error) {
+      log_info(name, ": ", error.what());
+    }
+  }
+
   bool alone() const { return size == 1 || rehearsed; }
   BackendRequest request() const { return {store.get(), rank, size, timeout, name, master_address}; }
 };

@@ -120,22 +120,18 @@ std::vector<FileDifference> compare_videos(const fs::path& actual, const fs::pat
   return {{.name = "frames", .relative = sums.relative(), .largest = sums.largest, .psnr = psnr, .same = sums.same}};
 }
 
-constexpr std::array<std::pair<const char*, ModelPart>, 4> kParts = {{{"transformer", ModelPart::kTransformer},
-                                                                      {"transformer_2", ModelPart::kTransformer},
-                                                                      {"text_encoder", ModelPart::kTextEncoder},
-                                                                      {"vae", ModelPart::kVae}}};
-
 bool is_model(const fs::path& path) { return fs::is_directory(path / "transformer"); }
 
 std::vector<FileDifference> compare_models(const fs::path& actual, const fs::path& expected) {
   std::vector<FileDifference> all;
-  for (const auto& [part, kind] : kParts) {
+  for (const auto& choice : kChoices<ModelPart>) {
+    const std::string part = choice.name;
     const bool here = fs::is_directory(actual / part), there = fs::is_directory(expected / part);
     check(here == there, (here ? expected : actual).string(), " has no ", part, ", ",
           (here ? actual : expected).string(), " has one");
     if (!here) continue;
-    for (FileDifference& row : compare_parts(actual / part, expected / part, kind)) {
-      row.name = std::string(part) + "/" + row.name;
+    for (FileDifference& row : compare_parts(actual / part, expected / part, choice.value)) {
+      row.name = part + "/" + row.name;
       all.push_back(std::move(row));
     }
   }

@@ -69,6 +69,15 @@ TEST(PlanTraining, CountsTheShardsOfARank) {
   }
 }
 
+TEST(PlanTraining, SomeSelectiveBlocksLieBetweenNoneAndAll) {
+  TrainConfig config = small_run();
+  config.recompute = {.mode = Recompute::kSelective, .selective_blocks = 2};
+  const Plan plan = plan_training(config, {{video(), 0}}, at::kCPU, at::kFloat);
+  EXPECT_EQ(plan.recompute->selective_blocks, 2);
+  const Rehearsed step = rehearse_training({config, video(), 2, 2, true}, at::kCPU, at::kFloat);
+  EXPECT_NEAR(double(plan.peak_bytes()) / double(step.weight_bytes + step.work_bytes), 1.0, 0.1);
+}
+
 TEST(PlanTraining, SaysWhatWouldFit) {
   TrainConfig config = small_run();
   config.stage[0].accumulation = 1;

@@ -75,9 +75,10 @@ class Merger {
   // The files of one sequence: each a shot of a given number of latent frames, together one sample.
   void add_listed(Piece piece, int64_t latents) {
     const int64_t found = latent_frames(piece.frames, pieces_.empty());
-    if (latents > found && problem_.empty())
-      problem_ = formatted("%ld of %ld latent frames of shot %zu ", found, latents, pieces_.size()) + retiming(piece);
-    piece.latents = latents > 0 ? latents : found;
+    piece.latents = latents > 0 ? latents : std::max<int64_t>(1, found);
+    if (piece.latents > found && problem_.empty())
+      problem_ =
+          formatted("%ld of %ld latent frames of shot %zu ", found, piece.latents, pieces_.size()) + retiming(piece);
     used_ += piece.latents;
     pieces_.push_back(std::move(piece));
   }

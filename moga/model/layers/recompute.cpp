@@ -146,16 +146,28 @@ Tensors recomputed_block(const Tensors& inputs, const c10::intrusive_ptr<BlockCa
 void RecomputeConfig::validate() const {
   check(!offload_inputs || mode != Recompute::kNone,
         "recompute: offload_inputs needs mode selective or full; with none all activations stay on the device");
+  check(selective_blocks >= 0, "recompute: selective_blocks is ", selective_blocks, ", expected at least 0");
+  check(selective_blocks == 0 || mode == Recompute::kSelective, "recompute: selective_blocks is ", selective_blocks,
+        " with mode ", name_of(mode), ", which keeps no results of attention; expected mode selective");
 }
 
 std::string describe(const RecomputeConfig& config) {
-  return std::string(name_of(config.mode)) + (config.offload_inputs ? ", block inputs in host memory" : "");
+  std::string text = name_of(config.mode);
+  if (config.selective_blocks > 0) text += " in the last " + std::to_string(config.selective_blocks) + " blocks";
+  return text + (config.offload_inputs ? ", block inputs in host memory" : "");
 }
 
 BlockRunner::BlockRunner(const RecomputeConfig& config, int64_t blocks, std::shared_ptr<BlockWeights> weights)
-    : config_(config), weights_(std::move(weights)) {
+    : config_(config), blocks_(blocks), weights_(std::move(weights)) {
   config.validate();
+  check(config.selective_blocks <= blocks, "recompute: selective_blocks is ", config.selective_blocks,
+        ", but the model has ", blocks, " blocks");
   if (config.offload_inputs) offload_ = std::make_shared<InputOffload>(blocks);
+}
+
+bool BlockRunner::keeps_attention(int64_t block) const {
+  if (config_.mode != Recompute::kSelective) return false;
+  return config_.selective_blocks == 0 || block >= blocks_ - config_.selective_blocks;
 }
 
 Tensors BlockRunner::run(int64_t block, const torch::nn::Module& module, const BlockFunction& function,
@@ -175,7 +187,7 @@ Tensors BlockRunner::run(int64_t block, const torch::nn::Module& module, const B
     call->parameters = parameters;
     call->weights = weights_;
     call->offload = offload_;
-    if (config_.mode == Recompute::kSelective) call->memory = std::make_shared<AttentionMemory>();
+    if (keeps_attention(block)) call->memory = std::make_shared<AttentionMemory>();
     outputs = recomputed_block(inputs, call);
   } else {
     outputs = function(inputs, {});

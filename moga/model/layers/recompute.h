@@ -6,6 +6,9 @@
 //     selective  the input, and each attention branch's output and lse    0.54 + 3 · 0.54 GiB
 //     full       the input                                                0.54 GiB, or on the host (input_offload.h)
 //
+// With selective_blocks = n only the last n blocks are selective, the others are full: between the two in memory and
+// time.
+//
 // A block must be a pure function of its inputs. Both passes run the same code with gradients enabled, so outputs and
 // gradients have the same bits in every mode. All inputs of a block get gradients, also those that blocks share; each
 // parameter's are added to .grad once. Gradients of gradients are not available.
@@ -38,16 +41,19 @@ inline constexpr auto kChoices<Recompute> = std::array{
 struct RecomputeConfig {
   Recompute mode = Recompute::kAuto;
   bool offload_inputs = false;
+  int64_t selective_blocks = 0;
 
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
     field("mode", mode, "what a block keeps for its backward pass");
     field("offload_inputs", offload_inputs, "block inputs wait for the backward pass in host memory");
+    field("selective_blocks", selective_blocks,
+          "mode selective: only so many blocks, the last ones, keep results of attention; 0: all");
   }
 };
 
-// "selective", or "full, block inputs in host memory".
+// "selective", "selective in the last 12 blocks", "full, block inputs in host memory".
 std::string describe(const RecomputeConfig& config);
 
 // How a block is run: whether attention results are recorded or replayed, and whether this is a recomputation.
@@ -70,7 +76,10 @@ class BlockRunner {
                               const std::vector<at::Tensor>& inputs);
 
  private:
+  bool keeps_attention(int64_t block) const;
+
   RecomputeConfig config_;
+  int64_t blocks_;
   std::shared_ptr<BlockWeights> weights_;
   std::shared_ptr<InputOffload> offload_;  // none unless the config asks for it
 };

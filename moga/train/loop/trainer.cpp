@@ -33,6 +33,7 @@ Trainer::Trainer(TrainTask& task, const LoopConfig& config, const std::optional<
   write_text(config_.out / "config.toml", task_.config_toml());
   log_info("complete config in ", (config_.out / "config.toml").string());
   log_ = std::make_unique<JsonLog>(config_.out / "log.jsonl");
+  events_ = std::make_unique<EventFile>(config_.out, position_.step);
   log_info("train ", task_.summary(), ", run ", config_.out.string());
 }
 
@@ -82,6 +83,7 @@ TrainEnd Trainer::run_stage(int64_t stop_at, Progress& progress) {
   if (position_.stage_step >= steps) return TrainEnd::done;
   task_.begin_stage(position_);
   metrics_ = Metrics();
+  watch_ = RunWatch();
   while (position_.stage_step < steps) {
     const StepReport report = step();
     metrics_.add(report);
@@ -137,7 +139,14 @@ nlohmann::json Trainer::log() {
     ranks_text_ = text_of_ranks(line["ranks"]);
   }
   task_.complete(line, means.counts);
-  if (writes()) log_->write(line);
+  if (writes()) {
+    for (const std::string& news : watch_.read(line)) {
+      log_info("step ", position_.step, ": ", news);
+      line["news"].push_back(news);
+    }
+    log_->write(line);
+    events_->add_line(position_.step, line);
+  }
   note_ = task_.note(line);
   return line;
 }
@@ -168,11 +177,30 @@ void Trainer::save() {
 
 void Trainer::sample() {
   if (sampled_step_ == position_.step || !takes_part()) return;
-  nlohmann::json line = task_.sample(position_, config_.out / "samples" / step_name(position_.step));
+  const std::filesystem::path prefix = config_.out / "samples" / step_name(position_.step);
+  nlohmann::json line = task_.sample(position_, prefix);
   sampled_step_ = position_.step;
-  if (line.is_null() || !writes()) return;
+  if (!writes()) return;
+  add_pictures(prefix);
+  if (line.is_null()) return;
   line["step"] = position_.step;
   log_->write(line);
+  events_->add_line(position_.step, line);
+}
+
+// PREFIX-0.png is the picture "samples/0", PREFIX.png "samples".
+void Trainer::add_pictures(const std::filesystem::path& prefix) {
+  if (!std::filesystem::is_directory(prefix.parent_path())) return;
+  std::vector<std::filesystem::path> pictures;
+  for (const auto& entry : std::filesystem::directory_iterator(prefix.parent_path()))
+    if (entry.path().extension() == ".png" && entry.path().stem().string().starts_with(prefix.filename().string()))
+      pictures.push_back(entry.path());
+  std::ranges::sort(pictures);
+  for (const std::filesystem::path& picture : pictures) {
+    std::string rest = picture.stem().string().substr(prefix.filename().string().size());
+    if (rest.starts_with('-')) rest[0] = '/';
+    events_->add_png(position_.step, "samples" + rest, picture);
+  }
 }
 
 void Trainer::finish(TrainEnd end) {

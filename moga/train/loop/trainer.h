@@ -2,6 +2,7 @@
 // (task.h).
 //
 //   RUN/log.jsonl  RUN/config.toml  RUN/step-00001000/  RUN/samples/step-00001000….png  RUN/model/
+//   RUN/events.out.tfevents.…   the log lines and samples for TensorBoard
 //
 // A run ends when its steps are done, when its time is up (as if they were done), or when it is interrupted: then it
 // saves and says how to resume. A resumed run continues bit for bit as the uninterrupted one.
@@ -10,7 +11,8 @@
 // weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
 // run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a
 // checkpoint, and samples and the finished model need all of them. Each log line has the step time and memory of every
-// rank ("ranks"), of the last train step before it.
+// rank ("ranks"), of the last train step before it. What goes wrong is printed when it begins, and stands in the line
+// ("news"); see run_watch.h.
 #pragma once
 
 #include <filesystem>
@@ -21,8 +23,10 @@
 #include "moga/core/log.h"
 #include "moga/parallel/process_group.h"
 #include "moga/parallel/wait_time.h"
+#include "moga/train/loop/event_file.h"
 #include "moga/train/loop/loop_config.h"
 #include "moga/train/loop/metrics.h"
+#include "moga/train/loop/run_watch.h"
 #include "moga/train/loop/task.h"
 
 namespace moga {
@@ -49,6 +53,7 @@ class Trainer {
   void check_finite(const nlohmann::json& line) const;  // throws when every step of the line was skipped
   void save();
   void sample();
+  void add_pictures(const std::filesystem::path& prefix);
   void finish(TrainEnd end);
 
   TrainTask& task_;
@@ -56,7 +61,9 @@ class Trainer {
   std::vector<TrainStage> stages_;
   bool sharded_;  // the state is, over the ranks
   Metrics metrics_;
+  RunWatch watch_;
   std::unique_ptr<JsonLog> log_;
+  std::unique_ptr<EventFile> events_;  // for TensorBoard
   std::string note_;
   std::unique_ptr<WaitTime> last_step_;  // measured on several ranks, where a log line is due after it
   std::string ranks_text_;               // of the last log line

@@ -20,6 +20,7 @@
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/data/dataset/shard_files.h"
+#include "moga/data/dataset/shard_format.h"
 #include "moga/data/limits.h"
 #include "moga/data/video/film.h"
 #include "moga/data/video/video.h"
@@ -150,7 +151,7 @@ class SetWriter {
     }
     check(shards_ > 0, name_, ": none of its ", samples.size(), " samples could be read");
     for (int64_t more = shards_; fs::exists(shard_path(partial_, more)); ++more) fs::remove(shard_path(partial_, more));
-    if (!config_.encode.text_encoder.empty()) keep("negative.safetensors");
+    if (!config_.encode.text_encoder.empty()) keep(kNegativeFile);
     finish_shards(partial_, shards_, total_);
     publish();
     log_info(name_, ": ", total_, " samples in ", shards_, " shards, ", kept_, " of them kept from an earlier run");
@@ -195,8 +196,7 @@ class SetWriter {
 
   FilmEncoder& encoder() {
     if (!encoder_) encoder_.emplace(config_);
-    if (encoder_->negative().text.defined() && !fs::exists(partial_ / "negative.safetensors"))
-      write_negative(partial_, encoder_->negative());
+    if (encoder_->negative().text.defined()) write_negative(partial_, encoder_->negative());
     return *encoder_;
   }
 
@@ -206,9 +206,12 @@ class SetWriter {
     return found != metadata.end() && found->second == origin;
   }
 
-  // Takes a file of the finished folder over into the new one.
+  // Takes a file of the finished folder over into the new one, whole or not at all.
   void keep(const fs::path& file) {
-    if (fs::exists(final_ / file) && !fs::exists(partial_ / file)) fs::copy_file(final_ / file, partial_ / file);
+    if (!fs::exists(final_ / file) || fs::exists(partial_ / file)) return;
+    write_atomically(partial_ / file, [&](const fs::path& temporary) {
+      fs::copy_file(final_ / file, temporary, fs::copy_options::overwrite_existing);
+    });
   }
 
   void publish() {

@@ -22,12 +22,9 @@ const VideoShape kTwoShots = {.frames = 5, .rows = 2, .columns = 3, .shot_frames
 
 const RecomputeConfig kConfigs[] = {{.mode = Recompute::kSelective, .offload_inputs = false},
                                     {.mode = Recompute::kSelective, .offload_inputs = true},
+                                    {.mode = Recompute::kSelective, .offload_inputs = true, .selective_blocks = 1},
                                     {.mode = Recompute::kFull, .offload_inputs = false},
                                     {.mode = Recompute::kFull, .offload_inputs = true}};
-
-std::string name_of_config(const RecomputeConfig& config) {
-  return std::string(name_of(config.mode)) + (config.offload_inputs ? ", offloaded" : "");
-}
 
 struct TransformerRun {
   Transformer model;
@@ -65,7 +62,7 @@ void expect_same_bits(const TransformerConfig& config, at::ScalarType dtype, at:
   for (const RecomputeConfig& recompute : kConfigs) {
     const Values actual = run(recompute, dtype);
     for (size_t i = 0; i < expected.size(); ++i)
-      EXPECT_TRUE(at::equal(actual[i], expected[i])) << name_of_config(recompute) << ", result " << i;
+      EXPECT_TRUE(at::equal(actual[i], expected[i])) << describe(recompute) << ", result " << i;
   }
 }
 
@@ -127,10 +124,10 @@ TEST(Recompute, AGraphThatIsKeptCanBeUsedAgain) {
     run.model->set_recompute(config);
     const at::Tensor loss = run.model->forward(run.input, at::kFloat).velocity[0].square().sum();
     const auto first = torch::autograd::grad({loss}, {run.input.text}, {}, /*retain_graph=*/true);
-    EXPECT_TRUE(at::equal(first[0], torch::autograd::grad({loss}, {run.input.text})[0])) << name_of_config(config);
+    EXPECT_TRUE(at::equal(first[0], torch::autograd::grad({loss}, {run.input.text})[0])) << describe(config);
     const std::string error = error_of_backward(loss, {run.input.text});
     EXPECT_EQ(error.find("Trying to backward through the graph a second time"), 0u)
-        << name_of_config(config) << ": " << error;
+        << describe(config) << ": " << error;
   }
 }
 
@@ -233,6 +230,20 @@ TEST(BlockRunner, OnlySelectiveReplaysAttention) {
   }
 }
 
+TEST(BlockRunner, OfSomeSelectiveBlocksTheLastOnesKeepAttention) {
+  Linear layer(4, 4);
+  layer->fill_xavier();
+  BlockRunner runner({.mode = Recompute::kSelective, .selective_blocks = 2}, 3, std::make_shared<ResidentWeights>());
+  std::vector<bool> kept;
+  const auto block = [&](const Values& inputs, const BlockRun& run) {
+    kept.push_back(run.memory != nullptr);
+    return Values{layer(inputs[0])};
+  };
+  Values x = {at::randn({3, 4})};
+  for (int64_t i = 0; i < 3; ++i) x = runner.run(i, *layer, block, x);
+  EXPECT_EQ(kept, (std::vector<bool>{false, true, true}));
+}
+
 TEST(BlockRunner, WhatCannotBeDoneIsNamed) {
   using test::error_of;
   std::vector<Linear> layers = {Linear(4, 4), Linear(4, 4)};
@@ -241,6 +252,12 @@ TEST(BlockRunner, WhatCannotBeDoneIsNamed) {
             "recompute: weights that are not resident need mode selective or full in training");
   EXPECT_EQ(error_of([&] { RecomputeConfig{.mode = Recompute::kNone, .offload_inputs = true}.validate(); }),
             "recompute: offload_inputs needs mode selective or full; with none all activations stay on the device");
+  EXPECT_EQ(
+      error_of([&] { RecomputeConfig{.mode = Recompute::kFull, .selective_blocks = 2}.validate(); }),
+      "recompute: selective_blocks is 2 with mode full, which keeps no results of attention; expected mode selective");
+  const RecomputeConfig three = {.mode = Recompute::kSelective, .selective_blocks = 3};
+  EXPECT_EQ(error_of([&] { BlockRunner(three, 2, std::make_shared<ResidentWeights>()); }),
+            "recompute: selective_blocks is 3, but the model has 2 blocks");
   const at::Tensor y = run_two(layers, std::make_shared<Recorded>(), x, Recompute::kFull).sum();
   EXPECT_EQ(error_of([&] { torch::autograd::grad({y}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true); }),
             "recompute: gradients of gradients are not available");

@@ -1,0 +1,40 @@
+// Reads the lines of a run's log and names what goes wrong when it begins, and when it is over:
+//
+//   routing collapses   in a layer: one group has more than half of what lies between an even fraction 1/M and all
+//   tokens a group starves     in a layer: it has less than 1/20 of an even fraction the loss jumps      above 1.5
+//   times its median over the last 10 lines gradients explode   above 10 times that median of their norm gradients
+//   vanish    below 1/1000 of it
+//
+// A line's keys: "loss", "gradient_norm" and, of models with routers, "groups": fractions of the tokens [layers][M].
+#pragma once
+
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace moga {
+
+class RunWatch {
+ public:
+  // What begins or ends with this line, a sentence each.
+  std::vector<std::string> read(const nlohmann::json& line);
+
+ private:
+  // A state that is named when it begins and when it ends.
+  struct Alarm {
+    bool on = false;
+    bool changes(bool now);
+  };
+
+  void read_groups(const nlohmann::json& layers, std::vector<std::string>& news);
+  void read_loss(const nlohmann::json& line, std::vector<std::string>& news);
+
+  std::set<int64_t> collapsed_;                     // layers
+  std::set<std::pair<int64_t, int64_t>> starving_;  // layer, group
+  std::deque<double> losses_, norms_;               // of the last lines
+  Alarm jump_, explosion_, vanishing_;
+};
+
+}  // namespace moga

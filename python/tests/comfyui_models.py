@@ -30,6 +30,7 @@ def use_comfyui():
         import comfy.cli_args
 
         comfy.cli_args.args.cpu = True
+        comfy.cli_args.args.use_pytorch_cross_attention = True  # as on GPUs
         name = "moga_comfyui"
         specification = importlib.util.spec_from_file_location(
             name, NODES / "__init__.py", submodule_search_locations=[str(NODES)]

@@ -135,7 +135,7 @@ def test_image_to_video_equals_diffusers(comfy):
     moga.diffusers.set_shots(with_moga(model), SHOTS)
     inputs = (torch.cat([noise(), image], dim=1), torch.tensor([1000.0]), torch.cat(texts, dim=1), clip)
     expected = noise() - model(*inputs, return_dict=False)[0]
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 class _Vision:
@@ -150,7 +150,7 @@ def test_one_group_is_the_model_without_moga(comfy, sampler):
     config = moga.Config(groups=1, window=False, frame=False)
     own = patched(comfy, plain, config, ())
     assert "moga" not in plain.model_options["transformer_options"]
-    torch.testing.assert_close(sampled(comfy, own, [[text(), {}]], sampler=sampler), expected, rtol=0, atol=2e-6)
+    assert torch.equal(sampled(comfy, own, [[text(), {}]], sampler=sampler), expected)
 
 
 def test_a_clone_without_moga_gets_its_own_attention_back(comfy):

@@ -135,7 +135,7 @@ def frames(path):
 
 def saved(server, outputs):
     found = [file for made in outputs.values() for files in made.values() if isinstance(files, list) for file in files]
-    return [server.base / "output" / file["subfolder"] / file["filename"] for file in found if "filename" in file]
+    return [server.base / "output" / file["subfolder"] / file["filename"] for file in found if isinstance(file, dict)]
 
 
 @pytest.mark.parametrize("name, model, length", [("moga_text_to_video", "t2v", 13), ("moga_image_to_video", "i2v", 9)])

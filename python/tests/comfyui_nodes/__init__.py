@@ -8,6 +8,7 @@ from pathlib import Path
 import comfy.sd
 import comfy.text_encoders.wan as wan
 import folder_paths
+import sentencepiece
 import torch
 from comfy_api.latest import ComfyExtension, io
 
@@ -31,24 +32,17 @@ def tiny_clip(tokenizer: bytes, vocabulary: int):
 class TestCLIPLoader(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = folder_paths.get_filename_list("text_encoders")
-        return io.Schema(
-            node_id="TestCLIPLoader", inputs=[io.Combo.Input("clip_name", options=names)], outputs=[io.Clip.Output()]
-        )
+        return io.Schema(node_id="TestCLIPLoader", inputs=[io.String.Input("clip_name")], outputs=[io.Clip.Output()])
 
     @classmethod
     def execute(cls, clip_name: str) -> io.NodeOutput:
-        data = Path(folder_paths.get_full_path_or_raise("text_encoders", clip_name)).read_bytes()
-        import sentencepiece
-
+        data = (Path(folder_paths.models_dir) / "text_encoders" / clip_name).read_bytes()
         vocabulary = sentencepiece.SentencePieceProcessor(model_proto=data).get_piece_size()
         return io.NodeOutput(tiny_clip(data, vocabulary))
 
 
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        folders, _ = folder_paths.folder_names_and_paths["text_encoders"]
-        folder_paths.folder_names_and_paths["text_encoders"] = (folders, {".model"})
         return [TestCLIPLoader]
 
 

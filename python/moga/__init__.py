@@ -10,6 +10,7 @@ Operators are in the namespace torch.ops.moga. moga.diffusers puts this attentio
 
 from moga import operators  # noqa: F401  (registers gradients and shapes)
 from moga._library import KERNELS
+from moga.adapter import Adapter, load_adapter
 from moga.attention import VisualAttention, attend, attend_mean, attend_union, default_backend
 from moga.config import Config, Windows
 from moga.grouping import (
@@ -24,11 +25,13 @@ from moga.grouping import (
 )
 from moga.layout import Layout, Video
 from moga.router import Router, Routing, balance_loss
+from moga.shots import latent_shot_frames
 
 __version__ = "0.1.0"
 
 __all__ = [
     "KERNELS",
+    "Adapter",
     "Config",
     "Grouping",
     "Layout",
@@ -45,6 +48,8 @@ __all__ = [
     "default_backend",
     "frame_groups",
     "full_groups",
+    "latent_shot_frames",
+    "load_adapter",
     "routed_groups",
     "static_groups",
     "text_groups",

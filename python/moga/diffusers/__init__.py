@@ -8,9 +8,11 @@
 Works with offloading and LoRA of diffusers. Its context parallelism is refused.
 """
 
+from moga.adapter import Adapter
 from moga.diffusers.apply import apply, balance_loss, remove
-from moga.diffusers.files import Adapter, load, save
-from moga.diffusers.shots import ShotPipeline, latent_shot_frames, set_shots
+from moga.diffusers.files import load, save
+from moga.diffusers.shots import ShotPipeline, set_shots
+from moga.shots import latent_shot_frames
 
 __all__ = [
     "Adapter",

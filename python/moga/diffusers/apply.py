@@ -10,8 +10,9 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor, WanTransformer3DModel
 from torch import Tensor
 
+from moga.adapter import Adapter, check_full_layers
 from moga.config import Config
-from moga.diffusers.files import Adapter, load
+from moga.diffusers.files import load
 from moga.diffusers.processors import CaptionProcessor, VisualProcessor
 from moga.diffusers.state import State
 from moga.router import Router
@@ -36,7 +37,7 @@ def apply(transformer: Any, settings: Config | Adapter | str | Path) -> Any:
     for number, block in enumerate(transformer.blocks):
         config = state.config.of_layer(number)
         if config.uses_router:
-            block.attn1.router = _router(block.attn1, config, adapter.routers.get(number))
+            block.attn1.router = _router(block.attn1, config, adapter, number)
         block.attn1.set_processor(VisualProcessor(state, config))
         block.attn2.set_processor(CaptionProcessor(state))
     transformer._moga = state
@@ -70,12 +71,12 @@ def balance_loss(transformer: Any) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def _router(attention: Any, config: Config, weights: dict[str, Tensor] | None) -> Router:
+def _router(attention: Any, config: Config, adapter: Adapter, block: int) -> Router:
     parameter = attention.to_q.weight
-    router = Router(attention.to_q.in_features, config.groups, config.gate)
-    if weights:
-        router.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    if block in adapter.routers:
+        router = adapter.router(block, attention.to_q.in_features, config)
     else:
+        router = Router(attention.to_q.in_features, config.groups, config.gate)
         torch.nn.init.normal_(router.weight, 0.0, 0.02)
     device = parameter.device if parameter.device.type != "meta" else torch.device("cpu")
     return router.to(device).requires_grad_(parameter.requires_grad)
@@ -83,9 +84,7 @@ def _router(attention: Any, config: Config, weights: dict[str, Tensor] | None) -
 
 def _check(transformer: Any, adapter: Adapter, needs_routers: bool) -> None:
     blocks = len(transformer.blocks)
-    wrong = [layer for layer in adapter.config.full_layers if layer >= blocks]
-    if wrong:
-        raise ValueError(f"moga: full_layers has {wrong[0]}, the blocks are 0 to {blocks - 1}")
+    check_full_layers(adapter.config, blocks)
     routed = [n for n in range(blocks) if adapter.config.of_layer(n).uses_router]
     missing = [n for n in routed if set(adapter.routers.get(n, {})) != {"weight", "bias"}]
     if needs_routers and missing:

@@ -2,34 +2,20 @@
 
 A folder holds config.json with a section "moga", and safetensors with the routers among other tensors or alone:
 blocks.N.attn1.router.weight [M, C] and .bias [M], or blocks.N.self_attn.router.* in Wan's own names. A MoGA adapter is
-one file with the routers and, in its metadata, the settings.
+one file with the routers and, in its metadata, the settings (moga/adapter.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
-from moga.config import Config
+from moga.adapter import Adapter, load_adapter, load_folder
 
-_ROUTER = re.compile(r"(?:transformer\.|diffusion_model\.)?blocks\.(\d+)\.(?:attn1|self_attn)\.router\.(weight|bias)")
-_ATTENTION = "moga.attention"  # key of an adapter's metadata
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """Settings and, by block, the router's {"weight": [M, C], "bias": [M]}."""
-
-    config: Config
-    routers: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
 def load(path: str | Path) -> Adapter:
@@ -39,41 +25,17 @@ def load(path: str | Path) -> Adapter:
     path = Path(path)
     if path.is_file():
         return _load_file(path)
-    if not (path / "config.json").is_file():
-        raise FileNotFoundError(f"{path}: no config.json; expected the transformer folder of a model with MoGA")
-    values = json.loads((path / "config.json").read_text())
-    if "moga" not in values:
-        raise ValueError(f'{path / "config.json"}: no section "moga"')
-    routers: dict[int, dict[str, Tensor]] = {}
-    for weights in sorted(path.glob("*.safetensors")):
-        with safe_open(weights, "pt") as file:
-            _add_routers(routers, file)
-    return Adapter(Config.from_dict(values["moga"]), routers)
-
-
-def _add_routers(routers: dict[int, dict[str, Tensor]], file: Any) -> list[str]:
-    """Adds the file's routers and returns the names of its other tensors."""
-    others = []
-    for name in file.keys():  # noqa: SIM118  (no mapping)
-        if match := _ROUTER.fullmatch(name):
-            routers.setdefault(int(match[1]), {})[match[2]] = file.get_tensor(name)
-        else:
-            others.append(name)
-    return others
+    return load_folder(path)
 
 
 def _load_file(path: Path) -> Adapter:
-    routers: dict[int, dict[str, Tensor]] = {}
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        if _ATTENTION not in metadata:
-            raise ValueError(f"{path}: is no MoGA adapter (no {_ATTENTION} in its metadata)")
-        others = _add_routers(routers, file)
-    if others:
+    adapter = load_adapter(path)
+    if adapter.lora:
         raise ValueError(
-            f"{path}: has {len(others)} tensors besides routers, the first {others[0]}; expected routers only"
+            f"{path}: has {len(adapter.lora)} tensors besides routers, the first {next(iter(adapter.lora))}; "
+            "expected routers only"
         )
-    return Adapter(Config.from_dict(json.loads(metadata[_ATTENTION])), routers)
+    return adapter
 
 
 def save(transformer: Any, folder: str | Path) -> None:

@@ -8,22 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moga.diffusers.state import WAN_TEXT_TOKENS
-
-
-def latent_shot_frames(shot_frames: Sequence[int], stride: int = 4) -> list[int]:
-    """Latent frames of shots given in pixel frames, each at least 1: a cut after p pixel frames comes after
-    1 + round((p - 1) / stride) latent frames. [32, 32, 32, 32] → [9, 8, 8, 8]."""
-    if not shot_frames or min(shot_frames) < 1:
-        raise ValueError(f"moga: shot_frames = {list(shot_frames)}, expected 1 or more pixel frames for each shot")
-    lengths: list[int] = []
-    end = pixels = 0
-    for frames in shot_frames:
-        pixels += frames
-        cut = max(1 + (2 * (pixels - 1) + stride) // (2 * stride), end + 1)
-        lengths.append(cut - end)
-        end = cut
-    return lengths
+from moga.shots import WAN_TEXT_TOKENS, latent_shot_frames, pixel_frames
 
 
 def set_shots(transformer: Any, shot_frames: Sequence[int] = (), text_tokens: int = WAN_TEXT_TOKENS) -> None:
@@ -82,7 +67,7 @@ class ShotPipeline:
             return self._pipeline(
                 prompt_embeds=positive,
                 negative_prompt_embeds=negative,
-                num_frames=1 + stride * (sum(lengths) - 1),
+                num_frames=pixel_frames(sum(lengths), stride),
                 guidance_scale=guidance_scale,
                 max_sequence_length=max_sequence_length,
                 callback_on_step_end=self._callback(full_steps, callback_on_step_end),

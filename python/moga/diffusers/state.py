@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from moga.batch_groups import BatchGroups
 from moga.config import Config
-from moga.grouping import Grouping, StaticGroups, static_groups, text_groups
+from moga.grouping import Grouping, StaticGroups
 from moga.layout import Layout
-
-WAN_TEXT_TOKENS = 512  # of a caption
+from moga.shots import WAN_TEXT_TOKENS
 
 
 @dataclass
@@ -28,23 +27,21 @@ class State:
     groups: StaticGroups | None = None
     text: Grouping | None = None  # captions of shots
     losses: list[Tensor] = field(default_factory=list)  # of the blocks of a training step
-    made_for: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._batches = BatchGroups(self.config)
 
     def prepare(self, videos: int, frames: int, rows: int, columns: int, device: torch.device) -> None:
-        """Makes the groups of a batch, unless those of the last one serve."""
+        """Makes the groups of a batch."""
         self.losses = []
-        wanted = (videos, frames, rows, columns, device, self.shot_frames, self.text_tokens)
-        if self.made_for == wanted:
-            return
         if self.shot_frames and sum(self.shot_frames) != frames:
             raise ValueError(
                 f"moga: shots have {sum(self.shot_frames)} latent frames in all, the video has {frames}; "
                 "moga.diffusers.set_shots sets them"
             )
         self.layout = Layout.of(frames, rows, columns, self.shot_frames, videos)
-        self.groups = static_groups(self.layout, self.config, device)
-        self.text = text_groups(self.layout, [self.text_tokens] * self.layout.shots, device)
-        self.made_for = wanted
+        self.groups = self._batches.static(self.layout, device)
+        self.text = self._batches.text(self.layout, [self.text_tokens] * self.layout.shots, device)
 
     @property
     def shots(self) -> int:

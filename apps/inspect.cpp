@@ -147,8 +147,7 @@ void add_inspect(CLI::App& app) {
                    "timesteps up to 1000 to which --story and --video are noised (default: 900,600,300,100)")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--frames", options->frames,
-                      "pixel frames, 1 + 4k, of --story (default: 129)");
+  command->add_option("--frames", options->frames, "pixel frames, 1 + 4k, of --story (default: 129)");
   command->add_option("--map-tokens", options->inspect.map_tokens, "most tokens in all maps together, 3 bytes each")
       ->capture_default_str();
   options->model.add(*command);

@@ -27,7 +27,7 @@ Writes to the new folder DIR:
 
 With --story SEED a drawn story is encoded and noised to some timesteps instead, and evaluated once
 at each; groups are compared with the story's exact masks. With --video FILE a film of yours is, with
-the shots and captions of SCRIPT, or as one shot without a caption.
+the shots, captions, size and rate of SCRIPT.
 
 The table has, for each layer, means over the observed steps: the largest group, the cost of routed
 attention compared with that of even groups, the balance loss without its weight (1: balanced), the
@@ -41,7 +41,7 @@ Example:
   moga inspect examples/mara_by_the_lake.toml --model models/demo --out out/routing
   moga inspect film.toml --model wan-moga --out out/routing --layers 0,10,20 --at-steps 5,25,45
   moga inspect --story 7 --model models/demo --out out/story-routing
-  moga inspect --video film.mp4 --model models/demo --out out/film-routing --timesteps 800,400)";
+  moga inspect film.toml --video film.mp4 --model models/demo --out out/film-routing --timesteps 800,400)";
 
 struct Options {
   ScriptOptions script;
@@ -53,16 +53,15 @@ struct Options {
   bool noised() const { return story || !video.empty(); }
 };
 
-constexpr int64_t kFilmFrames = 81;
-
 // Nothing given is ignored: settings of a generation have no meaning for a noised film, and the other way round.
 void check_options(const Options& options) {
   const ModelOptions& model = options.model;
   const ScriptOptions& script = options.script;
-  check(!script.file.empty() || options.noised(), "give a SCRIPT, --story SEED or --video FILE");
+  check(!script.file.empty() || options.story, "give a SCRIPT, or --story SEED",
+        options.video.empty() ? "" : "; --video takes its shots and captions from a SCRIPT");
   if (!options.noised()) {
     check(options.inspect.timesteps.empty(), "--timesteps is for --story and --video; a generation has --at-steps");
-    check(!options.frames, "--frames is for --story and --video; a script has its own");
+    check(!options.frames, "--frames is for --story; a script has its own");
     return;
   }
   check(options.inspect.at_steps.empty(), "--at-steps is for a generation; --story and --video have --timesteps");
@@ -75,7 +74,7 @@ void check_options(const Options& options) {
   check(!script.negative_prompt && script.negative.empty(), "a negative prompt is for a generation");
   check(!options.story || script.file.empty(), "--story has a script of its own, expected no SCRIPT");
   check(!options.story || !script.seed, "--story SEED is also the seed of the noise, expected no --seed");
-  check(script.file.empty() || !options.frames, "--frames and a SCRIPT, expected one of them");
+  check(options.story || !options.frames, "--frames is for --story; a script has its own");
 }
 
 Story story_of(const Options& options) {
@@ -84,17 +83,6 @@ Story story_of(const Options& options) {
   if (options.frames) config.frames = *options.frames;
   check(*options.story >= 0, "--story is ", *options.story, ", expected 0 or more");
   return plan_story(static_cast<uint64_t>(*options.story), config);
-}
-
-// The script of a generation or of a given film.
-Script script_of(const Options& options, const Strides& pixels) {
-  if (!options.script.file.empty()) return options.script.load(options.model.folder, pixels);
-  PixelSize size{832, 480};
-  if (const auto own = model_size(options.model.folder)) size = {own->at(0), own->at(1)};
-  if (!options.script.size.empty()) std::tie(size.width, size.height) = parse_pair(options.script.size, "--size");
-  Script script = film_script(options.video, size, options.frames.value_or(kFilmFrames), pixels);
-  script.seed = options.script.seed.value_or(0);
-  return script;
 }
 
 std::string model_name(const ModelOptions& model) {
@@ -108,7 +96,7 @@ Inspection inspect(const Options& options) {
   Script script;
   at::Tensor frames;
   if (options.story) story = story_of(options);
-  if (!options.story) script = script_of(options, pixels);
+  if (!options.story) script = options.script.load(options.model.folder, pixels);
   InspectConfig config = options.inspect;
   if (configs) {  // what is wrong is said before weights are loaded
     const ModelConfigs set = with_settings(*configs, options.model, script, options.script.file);
@@ -159,8 +147,7 @@ void add_inspect(CLI::App& app) {
                    "timesteps up to 1000 to which --story and --video are noised (default: 900,600,300,100)")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--frames", options->frames,
-                      "pixel frames, 1 + 4k, of --story (default: 129), or at most of --video (default: 81)");
+  command->add_option("--frames", options->frames, "pixel frames, 1 + 4k, of --story (default: 129)");
   command->add_option("--map-tokens", options->inspect.map_tokens, "most tokens in all maps together, 3 bytes each")
       ->capture_default_str();
   options->model.add(*command);

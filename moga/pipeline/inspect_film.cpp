@@ -19,22 +19,6 @@ Crop middle(const FilmInfo& film, PixelSize size) {
 
 }  // namespace
 
-Script film_script(const std::filesystem::path& film, PixelSize size, int64_t most_frames,
-                   const Strides& pixels_per_token) {
-  Script script;
-  script.title = film.filename().string();
-  script.size = {size.width, size.height};
-  const double seconds = film_info(film).seconds;
-  int64_t frames = most_frames;
-  if (seconds > 0) frames = std::min(frames, static_cast<int64_t>(seconds * static_cast<double>(script.fps)));
-  check(frames >= 1, film.string(), ": is shorter than a frame");
-  Shot shot;
-  shot.frames = pixels_per_token.pixel_frames(1 + (frames - 1) / pixels_per_token.frames);
-  script.shot.push_back(shot);
-  script.validate(pixels_per_token);
-  return script;
-}
-
 at::Tensor film_frames(const std::filesystem::path& film, const Script& script, const Strides& pixels_per_token) {
   const std::vector<int64_t> latent = script.latent_shot_frames(pixels_per_token);
   const int64_t frames = pixels_per_token.pixel_frames(std::accumulate(latent.begin(), latent.end(), int64_t{0}));

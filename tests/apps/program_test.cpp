@@ -122,7 +122,7 @@ TEST_F(Program, InspectWritesAPage) {
     EXPECT_TRUE(std::filesystem::exists(at("routing/" + std::string(name)))) << name;
   expect_error("inspect " + at("film.toml") + of + at("routing"), "exists already");
   expect_error("inspect " + at("film.toml") + of + at("r2") + " --layers 7", "layer 7 was asked for");
-  expect_error("inspect" + of + at("r2"), "give a SCRIPT, --story SEED or --video FILE");
+  expect_error("inspect" + of + at("r2"), "give a SCRIPT, or --story SEED");
   EXPECT_FALSE(std::filesystem::exists(at("r2")));
 }
 

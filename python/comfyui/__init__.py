@@ -4,7 +4,8 @@ try:
     import moga  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"MoGA nodes need the Python package moga in the environment of ComfyUI ({error}); README.md says how to install it"
+        f"MoGA nodes need the Python package moga in the environment of ComfyUI ({error}); "
+        "README.md says how to install it"
     ) from error
 
 from .nodes import MogaExtension

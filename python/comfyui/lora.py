@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.lora
+
 from moga.adapter import Adapter
 from moga.wan_names import wan_name
 
@@ -12,7 +13,7 @@ _DIFFUSERS = "transformer."
 
 
 def add_lora(patcher: Any, adapter: Adapter, strength: float) -> Any:
-    """Adds low-rank updates to a ModelPatcher, in place. All tensors of the file must belong to a layer of the model."""
+    """Adds low-rank updates to a ModelPatcher, in place. All tensors of the file must belong to layers of the model."""
     if not adapter.lora:
         if strength != 1.0:
             raise ValueError(f"moga: lora_strength = {strength}, but {adapter.source or 'no adapter'} has no LoRA")
@@ -24,7 +25,9 @@ def add_lora(patcher: Any, adapter: Adapter, strength: float) -> Any:
     layers = {_layer(name) for name in tensors}
     if len(added) != len(layers):
         missed = sorted(layer for layer in layers if f"{layer}.weight" not in added)
-        raise ValueError(f"moga: {adapter.source}: its LoRA does not fit the model: {missed[0] if missed else 'a layer'}")
+        raise ValueError(
+            f"moga: {adapter.source}: its LoRA does not fit the model: {missed[0] if missed else 'a layer'}"
+        )
     return patcher
 
 

@@ -1,4 +1,4 @@
-"""The nodes: shots, prompts of shots, adapters, settings, and MoGA in a model. What they do is in captions.py and patch.py."""
+"""The nodes: shots, prompts of shots, adapters, settings, and MoGA in a model. See captions.py and patch.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import folder_paths
-import moga
 from comfy_api.latest import ComfyExtension, io
+
+import moga
 from moga.adapter import Adapter, load_adapter, load_folder
 from moga.shots import latent_shot_frames, pixel_frames
 
@@ -42,12 +43,14 @@ class Shots(io.ComfyNode):
                     "frames",
                     default="41, 40",
                     multiline=True,
-                    tooltip="Frames of each shot, for example: 41, 40. Cuts move to the nearest latent frame (every 4).",
+                    tooltip="Frames of each shot, for example: 41, 40. Cuts move to the nearest latent frame.",
                 ),
             ],
             outputs=[
                 ShotsType.Output(display_name="shots"),
-                io.Int.Output(display_name="length", tooltip="Frames of the whole video, for the node that makes the latent."),
+                io.Int.Output(
+                    display_name="length", tooltip="Frames of the video, for the node that makes the latent."
+                ),
             ],
         )
 
@@ -135,7 +138,7 @@ class LoadAdapter(io.ComfyNode):
             node_id="MoGALoadAdapter",
             display_name="MoGA Load Adapter",
             category=CATEGORY,
-            description="Routers, settings and LoRA that moga calibrate --adapter or moga train has written, in models/moga.",
+            description="Routers, settings and LoRA from moga calibrate --adapter or moga train, in models/moga.",
             inputs=[io.Combo.Input("adapter_name", options=folder_paths.get_filename_list(ADAPTERS))],
             outputs=[AdapterType.Output(display_name="adapter")],
         )
@@ -168,20 +171,28 @@ class Settings(io.ComfyNode):
             inputs=[
                 number("groups", 5, 0, "Routed groups, as many as the adapter's routers have. 0: no routed groups."),
                 io.Combo.Input(
-                    "combine", options=["mean", "lse"], tooltip="mean: as in the paper; lse: one softmax over all branches."
+                    "combine",
+                    options=["mean", "lse"],
+                    tooltip="mean: as in the paper; lse: one softmax over all branches.",
                 ),
                 io.Combo.Input(
                     "gate",
                     options=["probability", "straight_through", "none"],
                     tooltip="What scales the output of routed groups.",
                 ),
-                io.Boolean.Input("windows", default=True, tooltip="Groups of a window of the frame and a run of frames."),
+                io.Boolean.Input(
+                    "windows", default=True, tooltip="Groups of a window of the frame and a run of frames."
+                ),
                 number("window_rows", windows.rows, 1, "Windows of a frame from top to bottom."),
                 number("window_columns", windows.columns, 1, "Windows of a frame from left to right."),
-                number("run_frames", windows.run_frames, 1, "Most latent frames of a run; a shot is cut into equal runs."),
+                number(
+                    "run_frames", windows.run_frames, 1, "Most latent frames of a run; a shot is cut into equal runs."
+                ),
                 number("boundary_frames", windows.boundary_frames, 0, "Latent frames that a window sees beyond a cut."),
                 io.Boolean.Input("frames", default=True, tooltip="Each latent frame is a group."),
-                io.String.Input("full_layers", default="", tooltip="Blocks that keep full attention, for example: 0, 1, 29."),
+                io.String.Input(
+                    "full_layers", default="", tooltip="Blocks that keep full attention, for example: 0, 1, 29."
+                ),
             ],
             outputs=[SettingsType.Output(display_name="settings")],
         )

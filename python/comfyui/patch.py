@@ -1,6 +1,6 @@
-"""Puts MoGA into a MODEL of ComfyUI: a clone of its ModelPatcher, whose object patches replace what the attention layers of
-each block compute while that clone is loaded. ComfyUI's own layers project, rotate and normalise as before, so that LoRA,
-8-bit weights and offloading are its business; only the product over keys is ours (optimized_attention_override).
+"""Puts MoGA into a MODEL of ComfyUI: a clone of its ModelPatcher, whose object patches replace what attention layers of
+each block compute while that clone is loaded. ComfyUI's own layers project, rotate and normalise as before, so that
+LoRA, 8-bit weights and offloading are its business; only the product over keys is ours (optimized_attention_override).
 
     diffusion_model                   a wrapper: groups of the batch, captions of the shots
     blocks.N.self_attn.forward        routed groups, windows and frames
@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
-import moga
 import torch
 from comfy.ldm.wan.model import WanModel
 from comfy.patcher_extension import CallbacksMP, WrappersMP
+from torch import Tensor
+
+import moga
 from moga.adapter import Adapter, check_full_layers
 from moga.attention import visual_attention
 from moga.batch_groups import BatchGroups
 from moga.shots import pixel_frames
-from torch import Tensor
 
 from .captions import ShotCaptions
 from .lora import add_lora
@@ -63,7 +64,7 @@ class Moga:
 
 @dataclass(frozen=True)
 class Call:
-    """One evaluation of the model. captions: groups of cross-attention, None: all tokens see the whole text of text_tokens."""
+    """One evaluation of the model. captions: groups of cross-attention, None: all tokens see the whole text."""
 
     moga: Moga
     groups: moga.StaticGroups
@@ -122,8 +123,8 @@ def _routers(config: moga.Config, adapter: Adapter, blocks: int, width: int) -> 
     if not adapter.routers:
         if config.groups > 1:
             raise ValueError(
-                f"moga: groups = {config.groups} needs routers: connect MoGA Load Adapter (moga calibrate --adapter writes "
-                "one), or set groups to 0 for windows and frames alone"
+                f"moga: groups = {config.groups} needs routers: connect MoGA Load Adapter (moga calibrate --adapter "
+                "writes one), or set groups to 0 for windows and frames alone"
             )
         return {block: moga.Router(width, 1, config.gate) for block in routed}  # one group: nothing to decide
     return {block: adapter.router(block, width, config) for block in routed}
@@ -172,9 +173,9 @@ def _prepare(
     videos, (frames, rows, columns) = x.shape[0], _token_sizes(x, diffusion.patch_size)
     if state.shot_frames and sum(state.shot_frames) != frames:
         raise ValueError(
-            f"moga: shots have {sum(state.shot_frames)} latent frames in all, the video has {frames}: connect the length "
-            f"of MoGA Shots ({pixel_frames(sum(state.shot_frames))}) to the node that makes the latent; context windows "
-            "cannot be used with MoGA"
+            f"moga: shots have {sum(state.shot_frames)} latent frames in all, the video has {frames}: connect the "
+            f"length of MoGA Shots ({pixel_frames(sum(state.shot_frames))}) to the node that makes the latent; context "
+            "windows cannot be used with MoGA"
         )
     layout = moga.Layout.of(frames, rows, columns, state.shot_frames, videos)
     call = Call(
@@ -192,7 +193,9 @@ def _check_inputs(diffusion: Any, inputs: dict[str, Any]) -> None:
     for name in _MORE_TOKENS:
         unused = name == "reference_latent" and diffusion.ref_conv is None
         if inputs.get(name) is not None and not unused:
-            raise ValueError(f"moga: the conditioning has {name}, which adds tokens that belong to no shot; not supported")
+            raise ValueError(
+                f"moga: the conditioning has {name}, which adds tokens that belong to no shot; not supported"
+            )
 
 
 def _token_sizes(x: Tensor, patch: tuple[int, int, int]) -> list[int]:
@@ -247,7 +250,9 @@ def _self_attention(forward: Callable[..., Tensor], block: int, config: moga.Con
         if call.full:
             return forward(x, freqs, transformer_options=transformer_options, **more)
 
-        def attend(_own: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Any = None, *_: Any, **options: Any) -> Tensor:
+        def attend(
+            _own: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Any = None, *_: Any, **options: Any
+        ) -> Tensor:
             _check_call(mask, options.get("skip_reshape", False))
             rows = (x.reshape(-1, x.shape[-1]), *(_packed(tensor, heads) for tensor in (q, k, v)))
             output = visual_attention(*rows, call.groups, config, call.moga.router(block, x.device)).output
@@ -273,7 +278,9 @@ def _cross_attention(forward: Callable[..., Tensor], has_image: bool, config: mo
                 return (theirs or _call_own)(own, q, k, v, heads, *arguments, **options)
             _check_call(arguments[0] if arguments else options.get("mask"), options.get("skip_reshape", False))
             if k.shape[1] != call.text_tokens:
-                raise RuntimeError(f"moga: cross-attention has {k.shape[1]} keys, expected {call.text_tokens} text tokens")
+                raise RuntimeError(
+                    f"moga: cross-attention has {k.shape[1]} keys, expected {call.text_tokens} text tokens"
+                )
             rows = [_packed(tensor, heads) for tensor in (q, k, v)]
             return moga.attend(*rows, call.captions, config.backend)[0].reshape(q.shape)
 

@@ -1,8 +1,8 @@
-"""MoGA adapters: the file that `moga calibrate --adapter` and LoRA training write. It turns a model with full attention into
-one with routed groups.
+"""MoGA adapters: the file that `moga calibrate --adapter` and LoRA training write. It turns a model with full attention
+into one with routed groups.
 
-    tensors     routers: blocks.N.self_attn.router.weight [M, C] and .bias [M] (blocks.N.attn1.router.* in diffusers' names),
-                and where training made one a LoRA
+    tensors     routers: blocks.N.self_attn.router.weight [M, C] and .bias [M] (blocks.N.attn1.router.* in diffusers'
+                names), and where training made one a LoRA
     metadata    moga.attention: the settings, as the section "moga" of a config.json
                 moga.base: class, sizes and a hash of the names and shapes of the model that it is for
 """
@@ -31,8 +31,8 @@ _WAN_CLASS = "WanTransformer3DModel"
 
 @dataclass(frozen=True)
 class Adapter:
-    """config: settings; routers: by block, {"weight": [M, C], "bias": [M]}; lora: other tensors of the file, by their names
-    there; base: what the file says of its model; source: the file, for messages."""
+    """config: settings; routers: by block, {"weight": [M, C], "bias": [M]}; lora: other tensors of the file, by their
+    names there; base: what the file says of its model; source: the file, for messages."""
 
     config: Config
     routers: dict[int, dict[str, Tensor]] = field(default_factory=dict)

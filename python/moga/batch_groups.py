@@ -1,4 +1,4 @@
-"""Groups of the batches that a model runs. A sampler repeats the same sizes step after step, so the last ones are kept."""
+"""Groups of the batches that a model runs. A sampler repeats its sizes in every step, so the last ones are kept."""
 
 from __future__ import annotations
 

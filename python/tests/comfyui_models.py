@@ -1,7 +1,8 @@
-"""A tiny Wan model for tests with ComfyUI: of the sizes that ComfyUI cannot read from the weights (head size 128, 16 latent
-channels, text of 4096), the smallest. The same weights serve diffusers and ComfyUI."""
+"""A tiny Wan model for tests with ComfyUI, which expects head size 128, 16 latent channels and text of 4096. The same
+weights serve diffusers and ComfyUI."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import sys
@@ -64,15 +65,15 @@ def router_tensors(seed=3, groups=CONFIG.groups):
     generator = torch.Generator().manual_seed(seed)
     routers = {}
     for block in range(BLOCKS):
-        routers[f"diffusion_model.blocks.{block}.self_attn.router.weight"] = torch.randn(groups, WIDTH, generator=generator)
+        routers[f"diffusion_model.blocks.{block}.self_attn.router.weight"] = torch.randn(
+            groups, WIDTH, generator=generator
+        )
         routers[f"diffusion_model.blocks.{block}.self_attn.router.bias"] = torch.randn(groups, generator=generator)
     return routers
 
 
 def save_adapter(path, model, config=CONFIG, tensors=None):
     """What `moga calibrate --adapter` writes, with random routers."""
-    import json
-
     shapes = {name: tensor.shape for name, tensor in wan_weights(model).items()}
     base = {"class": "WanTransformer3DModel", "blocks": BLOCKS, "width": WIDTH, "hash": shapes_hash(shapes)}
     metadata = {"moga.attention": json.dumps(config.to_dict()), "moga.base": json.dumps(base)}

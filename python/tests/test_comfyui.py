@@ -1,7 +1,5 @@
 """The ComfyUI nodes as a library: equality with moga.diffusers, what is undone, and what is refused."""
 
-import json
-
 import pytest
 import torch
 
@@ -81,15 +79,15 @@ def sampled_by_diffusers(model, shots, texts, cfg=CFG, videos=1):
     """The same by the transformer of diffusers with MoGA, and Euler's method."""
     negative = torch.cat([text(seed=9)] * len(shots), dim=1)
     x = noise(videos)
+    moga.diffusers.set_shots(model, shots)
+
+    def velocity(x, sigma, embeds):
+        return model(x, torch.full((videos,), 1000 * sigma), embeds.expand(videos, -1, -1), return_dict=False)[0]
+
     for sigma, following in zip(SIGMAS, SIGMAS[1:]):
-        moga.diffusers.set_shots(model, shots)
-
-        def velocity(embeds):
-            return model(x, torch.full((videos,), 1000 * sigma), embeds.expand(videos, -1, -1), return_dict=False)[0]
-
-        guided = velocity(torch.cat(texts, dim=1))
+        guided = velocity(x, sigma, torch.cat(texts, dim=1))
         if cfg != 1:
-            against = velocity(negative)
+            against = velocity(x, sigma, negative)
             guided = against + cfg * (guided - against)
         x = x + (following - sigma) * guided
     return x
@@ -216,7 +214,9 @@ def test_weights_that_are_partly_offloaded_serve(comfy):
     expected = sampled(comfy, own, positive)
     comfy.model_management.unload_all_models()
     load = own.load
-    own.load = lambda device, lowvram_model_memory=0, **more: load(device, **more | {"lowvram_model_memory": 1, "full_load": False})
+    own.load = lambda device, lowvram_model_memory=0, **more: load(
+        device, **more | {"lowvram_model_memory": 1, "full_load": False}
+    )
     found = sampled(comfy, own, positive)
     assert own.model.model_lowvram
     torch.testing.assert_close(found, expected)
@@ -263,7 +263,9 @@ def refusal(comfy, call):
 def test_an_adapter_for_another_model_is_refused(comfy):
     model = tiny.transformer()
     plain, file = loaded(comfy, model), adapter(comfy, model)
-    other = moga.Adapter(file.config, file.routers, base=file.base | {"blocks": 30, "width": 1536}, source="a.safetensors")
+    other = moga.Adapter(
+        file.config, file.routers, base=file.base | {"blocks": 30, "width": 1536}, source="a.safetensors"
+    )
     assert refusal(comfy, lambda: patched(comfy, plain, file=other)) == (
         "moga: a.safetensors: an adapter for WanTransformer3DModel of 30 blocks of width 1536, "
         "the model is WanTransformer3DModel of 2 blocks of width 256"
@@ -285,7 +287,9 @@ def test_what_cannot_work_is_refused_when_the_model_is_patched(comfy):
     assert "groups = 5 needs routers" in refusal(comfy, lambda: patched(comfy, plain, moga.Config()))
     twice = lambda: patched(comfy, patched(comfy, plain, frames), frames)  # noqa: E731
     assert "has MoGA already" in refusal(comfy, twice)
-    assert "the blocks are 0 to 1" in refusal(comfy, lambda: patched(comfy, plain, moga.Config(routed=False, full_layers=(2,))))
+    assert "the blocks are 0 to 1" in refusal(
+        comfy, lambda: patched(comfy, plain, moga.Config(routed=False, full_layers=(2,)))
+    )
     assert "no adapter has no LoRA" in refusal(comfy, lambda: patched(comfy, plain, frames, lora_strength=0.5))
     plain.add_object_patch("diffusion_model", torch.nn.Linear(1, 1))
     assert "the model is a Linear, expected a WanModel" in refusal(comfy, lambda: patched(comfy, plain, frames))
@@ -298,7 +302,9 @@ def test_what_cannot_work_is_refused_when_the_model_samples(comfy):
     def refused(model, positive):
         return refusal(comfy, lambda: sampled(comfy, model, positive))
 
-    assert "shots have 5 latent frames in all, the video has 3" in refused(patched(comfy, plain, one, (2, 3)), [[text(), {}]])
+    assert "shots have 5 latent frames in all, the video has 3" in refused(
+        patched(comfy, plain, one, (2, 3)), [[text(), {}]]
+    )
     assert "captions of 2 shots, the model has 1" in refused(patched(comfy, plain, one, ()), two)
     assert "the model that samples has no MoGA" in refused(plain, two)
     own = patched(comfy, plain, one)
@@ -313,7 +319,9 @@ def test_conditionings_that_do_not_fit_are_refused(comfy):
     entry = [[text(8), {}]]
     assert "shot 1 has 2 entries" in refusal(comfy, lambda: join([entry, entry * 2]))
     assert "shot 1 has start_percent" in refusal(comfy, lambda: join([entry, [[text(8), {"start_percent": 0.5}]]]))
-    assert "the text of shot 1 has shape [2, 8, 4096]" in refusal(comfy, lambda: join([entry, [[text(8, videos=2), {}]]]))
+    assert "the text of shot 1 has shape [2, 8, 4096]" in refusal(
+        comfy, lambda: join([entry, [[text(8, videos=2), {}]]])
+    )
     assert join([entry]) == entry  # one shot: an ordinary conditioning
 
 
@@ -324,12 +332,16 @@ def test_nodes_read_shots_and_scripts(comfy):
     assert "expected numbers of frames" in refusal(comfy, lambda: nodes.Shots.execute(""))
     assert nodes.captions.paragraphs("\n a lake\nby day \n\n \nat night\n") == ["a lake by day", "at night"]
     assert "1 prompts for 2 shots" in refusal(comfy, lambda: nodes.EncodeShots.execute(None, (2, 1), "a lake"))
-    assert "1 prompts for 2 shots" in refusal(comfy, lambda: nodes.ShotPrompts.execute((2, 1), {"shot0": [[text(8), {}]]}))
+    assert "1 prompts for 2 shots" in refusal(
+        comfy, lambda: nodes.ShotPrompts.execute((2, 1), {"shot0": [[text(8), {}]]})
+    )
     given = {f"shot{n}": [[text(8, seed=n), {}]] for n in (10, 2, 0)}
     (joined,) = nodes.ShotPrompts.execute((1, 1, 1), given).result
     assert torch.equal(joined[0][0], torch.cat([text(8, seed=n) for n in (0, 2, 10)], dim=1))
     settings = nodes.Settings.execute(0, "lse", "none", True, 3, 4, 5, 1, False, "0, 29").result[0]
     windows = moga.Windows(3, 4, 5, 1)
-    expected = dict(routed=False, frame=False, groups=1, combine="lse", gate="none", windows=windows, full_layers=(0, 29))
+    expected = dict(
+        routed=False, frame=False, groups=1, combine="lse", gate="none", windows=windows, full_layers=(0, 29)
+    )
     assert settings == moga.Config(**expected)
     assert "connect an adapter" in refusal(comfy, lambda: nodes.Attention.execute(None))

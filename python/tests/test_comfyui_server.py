@@ -1,4 +1,4 @@
-"""ComfyUI's own server, headless on the CPU, executes the example workflows over its API, with tiny models in place of Wan's."""
+"""ComfyUI's own server, headless on the CPU, executes the example workflows over its API, with tiny models."""
 
 import asyncio
 import json
@@ -55,20 +55,20 @@ class Server:
 
     async def _run(self, workflow, on_message):
         kinds = []
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{self.port}") as session:
-            async with session.ws_connect("/ws?clientId=test") as messages:
-                async with session.post("/prompt", json={"prompt": workflow, "client_id": "test"}) as answer:
-                    accepted = await answer.json()
-                    assert answer.status == 200, accepted
-                async for message in messages:
-                    if message.type != aiohttp.WSMsgType.TEXT:
-                        continue
-                    kind, data = (json.loads(message.data)[key] for key in ("type", "data"))
-                    kinds.append((kind, data))
-                    if on_message(kind, data) == "interrupt":
-                        await session.post("/interrupt")
-                    if kind in ("execution_success", "execution_error", "execution_interrupted"):
-                        break
+        client = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}")
+        async with client as session, session.ws_connect("/ws?clientId=test") as messages:
+            async with session.post("/prompt", json={"prompt": workflow, "client_id": "test"}) as answer:
+                accepted = await answer.json()
+                assert answer.status == 200, accepted
+            async for message in messages:
+                if message.type != aiohttp.WSMsgType.TEXT:
+                    continue
+                kind, data = (json.loads(message.data)[key] for key in ("type", "data"))
+                kinds.append((kind, data))
+                if on_message(kind, data) == "interrupt":
+                    await session.post("/interrupt")
+                if kind in ("execution_success", "execution_error", "execution_interrupted"):
+                    break
         return kinds, self.get(f"/history/{accepted['prompt_id']}").get(accepted["prompt_id"], {}).get("outputs", {})
 
 
@@ -76,7 +76,14 @@ class Server:
 def server(tmp_path_factory):
     base = tmp_path_factory.mktemp("base")
     tiny.use_comfyui()
-    for folder in ("models/diffusion_models", "models/text_encoders", "models/vae", "models/moga", "custom_nodes", "input"):
+    for folder in (
+        "models/diffusion_models",
+        "models/text_encoders",
+        "models/vae",
+        "models/moga",
+        "custom_nodes",
+        "input",
+    ):
         (base / folder).mkdir(parents=True)
     for name, image in (("t2v", False), ("i2v", True)):
         model = tiny.transformer(image)
@@ -105,7 +112,13 @@ def example(name, model):
         for key, file in FILES.items():
             if key in inputs:
                 inputs[key] = file.format(model)
-        small = {"width": 48, "height": 32, "steps": 4, "end_at_step": min(inputs.get("end_at_step", 2), 2), "start_at_step": 2}
+        small = {
+            "width": 48,
+            "height": 32,
+            "steps": 4,
+            "end_at_step": min(inputs.get("end_at_step", 2), 2),
+            "start_at_step": 2,
+        }
         if inputs.get("start_at_step") == 0:
             small["start_at_step"] = 0
         if inputs.get("end_at_step", 0) > 1000:
@@ -151,7 +164,14 @@ def test_an_example_workflow_makes_a_video(server, name, model, length):
 
 def test_all_nodes_are_there(server):
     found = {name for name, node in server.get("/object_info").items() if node["category"] == "MoGA"}
-    assert found == {"MoGAShots", "MoGAShotPrompts", "MoGAEncodeShots", "MoGALoadAdapter", "MoGASettings", "MoGAAttention"}
+    assert found == {
+        "MoGAShots",
+        "MoGAShotPrompts",
+        "MoGAEncodeShots",
+        "MoGALoadAdapter",
+        "MoGASettings",
+        "MoGAAttention",
+    }
     assert server.get("/object_info/MoGALoadAdapter")["MoGALoadAdapter"]["input"]["required"]["adapter_name"]
 
 

@@ -8,6 +8,7 @@
 #include "moga/bench/doctor.h"
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/core/log.h"
 
 namespace moga {
 namespace {
@@ -27,6 +28,7 @@ struct Options {
 };
 
 void run(const Options& options) {
+  set_quiet(true);  // the report names the backends
   const MachineReport report = examine_machine(options.device);
   if (!options.json.empty()) write_text(options.json, to_json_text(report));
   std::cout << "moga         " MOGA_VERSION ", LibTorch " TORCH_VERSION "\n" << to_text(report) << std::flush;

@@ -75,6 +75,7 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"sep_token_id"},
     ForeignKey{"task_specific_params"},
     ForeignKey{"tie_encoder_decoder"},
+    ForeignKey{"scale_decoder_outputs"},
     ForeignKey{"tie_word_embeddings"},
     ForeignKey{"tokenizer_class"},
     ForeignKey{"torch_dtype"},

@@ -11,11 +11,12 @@
 #include <thread>
 
 #include "moga/attention/attend.h"
-#include "moga/bench/format.h"
 #include "moga/bench/random_model.h"
 #include "moga/core/check.h"
 #include "moga/core/choice.h"
 #include "moga/core/device.h"
+#include "moga/core/format.h"
+#include "moga/core/log.h"
 
 namespace moga {
 namespace {
@@ -84,8 +85,6 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string gib(int64_t bytes) { return formatted("%.1f GiB", static_cast<double>(bytes) / kGiB); }
-
 class Page {
  public:
   void row(const char* name, const std::string& value) { text_ += formatted("%-12s ", name) + value + "\n"; }
@@ -105,7 +104,7 @@ void add_gpus(const MachineReport& report, Page& page) {
     for (const int peer : gpu.peers) peers.push_back("cuda:" + std::to_string(peer));
     page.row(formatted("cuda:%zu", i).c_str(),
              gpu.name + formatted(", compute capability %d.%d, ", gpu.capability_major, gpu.capability_minor) +
-                 gib(gpu.memory) + (peers.empty() ? "" : ", reaches " + joined(peers) + " directly"));
+                 format_bytes(gpu.memory) + (peers.empty() ? "" : ", reaches " + joined(peers) + " directly"));
   }
   if (!report.without_gpu.empty()) page.row("not used", report.without_gpu);
 }
@@ -171,10 +170,11 @@ std::string to_text(const MachineReport& report) {
   page.row("processor",
            report.processor + formatted(", %ld processors, %ld threads used", static_cast<long>(report.processors),
                                         static_cast<long>(report.threads)));
-  page.row("memory", gib(report.memory.free) + " free of " + gib(report.memory.total));
+  page.row("memory", format_bytes(report.memory.free) + " free of " + format_bytes(report.memory.total));
   add_gpus(report, page);
-  page.row("computes on", report.device + ", " + report.dtype +
-                              (report.gpu_memory.total > 0 ? ", " + gib(report.gpu_memory.free) + " free" : ""));
+  page.row("computes on",
+           report.device + ", " + report.dtype +
+               (report.gpu_memory.total > 0 ? ", " + format_bytes(report.gpu_memory.free) + " free" : ""));
   add_backends(report, page);
   page.row("rates", formatted("products of %ld x %ld matrices: %.3g TFLOP/s; copies: %.3g GB/s",
                               static_cast<long>(report.rates.matrix_size), static_cast<long>(report.rates.matrix_size),

@@ -1,6 +1,6 @@
-// Loads libtorch_cuda when a GPU is requested. The driver is queried first, through dlopen and without CUDA's headers,
-// because libtorch_cuda takes seconds to load and is useless without a GPU. Everything else goes through ATen's
-// device-independent interfaces, so that nothing here links a CUDA library.
+// Loads libtorch_cuda when a GPU is requested. The driver is queried first (gpu_facts.h), because libtorch_cuda takes
+// seconds to load and is useless without a GPU. Everything else goes through ATen's device-independent interfaces, so
+// that nothing here links a CUDA library.
 #include "moga/core/device.h"
 
 #include <ATen/Context.h>
@@ -18,30 +18,10 @@
 
 #include "moga/core/check.h"
 #include "moga/core/cuda_stream.h"
+#include "moga/core/gpu_facts.h"
 
 namespace moga {
 namespace {
-
-// The few functions of the CUDA driver that are needed, with the types of its C interface (0 is success).
-struct Driver {
-  int (*init)(unsigned) = nullptr;
-  int (*device_count)(int*) = nullptr;
-  int (*device)(int*, int) = nullptr;
-  int (*device_name)(char*, int, int) = nullptr;
-};
-
-Driver load_driver() {
-  Driver driver;
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-  if (!library) return driver;
-  const auto find = [library]<class Function>(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library, name));
-    return function != nullptr;
-  };
-  const bool complete = find(driver.init, "cuInit") && find(driver.device_count, "cuDeviceGetCount") &&
-                        find(driver.device, "cuDeviceGet") && find(driver.device_name, "cuDeviceGetName");
-  return complete ? driver : Driver{};
-}
 
 // The folder from which libtorch_cpu.so was loaded; the matching CUDA library is in the same folder.
 std::filesystem::path torch_folder() {
@@ -61,20 +41,14 @@ std::string load_torch_cuda() {
 }
 
 struct Cuda {
-  Driver driver;
-  int count = 0;
+  DriverFacts driver;
   std::string missing;  // why CUDA cannot be used; empty if it can
 };
 
 Cuda find_cuda() {
-  Cuda cuda{load_driver(), 0, ""};
-  if (!cuda.driver.init) {
-    cuda.missing = "no NVIDIA driver is installed (libcuda.so.1 was not found)";
-    return cuda;
-  }
-  if (cuda.driver.init(0) != 0 || cuda.driver.device_count(&cuda.count) != 0 || cuda.count == 0) {
-    cuda.count = 0;
-    cuda.missing = "the NVIDIA driver sees no GPU";
+  Cuda cuda{driver_facts(), ""};
+  if (!cuda.driver.problem.empty()) {
+    cuda.missing = cuda.driver.problem;
     return cuda;
   }
   if (const std::string reason = load_torch_cuda(); !reason.empty()) {
@@ -129,7 +103,8 @@ c10::Device parse_device(const std::string& name) {
   }
   check(known, "device '", name, "' is unknown: expected cpu, cuda, cuda:N or auto");
   check(cuda_available(), "device '", name, "' cannot be used: ", cuda().missing);
-  check(index < cuda().count, "device '", name, "' does not exist: this machine has ", cuda().count,
+  const size_t count = cuda().driver.gpus.size();
+  check(static_cast<size_t>(index) < count, "device '", name, "' does not exist: this machine has ", count,
         " GPU(s), counted from cuda:0");
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
@@ -156,12 +131,8 @@ std::string dtype_name(c10::ScalarType dtype) {
 std::string device_name(c10::Device device) {
   if (!device.is_cuda()) return processor_name();
   check(cuda_available(), "device ", device, " cannot be used: ", cuda().missing);
-  int handle = 0;
-  std::array<char, 256> name{};
-  const Driver& driver = cuda().driver;
-  const bool found = driver.device(&handle, index_of(device)) == 0 &&
-                     driver.device_name(name.data(), static_cast<int>(name.size()) - 1, handle) == 0;
-  return found ? name.data() : device.str();
+  const std::string& name = cuda().driver.gpus.at(index_of(device)).name;
+  return name.empty() ? device.str() : name;
 }
 
 void use_expandable_segments() {

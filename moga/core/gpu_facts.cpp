@@ -30,7 +30,15 @@ class Driver {
 template <class... Types>
 using Signature = int (*)(Types...);
 
-GpuFacts facts_of(const Driver& driver, int device, int devices) {
+// The driver's handles of its first `count` devices.
+std::vector<int> handles_of(const Driver& driver, int count) {
+  std::vector<int> handles(count, -1);
+  for (int device = 0; device < count; ++device)
+    driver.call("cuDeviceGet", Signature<int*, int>(), &handles[device], device);
+  return handles;
+}
+
+GpuFacts facts_of(const Driver& driver, int device, const std::vector<int>& devices) {
   GpuFacts facts;
   std::array<char, 256> name{};
   if (driver.call("cuDeviceGetName", Signature<char*, int, int>(), name.data(), 255, device)) facts.name = name.data();
@@ -44,11 +52,11 @@ GpuFacts facts_of(const Driver& driver, int device, int devices) {
   size_t bytes = 0;
   if (driver.call("cuDeviceTotalMem_v2", Signature<size_t*, int>(), &bytes, device))
     facts.memory = static_cast<int64_t>(bytes);
-  for (int peer = 0; peer < devices; ++peer) {
+  for (size_t peer = 0; peer < devices.size(); ++peer) {
     int reaches = 0;
-    if (peer != device && driver.call("cuDeviceCanAccessPeer", Signature<int*, int, int>(), &reaches, device, peer) &&
-        reaches)
-      facts.peers.push_back(peer);
+    const bool known = devices[peer] != device && driver.call("cuDeviceCanAccessPeer", Signature<int*, int, int>(),
+                                                              &reaches, device, devices[peer]);
+    if (known && reaches) facts.peers.push_back(static_cast<int>(peer));
   }
   return facts;
 }
@@ -64,7 +72,8 @@ DriverFacts driver_facts() {
       !driver.call("cuDeviceGetCount", Signature<int*>(), &count) || count == 0)
     return {.problem = "the NVIDIA driver sees no GPU"};
   driver.call("cuDriverGetVersion", Signature<int*>(), &facts.cuda_version);
-  for (int device = 0; device < count; ++device) facts.gpus.push_back(facts_of(driver, device, count));
+  const std::vector<int> devices = handles_of(driver, count);
+  for (const int device : devices) facts.gpus.push_back(facts_of(driver, device, devices));
   return facts;
 }
 

@@ -31,8 +31,8 @@ struct RoutingNumbers {
   int64_t empty_groups() const;
   double share(int64_t group) const;  // of the tokens
   std::vector<std::vector<double>> shot_sharing() const;
-  // One group has more than half of what lies between an even share 1/M and all tokens (train/loop/run_watch.h says the
-  // same of a run).
+  // The largest group is more than halfway from an even share 1/M to all tokens. train/loop/run_watch.h has the same
+  // threshold.
   bool collapsed() const;
 };
 

@@ -68,7 +68,7 @@ class RoutingRecorder {
 
  private:
   void record(size_t step, int64_t layer, const at::Tensor& x);
-  // [S][M] and the contingency of two routings, both counted on the device.
+  // [S][M], counted on the device.
   Counts count_by_shot(const at::Tensor& group, int64_t groups) const;
   std::optional<double> agreement(int64_t layer, const at::Tensor& group) const;
 

@@ -295,13 +295,13 @@ Inspection inspect_script(const Script& script, Models&& models, const InspectCo
 Inspection inspect_story(const Story& story, Models&& models, const InspectConfig& config) {
   Models own = std::move(models);
   check_story_codec(own.vae->config().strides());
-  const MaskComparison masks(story_masks(story, own.pixels_per_token()), story.seed);
+  const RenderedStory drawn = render_story(story, at::kCPU, /*with_parts=*/true);
+  const MaskComparison masks(story_masks(story, drawn.parts, own.pixels_per_token()), story.seed);
   std::vector<Overlaps> overlaps;
   const RoutingListener listener = [&](const RoutingRecord& record, const at::Tensor& x, const at::Tensor& group) {
     overlaps.push_back(masks.compare(record, x, group));
   };
-  const at::Tensor frames = render_story(story, at::kCPU).frames;
-  Inspection inspection = inspect_noised(frames, script_request(story_script(story), own), own, config, listener);
+  Inspection inspection = inspect_noised(drawn.frames, script_request(story_script(story), own), own, config, listener);
   inspection.title = "Story " + std::to_string(story.seed);
   inspection.fps = static_cast<double>(kStoryFps);
   inspection.source = "drawn story " + std::to_string(story.seed) + ", encoded and noised";

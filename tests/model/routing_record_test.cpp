@@ -1,4 +1,4 @@
-// What the recorder says about a small transformer, against its own routers evaluated on the same inputs.
+// What is recorded of a small transformer, compared with its routers evaluated on the same inputs.
 #include "moga/model/routing_record.h"
 
 #include <ATen/ATen.h>

@@ -42,11 +42,10 @@ at::Tensor pixels_of(const StoryMask& mask, const at::Tensor& parts) {
 
 }  // namespace
 
-std::vector<StoryMask> story_masks(const Story& story, const Strides& pixels_per_token) {
+std::vector<StoryMask> story_masks(const Story& story, const at::Tensor& parts, const Strides& pixels_per_token) {
   check(pixels_per_token.divide(story.config.width, story.config.height), "a story of ", story.config.width, "x",
         story.config.height, " pixels has no masks for this model: width and height must be ",
         pixels_per_token.multiples());
-  const at::Tensor parts = render_story(story, at::kCPU, /*with_parts=*/true).parts;
   const int64_t frames = pixels_per_token.latent_frames(story.config.frames);
   std::vector<StoryMask> visible;
   for (StoryMask& mask : empty_masks(story)) {

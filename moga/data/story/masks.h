@@ -30,8 +30,9 @@ struct StoryMask {
       coverage;  // float32 [N] in [0, 1]: the fraction of the pixels of each token, in (frame, row, column) order
 };
 
-// Those of which at least one pixel is visible. `pixels_per_token` must divide the story's frames and sides.
-std::vector<StoryMask> story_masks(const Story& story, const Strides& pixels_per_token);
+// Those of which at least one pixel is visible. parts: of the whole story (render.h). `pixels_per_token` must divide
+// the story's frames and sides.
+std::vector<StoryMask> story_masks(const Story& story, const at::Tensor& parts, const Strides& pixels_per_token);
 
 // Intersection over union of a mask with the group that overlaps it best, over all tokens of the video:
 //   max_i Σ_{n in i} c_n / (|group i| + Σ_n c_n − Σ_{n in i} c_n)

@@ -1,9 +1,10 @@
 // Reads the lines of a run's log and names what goes wrong when it begins, and when it is over:
 //
-//   routing collapses   in a layer: one group has more than half of what lies between an even fraction 1/M and all
-//   tokens a group starves     in a layer: it has less than 1/20 of an even fraction the loss jumps      above 1.5
-//   times its median over the last 10 lines gradients explode   above 10 times that median of their norm gradients
-//   vanish    below 1/1000 of it
+//   routing collapses   the largest group of a layer is more than halfway from an even fraction 1/M to all tokens
+//   a group starves     it has less than 1/20 of an even fraction
+//   the loss jumps      above 1.5 times its median over the last 10 lines
+//   gradients explode   above 10 times that median of their norm
+//   gradients vanish    below 1/1000 of it
 //
 // A line's keys: "loss", "gradient_norm" and, of models with routers, "groups": fractions of the tokens [layers][M].
 #pragma once

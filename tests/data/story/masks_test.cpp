@@ -16,7 +16,7 @@ const StoryConfig kShortStory{.width = 112, .height = 64, .frames = 49};
 TEST(StoryMasks, CoverWhatIsDrawn) {
   const Story story = plan_story(3, kShortStory);
   const at::Tensor parts = render_story(story, at::kCPU, true).parts;
-  const std::vector<StoryMask> masks = story_masks(story, kWanPixelsPerToken);
+  const std::vector<StoryMask> masks = story_masks(story, parts, kWanPixelsPerToken);
   ASSERT_GE(masks.size(), 4u);
   for (const StoryMask& mask : masks) {
     ASSERT_EQ(mask.coverage.numel(), 13 * 4 * 7);
@@ -33,7 +33,8 @@ TEST(StoryMasks, CoverWhatIsDrawn) {
 TEST(StoryMasks, BackgroundIsWhereNoPersonIs) {
   const Story story = plan_story(5, kShortStory);
   at::Tensor background, persons = at::zeros({13 * 4 * 7});
-  for (const StoryMask& mask : story_masks(story, kWanPixelsPerToken)) {
+  const at::Tensor parts = render_story(story, at::kCPU, true).parts;
+  for (const StoryMask& mask : story_masks(story, parts, kWanPixelsPerToken)) {
     if (mask.kind == MaskKind::kBackground) background = mask.coverage;
     if (mask.kind == MaskKind::kPerson) persons = at::maximum(persons, mask.coverage);
   }
@@ -50,7 +51,7 @@ TEST(StoryMasks, OverlapIsThatOfTheBestGroup) {
 
 TEST(StoryMasks, NeedAModelWhoseTokensFit) {
   EXPECT_NE(test::error_of([] {
-              story_masks(plan_story(3, kShortStory), {4, 48, 48});
+              story_masks(plan_story(3, kShortStory), {}, {4, 48, 48});
             }).find("multiples of 48"),
             std::string::npos);
 }

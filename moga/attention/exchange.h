@@ -5,10 +5,10 @@
 //                      →  all-to-all  →  output [n, H, D]
 //
 // exchange_plan.h assigns the shares. The router scores local tokens; group numbers are gathered, so that every
-// rank makes the groups of the whole sequence. The gate of a token is needed wherever its query is: it is gathered, and
-// its gradient summed. Both all-to-alls are one autograd function each, whose backward is the other; all collectives
-// are issued in one order on all ranks. Sizes are known on the host: nothing is synchronised with a GPU. Gradients of
-// keys that went to several ranks are summed in float32, in rank order: bit-identical from run to run.
+// rank makes the groups of the whole sequence. The gate of a token is needed wherever its query is: the
+// caller gathers it, and its gradient is summed here. The rows of one share travel while another share computes
+// (exchange_trip.h). Sizes are known on the host: nothing is synchronised with a GPU. Gradients of keys that went to
+// several ranks are summed in float32, in rank order: bit-identical from run to run.
 //
 // The rest of a block is local to the slice. Frames could run locally too where slices end at frames; they run with the
 // other branches, because that needs no further exchange and keeps the work even.
@@ -42,6 +42,11 @@ struct ShareInputs {
   at::Tensor gate;  // [rows]; undefined without a gate
 };
 
+// The gate of this slice's tokens [n], which gradients reach, and of all tokens [N], without one. Undefined: no gate.
+struct SpreadGate {
+  at::Tensor own, all;
+};
+
 // Made once for a layout and used by all blocks.
 class SequenceExchange {
  public:
@@ -61,10 +66,12 @@ class SequenceExchange {
   Grouping routed_of_share(const Grouping& grouping, const at::Tensor& group, int64_t groups,
                            const OwnShare& share) const;
 
-  // `attend` gives the output [rows, h, D] of one share. q, k, v [n, H, D], gate [n] or undefined → [n, H, D].
+  // `attend_share` gives the output [rows, h, D] of one share. q, k, v [n, H, D] → [n, H, D].
+  // `replayed`: it takes its results from an AttentionMemory and reads q, k and v in the backward pass only; nothing
+  // waits for them before that.
   using AttendShare = std::function<at::Tensor(const OwnShare& share, const ShareInputs& inputs)>;
-  at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& gate,
-                    const AttendShare& attend) const;
+  at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SpreadGate& gate,
+                    const AttendShare& attend_share, bool replayed = false) const;
 
   struct State;
 

@@ -132,7 +132,17 @@ std::shared_ptr<const ExchangeState> make_exchange_state(const ProcessGroup& gro
   return state;
 }
 
-Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t round, Side side) {
+at::Tensor share_rows(const ExchangeState& state, int64_t round, Side side, int64_t size,
+                      const at::TensorOptions& options) {
+  if (!state.has_share(round)) return at::empty({0, 1, size}, options);
+  const OwnShare& own = state.shares[round];
+  const bool all = own.whole || side == Side::kKey;
+  const int64_t rows = all ? state.plan.tokens() : static_cast<int64_t>(own.host_tokens.size());
+  return at::empty({rows, own.share.heads, size}, options);
+}
+
+Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t round, Side side,
+                        const at::Tensor& to) {
   const int64_t size = x.size(2);
   const std::vector<int64_t> send = given(state, round, side, size);
   const at::Tensor flat = at::empty({std::accumulate(send.begin(), send.end(), int64_t{0})}, x.options());
@@ -140,7 +150,7 @@ Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t
     const at::Tensor heads = x.narrow(1, piece.share.first_head, piece.share.heads);
     copy_rows(place, side == Side::kKey || piece.whole ? heads : heads.index_select(0, piece.local));
   });
-  return state.group.start_all_to_all(flat, send, taken(state, round, side, size));
+  return state.group.start_all_to_all_into(to.view({-1}), flat, send, taken(state, round, side, size));
 }
 
 Pending start_from_shares(const ExchangeState& state, const at::Tensor& y, int64_t round, Side side) {

@@ -35,8 +35,13 @@ using ExchangeState = SequenceExchange::State;
 std::shared_ptr<const ExchangeState> make_exchange_state(const ProcessGroup& group, const Layout& layout,
                                                          const ExchangePlan& plan, c10::Device device);
 
-// x [n, H, D] of this slice → [rows of this rank's share, h, D], in token order; no rows without a share.
-Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t round, Side side);
+// The tensor that start_to_shares fills: [rows of this rank's share, h, D], no rows without a share.
+at::Tensor share_rows(const ExchangeState& state, int64_t round, Side side, int64_t size,
+                      const at::TensorOptions& options);
+
+// x [n, H, D] of this slice → `to`, made by share_rows, in token order.
+Pending start_to_shares(const ExchangeState& state, const at::Tensor& x, int64_t round, Side side,
+                        const at::Tensor& to);
 
 // The reverse: y [rows of the share, h, D] → every rank's results for this slice's rows, flat.
 Pending start_from_shares(const ExchangeState& state, const at::Tensor& y, int64_t round, Side side);

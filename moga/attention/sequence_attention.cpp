@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include "moga/attention/attention_memory.h"
 #include "moga/attention/segments.h"
 #include "moga/core/check.h"
 #include "moga/parallel/all_sum.h"
@@ -23,8 +24,15 @@ SequenceAttention::SequenceAttention(const ProcessGroup& group, const Layout& la
 }
 
 SliceRouting SequenceAttention::route(const TokenScores& scores) const {
-  const at::Tensor group = exchange_.gather(scores.group);
-  return {scores, group, routed_groups(layout_, group, scores.probabilities.size(1))};
+  const int64_t groups = scores.probabilities.size(1);
+  if (!scores.gate.defined()) {
+    const at::Tensor group = exchange_.gather(scores.group);
+    return {scores, group, {}, routed_groups(layout_, group, groups)};
+  }
+  // In one exchange: what it costs is one rank waiting for the other. Numbers of groups are exact in float32.
+  const at::Tensor all = exchange_.gather(at::stack({scores.group.to(scores.gate.scalar_type()), scores.gate}, 1));
+  const at::Tensor group = all.select(1, 0).to(at::kLong);
+  return {scores, group, all.select(1, 1).contiguous(), routed_groups(layout_, group, groups)};
 }
 
 at::Tensor SequenceAttention::forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -40,7 +48,10 @@ at::Tensor SequenceAttention::forward(const at::Tensor& q, const at::Tensor& k, 
     own.grouping = exchange_.routed_of_share(routing->grouping, routing->group, config.groups, share);
     return visual_attention(x.q, x.k, x.v, &own, groupings, config, memory);
   };
-  return exchange_.attend(q, k, v, routed ? routing->scores.gate : at::Tensor(), attend_share);
+  // The reference backend records nothing and computes twice.
+  const bool replayed = memory && memory->replaying() && !memory->empty();
+  return exchange_.attend(q, k, v, routed ? SpreadGate{routing->scores.gate, routing->gate} : SpreadGate(),
+                          attend_share, replayed);
 }
 
 at::Tensor SequenceAttention::balance(const SliceRouting& routing, BalanceForm form) const {

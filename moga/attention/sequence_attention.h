@@ -1,6 +1,6 @@
 // Visual attention and balance loss of a layout spread over ranks: the same results as visual_attention and
-// balance_loss on one process. Each rank scores its slice of the tokens; the group numbers are then gathered from all
-// ranks.
+// balance_loss on one process. Each rank scores its slice of the tokens; the group numbers and gates are then gathered
+// from all ranks.
 //
 //   SequenceAttention spread(group, layout, heads, slices, config, device);     // once per layout
 //   SliceRouting routing = spread.route(router->score(x));                      // x [n, C] of the slice
@@ -16,10 +16,11 @@
 
 namespace moga {
 
-// Scores of the slice's tokens, groups of the whole sequence.
+// Scores of the slice's tokens, groups and gates of the whole sequence.
 struct SliceRouting {
   TokenScores scores;
   at::Tensor group;   // g [N] int64
+  at::Tensor gate;    // [N]; undefined with Gate::kNone
   Grouping grouping;  // B·M groups
 };
 

@@ -184,22 +184,38 @@ Pending ProcessGroup::start_reduce_scatter(const at::Tensor& x) const {
 
 Pending ProcessGroup::start_all_to_all(const at::Tensor& x, const std::vector<int64_t>& send_rows,
                                        const std::vector<int64_t>& receive_rows) const {
+  check(x.defined() && x.dim() > 0, "all_to_all: a scalar; expected [rows, …]");
+  const int64_t received = std::accumulate(receive_rows.begin(), receive_rows.end(), int64_t{0});
+  return start_all_to_all_into(at::empty(with_rows(x, received), x.options()), x, send_rows, receive_rows);
+}
+
+Pending ProcessGroup::start_all_to_all_into(const at::Tensor& to, const at::Tensor& x,
+                                            const std::vector<int64_t>& send_rows,
+                                            const std::vector<int64_t>& receive_rows) const {
   check_contiguous(x, "all_to_all");
+  check_contiguous(to, "all_to_all");
   const auto ranks = static_cast<size_t>(size());
   check(send_rows.size() == ranks && receive_rows.size() == ranks, "all_to_all: ", send_rows.size(), " and ",
         receive_rows.size(), " counts for ", size(), " ranks");
-  const int64_t sent = std::accumulate(send_rows.begin(), send_rows.end(), int64_t{0});
+  const int64_t sent = std::accumulate(send_rows.begin(), send_rows.end(), int64_t{0}),
+                received = std::accumulate(receive_rows.begin(), receive_rows.end(), int64_t{0});
   check(x.dim() > 0 && x.size(0) == sent, "all_to_all: a tensor ", x.sizes(), ", expected ", sent, " rows");
-  if (size() == 1) return Pending(x.clone());
-  const int64_t received = std::accumulate(receive_rows.begin(), receive_rows.end(), int64_t{0});
-  const at::Tensor result = at::empty(with_rows(x, received), x.options());
-  at::Tensor from = flat(x), to = flat(result);
+  check(to.sizes() == at::IntArrayRef(with_rows(x, received)) && to.scalar_type() == x.scalar_type() &&
+            to.device() == x.device(),
+        "all_to_all: ", x.scalar_type(), " ", x.sizes(), " into ", to.scalar_type(), " ", to.sizes(), ", expected ",
+        received, " rows");
+  if (size() == 1) {
+    const at::NoGradGuard no_grad;
+    to.detach().copy_(x.detach());
+    return Pending(to);
+  }
+  at::Tensor from = flat(x), into = flat(to);
   std::vector<int64_t> send = send_rows, receive = receive_rows;
   for (int64_t& rows : send) rows *= row_length(x);
   for (int64_t& rows : receive) rows *= row_length(x);
   Work work =
-      start(*state_, "all_to_all", [&] { return backend_of(*state_, x).alltoall_base(to, from, receive, send); });
-  return pending(state_, "all_to_all", std::move(work), result, {from, to});
+      start(*state_, "all_to_all", [&] { return backend_of(*state_, x).alltoall_base(into, from, receive, send); });
+  return pending(state_, "all_to_all", std::move(work), to, {from, into});
 }
 
 Pending ProcessGroup::start_broadcast(const at::Tensor& x, int64_t root) const {

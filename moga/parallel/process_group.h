@@ -5,6 +5,7 @@
 //   all_gather_into  the same into a tensor [P·n, …] that exists; x_r may be its own rows of it
 //   reduce_scatter   x_r [P·n, …] → rows [r·n, (r+1)·n) of Σ_r x_r
 //   all_to_all       rows for rank 0, rows for rank 1, … → rows from rank 0, rows from rank 1, …
+//   all_to_all_into  the same into a tensor that exists
 //   broadcast        x of one rank → x on every rank, in place
 //
 // All ranks of a group call the same collectives in the same order with the same sizes. Counts are host values: nothing
@@ -66,6 +67,8 @@ class ProcessGroup {
   // The rows for rank s start at the sum of send_rows before s; rank s sends receive_rows[s] rows to this one.
   Pending start_all_to_all(const at::Tensor& x, const std::vector<int64_t>& send_rows,
                            const std::vector<int64_t>& receive_rows) const;
+  Pending start_all_to_all_into(const at::Tensor& to, const at::Tensor& x, const std::vector<int64_t>& send_rows,
+                                const std::vector<int64_t>& receive_rows) const;
   Pending start_broadcast(const at::Tensor& x, int64_t root) const;
 
   void all_reduce(const at::Tensor& x, Reduce reduce = Reduce::kSum) const { start_all_reduce(x, reduce).wait(); }

@@ -87,8 +87,9 @@ Results on_ranks(const ProcessGroup& world, const Spread& spread, const Inputs& 
                              exchange.of_share(whole.window, share), exchange.of_share(whole.frame, share)});
   };
   return with_gradients(
-      {slice(x.q), slice(x.k), slice(x.v), slice(x.gate), slice(x.grad), {}},
-      [&](const ShareInputs& local) { return exchange.attend(local.q, local.k, local.v, local.gate, attend_share); });
+      {slice(x.q), slice(x.k), slice(x.v), slice(x.gate), slice(x.grad), {}}, [&](const ShareInputs& local) {
+        return exchange.attend(local.q, local.k, local.v, {local.gate, exchange.gather(local.gate)}, attend_share);
+      });
 }
 
 // Random videos, heads and slices, some without a token; every second in float32.

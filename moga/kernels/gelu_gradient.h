@@ -1,9 +1,9 @@
-// The gradients of GELU (tanh form) and of the bias before it, in one pass:
+// The gradients of GELU (tanh form) and of the bias before it, and GELU itself again, in one pass:
 //
-//   dpre = dy ∘ gelu'(pre)    dbias = sum over the rows of dpre, in float32 before dpre is rounded
+//   dpre = dy ∘ gelu'(pre)    dbias = sum over the rows of dpre, in float32 before dpre is rounded    y = gelu(pre)
 //
-// It runs between the two backward products of an MLP; the forward counterpart is gelu_product.h. Reads both tensors
-// once and writes one; the sums are deterministic. No torch.
+// It runs between the backward products of an MLP; the forward counterpart is gelu_product.h. Reads two tensors once
+// and writes both in place, so that y need not be kept between the passes; the sums are deterministic. No torch.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,7 @@ struct GeluGradient {
   const Bfloat16* dy = nullptr;   // [rows, hidden]
   const Bfloat16* pre = nullptr;  // [rows, hidden]
   Bfloat16* dpre = nullptr;       // [rows, hidden]; may be dy
+  Bfloat16* y = nullptr;          // [rows, hidden]; may be pre
   float* dbias = nullptr;         // [hidden]
   float* partial = nullptr;       // scratch: gelu_gradient_partial(rows, hidden) floats
   int64_t rows = 0;

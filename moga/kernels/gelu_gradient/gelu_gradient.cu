@@ -25,17 +25,20 @@ int32_t chunks_of(int64_t rows, int32_t hidden) {
   return static_cast<int32_t>(most < wanted ? most : wanted);
 }
 
-// Eight columns of one row: computes dpre from dy and adds it to the sums.
-__device__ __forceinline__ uint4 differentiate(const uint4& dy, const uint4& pre, float (&sums)[kElements]) {
+// Eight columns of one row: dy becomes dpre and is added to the sums, pre becomes y.
+__device__ __forceinline__ void differentiate(uint4& dy, uint4& pre, float (&sums)[kElements]) {
   float gradient[kElements], x[kElements];
   unpack(dy, gradient);
   unpack(pre, x);
 #pragma unroll
   for (int i = 0; i < kElements; ++i) {
-    gradient[i] *= gelu_derivative(x[i]);
+    const Gelu of_x = gelu(x[i]);
+    gradient[i] *= of_x.derivative;
     sums[i] += gradient[i];
+    x[i] = of_x.value;
   }
-  return pack(gradient);
+  dy = pack(gradient);
+  pre = pack(x);
 }
 
 // Adds the sums of the CTA's warps in a fixed order and writes them to its row of partial [chunks, hidden].
@@ -75,7 +78,9 @@ __global__ void __launch_bounds__(kWarps* kWarp, 4) differentiate_gelu(GeluGradi
         pre[r] = *reinterpret_cast<const uint4*>(work.pre + place);
       });
       each_row([&](int r, int64_t place) {
-        *reinterpret_cast<uint4*>(work.dpre + place) = differentiate(dy[r], pre[r], sums);
+        differentiate(dy[r], pre[r], sums);
+        *reinterpret_cast<uint4*>(work.dpre + place) = dy[r];
+        *reinterpret_cast<uint4*>(work.y + place) = pre[r];
       });
     }
   }

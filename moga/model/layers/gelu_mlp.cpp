@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/graph_task.h>
 
+#include <utility>
+
 #include "moga/attention/kernel_tensors.h"
 #include "moga/core/check.h"
 #include "moga/model/layers/norm_cuda.h"
@@ -44,30 +46,30 @@ Hidden hidden_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   return hidden;
 }
 
-// Turns the gradient of hidden [N, hidden] into that of pre, in place. Returns db₁ [hidden] float32.
-at::Tensor differentiate_gelu(at::Tensor& gradient, const at::Tensor& pre) {
+// What differentiate_gelu replaces: dhidden becomes dpre, pre becomes hidden, both [N, hidden].
+struct Differentiated {
+  at::Tensor dpre, hidden;
+  at::Tensor dbias;  // [hidden] float32
+};
+
+// `hidden` may be `pre`.
+Differentiated differentiate_gelu(at::Tensor dhidden, const at::Tensor& pre, at::Tensor hidden) {
   const c10::DeviceGuard guard(pre.device());
   const int64_t rows = pre.size(0);
-  const auto hidden = static_cast<int32_t>(pre.size(1));
+  const auto width = static_cast<int32_t>(pre.size(1));
   const auto floats = pre.options().dtype(at::kFloat);
-  at::Tensor dbias = at::empty({hidden}, floats);
-  at::Tensor partial = at::empty({static_cast<int64_t>(kernels::gelu_gradient_partial(rows, hidden))}, floats);
-  kernels::gelu_gradient({.dy = kernel_read(gradient),
+  const at::Tensor dbias = at::empty({width}, floats);
+  at::Tensor partial = at::empty({static_cast<int64_t>(kernels::gelu_gradient_partial(rows, width))}, floats);
+  kernels::gelu_gradient({.dy = kernel_read(dhidden),
                           .pre = kernel_read(pre),
-                          .dpre = kernel_write(gradient),
+                          .dpre = kernel_write(dhidden),
+                          .y = kernel_write(hidden),
                           .dbias = dbias.mutable_data_ptr<float>(),
                           .partial = partial.mutable_data_ptr<float>(),
                           .rows = rows,
-                          .hidden = hidden,
+                          .hidden = width,
                           .stream = current_cuda_stream(pre.device())});
-  return dbias;
-}
-
-// A saved tensor, released by the context unless the graph is kept for another backward pass.
-at::Tensor take(AutogradContext* context, const std::string& name) {
-  const at::Tensor tensor = context->saved_data.at(name).toTensor();
-  if (!torch::autograd::get_current_graph_task_keep_graph()) context->saved_data.erase(name);
-  return tensor;
+  return {dhidden, hidden, dbias};
 }
 
 struct LayerPair : torch::CustomClassHolder {
@@ -83,7 +85,6 @@ struct GeluMlp : torch::autograd::Function<GeluMlp> {
     const Hidden hidden = hidden_of(x, first->weight_in(dtype).contiguous(), first->bias_in(dtype));
     context->save_for_backward({x, w1, b1, w2, b2});
     context->saved_data["pre"] = hidden.pre;
-    context->saved_data["hidden"] = hidden.value;
     context->saved_data["layers"] = c10::IValue::make_capsule(c10::make_intrusive<LayerPair>(first, second));
     return at::linear(hidden.value, second->weight_in(dtype), second->bias_in(dtype));
   }
@@ -93,13 +94,23 @@ struct GeluMlp : torch::autograd::Function<GeluMlp> {
     const at::Tensor &x = saved[0], &w1 = saved[1], &b1 = saved[2], &w2 = saved[3], &b2 = saved[4];
     const auto layers = c10::static_intrusive_pointer_cast<LayerPair>(context->saved_data["layers"].toCapsule());
     const at::Tensor dy = gradients[0].contiguous();
-    const at::Tensor dw2 = dy.t().mm(take(context, "hidden")).to(w2.scalar_type());
     const at::Tensor db2 = (row_kernels_serve(dy) ? column_sum_cuda(dy) : dy.sum(0)).to(b2.scalar_type());
-    at::Tensor dpre = dy.mm(layers->second->weight_in(dy.scalar_type()));  // of hidden until the next line
-    const at::Tensor db1 = differentiate_gelu(dpre, take(context, "pre"));
+    Differentiated gelu = differentiated(context, dy.mm(layers->second->weight_in(dy.scalar_type())));
+    const at::Tensor dw2 = dy.t().mm(std::exchange(gelu.hidden, {})).to(w2.scalar_type());
     at::Tensor dx;
-    if (context->needs_input_grad(0)) dx = dpre.mm(layers->first->weight_in(dy.scalar_type()));
-    return {dx, dpre.t().mm(x).to(w1.scalar_type()), db1.to(b1.scalar_type()), dw2, db2, {}, {}};
+    if (context->needs_input_grad(0)) dx = gelu.dpre.mm(layers->first->weight_in(dy.scalar_type()));
+    const at::Tensor dw1 = gelu.dpre.t().mm(x).to(w1.scalar_type());
+    return {dx, dw1, gelu.dbias.to(b1.scalar_type()), dw2, db2, {}, {}};
+  }
+
+ private:
+  // In place of what is saved, unless the graph is kept for another backward pass.
+  static Differentiated differentiated(AutogradContext* context, at::Tensor dhidden) {
+    const at::Tensor pre = context->saved_data.at("pre").toTensor();
+    if (torch::autograd::get_current_graph_task_keep_graph())
+      return differentiate_gelu(std::move(dhidden), pre, at::empty_like(pre));
+    context->saved_data.erase("pre");
+    return differentiate_gelu(std::move(dhidden), pre, pre);
   }
 };
 

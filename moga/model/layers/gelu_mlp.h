@@ -2,11 +2,11 @@
 // gelu_gradient.h):
 //
 //   pre = x W₁ᵀ + b₁    hidden = gelu(pre)    y = hidden W₂ᵀ + b₂
-//   dW₂ = dyᵀ hidden    dpre = gelu'(pre) ∘ (dy W₂), db₁ = Σ dpre    dW₁ = dpreᵀ x    dx = dpre W₁
+//   dhidden = dy W₂    dpre = gelu'(pre) ∘ dhidden, db₁ = Σ dpre    dW₂ = dyᵀ hidden    dW₁ = dpreᵀ x    dx = dpre W₁
 //
-// pre and hidden, the widest tensors of a block, are each written once, by the product; dpre replaces dy W₂ in place.
-// hidden is freed once dW₂ is computed and dy W₂ is allocated after that, so that of three such tensors two are alive
-// at a time. Mlp (linear.h) uses it; it does not run without gradients.
+// pre and hidden are the widest tensors of a block. Only pre is kept for the backward pass; there one kernel turns
+// dhidden into dpre and pre into hidden, both in place, so that no more than two such tensors are alive at a time.
+// Mlp (linear.h) uses it; it does not run without gradients.
 #pragma once
 
 #include "moga/model/layers/linear.h"

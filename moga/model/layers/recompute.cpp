@@ -10,6 +10,7 @@
 
 #include "moga/attention/attention_memory.h"
 #include "moga/core/check.h"
+#include "moga/core/graph_root.h"
 #include "moga/model/layers/input_offload.h"
 
 namespace moga {
@@ -74,9 +75,7 @@ class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
     for (size_t i = 0; i < all.size(); ++i)
       if (context->needs_input_grad(i)) targets.push_back(all[i]);
     Tensors found(targets.size());
-    if (!roots.empty())
-      found = torch::autograd::grad(roots, targets, pulls, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-                                    /*allow_unused=*/true);
+    if (!roots.empty()) found = moga::gradients(roots, pulls, targets, /*keep_graph=*/false);
     variable_list result(all.size() + 1);  // none of the call
     for (size_t i = 0, next = 0; i < all.size(); ++i)
       if (context->needs_input_grad(i)) result[i] = found[next++];
@@ -90,7 +89,8 @@ class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
 
  private:
   struct Roots {
-    Tensors outputs, gradients;
+    std::vector<GraphRoot> outputs;
+    Tensors gradients;
   };
 
   static void save_inputs(AutogradContext* context, const Tensors& inputs, const BlockCall& call) {
@@ -119,7 +119,7 @@ class RecomputedBlock : public torch::autograd::Function<RecomputedBlock> {
       if (!call.defined[i]) continue;
       const at::Tensor& gradient = gradients[next++];
       if (!gradient.defined() || !outputs[i].requires_grad()) continue;
-      roots.outputs.push_back(outputs[i]);
+      roots.outputs.push_back(graph_root(outputs[i]));
       roots.gradients.push_back(gradient);
     }
     return roots;

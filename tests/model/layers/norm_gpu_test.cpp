@@ -173,7 +173,7 @@ std::string error_of_backward(const at::Tensor& loss, const Tensors& inputs) {
   return "";
 }
 
-TEST(NormGpu, MlpKeepsItsHiddenLayerWhereTheGraphIsKept) {
+TEST(NormGpu, MlpRunsBackwardTwiceWhereTheGraphIsKept) {
   MOGA_NEEDS_GPU();
   Tensors leaves;
   for (const at::Tensor& x : mlp_inputs(129, 64, 256))

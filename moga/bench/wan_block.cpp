@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <torch/autograd.h>
 
+#include "moga/attention/router_fit.h"
 #include "moga/bench/plain_block.h"
 #include "moga/bench/random_model.h"
 #include "moga/core/device.h"
@@ -52,6 +53,18 @@ WanBlockWork::WanBlockWork(const BlockConfig& block_config, const VideoShape& vi
   global.groupings = static_groupings(layout, config.moga, device);
   input.x = random_tensor({layout.tokens(), width}, 2, device, dtype).requires_grad_();
   grad = random_tensor({layout.tokens(), width}, 3, device, dtype);
+  if (config.moga.uses_router()) even_router();
+}
+
+void WanBlockWork::even_router() {
+  const at::NoGradGuard no_grad;
+  const auto parameters = block->named_parameters();
+  const at::Tensor weight = parameters["self_attn.router.weight"], bias = parameters["self_attn.router.bias"];
+  GlobalContext observed = global;
+  observed.observer = [&](int64_t, const at::Tensor& x, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+    bias.copy_(balance_offsets(x.to(weight.scalar_type()).matmul(weight.t())));
+  };
+  block->forward(input, local, observed);
 }
 
 void WanBlockWork::forward() {

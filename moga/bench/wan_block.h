@@ -1,5 +1,5 @@
-// A block of Wan's transformer with random weights and inputs (block_work.h), with its attention in all layers. Private
-// to the folder and its tests.
+// A block of Wan's transformer with random weights and inputs (block_work.h), its groups evenly filled, with its
+// attention in all layers. Private to the folder and its tests.
 #pragma once
 
 #include "moga/bench/block_work.h"
@@ -23,6 +23,9 @@ struct WanBlockWork : BlockWork {
   void forward_backward() override;
   void plain_forward() override;
   void plain_forward_backward() override;
+
+ private:
+  void even_router();  // biases that fill the groups evenly, as training with the balance loss leaves them
 };
 
 // `model` is a WanTransformer3DModel's.

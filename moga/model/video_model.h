@@ -102,6 +102,8 @@ struct VideoModelConfig {
   virtual const VisualAttentionConfig& attention() const = 0;
   virtual VisualAttentionConfig& attention() = 0;
   virtual void set_layers(int64_t layers) = 0;  // transformer blocks, for rehearsals with fewer
+  // Throws when so many ranks cannot share a video (VideoModelInput::sequence).
+  virtual void check_sequence_ranks(int64_t) const {}
 
   // [C_z, F, Y', X'] of a video of this many tokens.
   std::vector<int64_t> latent_shape(const VideoShape& video) const {

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "moga/attention/attend.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
@@ -70,7 +72,7 @@ TEST(JointGroups, RowsAreJoinedByShotAndParted) {
   const at::Tensor video = at::arange(42), text = 100 + at::arange(10);
   const at::Tensor joint = join_rows({video, text}, groups);
   EXPECT_TRUE(at::equal(joint.narrow(0, 0, 15), at::cat({at::arange(12), at::arange(100, 103)})));
-  EXPECT_TRUE(at::equal(joint.narrow(0, 33, 1), at::tensor({103})));
+  EXPECT_TRUE(at::equal(joint.narrow(0, 33, 1), at::full({1}, 103, at::kLong)));
   const VideoAndText parted = part_rows(joint, groups);
   EXPECT_TRUE(at::equal(parted.video, video));
   EXPECT_TRUE(at::equal(parted.text, text));

@@ -80,6 +80,11 @@ void MmditConfig::validate() const {
     check(layer < num_layers, "transformer: full_layers has ", layer, ", the blocks are 0 to ", num_layers - 1);
 }
 
+void MmditConfig::check_sequence_ranks(int64_t ranks) const {
+  check(ranks == 1, class_name(), ": ", ranks,
+        " ranks cannot share a video, expected 1: joint attention needs all tokens of a shot on one rank");
+}
+
 std::shared_ptr<VideoModel> MmditConfig::build(bool initialise) const {
   return std::make_shared<MmditImpl>(*this, initialise);
 }
@@ -142,8 +147,7 @@ void MmditImpl::set_recompute(const RecomputeConfig& config) {
 
 void MmditImpl::check_input(const VideoModelInput& input) const {
   check_packed_input(config_, input);
-  check(input.sequence.size() == 1, config_.class_name(), ": ", input.sequence.size(),
-        " ranks cannot share its videos, expected 1: joint attention needs all tokens of a shot on one rank");
+  config_.check_sequence_ranks(input.sequence.size());
   check(input.condition.empty() && !input.image.rows.defined(), config_.class_name(),
         ": it takes no images, found those of ", std::max(input.condition.size(), input.image.counts.size()),
         " videos or shots");
@@ -206,9 +210,9 @@ VideoModelOutput MmditImpl::forward(const VideoModelInput& input, at::ScalarType
   std::vector<at::Tensor> balance, histogram;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();
-    const auto [video, text_rows] = run_block(runner, layer, blocks_[layer], block_input, context);
+    const auto [video, text_stream] = run_block(runner, layer, blocks_[layer], block_input, context);
     block_input.x = video.x;
-    block_input.text = text_rows;
+    block_input.text = text_stream;
     if (video.balance_loss.defined()) {
       balance.push_back(video.balance_loss);
       histogram.push_back(video.group_histogram.sum(0));

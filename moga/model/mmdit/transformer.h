@@ -62,6 +62,7 @@ struct MmditConfig : VideoModelConfig {
   const VisualAttentionConfig& attention() const override { return moga; }
   VisualAttentionConfig& attention() override { return moga; }
   void set_layers(int64_t layers) override { num_layers = layers; }
+  void check_sequence_ranks(int64_t ranks) const override;  // joint attention needs all tokens of a shot on one rank
   template <class Fields>
   void fields(Fields& field) {
     field("num_attention_heads", num_attention_heads, "attention heads H");

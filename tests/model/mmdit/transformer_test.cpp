@@ -187,7 +187,7 @@ TEST_P(MmditTest, AFullStepAndTheHistogramAreThoseOfTheVisualAttention) {
   Mmdit full(full_config);
   copy_parameters(full, model);
   VideoModelInput input = mmdit_input(model->config(), {kThreeShots, kOneShot});
-  EXPECT_TRUE(at::equal(model->forward(input, at::kFloat).group_histogram.sum(1), at::tensor({52, 52})));
+  EXPECT_TRUE(at::equal(model->forward(input, at::kFloat).group_histogram.sum(1), at::full({2}, 52, at::kLong)));
   input.full_attention = true;
   EXPECT_TRUE(at::equal(model->forward(input, at::kFloat).velocity[0], full->forward(input, at::kFloat).velocity[0]));
 }
@@ -207,6 +207,13 @@ TEST_F(MmditTest, AWrongInputIsNamed) {
   input = good;
   input.condition = {good.latents[0]};
   EXPECT_EQ(error(), "MogaMMDiTTransformer3DModel: it takes no images, found those of 1 videos or shots");
+}
+
+TEST_F(MmditTest, RanksCannotShareAVideo) {
+  small_mmdit().check_sequence_ranks(1);
+  EXPECT_EQ(test::error_of([] { small_mmdit().check_sequence_ranks(2); }),
+            "MogaMMDiTTransformer3DModel: 2 ranks cannot share a video, expected 1: joint attention needs all tokens "
+            "of a shot on one rank");
 }
 
 VideoModelInput on_device(VideoModelInput input, c10::Device device) {

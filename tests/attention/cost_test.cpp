@@ -68,8 +68,16 @@ TEST(Cost, FullLayersAreCountedAsFull) {
 
 // C = 4, 2 layers, 2 shots of 1 and 2 frames of 6 tokens, 3 text tokens each, full visual attention: by hand.
 TEST(Cost, TwoStreamsAreCountedWithTheirJointAttention) {
-  ModelShape shape{.layers = 2, .heads = 1, .head_dim = 4, .ffn = 8, .patch_in = 5, .patch_out = 7, .text_tokens = 3,
-                   .text_dim = 10, .freq_dim = 2, .joint = JointScope::kShot};
+  ModelShape shape{.layers = 2,
+                   .heads = 1,
+                   .head_dim = 4,
+                   .ffn = 8,
+                   .patch_in = 5,
+                   .patch_out = 7,
+                   .text_tokens = 3,
+                   .text_dim = 10,
+                   .freq_dim = 2,
+                   .joint = JointScope::kShot};
   const Layout layout{{{3, 2, 3, {1, 2}}}};  // 18 video tokens, 6 text tokens
   const double block = (8 * 16 + 2 * 4 * 8) * 18, text = (4 * 16 + 2 * 4 * 8) * 6, last_text = 2 * 16 * 6;
   const double outside = 4 * (5 + 7) * 18 + (10 * 4 + 16) * 6 + (2 * 4 + 16 + 15 * 16);

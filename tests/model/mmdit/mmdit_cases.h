@@ -5,8 +5,8 @@
 
 namespace moga::test {
 
-// 2 heads of 12, 2 layers, text of at most 6 rows × 16, 4 latent channels; MoGA of M = 3 groups, 2 × 2 windows in runs of
-// 4 frames.
+// 2 heads of 12, 2 layers, text of at most 6 rows × 16, 4 latent channels; MoGA of M = 3 groups, 2 × 2 windows in runs
+// of 4 frames.
 MmditConfig small_mmdit(JointScope joint = JointScope::kShot);
 
 // Every parameter away from zero, so that the head and all branches matter; from the default generator.

@@ -123,8 +123,7 @@ TEST_P(MmditTest, RecomputationChangesNoBit) {
   const auto gradients = [&](const RecomputeConfig& recompute) {
     model->set_recompute(recompute);
     const auto output = model->forward(input, at::kFloat);
-    const at::Tensor loss =
-        output.velocity[0].square().sum() + output.velocity[1].sin().sum() + output.balance_loss;
+    const at::Tensor loss = output.velocity[0].square().sum() + output.velocity[1].sin().sum() + output.balance_loss;
     auto result = torch::autograd::grad({loss}, model->parameters());
     result.push_back(loss.detach());
     return result;

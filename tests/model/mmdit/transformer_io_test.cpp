@@ -76,7 +76,21 @@ TEST(MmditFolder, KeysAndTensorsThatAreNotUnderstoodAreErrors) {
   EXPECT_NE(error("\"joint\": \"shot\"", "\"joint\": \"video\"").find("shot, frame"), std::string::npos);
   EXPECT_NE(error("\"ffn_dim\": 32", "\"ffn_dim\": 40").find("blocks.0.ffn.0.bias has shape [32], expected [40]"),
             std::string::npos);
-  EXPECT_NE(error("\"num_layers\": 2", "\"num_layers\": 1").find("for which config.json has no use"),
+  EXPECT_NE(
+      error("\"num_layers\": 2", "\"num_layers\": 1").find("text.modulation has shape [1, 6, 24], expected [1, 2, 24]"),
+      std::string::npos);
+}
+
+TEST(MmditFolder, ATensorWithoutAUseIsAnError) {
+  const Folder folder;
+  Mmdit model = random_mmdit(small_mmdit());
+  model->save(folder.path(), at::kFloat, WeightLayout::kWan);
+  TensorMap tensors = named_tensors(*model);
+  tensors["blocks.1.text.ffn.0.bias"] = at::zeros({32});  // the last block's text stream ends with keys and values
+  save_safetensors(folder / kFile, tensors);
+  EXPECT_NE(test::error_of([&] {
+              load(folder);
+            }).find("1 tensor for which config.json has no use, first blocks.1.text.ffn.0.bias"),
             std::string::npos);
 }
 
@@ -115,7 +129,7 @@ TEST(MmditFolder, WeightsInEightBitsStayCloseToTheirSource) {
   const Safetensors file(folder / kFile);
   for (const char* name : {"blocks.0.text.cross_attn.k.weight", "blocks.0.text.ffn.2.weight", "blocks.1.ffn.0.weight"})
     EXPECT_EQ(file.dtype(name), at::kFloat8_e4m3fn) << name;
-  EXPECT_EQ(file.dtype("blocks.0.text.modulation"), at::kBFloat16);
+  EXPECT_EQ(file.dtype("blocks.0.text.modulation"), at::kFloat);
   const VideoModelPtr loaded = load(folder);
   EXPECT_TRUE(test::close(velocity(*loaded), velocity(*model), 0.1));
 }

@@ -39,7 +39,8 @@ TEST(TrainData, DroppedVideoHasTheNegativePromptInEveryShot) {
   const TokenBatch empty = tokenizer.encode_batch({"", ""}, 12);
   EXPECT_FALSE(at::equal(batch.ids.narrow(0, 0, 2), empty.ids));
   EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), empty.ids));
-  EXPECT_TRUE(at::equal(at::tensor(batch.text_lengths, at::kLong), batch.lengths));  // of models that attend to no padding
+  EXPECT_TRUE(
+      at::equal(at::tensor(batch.text_lengths, at::kLong), batch.lengths));  // of models that attend to no padding
 }
 
 TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {

@@ -276,9 +276,9 @@ void add_sizes(CLI::App& command, Options& options) {
   command.add_option("--rows", options.rows, "tokens down a frame (default: 30, CPU: 8)");
   command.add_option("--columns", options.columns, "tokens across a frame (default: 52, CPU: 12)");
   command.add_option("--shots", options.shots, "shots of equal length (default: 9, CPU: 2)");
-  command.add_option(
-      "--model", options.model,
-      "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder (default: 1.3B, CPU: small)");
+  command.add_option("--model", options.model,
+                     "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B, a config.json or a model folder (default: "
+                     "1.3B, CPU: small)");
   command.add_option("--heads", options.heads, "attention heads (default: the model's)");
   command.add_option("--head-dim", options.head_dim, "head size (default: the model's)");
   command.add_option("--groups", options.groups, "routed groups M (default: the model's, 5)");

@@ -140,9 +140,10 @@ void add_flops(CLI::App& app) {
   CLI::App* command = app.add_subcommand("flops", "Print the cost of a forward pass: full attention and MoGA");
   command->footer(kManual);
   command
-      ->add_option("--model", options->model,
-                   "1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B, TI2V-5B (Wan2.2), a model folder or a transformer's "
-                   "config.json")
+      ->add_option(
+          "--model", options->model,
+          "1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B, TI2V-5B (Wan2.2), MMDiT-2B, a model folder or a transformer's "
+          "config.json")
       ->capture_default_str();
   command->add_option("--seconds", options->seconds, "duration (default: 30)");
   command->add_option("--frames", options->frames, "pixel frames, instead of --seconds");

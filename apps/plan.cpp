@@ -26,7 +26,7 @@ With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step 
 one of N ranks, with the time that sums and gathers over the link take at least.
 
 --model is a model folder, of which only the configs are read, or the name of a published one:
-1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B, TI2V-5B (Wan2.2). A run that does not fit is reported with its
+1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B, TI2V-5B (Wan2.2), MMDiT-2B. A run that does not fit is reported with its
 numbers and with changes that would make it fit; the exit status is then 1.
 
 Example:
@@ -126,7 +126,8 @@ void add_plan(CLI::App& app) {
   options->model.add_adapter(*command);
   options->streaming.add(*command);
   command->get_option("--model")->required(false)->description(
-      "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B), or a transformer's "
+      "model folder, a published model's name (1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B), or a "
+      "transformer's "
       "config.json");
   command->callback([options] { run(*options); });
 }

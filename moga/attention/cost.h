@@ -5,6 +5,9 @@
 // Used by `moga flops`, the benchmarks and the planner. Elementwise work is not counted.
 #pragma once
 
+#include <optional>
+
+#include "moga/attention/joint_groups.h"
 #include "moga/attention/visual_attention.h"
 
 namespace moga {
@@ -32,6 +35,9 @@ struct ModelShape {
   int64_t freq_dim = 256;
   int64_t image_tokens = 0;  // per shot, where blocks attend to embeddings of an image
   int64_t image_dim = 0;
+  // Set: text is a stream of its own, with q, k, v, o and feed-forward weights like the video's, and blocks have joint
+  // attention of both streams (joint_groups.h) instead of attention from video to text.
+  std::optional<JointScope> joint = {};
 
   int64_t width() const { return heads * head_dim; }
 };
@@ -39,7 +45,9 @@ struct ModelShape {
 // Floating point operations of one forward pass, a multiply-add being two.
 struct ForwardCost {
   double full = 0, routed = 0, window = 0, frame = 0;  // 4 · pairs · H · D · layers; the branches the config uses
-  double text = 0;      // text attention, 4 · tokens · (text_tokens + image_tokens) · H · D · layers
+  // Text attention, 4 · tokens · (text_tokens + image_tokens) · H · D · layers; or joint attention, whose pairs include
+  // those of video tokens with each other.
+  double text = 0;
   double products = 0;  // 2 · parameters · rows of every linear layer: a row is a token, a text token or a video
   double visual() const { return full + routed + window + frame; }
   double total() const { return visual() + text + products; }

@@ -22,6 +22,7 @@ std::string gib(int64_t bytes) { return formatted("%.2f GiB", static_cast<double
 DenoisingRehearsal part_of_rank(const GenerationPlanRequest& request) {
   const bool guided = request.sampler.guided() && request.guidance_ranks == 1;
   DenoisingRehearsal part{request.transformer, request.video, guided, request.sampler.solver};
+  request.transformer->check_sequence_ranks(request.sequence_ranks);
   if (request.sequence_ranks == 1) return part;
   const int64_t frames = (request.video.frames + request.sequence_ranks - 1) / request.sequence_ranks;
   part.video = {frames, request.video.rows, request.video.columns, {}};

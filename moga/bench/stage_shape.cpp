@@ -36,6 +36,7 @@ StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
 }
 
 TrainConfig part_of_rank(TrainConfig config, std::vector<StageShape>& stages, const MeshSize& mesh) {
+  config.transformer->check_sequence_ranks(mesh.sequence);
   for (size_t i = 0; i < stages.size(); ++i) {
     StageConfig& stage = config.stage[i];
     const int64_t piece = stage.batch / stage.accumulation;

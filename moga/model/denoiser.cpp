@@ -29,6 +29,8 @@ Denoiser::Denoiser(VideoModel& model, DenoiserInput input) : input_(std::move(in
   const int64_t texts = (guided ? 2 : 1) * Layout{input_.videos}.shots();
   check(input_.text.dim() == 3 && input_.text.size(0) == texts, "denoiser: text ", input_.text.sizes(), " for ", texts,
         " shots", guided ? ", those of the negative prompts included" : "");
+  check(input_.text_lengths.empty() || static_cast<int64_t>(input_.text_lengths.size()) == texts,
+        "denoiser: ", input_.text_lengths.size(), " text lengths for ", texts, " captions");
   for (const VideoShape& video : input_.videos) shapes_.push_back(model.config().latent_shape(video));
   check_given();
   for (const GivenLatents& given : input_.given)
@@ -50,6 +52,8 @@ Denoiser::Expert Denoiser::make_expert(VideoModel& model, double guidance) const
   const int64_t shots = fixed.layout.shots();
   const int64_t first = expert.guided() && split() ? input_.mesh.guidance().rank() * shots : 0;
   fixed.text = input_.text.narrow(0, first, shots);
+  const auto& lengths = input_.text_lengths;
+  if (!lengths.empty()) fixed.text_lengths.assign(lengths.begin() + first, lengths.begin() + first + shots);
   fixed.sequence = input_.mesh.sequence();
   const at::Tensor& image = input_.image.rows;
   if (image.defined()) fixed.image.rows = together ? at::cat({image, image}) : image;

@@ -44,7 +44,8 @@ struct DenoiserInput {
   double guidance = 1;                   // scale s; 1: the captions alone are evaluated
   at::ScalarType dtype = at::kFloat;
   std::optional<LowNoiseExpert> low_noise = {};
-  Mesh mesh = {};  // Mesh::generation; two guidance ranks need a guidance other than 1
+  std::vector<int64_t> text_lengths = {};  // VideoModelInput's, of all rows of `text`; empty: all rows are text tokens
+  Mesh mesh = {};                          // Mesh::generation; two guidance ranks need a guidance other than 1
 };
 
 // One evaluation.

@@ -8,6 +8,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
+#include "moga/model/mmdit/family.h"
 #include "moga/model/vae/family.h"
 #include "moga/model/wan/family.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 using Path = std::filesystem::path;
 
-auto video_families() { return std::array{&wan_family()}; }
+auto video_families() { return std::array{&wan_family(), &mmdit_family()}; }
 auto codec_families() { return std::array{&wan_vae_family()}; }
 
 template <class Families>

@@ -40,7 +40,7 @@ struct VideoModelInput {
   std::vector<at::Tensor> latents;  // one per video, [C_z, F, Y', X']
   at::Tensor timestep;              // [B] float32 in [0, 1000]
   // Caption embeddings of all shots of all videos, shot after shot: [S_total, text_tokens, text_dim]. Rows after a
-  // caption's own tokens are zero and *are* attended to, once projected (as in Wan2.1).
+  // caption's own tokens are zero and, in Wan2.1, *are* attended to, once projected.
   at::Tensor text;
   Layout layout;                    // rows = Y' / patch, columns = X' / patch, shots
   bool full_attention = false;      // in all layers, overriding the config; for single sampler steps
@@ -53,6 +53,8 @@ struct VideoModelInput {
   ImageTokens image = {};
   // Latent frames of each video, ascending, that are given rather than denoised: their timestep is 0. Empty: none.
   std::vector<std::vector<int64_t>> given_frames = {};
+  // Text tokens of each caption, for models that do not attend to the rows after them. Empty: all rows are text tokens.
+  std::vector<int64_t> text_lengths = {};
 };
 
 // The same on all ranks that share the videos. When each of them computes a loss from it, a rank's parameter gradients
@@ -100,6 +102,8 @@ struct VideoModelConfig {
   virtual const VisualAttentionConfig& attention() const = 0;
   virtual VisualAttentionConfig& attention() = 0;
   virtual void set_layers(int64_t layers) = 0;  // transformer blocks, for rehearsals with fewer
+  // Throws when so many ranks cannot share a video (VideoModelInput::sequence).
+  virtual void check_sequence_ranks(int64_t) const {}
 
   // [C_z, F, Y', X'] of a video of this many tokens.
   std::vector<int64_t> latent_shape(const VideoShape& video) const {

@@ -112,6 +112,17 @@ void log_plan(const Models& models, const std::vector<VideoRequest>& requests, c
            " steps below with guidance ", sampler.low_noise_guidance());
 }
 
+// The captions of all shots and, with guidance, their negative prompts.
+std::vector<std::string> prompts_of(const std::vector<VideoRequest>& requests, const SamplerConfig& sampler) {
+  std::vector<std::string> texts, negatives;
+  for (const VideoRequest& request : requests) {
+    texts.insert(texts.end(), request.captions.begin(), request.captions.end());
+    negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
+  }
+  if (sampler.guided()) texts.insert(texts.end(), negatives.begin(), negatives.end());
+  return texts;
+}
+
 DenoiserInput denoiser_input(const Models& models, const std::vector<VideoRequest>& requests,
                              const Conditions& conditions, const DenoiseOptions& options) {
   const SamplerConfig& sampler = options.sampler;
@@ -125,6 +136,7 @@ DenoiserInput denoiser_input(const Models& models, const std::vector<VideoReques
   for (const VideoRequest& request : requests) input.videos.push_back(request.shape);
   if (models.transformer_2)
     input.low_noise = LowNoiseExpert{models.transformer_2.get(), models.boundary, sampler.low_noise_guidance()};
+  input.text_lengths = prompt_lengths(models, requests, sampler);
   input.mesh = options.mesh;
   return input;
 }
@@ -164,12 +176,7 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
   if (ranks.size() == 1) stop_inside.emplace();
   sampler.validate();
   check_requests(models, requests);
-  std::vector<std::string> texts, negatives;
-  for (const VideoRequest& request : requests) {
-    texts.insert(texts.end(), request.captions.begin(), request.captions.end());
-    negatives.insert(negatives.end(), request.captions.size(), request.negative_prompt);
-  }
-  if (sampler.guided()) texts.insert(texts.end(), negatives.begin(), negatives.end());
+  const std::vector<std::string> texts = prompts_of(requests, sampler);
   const auto captions = static_cast<int64_t>(texts.size());
   const Conditioning conditioning = models.transformer->config().conditioning();
   at::Tensor text;
@@ -184,6 +191,13 @@ at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& reque
   if (ranks.size() == 1) stop_if_interrupted();
   ranks.broadcast(text, 0);
   return text;
+}
+
+std::vector<int64_t> prompt_lengths(const Models& models, const std::vector<VideoRequest>& requests,
+                                    const SamplerConfig& sampler) {
+  const int64_t text_tokens = models.transformer->config().conditioning().text_tokens;
+  const at::Tensor lengths = models.tokenizer.encode_batch(prompts_of(requests, sampler), text_tokens).lengths;
+  return {lengths.const_data_ptr<int64_t>(), lengths.const_data_ptr<int64_t>() + lengths.numel()};
 }
 
 std::vector<std::vector<int64_t>> steps_of_experts(const Models& models, const SamplerConfig& sampler) {

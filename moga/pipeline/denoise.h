@@ -44,6 +44,10 @@ VideoShape video_shape(PixelSize size, const std::vector<int64_t>& latent_shot_f
 at::Tensor encode_prompts(Models& models, const std::vector<VideoRequest>& requests, const SamplerConfig& sampler,
                           const ProcessGroup& ranks = {});
 
+// The text tokens of each of these captions (VideoModelInput::text_lengths). Needs the tokenizer.
+std::vector<int64_t> prompt_lengths(const Models& models, const std::vector<VideoRequest>& requests,
+                                    const SamplerConfig& sampler);
+
 // What the model is given besides latents, of all videos: what encode_prompts and encode_images return.
 struct Conditions {
   at::Tensor text;

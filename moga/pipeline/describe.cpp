@@ -111,8 +111,9 @@ std::string describe_transformer(const fs::path& folder) {
   const VisualAttentionConfig& moga = std::as_const(*config).attention();
   std::string text = count_of(shape.layers, "block") + " of width " + std::to_string(shape.width()) + ", " +
                      name_of(moga.kind) + " attention";
+  if (shape.joint) text += std::string(", joint attention of text and ") + name_of(*shape.joint);
   if (!moga.uses_router()) return text;
-  text += " with " + count_of(moga.groups, "group") + ", combined by " + name_of(moga.combine);
+  text += (shape.joint ? ", " : " with ") + count_of(moga.groups, "group") + ", combined by " + name_of(moga.combine);
   if (!moga.full_layers.empty()) text += ", full in " + count_of(moga.full_layers.size(), "block");
   return text;
 }

@@ -153,16 +153,18 @@ StepObserver observe_steps(RoutingRecorder& recorder) {
   };
 }
 
-// Evaluates the model once per step on (1 − t) x_0 + t ε. x0 [z, F, Y', X'] on the models' device.
+// Evaluates the model once per step on (1 − t) x_0 + t ε. x0 [z, F, Y', X'] on the models' device. `unguided`: the
+// sampler that `conditions` are of.
 void evaluate_noised(const Models& models, const VideoRequest& request, const Conditions& conditions,
-                     const at::Tensor& x0, RoutingRecorder& recorder) {
+                     const SamplerConfig& unguided, const at::Tensor& x0, RoutingRecorder& recorder) {
   const at::NoGradGuard no_grad;
   const StopInside stop_inside;
   DenoiserInput input{.videos = {request.shape},
                       .text = conditions.text,
                       .condition = conditions.images,
                       .image = conditions.image_tokens,
-                      .dtype = models.dtype};
+                      .dtype = models.dtype,
+                      .text_lengths = prompt_lengths(models, {request}, unguided)};
   if (models.transformer_2) input.low_noise = LowNoiseExpert{models.transformer_2.get(), models.boundary, 1.0};
   const Denoiser denoiser(*models.transformer, input);
   const at::Tensor noise = noise_of(request, x0.sizes()).to(x0.device());
@@ -193,7 +195,7 @@ Inspection inspect_noised(const at::Tensor& frames, const VideoRequest& request,
   RoutingRecorderConfig recording = recorder_config(inspection);
   recording.listener = listener;
   RoutingRecorder recorder(own.experts(), recording);
-  evaluate_noised(own, request, conditions, x0, recorder);
+  evaluate_noised(own, request, conditions, unguided, x0, recorder);
   inspection.records = recorder.records();
   return inspection;
 }

@@ -159,7 +159,7 @@ TEST_F(Program, FlopsPrintsThePapersFigures) {
   EXPECT_NEAR(own, 2.26, 0.0452);
   expect_error("flops --size 12", "--size is '12', expected two numbers");
   expect_error("flops --model 7B",
-               "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder");
+               "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B, a config.json or a model folder");
   expect_error("flops --frames -3", "--frames is -3 frames, expected 1 to");
   expect_error("flops --size 853x480", "must be multiples of 16");
 }
@@ -188,7 +188,8 @@ TEST_F(Program, PlanPredictsAGeneration) {
   EXPECT_NE(result.text.find("denoise"), std::string::npos) << result.text;
   EXPECT_NE(result.text.find("it fits"), std::string::npos) << result.text;
   EXPECT_NE(read_text(at("plan.json")).find("\"peak_bytes\""), std::string::npos);
-  expect_error("plan " + at("film.toml") + " --model 7B", "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B");
+  expect_error("plan " + at("film.toml") + " --model 7B",
+               "expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B");
 }
 
 TEST_F(Program, PlanPredictsATrainingRun) {

@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     "model/adapter": MODEL | {"model/layers", "model"},
     # A family: layers and the interfaces, never another family.
     "model/wan": MODEL | {"model/layers", "model"},
+    "model/mmdit": MODEL | {"model/layers", "model"},
     "model/vae": MODEL | {"model/layers", "model"},
     "model/text": MODEL | {"model/layers"},
     "model/image": MODEL | {"model/layers"},

@@ -66,6 +66,32 @@ TEST(Cost, FullLayersAreCountedAsFull) {
   EXPECT_EQ(error_of([&] { forward_cost(wan, video(40), config); }), "full_layers names 3 layers, the model has 2");
 }
 
+// C = 4, 2 layers, 2 shots of 1 and 2 frames of 6 tokens, 3 text tokens each, full visual attention: by hand.
+TEST(Cost, TwoStreamsAreCountedWithTheirJointAttention) {
+  ModelShape shape{.layers = 2,
+                   .heads = 1,
+                   .head_dim = 4,
+                   .ffn = 8,
+                   .patch_in = 5,
+                   .patch_out = 7,
+                   .text_tokens = 3,
+                   .text_dim = 10,
+                   .freq_dim = 2,
+                   .joint = JointScope::kShot};
+  const Layout layout{{{3, 2, 3, {1, 2}}}};  // 18 video tokens, 6 text tokens
+  const double block = (8 * 16 + 2 * 4 * 8) * 18, text = (4 * 16 + 2 * 4 * 8) * 6, last_text = 2 * 16 * 6;
+  const double outside = 4 * (5 + 7) * 18 + (10 * 4 + 16) * 6 + (2 * 4 + 16 + 15 * 16);
+  ForwardCost cost = forward_cost(shape, layout, full_config());
+  EXPECT_EQ(cost.products, 2 * (2 * block + text + last_text + outside));
+  EXPECT_EQ(cost.full, 2 * 16 * 18 * 18);
+  EXPECT_EQ(cost.text, 16 * ((9 * 9 + 15 * 15) + (6 * 9 + 12 * 15)));  // the last block has no text queries
+  shape.joint = JointScope::kFrame;
+  cost = forward_cost(shape, layout, full_config());
+  EXPECT_EQ(cost.text, 16 * (2 * 18 * 9 + 3 * 9 + 3 * 15));
+  shape.layers = 1;
+  EXPECT_EQ(forward_cost(shape, layout, full_config()).text, 16 * 18 * 9);
+}
+
 TEST(Cost, ABlockIsALayersShare) {
   ModelShape wan;
   const ForwardCost block = block_cost(wan, video(40), moga_config(10)), two = [&] {

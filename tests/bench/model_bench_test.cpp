@@ -55,9 +55,9 @@ TEST(ModelBench, KnowsWanByItsSize) {
   EXPECT_EQ(named_model("1.3B").model->shape().width(), 1536);
   EXPECT_EQ(named_model("14B").model->shape().width(), 5120);
   EXPECT_EQ(named_model("14B").pixels_per_token(), (Strides{4, 16, 16}));
-  EXPECT_EQ(
-      test::error_of([] { named_model("7B"); }),
-      "model '7B' is unknown: expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, a config.json or a model folder");
+  EXPECT_EQ(test::error_of([] { named_model("7B"); }),
+            "model '7B' is unknown: expected 1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B, a config.json or a "
+            "model folder");
 }
 
 }  // namespace

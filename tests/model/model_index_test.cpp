@@ -31,11 +31,11 @@ TEST(ModelIndex, OfTextToVideoPasses) {
 
 TEST(ModelIndex, OfOtherPipelinesIsRefusedByName) {
   EXPECT_EQ(error_of_index(R"({"_class_name": "HunyuanVideoPipeline"})"),
-            "_class_name = HunyuanVideoPipeline, expected WanPipeline, WanImageToVideoPipeline");
-  EXPECT_EQ(
-      error_of_index(R"({"_class_name": "WanVACEPipeline"})"),
-      "_class_name = WanVACEPipeline, expected WanPipeline, WanImageToVideoPipeline; this is VACE, for controlled "
-      "generation");
+            "_class_name = HunyuanVideoPipeline, expected WanPipeline, WanImageToVideoPipeline, MogaMMDiTPipeline");
+  EXPECT_EQ(error_of_index(R"({"_class_name": "WanVACEPipeline"})"),
+            "_class_name = WanVACEPipeline, expected WanPipeline, WanImageToVideoPipeline, MogaMMDiTPipeline; this is "
+            "VACE, for controlled "
+            "generation");
   EXPECT_EQ(error_of_index("{}"), "_class_name is missing, expected a string");
 }
 
@@ -48,7 +48,8 @@ TEST(ModelIndex, NamesThePartOrSettingThatIsNotSupported) {
   EXPECT_NE(error(R"("refiner": ["diffusers", "X"])").find("refiner = [\"diffusers\",\"X\"] is not supported"),
             std::string::npos);
   EXPECT_EQ(error(R"("transformer": ["diffusers", "CogVideoXTransformer3DModel"])"),
-            "transformer is a CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel");
+            "transformer is a CogVideoXTransformer3DModel, expected WanTransformer3DModel, WanModel, "
+            "MogaMMDiTTransformer3DModel");
 }
 
 TEST(ModelIndex, TellsTwoExpertsAndImagesToVideo) {

@@ -70,7 +70,7 @@ TEST(Registry, BuildsAConfigsModelWithFewerLayers) {
 }
 
 TEST(Registry, KnowsPublishedSizesAndTheirCodec) {
-  EXPECT_EQ(size_names(), "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B");
+  EXPECT_EQ(size_names(), "1.3B, 14B, I2V-14B, A14B, I2V-A14B, TI2V-5B, MMDiT-2B");
   EXPECT_FALSE(published_video_model("7B"));
   const Cloned<CodecConfig> codec = published_codec(*published_video_model("14B"));
   EXPECT_EQ(codec->strides(), (Strides{4, 8, 8}));

@@ -79,6 +79,18 @@ TEST(Denoise, AnObserverSeesTheStepsItAsksFor) {
   EXPECT_EQ(seen, (std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {1, 1}}));
 }
 
+TEST(Denoise, KnowsTheTextTokensOfEachPrompt) {
+  const Models models = test::tiny_models();
+  VideoRequest request = request_of(32, {1, 1}, 1);
+  request.captions = {"Mara waves.", "Tom jumps in the snow."};
+  const auto tokens = [&](const std::string& text) {
+    return static_cast<int64_t>(models.tokenizer.encode(text).size());
+  };
+  const int64_t none = tokens(request.negative_prompt);
+  EXPECT_EQ(prompt_lengths(models, {request}, models.sampler),
+            (std::vector<int64_t>{tokens(request.captions[0]), tokens(request.captions[1]), none, none}));
+}
+
 // The text encoder is not needed once the prompts are embedded, nor are they changed by denoising.
 TEST(Denoise, NeedsNoTextEncoder) {
   Models models = test::tiny_models();

@@ -11,10 +11,11 @@ at::Tensor timestep_sinusoid(const at::Tensor& timestep, int64_t size) {
   return at::cat({at::cos(angle), at::sin(angle)}, 1);
 }
 
-TimeProjectionImpl::TimeProjectionImpl(int64_t width) : projection(register_module("1", Linear(width, 6 * width))) {}
+TimeProjectionImpl::TimeProjectionImpl(int64_t width, int64_t vectors)
+    : projection(register_module("1", Linear(width, vectors * width))) {}
 
 at::Tensor TimeProjectionImpl::forward(const at::Tensor& embedding) {
-  return projection(at::silu(embedding)).view({embedding.size(0), 6, embedding.size(1)});
+  return projection(at::silu(embedding)).view({embedding.size(0), -1, embedding.size(1)});
 }
 
 }  // namespace moga

@@ -14,12 +14,12 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
-#include "moga/attention/sequence_attention.h"
 #include "moga/attention/visual_attention.h"
 #include "moga/model/layers/linear.h"
 #include "moga/model/layers/norm.h"
-#include "moga/model/layers/qk_norm.h"
+#include "moga/model/layers/projections.h"
 #include "moga/model/layers/recompute.h"
+#include "moga/model/layers/self_attention.h"
 
 namespace moga {
 
@@ -35,6 +35,7 @@ struct BlockConfig {
   VisualAttentionConfig moga;
 
   int64_t width() const { return heads * head_dim; }
+  ProjectionsConfig projections() const { return {.width = width(), .heads = heads, .qk_norm = qk_norm, .eps = eps}; }
 };
 
 // The tensors that a block is differentiated by. All blocks share modulation and text.
@@ -52,62 +53,6 @@ struct LocalContext {
   Grouping text_groups;        // rows of x that see each shot's text tokens
   Grouping image_groups = {};  // and its image tokens, where there are any
 };
-
-// What describes the videos as a whole, the same on all ranks.
-struct GlobalContext {
-  StaticGroupings groupings;
-  bool full_attention = false;  // instead of the config's kind; routers are then unused
-  AttentionObserver observer;   // may be empty
-  // Where ranks share the videos: self-attention over all of them. Null: x holds all tokens.
-  std::shared_ptr<const SequenceAttention> over_ranks;
-};
-
-struct BlockOutput {
-  at::Tensor x;                // [N, C]
-  at::Tensor balance_loss;     // scalar, without α; undefined without a router
-  at::Tensor group_histogram;  // [B, M] int64; undefined without a router
-};
-
-// q, k, v, o and the norms of q and k, for both attentions of a block.
-class ProjectionsImpl : public torch::nn::Module {
- public:
-  explicit ProjectionsImpl(const BlockConfig& config);
-  // [rows, C] → [rows, H, D]; queries and keys normalised over all heads.
-  at::Tensor queries(const at::Tensor& x);
-  at::Tensor keys(const at::Tensor& x);
-  at::Tensor values(const at::Tensor& x);
-  // All three of one x, with queries and keys rotated by the table (rope.h).
-  struct Projected {
-    at::Tensor q, k, v;
-  };
-  Projected projected(const at::Tensor& x, const at::Tensor& rotary);
-  at::Tensor output(const at::Tensor& attended);  // [N, H, D] → [N, C]
-  void initialise();
-
- protected:
-  at::Tensor positioned(const at::Tensor& product, QkNorm& norm, const at::Tensor& rotary);
-  at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), heads_, x.size(1) / heads_}); }
-
- private:
-  int64_t heads_;
-  Linear q_{nullptr}, k_{nullptr}, v_{nullptr}, o_{nullptr};
-  QkNorm norm_q_{nullptr}, norm_k_{nullptr};  // empty without qk_norm
-};
-
-class SelfAttentionImpl : public ProjectionsImpl {
- public:
-  explicit SelfAttentionImpl(const BlockConfig& config);
-  BlockOutput forward(const at::Tensor& x, const LocalContext& local, const GlobalContext& global, const BlockRun& run);
-  void initialise_router();  // does nothing without one
-
- private:
-  BlockOutput forward_over_ranks(const at::Tensor& x, const LocalContext& local, const GlobalContext& global,
-                                 const BlockRun& run);
-  int64_t layer_;
-  VisualAttentionConfig config_, full_config_;
-  Router router_{nullptr};
-};
-TORCH_MODULE(SelfAttention);
 
 class CrossAttentionImpl : public ProjectionsImpl {
  public:

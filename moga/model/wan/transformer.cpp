@@ -5,10 +5,9 @@
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
-#include "moga/model/layers/host_weights.h"
 #include "moga/model/layers/limits.h"
 #include "moga/model/layers/rope.h"
-#include "moga/model/layers/weight_stream.h"
+#include "moga/model/packed_input.h"
 #include "moga/parallel/gather_rows.h"
 
 namespace moga {
@@ -172,48 +171,13 @@ void TransformerImpl::fill_head() {
   head_->head->weight.normal_(0.0, 0.02);
 }
 
-void TransformerImpl::keep_blocks_on_host(at::Device device) {
-  weight_stream_ = std::make_shared<WeightStream>(blocks_->children(), device);
-  block_weights_ = weight_stream_;
-}
-
-void TransformerImpl::stream_blocks() { weight_stream_->start(); }
-
-void TransformerImpl::keep_on_host(at::Device device) {
-  host_weights_ = std::make_shared<HostWeights>(parameters(), device);
-}
-
-void TransformerImpl::wake() {
-  if (host_weights_) host_weights_->wake();
-}
-
-void TransformerImpl::rest() {
-  if (host_weights_) host_weights_->rest();
-}
-
 void TransformerImpl::set_recompute(const RecomputeConfig& config) {
   config.validate();
   recompute_ = config;
 }
 
 void TransformerImpl::check_input(const VideoModelInput& input) const {
-  const Layout& layout = input.layout;
-  layout.validate();
-  const int64_t videos = static_cast<int64_t>(layout.videos.size());
-  check(static_cast<int64_t>(input.latents.size()) == videos, "transformer: ", input.latents.size(),
-        " latents for a layout of ", videos, " videos");
-  check(input.timestep.dim() == 1 && input.timestep.size(0) == videos, "transformer: timestep ", input.timestep.sizes(),
-        ", expected [", videos, "]");
-  check(input.sequence.size() == 1 || !input.observer, "transformer: an observer sees all tokens of the videos, and ",
-        input.sequence.size(), " ranks share them");
-  check(input.text.dim() == 3 && input.text.size(0) == layout.shots() && input.text.size(2) == config_.text_dim,
-        "transformer: text ", input.text.sizes(), ", expected [", layout.shots(), " (shots), ", config_.text_len, ", ",
-        config_.text_dim, "]");
-  for (int64_t video = 0; video < videos; ++video) {
-    const std::vector<int64_t> expected = config_.latent_shape(layout.videos[video]);
-    check(input.latents[video].sizes() == expected, "transformer: latent ", video, " is ", input.latents[video].sizes(),
-          ", its layout says ", at::IntArrayRef(expected));
-  }
+  check_packed_input(config_, input);
   check_condition(input);
   check_image(input);
 }
@@ -348,7 +312,7 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   if (shared.image_rows > 0)  // learned positions are those of a whole shot, so a slice is taken after them
     block_input.image = img_emb_(input.image.rows, dtype).narrow(0, shared.first_image, shared.image_rows);
 
-  BlockRunner runner(recompute_, config_.num_layers, block_weights_);
+  BlockRunner runner(recompute_, config_.num_layers, places_.blocks());
   std::vector<at::Tensor> balance, histogram;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();

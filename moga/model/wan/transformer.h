@@ -28,14 +28,12 @@
 #include "moga/model/layers/frame_timesteps.h"
 #include "moga/model/layers/patch.h"
 #include "moga/model/layers/timestep.h"
+#include "moga/model/layers/weight_places.h"
 #include "moga/model/wan/block.h"
 #include "moga/model/wan/image_embedding.h"
 #include "moga/model/wan/weight_names.h"
 
 namespace moga {
-
-class HostWeights;
-class WeightStream;
 
 // diffusers' config.json keys (WanTransformer3DModel) and a section "moga".
 struct TransformerConfig : VideoModelConfig {
@@ -110,13 +108,13 @@ class TransformerImpl : public VideoModel {
   std::string name_in(WeightLayout layout, const std::string& name) const override;
   at::ScalarType kept_dtype(const std::string& name, at::ScalarType dtype) const override;
 
-  void keep_blocks_on_host(at::Device device) override;
-  void stream_blocks() override;
-  void keep_on_host(at::Device device) override;
-  void wake() override;
-  void rest() override;
+  void keep_blocks_on_host(at::Device device) override { places_.keep_blocks_on_host(*blocks_, device); }
+  void stream_blocks() override { places_.stream_blocks(); }
+  void keep_on_host(at::Device device) override { places_.keep_on_host(*this, device); }
+  void wake() override { places_.wake(); }
+  void rest() override { places_.rest(); }
   void set_recompute(const RecomputeConfig& config) override;
-  void set_block_weights(std::shared_ptr<BlockWeights> weights) override { block_weights_ = std::move(weights); }
+  void set_block_weights(std::shared_ptr<BlockWeights> weights) override { places_.set_blocks(std::move(weights)); }
   void save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const override;
 
  private:
@@ -151,9 +149,7 @@ class TransformerImpl : public VideoModel {
   ImageEmbedding img_emb_{nullptr};  // empty without image_dim
   TimeProjection time_projection_{nullptr};
   torch::nn::ModuleList blocks_;
-  std::shared_ptr<WeightStream> weight_stream_;  // null unless blocks are kept on the host
-  std::shared_ptr<HostWeights> host_weights_;    // null unless all weights are
-  std::shared_ptr<BlockWeights> block_weights_ = std::make_shared<ResidentWeights>();
+  WeightPlaces places_;
   RecomputeConfig recompute_;
   Head head_{nullptr};
 };

@@ -157,15 +157,8 @@ Transformer load_transformer(const std::filesystem::path& folder, const VideoMod
   check_file_fit(fit_of(config, file, options), file, kHarmless);
   Transformer model(config, /*initialise=*/false);
   expect_scaled_weights(*model, file, options);
-  // Storage of the final dtype and device, before anything is written to it.
-  for (const auto& item : model->named_parameters()) {
-    const bool on_host = how.stream_blocks ? item.key().starts_with("blocks.") : how.rest_on_host;
-    const bool in_8_bits = item.value().scalar_type() == at::kFloat8_e4m3fn;
-    const at::ScalarType kept = in_8_bits ? at::kFloat8_e4m3fn : moga::kept_dtype(item.key(), how.dtype);
-    const auto storage = at::TensorOptions(on_host ? at::kCPU : how.device).dtype(kept);
-    item.value().set_data(at::empty(item.value().sizes(), storage));
-  }
-  for (at::Tensor& scale : model->buffers()) scale.set_data(scale.to(how.device));
+  allocate_weights(*model, {.device = how.device, .stream_blocks = how.stream_blocks, .rest_on_host = how.rest_on_host},
+                   [&](const std::string& name) { return moga::kept_dtype(name, how.dtype); });
   if (how.stream_blocks)
     model->keep_blocks_on_host(how.device);
   else if (how.rest_on_host)

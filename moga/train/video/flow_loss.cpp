@@ -42,8 +42,11 @@ FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input) {
   const at::Tensor t = times_of_elements(input.times, input.latents.counts());  // [E]
   const PackedLatents noisy = {at::lerp(x0, input.noise, t), input.latents.shapes};
 
-  const VideoModelOutput output = model(
-      {.latents = noisy.views(), .timestep = input.times * kTimeScale, .text = input.text, .layout = input.layout});
+  const VideoModelOutput output = model({.latents = noisy.views(),
+                                         .timestep = input.times * kTimeScale,
+                                         .text = input.text,
+                                         .layout = input.layout,
+                                         .text_lengths = input.text_lengths});
   const at::Tensor velocity = PackedLatents::pack(output.velocity).values;  // [E] float32
   return {.flow = at::mse_loss(velocity, input.noise - x0),
           .balance = output.balance_loss,

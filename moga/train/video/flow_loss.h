@@ -43,6 +43,7 @@ struct FlowInput {
   at::Tensor times;       // [B] float32 in (0, 1)
   at::Tensor text;        // [S_total, text_len, text_dim]
   Layout layout;
+  std::vector<int64_t> text_lengths = {};  // VideoModelInput's
 };
 
 struct FlowLoss {

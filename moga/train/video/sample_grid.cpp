@@ -35,9 +35,11 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   const TrainBatch batch = data_.batch(picks_of(data_.size(), sampler.guidance != 1.0));
   const std::vector<VideoShape>& all = batch.layout.videos;
   const std::vector<VideoShape> videos(all.begin(), all.begin() + data_.size());
-  const Denoiser denoiser(
-      *state.models().transformer,
-      {.videos = videos, .text = state.encode_text(batch), .guidance = sampler.guidance, .dtype = state.dtype()});
+  const Denoiser denoiser(*state.models().transformer, {.videos = videos,
+                                                        .text = state.encode_text(batch),
+                                                        .guidance = sampler.guidance,
+                                                        .dtype = state.dtype(),
+                                                        .text_lengths = batch.text_lengths});
   const Velocity velocity = [&](const at::Tensor& x, const SamplerStep& step) {
     return denoiser.evaluate(x, {.timestep = step.timestep, .full_attention = step.full_attention}).velocity;
   };

@@ -59,6 +59,7 @@ std::vector<int64_t> trained_size(const TrainConfig& config) {
 VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
     : config_(config),
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device)), mesh) {
+  config.transformer->check_sequence_ranks(mesh.sequence().size());
   for (const StageConfig& stage : config.stage)
     check(stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ", stage.batch,
           ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");

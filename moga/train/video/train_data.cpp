@@ -43,6 +43,7 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
   size_ = config.limit > 0 ? std::min(config.limit, shards_->size()) : shards_->size();
   if (tokenizer_) {
     negative_ = tokenizer_->encode_batch({config.negative_prompt}, config.text_len);
+    negative_length_ = negative_.lengths.item<int64_t>();
     negative_ = {negative_.ids.to(config.device), negative_.lengths.to(config.device)};
   } else {
     const NegativeText negative = shards_->negative();
@@ -51,6 +52,7 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
     check(negative.prompt == config.negative_prompt, config.folder.string(), ": stores the negative prompt '",
           negative.prompt, "', the config says '", config.negative_prompt, "'");
     negative_text_ = negative.text;
+    negative_length_ = std::min(negative_text_.size(0), config.text_len);
   }
   if (stream)
     log_info(config.folder.string(), ": ", size_, " videos, read while training");
@@ -101,10 +103,13 @@ TrainData::Video TrainData::make_video(int64_t index) const {
   video.latent = latent.reshape({-1}).contiguous();
   if (tokenizer_) {
     video.tokens = tokenizer_->encode_batch(sample.captions, config_.text_len);
+    const int64_t* lengths = video.tokens.lengths.const_data_ptr<int64_t>();
+    video.text_lengths.assign(lengths, lengths + video.shape.shots());
     return video;
   }
   check(!sample.text.empty(), config_.folder.string(), ": video ", index, " has no text embeddings");
   video.text = sample.text;
+  for (const at::Tensor& rows : sample.text) video.text_lengths.push_back(std::min(rows.size(0), config_.text_len));
   return video;
 }
 
@@ -171,6 +176,8 @@ TrainBatch TrainData::batch(const std::vector<Pick>& picks) const {
     batch.latents.shapes.push_back(video->latent_shape);
     batch.layout.videos.push_back(video->shape);
     add_captions(*video, pick.dropped, tokens, text);
+    for (const int64_t length : video->text_lengths)
+      batch.text_lengths.push_back(pick.dropped ? negative_length_ : length);
   }
   batch.latents.values = to_device(at::cat(latents)).to(at::kFloat);
   batch.ids = tokens.ids;

@@ -25,6 +25,7 @@ struct TrainBatch {
   at::Tensor ids;      // int64 [S_total, text_len] on the device
   at::Tensor lengths;  // int64 [S_total]
   at::Tensor text;     // stored embeddings [S_total, text_len, d] in place of ids and lengths, or undefined
+  std::vector<int64_t> text_lengths = {};  // VideoModelInput's: the text tokens of each caption; empty: all text_len
 };
 
 struct Pick {
@@ -68,6 +69,7 @@ class TrainData {
     VideoShape shape;
     TokenBatch tokens;             // one row per shot, on the device unless streamed
     std::vector<at::Tensor> text;  // stored embeddings, one per shot, on the host
+    std::vector<int64_t> text_lengths;
     int64_t index = 0;
   };
   Video make_video(int64_t index) const;  // everything on the host; called by several threads
@@ -84,6 +86,7 @@ class TrainData {
   std::vector<std::shared_ptr<const Video>> videos_;  // empty when streamed
   TokenBatch negative_;                               // one row
   at::Tensor negative_text_;
+  int64_t negative_length_ = 0;
   std::unique_ptr<ReadAhead<std::shared_ptr<const Video>>> ahead_;
 };
 

@@ -161,7 +161,8 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
                                             .noise = noise.narrow(0, first_element, piece_elements),
                                             .times = times.narrow(0, first_video, piece_videos),
                                             .text = encode_text(piece),
-                                            .layout = piece.layout});
+                                            .layout = piece.layout,
+                                            .text_lengths = piece.text_lengths});
     at::Tensor total = loss.flow * (static_cast<double>(piece_elements) / elements);
     add_to(result.flow, total.detach());
     if (loss.balance.defined()) {

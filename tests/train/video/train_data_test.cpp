@@ -39,6 +39,8 @@ TEST(TrainData, DroppedVideoHasTheNegativePromptInEveryShot) {
   const TokenBatch empty = tokenizer.encode_batch({"", ""}, 12);
   EXPECT_FALSE(at::equal(batch.ids.narrow(0, 0, 2), empty.ids));
   EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), empty.ids));
+  EXPECT_TRUE(
+      at::equal(at::tensor(batch.text_lengths, at::kLong), batch.lengths));  // of models that attend to no padding
 }
 
 TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {
@@ -64,6 +66,7 @@ TEST(TrainData, StreamsInTheOrderAskedForAndOnlyThat) {
     const TrainBatch a = stream.batch(picks), b = whole.batch(picks);
     EXPECT_TRUE(at::equal(a.latents.values, b.latents.values));
     EXPECT_TRUE(at::equal(a.ids, b.ids) && at::equal(a.lengths, b.lengths));
+    EXPECT_EQ(a.text_lengths, b.text_lengths);
   }
   EXPECT_NE(test::error_of([&] { stream.batch({{.index = 9}}); }).find("video 9 was asked for, video 0 was read ahead"),
             std::string::npos);
@@ -85,7 +88,9 @@ TEST(TrainData, StoredTextIsPaddedAndCutAsEncodedTextIs) {
   const test::Folder folder;
   write_stored_text(folder.path());
   const TrainData data({.folder = folder.path(), .negative_prompt = "blurry", .text_len = 4}, nullptr);
-  const at::Tensor text = data.batch({{.index = 2}, {.index = 0, .dropped = true}}).text;
+  const TrainBatch batch = data.batch({{.index = 2}, {.index = 0, .dropped = true}});
+  EXPECT_EQ(batch.text_lengths, (std::vector<int64_t>{2, 4, 1, 1}));
+  const at::Tensor& text = batch.text;
   ASSERT_EQ(text.sizes(), at::IntArrayRef({4, 4, 5}));
   const at::Tensor expected = at::tensor({3, 3, 0, 0, 103, 103, 103, 103, -1, 0, 0, 0, -1, 0, 0, 0}, at::kFloat);
   EXPECT_TRUE(at::equal(text.select(2, 0).flatten(), expected));

@@ -56,7 +56,9 @@ void add_point(Curve& curve, const json& line, double value) {
 }
 
 // A null in the log was not a number: a gap.
-double number_of(const json& value, double scale) { return value.is_number() ? value.get<double>() * scale : std::nan(""); }
+double number_of(const json& value, double scale) {
+  return value.is_number() ? value.get<double>() * scale : std::nan("");
+}
 
 Curve curve_of(const RunLog& log, size_t run, const std::string& key, double scale = 1) {
   Curve curve = {.name = log.name, .run = run, .number = run};
@@ -102,7 +104,7 @@ Panel panel_of_all(const std::vector<RunLog>& logs, const Quantity& quantity) {
   for (size_t run = 0; run < logs.size(); ++run) {
     Curve& curve = panel.curves.emplace_back(curve_of(logs[run], run, "held_out_loss"));
     curve.name += ", held out";
-    curve.marked = true;
+    curve.evaluated = true;
   }
   return panel;
 }
@@ -122,7 +124,7 @@ Panel panel_of_run(const RunLog& log, size_t run, const Quantity& quantity) {
     }
   }
   for (Curve& curve : panel.curves) {
-    curve.marked = curve.values.size() < 12 && std::string(quantity.key) == "held_out_by_time";
+    curve.evaluated = std::string(quantity.key) == "held_out_by_time";
     if (panel.colour == CurveColour::kLayer) curve.name = "layer " + curve.name;
     std::ranges::replace(curve.name, '_', ' ');
   }
@@ -151,9 +153,12 @@ std::vector<double> smoothed(const std::vector<double>& values, int64_t lines) {
 }
 
 std::string smoothing_text(const PlotOptions& options) {
-  if (options.smooth <= 1) return "As logged: each point is the mean over the train steps of a log line. Held-out losses are dashed.";
+  if (options.smooth <= 1)
+    return "As logged: each point is the mean over the train steps of a log line. Next to training losses, held-out "
+           "losses are dashed.";
   return "Smoothed: means over " + std::to_string(options.smooth) +
-         " neighbouring log lines; faint: as logged. Held-out losses are dashed and not smoothed.";
+         " neighbouring log lines; faint: as logged. Held-out losses are not smoothed; next to training losses they "
+         "are dashed.";
 }
 
 Plot make_plot(const std::vector<RunLog>& given, const PlotOptions& options) {
@@ -205,12 +210,14 @@ Plot make_plot(const std::vector<RunLog>& given, const PlotOptions& options) {
 
 PlotColour colour_of(const Panel& panel, const Curve& curve) {
   // Okabe and Ito's, without yellow, which is too light for a line, and with grey.
-  static constexpr std::array kApart = {PlotColour{0.00, 0.45, 0.70}, PlotColour{0.84, 0.37, 0.00}, PlotColour{0.00, 0.62, 0.45},
-                                        PlotColour{0.80, 0.47, 0.65}, PlotColour{0.34, 0.71, 0.91}, PlotColour{0.90, 0.62, 0.00},
+  static constexpr std::array kApart = {PlotColour{0.00, 0.45, 0.70}, PlotColour{0.84, 0.37, 0.00},
+                                        PlotColour{0.00, 0.62, 0.45}, PlotColour{0.80, 0.47, 0.65},
+                                        PlotColour{0.34, 0.71, 0.91}, PlotColour{0.90, 0.62, 0.00},
                                         PlotColour{0.40, 0.40, 0.40}};
   // From dark blue over green to orange: first to last layer.
-  static constexpr std::array kRamp = {PlotColour{0.20, 0.15, 0.45}, PlotColour{0.16, 0.40, 0.58}, PlotColour{0.15, 0.62, 0.50},
-                                       PlotColour{0.55, 0.73, 0.25}, PlotColour{0.93, 0.62, 0.10}};
+  static constexpr std::array kRamp = {PlotColour{0.20, 0.15, 0.45}, PlotColour{0.16, 0.40, 0.58},
+                                       PlotColour{0.15, 0.62, 0.50}, PlotColour{0.55, 0.73, 0.25},
+                                       PlotColour{0.93, 0.62, 0.10}};
   if (panel.colour != CurveColour::kLayer) return kApart[curve.number % kApart.size()];
   const double last = static_cast<double>(std::max<size_t>(2, panel.curves.size()) - 1);
   const double place = std::min(1.0, static_cast<double>(curve.number) / last) * (kRamp.size() - 1);
@@ -223,7 +230,8 @@ PlotColour colour_of(const Panel& panel, const Curve& curve) {
 
 bool dashed(const Panel& panel, const Curve& curve) {
   constexpr size_t kColours = 7;
-  return curve.marked || (panel.colour != CurveColour::kLayer && curve.number / kColours % 2 == 1);
+  if (panel.colour == CurveColour::kLayer) return false;
+  return (curve.evaluated && panel.colour == CurveColour::kRun) || curve.number / kColours % 2 == 1;
 }
 
 Ticks ticks_of(double low, double high, bool logarithmic) {
@@ -233,17 +241,20 @@ Ticks ticks_of(double low, double high, bool logarithmic) {
     ticks.text.push_back(text);
   };
   if (logarithmic) {
-    const int first = static_cast<int>(std::floor(std::log10(low))), last = static_cast<int>(std::ceil(std::log10(high)));
+    const int first = static_cast<int>(std::floor(std::log10(low))),
+              last = static_cast<int>(std::ceil(std::log10(high)));
     const bool few = last - first <= 3;
     const int stride = std::max(1, (last - first + 5) / 6);
     for (int power = first; power <= last; power += few ? 1 : stride)
       for (const double factor : {1.0, 2.0, 5.0}) {
         const double value = factor * std::pow(10.0, power);
-        if ((few || factor == 1) && value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) add(value, formatted("%g", value));
+        if ((few || factor == 1) && value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9))
+          add(value, formatted("%g", value));
       }
     return ticks;
   }
-  const double range = std::max(high - low, 1e-300), rough = range / 5, power = std::pow(10.0, std::floor(std::log10(rough)));
+  const double range = std::max(high - low, 1e-300), rough = range / 5,
+               power = std::pow(10.0, std::floor(std::log10(rough)));
   double step = 10 * power;
   for (const double factor : {5.0, 2.0, 1.0})
     if (factor * power >= rough) step = factor * power;

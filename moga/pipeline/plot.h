@@ -33,8 +33,8 @@ enum class CurveColour { kRun, kPart, kLayer };
 struct Curve {
   std::string name;
   size_t run = 0;
-  size_t number = 0;    // of the curve among those of its panel that have its kind of colour
-  bool marked = false;  // few points, each with a mark; dashed, never smoothed
+  size_t number = 0;       // of the curve among those of its panel that have its kind of colour
+  bool evaluated = false;  // of held-out data: never smoothed, and dashed next to curves of the training
   std::vector<double> steps = {}, hours = {}, values = {};
 };
 

@@ -15,9 +15,9 @@ namespace {
 
 // In points of the SVG; a PNG has kPixels pixels each.
 constexpr double kPanelWidth = 430, kPanelHeight = 270, kMargin = 16, kHead = 34, kFont = 11, kTitleFont = 13;
-constexpr double kLeft = 52, kRight = 12, kTop = 30, kBottom = 34, kKeyWidth = 118;
+constexpr double kLeft = 52, kRight = 12, kTop = 30, kBottom = 34, kKeyWidth = 136;
 constexpr double kPixels = 2;
-constexpr size_t kMostColumns = 3, kMostKeys = 17;
+constexpr size_t kMostColumns = 3, kMostKeys = 17, kMostMarks = 40;
 constexpr PlotColour kText{0.11, 0.12, 0.13}, kSoft{0.36, 0.38, 0.41}, kGrid{0.88, 0.89, 0.90};
 
 struct Destroy {
@@ -113,8 +113,10 @@ Scale range_of(const std::vector<double>& values, bool logarithmic, double room)
   double extra = room * (scale.high - scale.low);
   if (extra == 0 && room > 0) extra = std::max(std::abs(scale.high) * 0.1, 1e-12);
   if (scale.low == scale.high && room == 0) extra = 0.5;
-  if (scale.low >= 0) scale.low = std::max(0.0, scale.low - extra);
-  else scale.low -= extra;
+  if (scale.low >= 0)
+    scale.low = std::max(0.0, scale.low - extra);
+  else
+    scale.low -= extra;
   scale.high += extra;
   return scale;
 }
@@ -149,7 +151,8 @@ class PanelDrawing {
 
  private:
   void head() {
-    const std::string unit = panel_.unit + (panel_.logarithmic ? (panel_.unit.empty() ? "log scale" : ", log scale") : "");
+    const std::string unit =
+        panel_.unit + (panel_.logarithmic ? (panel_.unit.empty() ? "log scale" : ", log scale") : "");
     const double all = kPanelWidth - kMargin, unit_width = unit.empty() ? 0 : to_.width(unit) + 8;
     to_.colour(kText);
     const std::string title = to_.fitted(panel_.title, all - unit_width - kLeft + 36, kTitleFont, true);
@@ -192,7 +195,7 @@ class PanelDrawing {
   void draw_curve(const Curve& curve) {
     const PlotColour colour = colour_of(panel_, curve);
     const std::vector<double>& xs = xs_of(plot_, curve);
-    const bool smooth = plot_.options.smooth > 1 && !curve.marked;
+    const bool smooth = plot_.options.smooth > 1 && !curve.evaluated;
     if (smooth) {
       to_.colour(colour, 0.22);
       path(xs, curve.values, 1);
@@ -201,7 +204,7 @@ class PanelDrawing {
     to_.dash(dashed(panel_, curve));
     path(xs, smooth ? smoothed(curve.values, plot_.options.smooth) : curve.values, 1.5);
     to_.dash(false);
-    if (!curve.marked && curve.values.size() > 1) return;
+    if (curve.values.size() > 1 && (!curve.evaluated || curve.values.size() > kMostMarks)) return;
     for (size_t i = 0; i < xs.size(); ++i) {
       if (!std::isfinite(xs[i]) || !std::isfinite(curve.values[i])) continue;
       cairo_arc(to_.context(), x_(xs[i]), y_(curve.values[i]), 2.6, 0, 2 * M_PI);
@@ -303,7 +306,8 @@ void write_plot_svg(const Plot& plot, const std::filesystem::path& file) {
 
 void write_plot_png(const Plot& plot, const std::filesystem::path& file) {
   const Size size = size_of(plot);
-  const Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(std::ceil(kPixels * size.width)),
+  const Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24,
+                                                   static_cast<int>(std::ceil(kPixels * size.width)),
                                                    static_cast<int>(std::ceil(kPixels * size.height))));
   check_drawn(cairo_surface_status(surface.get()), file);
   cairo_surface_set_device_scale(surface.get(), kPixels, kPixels);

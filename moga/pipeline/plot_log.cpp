@@ -32,8 +32,8 @@ std::string ending(const fs::path& folder, size_t parts) {
 
 RunLog read_run_log(const fs::path& run) {
   const fs::path file = fs::is_directory(run) ? run / "log.jsonl" : run;
-  check(fs::exists(file), run.string(), fs::is_directory(run) ? ": no log.jsonl in it, expected the folder of a training run"
-                                                              : ": no such run");
+  check(fs::exists(file), run.string(),
+        fs::is_directory(run) ? ": no log.jsonl in it, expected the folder of a training run" : ": no such run");
   RunLog log;
   log.name = ending(folder_of(run), 1);
   std::istringstream text(read_text(file));

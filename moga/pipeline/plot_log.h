@@ -1,7 +1,7 @@
 // The log of a training run, log.jsonl, as `moga plot` reads it.
 //
-// A run that was resumed has lines of train steps that it took twice: the later ones count. A line that is not JSON (the
-// end of a file whose writer was killed) is left out and counted.
+// A run that was resumed has lines of train steps that it took twice: the later ones count. A line that is not JSON
+// (the end of a file whose writer was killed) is left out and counted.
 #pragma once
 
 #include <filesystem>

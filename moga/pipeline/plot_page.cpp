@@ -54,7 +54,7 @@ std::string plot_page(const Plot& plot) {
                         {"run", curve.run},
                         {"colour", hex(colour_of(panel, curve))},
                         {"dashed", dashed(panel, curve)},
-                        {"marked", curve.marked},
+                        {"evaluated", curve.evaluated},
                         {"places", places.of(curve)},
                         {"values", numbers(curve.values)}});
     panels.push_back({{"title", panel.title},

@@ -134,7 +134,8 @@ TEST_F(Program, PlotDrawsRunsAndNamesWhatIsNone) {
   EXPECT_NE(result.text.find("1 line is damaged and left out"), std::string::npos) << result.text;
   for (const char* name : {"plot.html", "plot.svg", "plot.png"})
     EXPECT_TRUE(std::filesystem::exists(at("plot/" + std::string(name)))) << name;
-  expect_error("plot " + at("model") + " --out " + at("p2"), "no log.jsonl in it, expected the folder of a training run");
+  expect_error("plot " + at("model") + " --out " + at("p2"),
+               "no log.jsonl in it, expected the folder of a training run");
   expect_error("plot " + at("run-a") + " --axis days --out " + at("p2"), "--axis 'days' is not one of step, hours");
   EXPECT_FALSE(std::filesystem::exists(at("p2")));
 }

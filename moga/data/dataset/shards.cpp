@@ -98,7 +98,7 @@ struct ShardDataset::State {
   };
   std::filesystem::path folder;
   std::vector<std::filesystem::path> paths;
-  std::vector<int64_t> ends;  // samples up to and including each shard
+  std::vector<int64_t> ends;                 // samples up to and including each shard
   std::vector<std::vector<int64_t>> shapes;  // of the latents of all samples
   size_t open_shards = 0;
   mutable std::mutex mutex;

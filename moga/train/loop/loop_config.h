@@ -15,7 +15,7 @@ struct LoopConfig {
   int64_t keep_checkpoints = 2;
   int64_t sample_every = 0;    // 0: no samples
   int64_t held_out_every = 0;  // 0: no evaluation on held-out data
-  ProcessGroup ranks = {};   // that train together
+  ProcessGroup ranks = {};     // that train together
 };
 
 // TaskConfig: TrainConfig, VaeTrainConfig, TextTrainConfig.

@@ -87,8 +87,7 @@ bool AdamW::Slot::in_place(const at::Tensor& gradient) const {
          gradient.strides() == weight.strides();
 }
 
-void AdamW::report_norms(int64_t sets,
-                         const std::function<std::vector<int64_t>(const std::string& name)>& sets_of) {
+void AdamW::report_norms(int64_t sets, const std::function<std::vector<int64_t>(const std::string& name)>& sets_of) {
   const at::Tensor table = at::zeros({sets, static_cast<int64_t>(slots_.size())}, at::kFloat);
   for (size_t slot = 0; slot < slots_.size(); ++slot)
     for (const int64_t set : sets_of(slots_[slot].name)) table[set][static_cast<int64_t>(slot)] = 1;

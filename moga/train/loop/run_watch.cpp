@@ -127,7 +127,8 @@ void RunWatch::read_norms(const nlohmann::json& line, std::vector<std::string>& 
       const double usual = median(norms.last);
       const std::string text =
           (part.empty() ? "" : part + " ") + short_text(norm) + ", median before " + short_text(usual);
-      if (norms.explosion.changes(usual > 0 && norm > kExplosion * usual) && norms.explosion.on) exploding.push_back(text);
+      if (norms.explosion.changes(usual > 0 && norm > kExplosion * usual) && norms.explosion.on)
+        exploding.push_back(text);
       if (norms.vanishing.changes(norm < kVanishing * usual) && norms.vanishing.on) vanishing.push_back(text);
     }
     if (!norms.explosion.on && !norms.vanishing.on) remember(norms.last, norm);

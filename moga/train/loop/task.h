@@ -37,8 +37,8 @@ struct StepReport {
   double lr = 0;
   // [], or [n] for a list of n numbers: the log has their means over the steps taken.
   std::vector<std::pair<std::string, at::Tensor>> values;
-  at::Tensor skipped;  // [] 1: the gradient was not finite, no step was taken
-  at::Tensor counts;   // integers of any shape, summed; may be undefined
+  at::Tensor skipped;                                       // [] 1: the gradient was not finite, no step was taken
+  at::Tensor counts;                                        // integers of any shape, summed; may be undefined
   std::vector<std::pair<std::string, int64_t>> throughput;  // {"videos", 4}: the log has "videos_per_second"
 };
 

@@ -51,7 +51,7 @@ class Trainer {
   StepReport step();
   void after_step(Progress& progress);
   nlohmann::json log();
-  void write(nlohmann::json& line);  // adds its news
+  void write(nlohmann::json& line);                     // adds its news
   void check_finite(const nlohmann::json& line) const;  // throws when every step of the line was skipped
   void save();
   void sample();

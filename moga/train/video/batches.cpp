@@ -70,8 +70,7 @@ OwnBatch StageBatches::by_count(int64_t step) {
   const int64_t end = batch.first + own;
   for (int64_t first = batch.first; first < end; first += piece) {
     std::vector<int64_t>& videos = batch.pieces.emplace_back();
-    for (int64_t i = first; i < std::min(end, first + piece); ++i)
-      videos.push_back(order_.at(step * rule_.videos + i));
+    for (int64_t i = first; i < std::min(end, first + piece); ++i) videos.push_back(order_.at(step * rule_.videos + i));
   }
   return batch;
 }

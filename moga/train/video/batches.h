@@ -38,8 +38,8 @@ struct BatchRule {
 };
 
 struct OwnBatch {
-  int64_t videos = 0;  // of the whole batch
-  int64_t first = 0;   // number of this rank's first one in the batch
+  int64_t videos = 0;                        // of the whole batch
+  int64_t first = 0;                         // number of this rank's first one in the batch
   std::vector<std::vector<int64_t>> pieces;  // indices of this rank's videos
 };
 

@@ -41,8 +41,9 @@ struct StageConfig {
     field("tokens_per_batch", tokens_per_batch,
           "in place of batch: a train step takes the next videos as long as they have at most so many tokens; 0: by "
           "batch");
-    field("accumulation", accumulation,
-          "pieces a batch is computed in, one after the other: less memory, same gradient; by tokens: on each data rank");
+    field(
+        "accumulation", accumulation,
+        "pieces a batch is computed in, one after the other: less memory, same gradient; by tokens: on each data rank");
     field("frames", frames, "latent frames of a video that are trained on, from its first; 0: all");
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the stage's steps");
@@ -104,7 +105,8 @@ struct HeldOutConfig {
   template <class Fields>
   void fields(Fields& field) {
     field("every", every, "train steps between evaluations of the held-out loss; 0: none");
-    field("data", data, "folder of held-out shards; empty: the last videos of the stage's data, which are not trained on");
+    field("data", data,
+          "folder of held-out shards; empty: the last videos of the stage's data, which are not trained on");
     field("videos", videos, "held-out videos");
     field("times", times, "times at which each video is evaluated, at most 64");
     field("frames", frames, "latent frames of a held-out video, from its first; 0: as many as the stage trains on");

@@ -18,15 +18,25 @@ struct Rule {
 };
 // Names within a block: the first rule that fits. Parameters of low-rank updates carry the names of their layers.
 constexpr std::array kOfBlock = {
-    Rule{"self_attn.q.", "attention_q"}, Rule{"self_attn.k.", "attention_k"},     Rule{"self_attn.v.", "attention_v"},
-    Rule{"self_attn.o.", "attention_o"}, Rule{"self_attn.router.", "router"},     Rule{"self_attn.norm", "norms"},
-    Rule{"cross_attn.norm", "norms"},    Rule{"cross_attn.", "cross_attention"}, Rule{"ffn.", "mlp"},
-    Rule{"norm", "norms"},               Rule{"modulation", "modulation"},
+    Rule{"self_attn.q.", "attention_q"},
+    Rule{"self_attn.k.", "attention_k"},
+    Rule{"self_attn.v.", "attention_v"},
+    Rule{"self_attn.o.", "attention_o"},
+    Rule{"self_attn.router.", "router"},
+    Rule{"self_attn.norm", "norms"},
+    Rule{"cross_attn.norm", "norms"},
+    Rule{"cross_attn.", "cross_attention"},
+    Rule{"ffn.", "mlp"},
+    Rule{"norm", "norms"},
+    Rule{"modulation", "modulation"},
 };
 constexpr std::array kOfModel = {
-    Rule{"patch_embedding.", "patch_embedding"}, Rule{"text_embedding.", "text_embedding"},
-    Rule{"time_embedding.", "time_embedding"},   Rule{"time_projection.", "time_embedding"},
-    Rule{"img_emb.", "image_embedding"},         Rule{"head.modulation", "modulation"},
+    Rule{"patch_embedding.", "patch_embedding"},
+    Rule{"text_embedding.", "text_embedding"},
+    Rule{"time_embedding.", "time_embedding"},
+    Rule{"time_projection.", "time_embedding"},
+    Rule{"img_emb.", "image_embedding"},
+    Rule{"head.modulation", "modulation"},
     Rule{"head.", "head"},
 };
 

@@ -34,8 +34,9 @@ double HeldOut::time_of(int64_t triple) const {
 at::Tensor HeldOut::loss_of(TrainState& state, int64_t triple) const {
   const TrainBatch batch = data_.batch({{.index = triple / config_.times}});
   // Drawn on the host: the same numbers on every device.
-  const at::Tensor noise = at::randn(batch.latents.values.sizes(), random_stream(config_.seed, "held-out noise", triple),
-                                     at::TensorOptions(at::kFloat));
+  const at::Tensor noise =
+      at::randn(batch.latents.values.sizes(), random_stream(config_.seed, "held-out noise", triple),
+                at::TensorOptions(at::kFloat));
   const VelocityModel model = [&](VideoModelInput x) {
     x.sequence = state.mesh().sequence();
     return state.models().transformer->forward(x, state.dtype());

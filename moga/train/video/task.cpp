@@ -62,8 +62,8 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
     : config_(config),
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device)), mesh) {
   for (const StageConfig& stage : config.stage)
-    check(stage.tokens_per_batch > 0 || stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ", stage.batch,
-          ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
+    check(stage.tokens_per_batch > 0 || stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ",
+          stage.batch, ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
   if (config.text == TextSource::kStored) return;
   tokenizer_.emplace(config.tokenizer);
   check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",

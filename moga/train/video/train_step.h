@@ -65,7 +65,7 @@ class TrainState {
   const Placements& placements() const { return placements_; }
   const std::string& start_digest() const { return start_digest_; }  // of the weights before they were sharded
   const GradientParts& gradient_parts() const { return gradient_parts_; }
-  int64_t parameter_count() const;                                   // trained elements
+  int64_t parameter_count() const;  // trained elements
   // Called after parts() were restored.
   void restored();
 

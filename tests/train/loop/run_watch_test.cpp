@@ -62,7 +62,8 @@ TEST(RunWatch, GradientsThatVanishOrExplodeAreNamed) {
 
 TEST(RunWatch, ThePartWhoseGradientVanishesIsNamed) {
   const auto line = [](double router) {
-    return nlohmann::json{{"loss", 1.0}, {"gradient_norm", 1.0}, {"gradient_norms", {{"mlp", 1.0}, {"router", router}}}};
+    return nlohmann::json{
+        {"loss", 1.0}, {"gradient_norm", 1.0}, {"gradient_norms", {{"mlp", 1.0}, {"router", router}}}};
   };
   RunWatch watch;
   for (int i = 0; i < 6; ++i) EXPECT_EQ(watch.read(line(0.5)), News());

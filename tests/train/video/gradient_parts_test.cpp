@@ -40,7 +40,8 @@ TEST(GradientParts, OfWanHaveNoOthersAndAddUp) {
   const StepResult result = state.train_step(input);
   nlohmann::json line;
   const at::Tensor norms = result.gradient_norms.to(at::kDouble).contiguous();
-  state.gradient_parts().complete(line, {norms.const_data_ptr<double>(), norms.const_data_ptr<double>() + norms.numel()});
+  state.gradient_parts().complete(line,
+                                  {norms.const_data_ptr<double>(), norms.const_data_ptr<double>() + norms.numel()});
   double sum = 0;
   for (const auto& [part, norm] : line.at("gradient_norms").items()) sum += std::pow(norm.get<double>(), 2);
   const double whole = result.gradient_norm.item<double>();

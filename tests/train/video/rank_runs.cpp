@@ -11,8 +11,8 @@ namespace moga::test {
 
 std::string RunRequest::text() const {
   std::ostringstream text;
-  text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << tokens << ' ' << shard
-       << ' ' << weights << ' ' << recompute;
+  text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << tokens
+       << ' ' << shard << ' ' << weights << ' ' << recompute;
   return text.str();
 }
 

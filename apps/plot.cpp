@@ -5,7 +5,7 @@
 #include "apps/commands.h"
 #include "moga/core/choice.h"
 #include "moga/core/log.h"
-#include "moga/pipeline/plot.h"
+#include "moga/plot/plot.h"
 
 namespace moga {
 namespace {

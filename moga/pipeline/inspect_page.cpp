@@ -1,13 +1,14 @@
 // The page of an inspection: inspect_page.html, with the numbers as JSON, the film as JPEGs and the maps as bytes, all
-// in base64.
+// in base64. Nothing in it is loaded from elsewhere. Text from outside (titles, captions) is inside JSON in which "<"
+// is escaped, and the page shows it as text.
 #include <ATen/ATen.h>
 
+#include "moga/core/check.h"
 #include "moga/data/video/image.h"
 #include "moga/pipeline/inspect_colours.h"
 #include "moga/pipeline/inspect_files.h"
+#include "moga/pipeline/inspect_page_text.h"
 #include "moga/pipeline/inspect_report.h"
-#include "moga/pipeline/page_data.h"
-#include "moga/pipeline/page_texts.h"
 
 namespace moga {
 namespace {
@@ -77,10 +78,20 @@ json page_data(const Inspection& inspection) {
   return data;
 }
 
+std::string in_script(std::string text) {
+  for (size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) text.replace(at, 1, "\\u003c");
+  return text;
+}
+
 }  // namespace
 
 std::string inspection_page(const Inspection& inspection) {
-  return page_with_data(kInspectPage, kPlaceOfData, page_data(inspection));
+  std::string page = kInspectPage;
+  const size_t at = page.find(kPlaceOfData);
+  check(at != std::string::npos, "inspect: the page has no place for its data");
+  const json data = page_data(inspection);
+  return page.replace(at, std::string(kPlaceOfData).size(),
+                      in_script(data.dump(-1, ' ', false, json::error_handler_t::replace)));
 }
 
 }  // namespace moga

@@ -1,5 +1,5 @@
 // Panels, scales and the three files of a plot.
-#include "moga/pipeline/plot.h"
+#include "moga/plot/plot.h"
 
 #include <gtest/gtest.h>
 

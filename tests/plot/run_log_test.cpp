@@ -1,5 +1,5 @@
 // A run's log is read as it was taken last; damage is counted, and a folder without a run is an error.
-#include "moga/pipeline/plot_log.h"
+#include "moga/plot/run_log.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 namespace moga {
 namespace {
 
-TEST(PlotLog, StepsThatWereTakenTwiceCountAsTakenLast) {
+TEST(RunLogFile, StepsThatWereTakenTwiceCountAsTakenLast) {
   const test::Folder run;
   write_text(run / "log.jsonl",
              "{\"step\": 10, \"loss\": 4}\n{\"step\": 20, \"loss\": 3}\n{\"step\": 20, \"held_out_loss\": 5}\n"
@@ -23,7 +23,7 @@ TEST(PlotLog, StepsThatWereTakenTwiceCountAsTakenLast) {
   EXPECT_EQ(read_run_log(run / "log.jsonl").lines.size(), 3u);
 }
 
-TEST(PlotLog, WhatIsNoRunIsNamed) {
+TEST(RunLogFile, WhatIsNoRunIsNamed) {
   const test::Folder folder;
   const auto error = [](const std::filesystem::path& run) { return test::error_of([&] { read_run_log(run); }); };
   EXPECT_NE(error(folder.path()).find("no log.jsonl in it, expected the folder of a training run"), std::string::npos);
@@ -32,7 +32,7 @@ TEST(PlotLog, WhatIsNoRunIsNamed) {
   EXPECT_NE(error(folder.path()).find("holds no line of a training run"), std::string::npos);
 }
 
-TEST(PlotLog, RunsOfOneNameAreToldApart) {
+TEST(RunLogFile, RunsOfOneNameAreToldApart) {
   std::vector<RunLog> logs(2);
   name_apart(logs, {"/a/one/model", "/a/two/model/log.jsonl"});
   EXPECT_EQ(logs[0].name, "one/model");

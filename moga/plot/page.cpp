@@ -1,11 +1,11 @@
-// The page of `moga plot`: plot_page.html with the curves as JSON. See plot.h.
+// The page of `moga plot`: page.html with the curves as JSON. See plot.h.
 #include <cmath>
 #include <map>
 
+#include "moga/core/check.h"
 #include "moga/core/format.h"
-#include "moga/pipeline/page_data.h"
-#include "moga/pipeline/page_texts.h"
-#include "moga/pipeline/plot.h"
+#include "moga/plot/page_text.h"
+#include "moga/plot/plot.h"
 
 namespace moga {
 namespace {
@@ -25,6 +25,12 @@ json numbers(const std::vector<double>& values) {
   for (const double value : values)
     list.push_back(std::isfinite(value) ? json(std::stod(formatted("%.6g", value))) : json());
   return list;
+}
+
+// "<" would end the page's script.
+std::string in_script(std::string text) {
+  for (size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) text.replace(at, 1, "\\u003c");
+  return text;
 }
 
 // Curves of one run mostly have the same steps: each list is in the page once.
@@ -70,13 +76,17 @@ std::string plot_page(const Plot& plot) {
         {{"name", plot.runs[run]}, {"colour", hex(colour_of(of_runs, curve))}, {"dashed", dashed(of_runs, curve)}});
   }
   for (const PlotNews& item : plot.news) news.push_back({{"run", item.run}, {"step", item.step}, {"text", item.text}});
-  return page_with_data(kPlotPage, kPlaceOfCurves,
-                        {{"axis", name_of(plot.options.axis)},
-                         {"smooth", plot.options.smooth},
-                         {"runs", runs},
-                         {"places", places.list()},
-                         {"panels", panels},
-                         {"news", news}});
+  const json data = {{"axis", name_of(plot.options.axis)},
+                     {"smooth", plot.options.smooth},
+                     {"runs", runs},
+                     {"places", places.list()},
+                     {"panels", panels},
+                     {"news", news}};
+  std::string page = kPlotPage;
+  const size_t at = page.find(kPlaceOfCurves);
+  check(at != std::string::npos, "plot: the page has no place for its data");
+  return page.replace(at, std::string(kPlaceOfCurves).size(),
+                      in_script(data.dump(-1, ' ', false, json::error_handler_t::replace)));
 }
 
 }  // namespace moga

@@ -1,5 +1,5 @@
-// See plot_log.h.
-#include "moga/pipeline/plot_log.h"
+// See run_log.h.
+#include "moga/plot/run_log.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,5 +1,5 @@
 // Log lines → panels. See plot.h.
-#include "moga/pipeline/plot.h"
+#include "moga/plot/plot.h"
 
 #include <algorithm>
 #include <array>

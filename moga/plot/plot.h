@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "moga/core/choice.h"
-#include "moga/pipeline/plot_log.h"
+#include "moga/plot/run_log.h"
 
 namespace moga {
 

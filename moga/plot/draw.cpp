@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "moga/core/check.h"
-#include "moga/pipeline/plot.h"
+#include "moga/plot/plot.h"
 
 namespace moga {
 namespace {

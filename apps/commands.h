@@ -18,6 +18,7 @@ void add_bench(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
+void add_plot(CLI::App& app);
 void add_doctor(CLI::App& app);
 // These describe the commands that `app` has when they run.
 void add_completion(CLI::App& app);

@@ -68,8 +68,10 @@ std::string kind_of_config(const std::string& path) {
                      " train steps in " + std::to_string(config.stage.size()) +
                      (config.stage.size() == 1 ? " stage" : " stages");
   for (const StageConfig& stage : config.stage)
-    text += "\n  " + stage.name + ": " + std::to_string(stage.steps) + " steps of batch " +
-            std::to_string(stage.batch) + ", data " + stage.data + latent_size(stage.data);
+    text += "\n  " + stage.name + ": " + std::to_string(stage.steps) + " steps of " +
+            (stage.tokens_per_batch > 0 ? "up to " + std::to_string(stage.tokens_per_batch) + " tokens"
+                                        : "batch " + std::to_string(stage.batch)) +
+            ", data " + stage.data + latent_size(stage.data);
   std::ostringstream sampler;
   const SamplerConfig& model = config.samples.sampler;
   sampler << "\n  trained with shift " << config.flow.shift << "; the model's sampler: " << name_of(model.solver)

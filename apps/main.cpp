@@ -63,6 +63,7 @@ int run(int argc, char** argv) {
   moga::add_plan(app);
   moga::add_prepare(app);
   moga::add_train(app);
+  moga::add_plot(app);
   moga::add_doctor(app);
   moga::add_completion(app);
   moga::add_manual(app);

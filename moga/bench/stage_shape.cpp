@@ -15,6 +15,18 @@ double flop_of(const TrainConfig& config, const VideoShape& video) {
   return forward_cost(config.transformer->shape(), Layout{{video}}, config.transformer->attention()).with_backward();
 }
 
+// By tokens: as many of the largest video as a batch has room for, in pieces that hold at least what they may hold.
+StageConfig by_count(StageConfig stage, const VideoShape& largest) {
+  if (stage.tokens_per_batch == 0) return stage;
+  const int64_t videos = std::max<int64_t>(1, stage.tokens_per_batch / largest.tokens());
+  const int64_t most = stage.accumulation == 1 ? videos : (videos + stage.accumulation - 1) / stage.accumulation + 1;
+  const int64_t piece = std::min(videos, most);
+  stage.accumulation = (videos + piece - 1) / piece;
+  stage.batch = stage.accumulation * piece;
+  stage.tokens_per_batch = 0;
+  return stage;
+}
+
 }  // namespace
 
 StageShape stage_shape(const TrainConfig& config, const StageConfig& stage) {
@@ -39,6 +51,7 @@ TrainConfig part_of_rank(TrainConfig config, std::vector<StageShape>& stages, co
   config.transformer->check_sequence_ranks(mesh.sequence);
   for (size_t i = 0; i < stages.size(); ++i) {
     StageConfig& stage = config.stage[i];
+    stage = by_count(stage, stages[i].video);
     const int64_t piece = stage.batch / stage.accumulation;
     stage.batch = std::max<int64_t>(1, stage.batch / mesh.data);
     stage.accumulation = std::max<int64_t>(1, stage.batch / std::min(piece, stage.batch));

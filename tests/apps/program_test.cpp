@@ -64,6 +64,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " prepare videos",
                               " prepare tokenizer",
                               " train",
+                              " plot",
                               " train vae",
                               " train text",
                               " doctor"})
@@ -124,6 +125,19 @@ TEST_F(Program, InspectWritesAPage) {
   expect_error("inspect " + at("film.toml") + of + at("r2") + " --layers 7", "layer 7 was asked for");
   expect_error("inspect" + of + at("r2"), "give a SCRIPT, or --story SEED");
   EXPECT_FALSE(std::filesystem::exists(at("r2")));
+}
+
+TEST_F(Program, PlotDrawsRunsAndNamesWhatIsNone) {
+  write_text(at("run-a/log.jsonl"), "{\"step\": 1, \"loss\": 2.5, \"seconds\": 3}\n{\"step\": 2, \"loss\": 2}\n{\"ste");
+  const Result result = moga("plot " + at("run-a") + " --smooth 3 --out " + at("plot"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("1 line is damaged and left out"), std::string::npos) << result.text;
+  for (const char* name : {"plot.html", "plot.svg", "plot.png"})
+    EXPECT_TRUE(std::filesystem::exists(at("plot/" + std::string(name)))) << name;
+  expect_error("plot " + at("model") + " --out " + at("p2"),
+               "no log.jsonl in it, expected the folder of a training run");
+  expect_error("plot " + at("run-a") + " --axis days --out " + at("p2"), "--axis 'days' is not one of step, hours");
+  EXPECT_FALSE(std::filesystem::exists(at("p2")));
 }
 
 TEST_F(Program, InspectIgnoresNothing) {

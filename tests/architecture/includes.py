@@ -44,6 +44,8 @@ MAY_INCLUDE = {
     "train/text": TRAIN | {"train/loop", "model"},
     # Generation and training never include each other.
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
+    # Reads the logs of runs.
+    "plot": {"core"},
     # Measures all of the above except the pipeline.
     "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }

@@ -33,6 +33,17 @@ TEST(StageShape, ReadsShapesFromShards) {
   EXPECT_EQ(shape.data_bytes, (3 + 5) * 4 * 4 * 6 * 2);
 }
 
+TEST(StageShape, ByTokensARankHasRoomForTheLargestVideos) {
+  TrainConfig config = one_stage();
+  config.stage[0].tokens_per_batch = 7 * 40 * 30 * 52;
+  std::vector<StageShape> stages = {{.video = {40, 30, 52, {20, 20}}}};
+  EXPECT_EQ(part_of_rank(config, stages, {}).stage[0].batch, 7);
+  config.stage[0].accumulation = 7;
+  const TrainConfig own = part_of_rank(config, stages, {.data = 1});
+  EXPECT_EQ(own.stage[0].batch / own.stage[0].accumulation, 2);  // pieces are contiguous: one may hold two of them
+  EXPECT_GE(own.stage[0].batch, 7);
+}
+
 // Attention of a slice sees the keys of the other slices, which a video of its length does not have.
 TEST(StageShape, ARankHasItsVideosAndItsSlice) {
   TrainConfig config = one_stage();

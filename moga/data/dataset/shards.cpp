@@ -98,7 +98,8 @@ struct ShardDataset::State {
   };
   std::filesystem::path folder;
   std::vector<std::filesystem::path> paths;
-  std::vector<int64_t> ends;  // samples up to and including each shard
+  std::vector<int64_t> ends;                 // samples up to and including each shard
+  std::vector<std::vector<int64_t>> shapes;  // of the latents of all samples
   size_t open_shards = 0;
   mutable std::mutex mutex;
   mutable std::map<size_t, std::shared_ptr<const Shard>> open;
@@ -141,6 +142,8 @@ ShardDataset::ShardDataset(const std::filesystem::path& folder, size_t open_shar
     const auto shard = state_->read(number);
     state_->keep(number, shard);
     total += static_cast<int64_t>(shard->samples.size());
+    for (size_t i = 0; i < shard->samples.size(); ++i)
+      state_->shapes.push_back(shard->file.shape(tensor_name(static_cast<int64_t>(i))));
     state_->ends.push_back(total);
   }
   check(total > 0, folder.string(), ": no samples in this folder, expected latent shards (shard-00000.safetensors, …)");
@@ -162,6 +165,11 @@ Sample ShardDataset::get(int64_t index) const {
     for (size_t shot = 0; shot < sample.captions.size(); ++shot)
       result.text.push_back(shard->file.load(text_name(local, shot)));
   return result;
+}
+
+const std::vector<int64_t>& ShardDataset::latent_shape(int64_t index) const {
+  check(index >= 0 && index < size(), "sample ", index, " was asked for, the shards have 0 to ", size() - 1);
+  return state_->shapes[static_cast<size_t>(index)];
 }
 
 NegativeText ShardDataset::negative() const {

@@ -53,6 +53,8 @@ class ShardDataset {
   ShardDataset(ShardDataset&&) noexcept;
   int64_t size() const;
   Sample get(int64_t index) const;  // may be called by several threads at once
+  // [z, F, Y', X'] of a sample's latent, without reading it.
+  const std::vector<int64_t>& latent_shape(int64_t index) const;
   NegativeText negative() const;
 
  private:

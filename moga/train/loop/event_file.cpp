@@ -112,6 +112,9 @@ std::vector<std::pair<std::string, double>> scalars_of(const nlohmann::json& lin
   for (const auto& [name, value] : line.items()) {
     if (name == "step") continue;
     if (value.is_number()) scalars.emplace_back(name, value.get<double>());
+    if (value.is_object())
+      for (const auto& [part, number] : value.items())
+        if (number.is_number()) scalars.emplace_back(name + "/" + part, number.get<double>());
     if (!value.is_array()) continue;
     for (size_t layer = 0; layer < value.size(); ++layer)
       if (value[layer].is_number()) scalars.emplace_back(layer_name(name, layer), value[layer].get<double>());

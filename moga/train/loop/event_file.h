@@ -15,7 +15,8 @@
 
 namespace moga {
 
-// The scalars of a log line by their names in TensorBoard: "loss", "imbalance/layer 3". Other values are left out.
+// The scalars of a log line by their names in TensorBoard: "loss", "imbalance/layer 3" of a list,
+// "gradient_norms/router" of an object. Other values are left out.
 std::vector<std::pair<std::string, double>> scalars_of(const nlohmann::json& line);
 
 class EventFile {

@@ -13,8 +13,9 @@ struct LoopConfig {
   int64_t log_every = 20;
   int64_t checkpoint_every = 1000;
   int64_t keep_checkpoints = 2;
-  int64_t sample_every = 0;  // 0: no samples
-  ProcessGroup ranks = {};   // that train together
+  int64_t sample_every = 0;    // 0: no samples
+  int64_t held_out_every = 0;  // 0: no evaluation on held-out data
+  ProcessGroup ranks = {};     // that train together
 };
 
 // TaskConfig: TrainConfig, VaeTrainConfig, TextTrainConfig.

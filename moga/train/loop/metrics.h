@@ -24,8 +24,13 @@ class Metrics {
   void exclude(double seconds) { excluded_ += seconds; }
 
  private:
-  std::vector<std::string> names_;
-  at::Tensor sums_;    // [values + 1] float32; the last is the number of skipped steps
+  struct Value {
+    std::string name;
+    int64_t numbers = 1;
+    bool list = false;
+  };
+  std::vector<Value> values_;
+  at::Tensor sums_;    // [numbers of all values + 1] float32; the last is the number of skipped steps
   at::Tensor counts_;  // int64
   std::vector<std::pair<std::string, int64_t>> throughput_;
   int64_t steps_ = 0;

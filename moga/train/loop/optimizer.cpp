@@ -21,19 +21,12 @@ at::Tensor flat(const at::Tensor& tensor) { return tensor.as_strided({tensor.num
 
 int64_t aligned(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
 
-at::Tensor global_norm(const std::vector<at::Tensor>& gradients) {
+// The norm of each gradient, [gradients] float32.
+at::Tensor norms_of(const std::vector<at::Tensor>& gradients) {
   const bool wide = std::all_of(gradients.begin(), gradients.end(),
                                 [](const at::Tensor& gradient) { return gradient.scalar_type() == at::kFloat; });
   const auto dtype = wide ? std::nullopt : std::optional(at::kFloat);
-  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, dtype)));
-}
-
-// Of the gradients of all ranks, from the norm of each rank's.
-at::Tensor norm_over(const ProcessGroup& ranks, const at::Tensor& norm) {
-  if (ranks.size() == 1) return norm;
-  const at::Tensor square = norm.square();
-  ranks.all_reduce(square);
-  return square.sqrt();
+  return at::stack(at::_foreach_norm(gradients, 2, dtype));
 }
 
 OptimizedTensors whole(const NamedTensors& parameters, const NamedTensors& masters) {
@@ -94,21 +87,53 @@ bool AdamW::Slot::in_place(const at::Tensor& gradient) const {
          gradient.strides() == weight.strides();
 }
 
+void AdamW::report_norms(int64_t sets, const std::function<std::vector<int64_t>(const std::string& name)>& sets_of) {
+  const at::Tensor table = at::zeros({sets, static_cast<int64_t>(slots_.size())}, at::kFloat);
+  for (size_t slot = 0; slot < slots_.size(); ++slot)
+    for (const int64_t set : sets_of(slots_[slot].name)) table[set][static_cast<int64_t>(slot)] = 1;
+  sets_ = table.to(steps_.device());
+}
+
+// [sets] float32 of this rank's gradients: roots of sums of squares, in an order of additions that is always the same.
+at::Tensor AdamW::norms_of_sets(const at::Tensor& norms, const std::vector<int64_t>& slots) {
+  if (slots != columns_ || !sets_of_columns_.defined()) {
+    columns_ = slots;
+    sets_of_columns_ = sets_.index_select(1, at::tensor(slots, at::kLong).to(sets_.device()));
+  }
+  return at::mv(sets_of_columns_, norms.square()).sqrt();
+}
+
+// The norms of the gradients of all ranks.
+void AdamW::measure(Step& step) {
+  std::vector<at::Tensor> gradients;
+  std::vector<int64_t> slots;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const at::Tensor gradient = slots_[i].gradient();
+    if (!gradient.defined()) continue;
+    gradients.push_back(gradient);
+    slots.push_back(static_cast<int64_t>(i));
+  }
+  check(!gradients.empty() || ranks_.size() > 1, "AdamW step without gradients");
+  const at::Tensor norms = gradients.empty() ? at::zeros({0}, steps_.options()) : norms_of(gradients);
+  step.gradient_norm = at::linalg_vector_norm(norms);
+  if (sets_.defined()) step.norms = norms_of_sets(norms, slots);
+  if (ranks_.size() == 1) return;
+  at::Tensor squares = step.gradient_norm.square().reshape({1});
+  if (sets_.defined()) squares = at::cat({squares, step.norms.square()});
+  ranks_.all_reduce(squares);
+  const at::Tensor all = squares.sqrt();
+  step.gradient_norm = all[0];
+  if (sets_.defined()) step.norms = all.narrow(0, 1, sets_.size(0));
+}
+
 AdamW::Step AdamW::step(double learning_rate, int64_t index) {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> gradients;
-  for (const Slot& slot : slots_)
-    if (const at::Tensor gradient = slot.gradient(); gradient.defined()) gradients.push_back(gradient);
-  check(!gradients.empty() || ranks_.size() > 1, "AdamW step without gradients");
-
   Call call = {.learning_rate = learning_rate, .step = {}, .scale = {}, .index = index};
-  const at::Tensor norm = gradients.empty() ? at::zeros({}, steps_.options()) : global_norm(gradients);
-  call.step.gradient_norm = norm_over(ranks_, norm);
+  measure(call.step);
   call.step.skipped = call.step.gradient_norm.isfinite().logical_not().to(at::kFloat);
   // The kernels divide gradients by this scale, which saves a pass over them.
   if (config_.clip > 0) call.scale = (call.step.gradient_norm / config_.clip).clamp_min(1.0);
   steps_.add_(1).sub_(call.step.skipped);
-  gradients.clear();
   for (const bool decayed : {true, false}) step_slots(decayed, call);
   return call.step;
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 
 #include "moga/core/choice.h"
 #include "moga/parallel/process_group.h"
@@ -67,7 +68,11 @@ class AdamW {
   struct Step {
     at::Tensor gradient_norm;  // [] float32 on the device, before clipping
     at::Tensor skipped;        // [] float32 on the device: 1 when the norm was not finite, else 0
+    at::Tensor norms;          // [sets] float32 on the device, before clipping; undefined without report_norms()
   };
+  // Steps also report the norm of the gradients of each of `sets` sets of tensors. `sets_of`: those that a tensor, by
+  // its name, is in. Ranks that hold pieces call it with the same number.
+  void report_norms(int64_t sets, const std::function<std::vector<int64_t>(const std::string& name)>& sets_of);
   // One step with the parameters' gradients; a parameter without a gradient stays as it is. `index`: train steps before
   // this one, which names the random numbers of the rounding.
   Step step(double learning_rate, int64_t index = 0);
@@ -110,6 +115,8 @@ class AdamW {
     at::Tensor scale;
     int64_t index = 0, pieces = 0;
   };
+  void measure(Step& step);
+  at::Tensor norms_of_sets(const at::Tensor& norms, const std::vector<int64_t>& slots);
   void step_slots(bool decayed, Call& call);
   void step_pieces(Lists& pieces, bool decayed, Call& call);
   void update(Lists& lists, bool decayed, const Call& call);
@@ -119,6 +126,10 @@ class AdamW {
   uint64_t seed_;
   ProcessGroup ranks_;  // that hold the other pieces
   at::Tensor steps_;    // [] float32, on the device
+  at::Tensor sets_;     // [sets, slots] float32 on the device: 1 where a tensor is in a set; or undefined
+  // The columns of the slots that had gradients in the last step, which are mostly those of the next.
+  std::vector<int64_t> columns_;
+  at::Tensor sets_of_columns_;
 };
 
 }  // namespace moga

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kMemory = 10, kLeast = 5;  // lines
 constexpr double kJump = 1.5, kExplosion = 10, kVanishing = 1e-3;
-constexpr double kStarving = 0.05;
+constexpr double kStarving = 0.05, kOverfitting = 1.05;
 constexpr size_t kMostListed = 8;
 
 double median(const std::deque<double>& values) {
@@ -28,6 +28,21 @@ std::string percent(double fraction) {
   text.precision(2);
   text << 100 * fraction << " %";
   return text.str();
+}
+
+std::string short_text(double number) {
+  std::ostringstream text;
+  text.precision(3);
+  text << number;
+  return text.str();
+}
+
+// The first of many.
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  const size_t listed = std::min(items.size(), kMostListed);
+  for (size_t i = 0; i < listed; ++i) text += (i == 0 ? "" : "; ") + items[i];
+  return listed == items.size() ? text : text + "; and " + std::to_string(items.size() - listed) + " more";
 }
 
 // "layer 3", "layers 3, 5 and 12 more".
@@ -49,7 +64,12 @@ bool RunWatch::Alarm::changes(bool now) {
 std::vector<std::string> RunWatch::read(const nlohmann::json& line) {
   std::vector<std::string> news;
   if (const auto groups = line.find("groups"); groups != line.end()) read_groups(*groups, news);
-  read_loss(line, news);
+  if (const auto loss = line.find("loss"); loss != line.end() && loss->is_number()) {
+    read_loss(loss->get<double>(), news);
+    read_norms(line, news);
+  }
+  if (const auto loss = line.find("held_out_loss"); loss != line.end() && loss->is_number())
+    read_held_out(loss->get<double>(), news);
   return news;
 }
 
@@ -86,25 +106,42 @@ void RunWatch::read_groups(const nlohmann::json& layers, std::vector<std::string
   if (!hungry.empty()) news.push_back("groups starve in " + layers_text(hungry) + ": " + hungry_example);
 }
 
-void RunWatch::read_loss(const nlohmann::json& line, std::vector<std::string>& news) {
-  const auto loss = line.value("loss", 0.0), norm = line.value("gradient_norm", 0.0);
+void RunWatch::read_loss(double loss, std::vector<std::string>& news) {
   if (losses_.size() >= kLeast) {
-    const double usual_loss = median(losses_), usual_norm = median(norms_);
-    std::ostringstream text;
-    text.precision(3);
-    if (jump_.changes(loss > kJump * usual_loss))
-      text << (jump_.on ? "the loss jumps to " : "the loss is down again at ") << loss << ", median before "
-           << usual_loss;
-    if (explosion_.changes(norm > kExplosion * usual_norm) && explosion_.on)
-      text << (text.tellp() > 0 ? "; " : "") << "the gradient norm grows to " << norm << ", median before "
-           << usual_norm;
-    if (vanishing_.changes(norm < kVanishing * usual_norm) && vanishing_.on)
-      text << (text.tellp() > 0 ? "; " : "") << "gradients vanish: their norm is " << norm << ", median before "
-           << usual_norm;
-    if (text.tellp() > 0) news.push_back(text.str());
+    const double usual = median(losses_);
+    if (jump_.changes(loss > kJump * usual))
+      news.push_back((jump_.on ? "the loss jumps to " : "the loss is down again at ") + short_text(loss) +
+                     ", median before " + short_text(usual));
   }
   if (!jump_.on) remember(losses_, loss);
-  if (!explosion_.on && !vanishing_.on) remember(norms_, norm);
+}
+
+void RunWatch::read_norms(const nlohmann::json& line, std::vector<std::string>& news) {
+  std::vector<std::pair<std::string, double>> now = {{"", line.value("gradient_norm", 0.0)}};
+  if (const auto parts = line.find("gradient_norms"); parts != line.end())
+    for (const auto& [part, norm] : parts->items()) now.emplace_back(part, norm.is_number() ? norm.get<double>() : 0.0);
+  std::vector<std::string> exploding, vanishing;
+  for (const auto& [part, norm] : now) {
+    Norms& norms = norms_[part];
+    if (norms.last.size() >= kLeast) {
+      const double usual = median(norms.last);
+      const std::string text =
+          (part.empty() ? "" : part + " ") + short_text(norm) + ", median before " + short_text(usual);
+      if (norms.explosion.changes(usual > 0 && norm > kExplosion * usual) && norms.explosion.on)
+        exploding.push_back(text);
+      if (norms.vanishing.changes(norm < kVanishing * usual) && norms.vanishing.on) vanishing.push_back(text);
+    }
+    if (!norms.explosion.on && !norms.vanishing.on) remember(norms.last, norm);
+  }
+  if (!exploding.empty()) news.push_back("the gradient norm grows to " + joined(exploding));
+  if (!vanishing.empty()) news.push_back("gradients vanish: their norm is " + joined(vanishing));
+}
+
+void RunWatch::read_held_out(double loss, std::vector<std::string>& news) {
+  if (lowest_ && overfitting_.changes(loss > kOverfitting * *lowest_))
+    news.push_back("the held-out loss " + std::string(overfitting_.on ? "rises to " : "is down again at ") +
+                   short_text(loss) + ", its lowest was " + short_text(*lowest_));
+  lowest_ = std::min(loss, lowest_.value_or(loss));
 }
 
 }  // namespace moga

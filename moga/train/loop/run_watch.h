@@ -5,12 +5,17 @@
 //   the loss jumps      above 1.5 times its median over the last 10 lines
 //   gradients explode   above 10 times that median of their norm
 //   gradients vanish    below 1/1000 of it
+//   overfitting         the held-out loss is more than 5 % above its lowest so far
 //
-// A line's keys: "loss", "gradient_norm" and, of models with routers, "groups": fractions of the tokens [layers][M].
+// Of gradients the norm of all and that of each part is watched. A line's keys: "loss", "gradient_norm",
+// "gradient_norms": {part: norm}, "held_out_loss" and, of models with routers, "groups": fractions of the tokens
+// [layers][M].
 #pragma once
 
 #include <deque>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,12 +35,20 @@ class RunWatch {
   };
 
   void read_groups(const nlohmann::json& layers, std::vector<std::string>& news);
-  void read_loss(const nlohmann::json& line, std::vector<std::string>& news);
+  void read_loss(double loss, std::vector<std::string>& news);
+  void read_norms(const nlohmann::json& line, std::vector<std::string>& news);
+  void read_held_out(double loss, std::vector<std::string>& news);
 
   std::set<int64_t> collapsed_;                     // layers
   std::set<std::pair<int64_t, int64_t>> starving_;  // layer, group
-  std::deque<double> losses_, norms_;               // of the last lines
-  Alarm jump_, explosion_, vanishing_;
+  std::deque<double> losses_;                       // of the last lines
+  Alarm jump_, overfitting_;
+  struct Norms {
+    std::deque<double> last;
+    Alarm explosion, vanishing;
+  };
+  std::map<std::string, Norms> norms_;  // "" is that of all parts
+  std::optional<double> lowest_;        // held-out loss
 };
 
 }  // namespace moga

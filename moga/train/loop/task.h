@@ -35,7 +35,8 @@ struct TrainPosition {
 // What one train step reports. Tensors are on the device; nothing waits for them until a log line is due.
 struct StepReport {
   double lr = 0;
-  std::vector<std::pair<std::string, at::Tensor>> values;   // [] each: the log has their means over the steps taken
+  // [], or [n] for a list of n numbers: the log has their means over the steps taken.
+  std::vector<std::pair<std::string, at::Tensor>> values;
   at::Tensor skipped;                                       // [] 1: the gradient was not finite, no step was taken
   at::Tensor counts;                                        // integers of any shape, summed; may be undefined
   std::vector<std::pair<std::string, int64_t>> throughput;  // {"videos", 4}: the log has "videos_per_second"
@@ -72,6 +73,9 @@ class TrainTask {
   virtual void complete(nlohmann::json&, const at::Tensor& /*counts*/) const {}
   // The text next to the progress bar, from a completed line.
   virtual std::string note(const nlohmann::json& line) const = 0;
+
+  // Evaluates the weights on held-out data: what belongs into the log, or null. Every rank calls it.
+  virtual nlohmann::json held_out(const TrainPosition&) { return nullptr; }
 
   // Evaluates the averaged weights: writes pictures as PREFIX….png, returns what belongs into the log, or null.
   virtual nlohmann::json sample(const TrainPosition& position, const std::filesystem::path& prefix) = 0;

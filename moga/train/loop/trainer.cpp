@@ -67,6 +67,7 @@ TrainEnd Trainer::run(int64_t stop_after) {
   for (const TrainStage& stage : stages_) total += stage.steps;
   Progress progress(task_.label(), total, "step", position_.step);
   if (position_.step == 0 && config_.sample_every > 0 && task_.samples_the_start()) sample();
+  if (position_.step == 0 && config_.held_out_every > 0) evaluate();
   TrainEnd end = run_stage(stop_at, progress);
   // The position stays in the last stage, so that a finished run can be resumed with more steps or more stages.
   while (end == TrainEnd::done && position_.stage + 1 < stages_.size()) {
@@ -117,11 +118,13 @@ void Trainer::after_step(Progress& progress) {
 
   const bool save_due = position_.step % config_.checkpoint_every == 0;
   const bool sample_due = config_.sample_every > 0 && position_.step % config_.sample_every == 0;
-  if (!save_due && !sample_due) return;
+  const bool evaluation_due = config_.held_out_every > 0 && position_.step % config_.held_out_every == 0;
+  if (!save_due && !sample_due && !evaluation_due) return;
   synchronize(config_.device);  // so that steps still running count as training time
   const double begin = clock_.seconds();
   if (save_due) save();
   if (sample_due) sample();
+  if (evaluation_due) evaluate();
   metrics_.exclude(clock_.seconds() - begin);
 }
 
@@ -139,16 +142,18 @@ nlohmann::json Trainer::log() {
     ranks_text_ = text_of_ranks(line["ranks"]);
   }
   task_.complete(line, means.counts);
-  if (writes()) {
-    for (const std::string& news : watch_.read(line)) {
-      log_info("step ", position_.step, ": ", news);
-      line["news"].push_back(news);
-    }
-    log_->write(line);
-    events_->add_line(position_.step, line);
-  }
+  if (writes()) write(line);
   note_ = task_.note(line);
   return line;
+}
+
+void Trainer::write(nlohmann::json& line) {
+  for (const std::string& news : watch_.read(line)) {
+    log_info("step ", position_.step, ": ", news);
+    line["news"].push_back(news);
+  }
+  log_->write(line);
+  events_->add_line(position_.step, line);
 }
 
 void Trainer::check_finite(const nlohmann::json& line) const {
@@ -173,6 +178,15 @@ void Trainer::save() {
                                        .placements = task_.placements(),
                                        .ranks = config_.ranks};
   save_checkpoint(config_.out, contents, config_.keep_checkpoints);
+}
+
+void Trainer::evaluate() {
+  if (evaluated_step_ == position_.step) return;
+  evaluated_step_ = position_.step;
+  nlohmann::json line = task_.held_out(position_);
+  if (!writes() || line.is_null()) return;
+  line["step"] = position_.step;
+  write(line);
 }
 
 void Trainer::sample() {
@@ -214,6 +228,7 @@ void Trainer::finish(TrainEnd end) {
   if (metrics_.steps() > 0) check_finite(log());
   save();
   if (config_.sample_every > 0) sample();
+  if (config_.held_out_every > 0) evaluate();
   if (!takes_part()) return;
   const std::string model = task_.save_model(position_, config_.out / "model");
   log_info(end == TrainEnd::out_of_time ? "time is up after step " : "done after step ", position_.step, ": ", model);

@@ -11,7 +11,8 @@
 // weights at the start and end together, whichever was interrupted. All ranks read the checkpoint, so the folder of the
 // run must be on a file system that they share. Where the state is sharded, every rank writes its shards of a
 // checkpoint, and samples and the finished model need all of them. Each log line has the step time and memory of every
-// rank ("ranks"), of the last train step before it. What goes wrong is printed when it begins, and stands in the line
+// rank ("ranks"), of the last train step before it. An evaluation on held-out data has a line of its own, before the
+// first train step, at intervals and at the end. What goes wrong is printed when it begins, and stands in the line
 // ("news"); see run_watch.h.
 #pragma once
 
@@ -50,9 +51,11 @@ class Trainer {
   StepReport step();
   void after_step(Progress& progress);
   nlohmann::json log();
+  void write(nlohmann::json& line);                     // adds its news
   void check_finite(const nlohmann::json& line) const;  // throws when every step of the line was skipped
   void save();
   void sample();
+  void evaluate();  // on held-out data
   void add_pictures(const std::filesystem::path& prefix);
   void finish(TrainEnd end);
 
@@ -69,7 +72,7 @@ class Trainer {
   std::string ranks_text_;               // of the last log line
   double lr_ = 0;                        // of the last step
   TrainPosition position_;
-  int64_t saved_step_ = -1, sampled_step_ = -1;
+  int64_t saved_step_ = -1, sampled_step_ = -1, evaluated_step_ = -1;
   RunClock clock_;
 };
 

@@ -16,10 +16,22 @@ void StageConfig::validate() const {
   check(!data.empty(), "stage '", name, "': data is empty, expected a folder of latent shards");
   check(steps > 0, "stage '", name, "': steps is ", steps, ", expected more than 0");
   check(batch > 0, "stage '", name, "': batch is ", batch, ", expected more than 0");
-  check(accumulation > 0 && batch % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
+  check(tokens_per_batch >= 0, "stage '", name, "': tokens_per_batch is ", tokens_per_batch, ", expected 0 or more");
+  check(tokens_per_batch == 0 || batch == StageConfig().batch, "stage '", name, "': both batch = ", batch,
+        " and tokens_per_batch = ", tokens_per_batch, " are given, expected one of them");
+  check(accumulation > 0, "stage '", name, "': accumulation is ", accumulation, ", expected more than 0");
+  check(tokens_per_batch > 0 || batch % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
         ", expected a divisor of batch = ", batch);
   check(frames >= 0, "stage '", name, "': frames is ", frames, ", expected latent frames, or 0 for all");
   check(lr > 0, "stage '", name, "': lr is ", lr, ", expected more than 0");
+}
+
+void HeldOutConfig::validate() const {
+  constexpr int64_t kMostTimes = 64;
+  check(every >= 0, "held_out.every is ", every, ", expected train steps, or 0 for none");
+  check(videos > 0, "held_out.videos is ", videos, ", expected more than 0");
+  check(times > 0 && times <= kMostTimes, "held_out.times is ", times, ", expected 1 to ", kMostTimes);
+  check(frames >= 0, "held_out.frames is ", frames, ", expected latent frames, or 0");
 }
 
 TrainConfig::TrainConfig() : transformer(default_video_model()) {}

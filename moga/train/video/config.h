@@ -25,6 +25,7 @@ struct StageConfig {
   std::string data;
   int64_t steps = 1000;
   int64_t batch = 16;
+  int64_t tokens_per_batch = 0;
   int64_t accumulation = 1;
   int64_t frames = 0;
   double lr = 1e-3;
@@ -37,8 +38,12 @@ struct StageConfig {
     field("data", data, "folder of latent shards");
     field("steps", steps, "train steps");
     field("batch", batch, "videos a train step");
-    field("accumulation", accumulation,
-          "pieces a batch is computed in, one after the other: less memory, same gradient");
+    field("tokens_per_batch", tokens_per_batch,
+          "in place of batch: a train step takes the next videos as long as they have at most so many tokens; 0: by "
+          "batch");
+    field(
+        "accumulation", accumulation,
+        "pieces a batch is computed in, one after the other: less memory, same gradient; by tokens: on each data rank");
     field("frames", frames, "latent frames of a video that are trained on, from its first; 0: all");
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the stage's steps");
@@ -77,6 +82,39 @@ struct SampleGridConfig {
   }
 };
 
+enum class HeldOutWeights { kAverage, kCurrent };
+template <>
+inline constexpr auto kChoices<HeldOutWeights> = std::array{
+    Choice{HeldOutWeights::kAverage, "average", "the moving average, which the finished model has"},
+    Choice{HeldOutWeights::kCurrent, "current", "the weights that are being trained"},
+};
+
+// held_out.h
+struct HeldOutConfig {
+  int64_t every = 0;
+  std::string data;
+  int64_t videos = 16;
+  int64_t times = 4;
+  int64_t frames = 0;
+  HeldOutWeights weights = HeldOutWeights::kAverage;
+  int64_t seed = 1;
+
+  void validate() const;
+  // Whether the last videos of each stage's own data are kept from training.
+  int64_t of_own_data() const { return every > 0 && data.empty() ? videos : 0; }
+  template <class Fields>
+  void fields(Fields& field) {
+    field("every", every, "train steps between evaluations of the held-out loss; 0: none");
+    field("data", data,
+          "folder of held-out shards; empty: the last videos of the stage's data, which are not trained on");
+    field("videos", videos, "held-out videos");
+    field("times", times, "times at which each video is evaluated, at most 64");
+    field("frames", frames, "latent frames of a held-out video, from its first; 0: as many as the stage trains on");
+    field("weights", weights, "which weights are evaluated");
+    field("seed", seed, "of the noise; the same in runs that are to be compared");
+  }
+};
+
 struct TrainConfig {
   TrainConfig();
   int64_t seed = 1;
@@ -107,6 +145,7 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   ParallelConfig parallel = {.data = 1, .sequence = 0};
   SampleGridConfig samples;
+  HeldOutConfig held_out;
   std::vector<StageConfig> stage;
 
   void validate() const;
@@ -141,6 +180,7 @@ struct TrainConfig {
     field("optimizer", optimizer, "AdamW");
     field("parallel", parallel, "ranks along data and sequence, where several train together");
     field("samples", samples, "contact sheets on the way");
+    field("held_out", held_out, "loss on videos that are not trained on");
     field("stage", stage, "stages, in order");
   }
 };

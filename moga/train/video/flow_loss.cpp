@@ -4,8 +4,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "moga/core/check.h"
+#include "moga/sampler/solver.h"
 
 namespace moga {
 namespace {
@@ -27,6 +29,15 @@ at::Tensor times_of_elements(const at::Tensor& times, const std::vector<int64_t>
 void FlowConfig::validate() const {
   check(deviation > 0, "deviation is ", deviation, ", expected more than 0");
   check(shift > 0, "shift is ", shift, ", expected more than 0");
+}
+
+double time_at(const FlowConfig& config, double quantile) {
+  double u = quantile;
+  if (config.timesteps == Timesteps::kLogitNormal) {
+    const double normal = at::special_ndtri(at::scalar_tensor(quantile, at::kDouble)).item<double>();
+    u = 1 / (1 + std::exp(-(config.mean + config.deviation * normal)));
+  }
+  return shift_time(u, config.shift);
 }
 
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator) {

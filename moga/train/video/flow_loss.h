@@ -34,6 +34,9 @@ struct FlowConfig {
   }
 };
 
+// The time at a quantile in (0, 1) of the distribution.
+double time_at(const FlowConfig& config, double quantile);
+
 // Times [videos] float32 in (0, 1), on the generator's device.
 at::Tensor sample_times(const FlowConfig& config, int64_t videos, at::Generator generator);
 

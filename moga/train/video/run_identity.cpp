@@ -12,6 +12,7 @@ nlohmann::json run_identity(const TrainConfig& config) {
                              {"text_encoder_init", config.text_encoder_init},
                              {"train_text_encoder", config.train_text_encoder},
                              {"negative_prompt", config.negative_prompt},
+                             {"held_out_of_own_data", config.held_out.of_own_data()},
                              {"transformer", nlohmann::json::parse(to_json(config.transformer))},
                              {"text_encoder", nlohmann::json::parse(to_json(config.text_encoder))},
                              {"stage", nlohmann::json::array()}};

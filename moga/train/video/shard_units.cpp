@@ -8,17 +8,12 @@
 
 #include "moga/core/check.h"
 #include "moga/model/layers/kept_precision.h"
+#include "moga/train/video/gradient_parts.h"
 
 namespace moga {
 namespace {
 
 constexpr int64_t kUnitElements = int64_t{1} << 26;  // of a unit outside of blocks: 256 MiB of float32 gradients
-constexpr const char* kBlocks = "transformer.blocks.";
-
-// The number in "transformer.blocks.12.ffn.0.weight"; −1 outside of blocks.
-int64_t block_of(const std::string& name) {
-  return name.starts_with(kBlocks) ? std::stoll(name.substr(std::string(kBlocks).size())) : -1;
-}
 
 // Trained or not, of both models.
 NamedTensors all_parameters(const TrainModels& models) {

@@ -28,7 +28,9 @@ std::string advice(const TrainConfig& config, int64_t ranks) {
   for (size_t i = 0; i < config.stage.size(); ++i) {
     const StageConfig& stage = config.stage[i];
     const std::string prefix = "stage." + std::to_string(i);
-    if (stage.accumulation < stage.batch)
+    if (stage.tokens_per_batch > 0)
+      less.push_back(prefix + ".accumulation=" + std::to_string(2 * stage.accumulation));
+    else if (stage.accumulation < stage.batch)
       less.push_back(prefix + ".accumulation=" + std::to_string(stage.batch));
     else
       less.push_back("fewer latent frames (" + prefix + ".frames)");
@@ -61,8 +63,8 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device)), mesh) {
   config.transformer->check_sequence_ranks(mesh.sequence().size());
   for (const StageConfig& stage : config.stage)
-    check(stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ", stage.batch,
-          ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
+    check(stage.tokens_per_batch > 0 || stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ",
+          stage.batch, ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
   if (config.text == TextSource::kStored) return;
   tokenizer_.emplace(config.tokenizer);
   check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
@@ -96,25 +98,28 @@ std::vector<TrainStage> VideoTask::stages() const {
 void VideoTask::begin_stage(const TrainPosition& position) {
   stage_ = position.stage;
   const StageConfig& stage = config_.stage[stage_];
-  log_info("stage ", stage.name, ": ", stage.steps, " steps of ", stage.batch, " videos");
+  log_info("stage ", stage.name, ": ", stage.steps, " steps of ",
+           stage.tokens_per_batch > 0 ? "up to " + std::to_string(stage.tokens_per_batch) + " tokens"
+                                      : std::to_string(stage.batch) + " videos");
   data_.reset();
   data_ = std::make_unique<TrainData>(load_data(stage.data, 0, stage.frames));
-  order_.emplace(data_order(stage, *data_));
-  const Range own = own_videos(stage);
-  const auto index_at = [order = *order_, batch = stage.batch, own](int64_t at) mutable {
-    return order.at(at / own.count * batch + own.first + at % own.count);
-  };
-  data_->read_ahead(index_at, position.stage_step * own.count, kBatchesAhead * own.count);
+  batches_.emplace(batches_of(stage, *data_));
+  int64_t own_videos = 0;
+  for (const auto& piece : batches_->at(position.stage_step).pieces) own_videos += static_cast<int64_t>(piece.size());
+  data_->read_ahead(batches_->own_videos_from(position.stage_step), 0, kBatchesAhead * own_videos);
   if (config_.samples.data.empty()) grid_.reset();  // the captions to draw are the stage's own
+  if (config_.held_out.data.empty() || config_.held_out.frames == 0) held_out_.reset();
 }
 
 StepReport VideoTask::step(const TrainPosition& position) {
   const StageConfig& stage = config_.stage[stage_];
   const double lr = learning_rate(stage.schedule, stage.lr, position.stage_step, stage.steps);
   const StepResult result =
-      state_.train_step({.step = position.step, .lr = lr, .pieces = next_batch(stage, *data_, *order_, position)});
+      state_.train_step({.step = position.step, .lr = lr, .pieces = next_batch(*data_, *batches_, position)});
   StepReport report = {.lr = lr,
-                       .values = {{"loss", result.flow}, {"gradient_norm", result.gradient_norm}},
+                       .values = {{"loss", result.flow},
+                                  {"gradient_norm", result.gradient_norm},
+                                  {"gradient_norms", result.gradient_norms}},
                        .skipped = result.skipped,
                        .counts = result.group_histogram,
                        .throughput = {{"videos", result.videos}, {"tokens", result.tokens}}};
@@ -124,30 +129,43 @@ StepReport VideoTask::step(const TrainPosition& position) {
   return report;
 }
 
-VideoTask::Range VideoTask::own_videos(const StageConfig& stage) const {
-  const ProcessGroup& data = state_.mesh().data();
-  const int64_t count = stage.batch / data.size();
-  return {data.rank() * count, count};
+StageBatches VideoTask::batches_of(const StageConfig& stage, const TrainData& data) const {
+  const int64_t kept = config_.held_out.of_own_data();
+  check(kept < data.size(), "stage '", stage.name, "': ", stage.data, " has ", data.size(),
+        " videos, held_out.videos = ", kept, " of them would not be trained on");
+  const ProcessGroup& ranks = state_.mesh().data();
+  const BatchRule rule = {.videos = stage.batch,
+                          .tokens = stage.tokens_per_batch,
+                          .pieces = stage.accumulation,
+                          .data_ranks = ranks.size(),
+                          .data_rank = ranks.rank()};
+  // A batch has a video for each data rank then.
+  const int64_t largest = ranks.size() * *std::ranges::max_element(data.tokens());
+  check(rule.tokens == 0 || rule.tokens >= largest, "stage '", stage.name, "': tokens_per_batch is ", rule.tokens,
+        ", expected at least ", largest, ", the tokens of the largest video",
+        ranks.size() > 1 ? " times the data ranks" : "");
+  return StageBatches(DataOrder(config_.seed, "order of " + stage.name, data.size() - kept), rule, data.tokens());
 }
 
-std::vector<TrainBatch> VideoTask::next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order,
+std::vector<TrainBatch> VideoTask::next_batch(const TrainData& data, StageBatches& batches,
                                               const TrainPosition& position) const {
-  const std::vector<bool> dropped = draw_dropout(config_.seed, position.step, stage.batch, config_.caption_dropout);
+  const OwnBatch own = batches.at(position.stage_step);
+  const std::vector<bool> dropped = draw_dropout(config_.seed, position.step, own.videos, config_.caption_dropout);
   std::vector<TrainBatch> pieces;
-  const int64_t piece_videos = stage.batch / stage.accumulation;
-  const Range own = own_videos(stage);
-  const int64_t end = own.first + own.count;
-  for (int64_t first = own.first; first < end; first += piece_videos) {
+  auto next = static_cast<size_t>(own.first);
+  for (const std::vector<int64_t>& videos : own.pieces) {
     std::vector<Pick> picks;
-    for (int64_t i = first; i < std::min(end, first + piece_videos); ++i)
-      picks.push_back({order.at(position.stage_step * stage.batch + i), dropped[i]});
+    for (const int64_t video : videos) picks.push_back({video, dropped[next++]});
     pieces.push_back(data.batch(picks));
   }
   return pieces;
 }
 
-// Adds the fraction of tokens of each group, [layers][M], and the largest group over the mean, [layers].
+// Names the norms of the gradients, adds the fraction of tokens of each group, [layers][M], and the largest group over
+// the mean, [layers].
 void VideoTask::complete(nlohmann::json& line, const at::Tensor& counts) const {
+  const auto norms = line.at("gradient_norms").get<std::vector<double>>();
+  state_.gradient_parts().complete(line, norms);
   if (!counts.defined()) return;
   const at::Tensor fractions = counts / counts.sum(1, true).clamp_min(1);  // [layers, M]
   const int64_t groups = fractions.size(1);
@@ -163,6 +181,19 @@ std::string VideoTask::note(const nlohmann::json& line) const {
   note << std::setprecision(4) << "loss " << line.at("loss").get<double>() << "  grad "
        << line.at("gradient_norm").get<double>() << "  " << line.at("videos_per_second").get<double>() << " video/s";
   return note.str();
+}
+
+nlohmann::json VideoTask::held_out(const TrainPosition& position) {
+  const HeldOutConfig& held_out = config_.held_out;
+  if (!held_out_) {
+    const StageConfig& stage = config_.stage[position.stage];
+    const int64_t frames = held_out.frames > 0 ? held_out.frames : stage.frames;
+    const int64_t first =
+        held_out.data.empty() ? std::max<int64_t>(0, ShardDataset(stage.data, 1).size() - held_out.videos) : 0;
+    held_out_ = std::make_unique<HeldOut>(
+        config_, load_data(held_out.data.empty() ? stage.data : held_out.data, held_out.videos, frames, first));
+  }
+  return held_out_->measure(state_);
 }
 
 nlohmann::json VideoTask::sample(const TrainPosition& position, const std::filesystem::path& prefix) {
@@ -186,11 +217,7 @@ std::string VideoTask::save_model(const TrainPosition&, const std::filesystem::p
   return "model in " + folder.string();
 }
 
-DataOrder VideoTask::data_order(const StageConfig& stage, const TrainData& data) const {
-  return DataOrder(config_.seed, "order of " + stage.name, data.size());
-}
-
-TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t frames) const {
+TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t frames, int64_t first) const {
   const bool whole = limit == 0;  // a few videos to draw are kept
   return TrainData({.folder = folder,
                     .negative_prompt = config_.negative_prompt,
@@ -199,13 +226,16 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
                     .device = state_.device(),
                     .cache = whole ? config_.cache : LatentCache::kHost,
                     .text_dtype = state_.dtype(),
+                    .first = first,
                     .limit = limit,
                     .frames = frames},
                    tokenizer_ ? &*tokenizer_ : nullptr);
 }
 
 LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
-  return loop_config_of(config, config.samples.every, mesh.world());
+  LoopConfig loop = loop_config_of(config, config.samples.every, mesh.world());
+  loop.held_out_every = config.held_out.every;
+  return loop;
 }
 
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {

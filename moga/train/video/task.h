@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "moga/train/loop/trainer.h"
+#include "moga/train/video/batches.h"
+#include "moga/train/video/held_out.h"
 #include "moga/train/video/sample_grid.h"
 
 namespace moga {
@@ -29,20 +31,15 @@ class VideoTask : public TrainTask {
   StepReport step(const TrainPosition& position) override;
   void complete(nlohmann::json& line, const at::Tensor& counts) const override;
   std::string note(const nlohmann::json& line) const override;
+  nlohmann::json held_out(const TrainPosition& position) override;
   nlohmann::json sample(const TrainPosition& position, const std::filesystem::path& prefix) override;
   std::string save_model(const TrainPosition& position, const std::filesystem::path& folder) override;
 
-  // The videos that this data rank takes from the batch of the train step after `position`, in pieces of at most as
-  // many videos as the stage's.
-  std::vector<TrainBatch> next_batch(const StageConfig& stage, const TrainData& data, DataOrder& order,
-                                     const TrainPosition& position) const;
-  TrainData load_data(const std::string& folder, int64_t limit, int64_t frames = 0) const;
-  // The videos [first, first + count) of every batch are this data rank's.
-  struct Range {
-    int64_t first = 0, count = 0;
-  };
-  Range own_videos(const StageConfig& stage) const;
-  DataOrder data_order(const StageConfig& stage, const TrainData& data) const;
+  // The videos that this data rank takes from the batch of the train step after `position`, in pieces.
+  std::vector<TrainBatch> next_batch(const TrainData& data, StageBatches& batches, const TrainPosition& position) const;
+  // `limit`: only so many videos, which are kept in host memory; 0: all.
+  TrainData load_data(const std::string& folder, int64_t limit, int64_t frames = 0, int64_t first = 0) const;
+  StageBatches batches_of(const StageConfig& stage, const TrainData& data) const;
   TrainState& state() { return state_; }
   const TrainState& state() const { return state_; }
 
@@ -52,8 +49,9 @@ class VideoTask : public TrainTask {
   TrainState state_;
   size_t stage_ = 0;
   std::unique_ptr<TrainData> data_;  // of the current stage
-  std::optional<DataOrder> order_;
+  std::optional<StageBatches> batches_;
   std::unique_ptr<SampleGrid> grid_;
+  std::unique_ptr<HeldOut> held_out_;
 };
 
 LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh = {});

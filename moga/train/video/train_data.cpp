@@ -40,7 +40,11 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
     : config_(config), tokenizer_(tokenizer) {
   const bool stream = config.cache == LatentCache::kStream;
   shards_ = std::make_unique<ShardDataset>(config.folder, stream ? kOpenShards : 0);
-  size_ = config.limit > 0 ? std::min(config.limit, shards_->size()) : shards_->size();
+  check(config.first < shards_->size(), config.folder.string(), " has ", shards_->size(), " videos, number ",
+        config.first, " was asked for");
+  size_ = shards_->size() - config.first;
+  if (config.limit > 0) size_ = std::min(config.limit, size_);
+  count_tokens();
   if (tokenizer_) {
     negative_ = tokenizer_->encode_batch({config.negative_prompt}, config.text_len);
     negative_length_ = negative_.lengths.item<int64_t>();
@@ -62,6 +66,15 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
 
 TrainData::~TrainData() = default;
 TrainData::TrainData(TrainData&&) noexcept = default;
+
+void TrainData::count_tokens() {
+  const Strides& patch = config_.patch;
+  for (int64_t i = 0; i < size_; ++i) {
+    const std::vector<int64_t>& latent = shards_->latent_shape(config_.first + i);
+    const int64_t frames = config_.frames > 0 ? std::min(config_.frames, latent[1]) : latent[1];
+    tokens_.push_back(frames / patch.frames * (latent[2] / patch.rows) * (latent[3] / patch.columns));
+  }
+}
 
 void TrainData::keep_all() {
   int64_t captions = 0, full = 0, bytes = 0;
@@ -86,7 +99,7 @@ void TrainData::keep_all() {
 }
 
 TrainData::Video TrainData::make_video(int64_t index) const {
-  const Sample sample = first_frames(shards_->get(index), config_.frames);
+  const Sample sample = first_frames(shards_->get(config_.first + index), config_.frames);
   const at::Tensor& latent = sample.latent;
   const auto [frames, rows, columns] = config_.patch;
   check(latent.size(1) % frames == 0 && latent.size(2) % rows == 0 && latent.size(3) % columns == 0,
@@ -184,19 +197,6 @@ TrainBatch TrainData::batch(const std::vector<Pick>& picks) const {
   batch.lengths = tokens.lengths;
   if (!text.empty()) batch.text = to_device(pad(text)).to(config_.text_dtype);
   return batch;
-}
-
-DataOrder::DataOrder(uint64_t seed, std::string purpose, int64_t size)
-    : seed_(seed), purpose_(std::move(purpose)), size_(size) {}
-
-int64_t DataOrder::at(int64_t position) {
-  const int64_t epoch = position / size_;
-  if (epoch != epoch_) {
-    const at::Tensor order = at::randperm(size_, random_stream(seed_, purpose_, epoch), at::TensorOptions(at::kLong));
-    permutation_.assign(order.const_data_ptr<int64_t>(), order.const_data_ptr<int64_t>() + size_);
-    epoch_ = epoch;
-  }
-  return permutation_[position % size_];
 }
 
 std::vector<bool> draw_dropout(uint64_t seed, int64_t step, int64_t videos, double probability) {

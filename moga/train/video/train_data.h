@@ -2,8 +2,8 @@
 // from the shards by threads with bounded memory (LatentCache). Captions come as text tokens or as stored text
 // embeddings.
 //
-// Which videos a train step sees, and which of them lose their captions, are functions of (seed, step): nothing of it
-// is saved, and the cache changes nothing about it.
+// Which videos a train step sees (batches.h), and which of them lose their captions, are functions of (seed, step):
+// nothing of it is saved, and the cache changes nothing about it.
 #pragma once
 
 #include <filesystem>
@@ -44,7 +44,8 @@ struct TrainDataConfig {
   c10::Device device = c10::Device(c10::kCPU);
   LatentCache cache = LatentCache::kDevice;
   c10::ScalarType text_dtype = c10::kFloat;  // of stored embeddings in a batch
-  int64_t limit = 0;                         // only the first videos; 0: all
+  int64_t first = 0;                         // only videos from this one on, which then has index 0
+  int64_t limit = 0;                         // only so many videos; 0: all
   int64_t frames = 0;                        // only the first latent frames of each, and their shots; 0: all
 };
 
@@ -56,6 +57,8 @@ class TrainData {
   TrainData(TrainData&&) noexcept;
 
   int64_t size() const { return size_; }
+  // Of each video.
+  const std::vector<int64_t>& tokens() const { return tokens_; }
   TrainBatch batch(const std::vector<Pick>& picks) const;
 
   // kStream: begins to read the videos index_at(first), index_at(first + 1), …, at most `ahead` of them before their
@@ -74,6 +77,7 @@ class TrainData {
   };
   Video make_video(int64_t index) const;  // everything on the host; called by several threads
   void keep_all();
+  void count_tokens();
   std::shared_ptr<const Video> video(int64_t index) const;
   void add_captions(const Video& video, bool dropped, TokenBatch& tokens, std::vector<at::Tensor>& text) const;
   at::Tensor pad(const std::vector<at::Tensor>& text) const;
@@ -82,26 +86,13 @@ class TrainData {
   TrainDataConfig config_;
   const Tokenizer* tokenizer_;
   int64_t size_ = 0;
+  std::vector<int64_t> tokens_;
   std::unique_ptr<ShardDataset> shards_;
   std::vector<std::shared_ptr<const Video>> videos_;  // empty when streamed
   TokenBatch negative_;                               // one row
   at::Tensor negative_text_;
   int64_t negative_length_ = 0;
   std::unique_ptr<ReadAhead<std::shared_ptr<const Video>>> ahead_;
-};
-
-// A permutation of the data for each epoch: position 0, 1, … of the stage → index of a video.
-class DataOrder {
- public:
-  DataOrder(uint64_t seed, std::string purpose, int64_t size);
-  int64_t at(int64_t position);
-
- private:
-  uint64_t seed_;
-  std::string purpose_;
-  int64_t size_;
-  int64_t epoch_ = -1;
-  std::vector<int64_t> permutation_;
 };
 
 // Whether each of `videos` videos of a train step loses its captions.

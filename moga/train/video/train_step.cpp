@@ -122,7 +122,10 @@ TrainState::TrainState(const TrainConfig& config, TrainModels models, at::Device
       masters_(sharded_ ? sharded_->masters() : store_weights(config, models_, parameters_)),
       optimizer_(sharded_ ? AdamW(sharded_->tensors(), config.optimizer, config.seed)
                           : AdamW(parameters_, masters_, config.optimizer, config.seed)),
-      ema_(parameters_, masters_, config.ema, config.ema_place) {
+      ema_(parameters_, masters_, config.ema, config.ema_place),
+      gradient_parts_(models_.parameters()) {
+  optimizer_.report_norms(gradient_parts_.sets(),
+                          [&](const std::string& name) { return gradient_parts_.sets_of(name); });
   if (sharded_) placements_ = with_moments(sharded_->placements());
 }
 
@@ -217,6 +220,7 @@ StepResult TrainState::train_step(const StepInput& input) {
     optimizer_.sum_over(mesh_.world());
   const AdamW::Step taken = optimizer_.step(input.lr, input.step);
   result.gradient_norm = taken.gradient_norm;
+  result.gradient_norms = taken.norms;
   result.skipped = taken.skipped;
   drop_gradient();
   refresh();

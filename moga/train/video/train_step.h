@@ -11,6 +11,7 @@
 #include "moga/train/loop/ema.h"
 #include "moga/train/loop/optimizer.h"
 #include "moga/train/loop/sharded_state.h"
+#include "moga/train/video/gradient_parts.h"
 #include "moga/train/video/train_data.h"
 #include "moga/train/video/train_models.h"
 
@@ -30,6 +31,7 @@ struct StepResult {
   at::Tensor balance;          // []; undefined without a router
   at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
   at::Tensor gradient_norm;    // [] before clipping
+  at::Tensor gradient_norms;   // [sets] of each part and layer, before clipping (gradient_parts.h)
   at::Tensor skipped;          // [] 1 when the gradient was not finite and the step was not taken
   int64_t videos = 0, tokens = 0;
 };
@@ -62,7 +64,8 @@ class TrainState {
   // Where the tensors of parts() are pieces of this rank; empty when they are whole.
   const Placements& placements() const { return placements_; }
   const std::string& start_digest() const { return start_digest_; }  // of the weights before they were sharded
-  int64_t parameter_count() const;                                   // trained elements
+  const GradientParts& gradient_parts() const { return gradient_parts_; }
+  int64_t parameter_count() const;  // trained elements
   // Called after parts() were restored.
   void restored();
 
@@ -88,6 +91,7 @@ class TrainState {
   AdamW optimizer_;
   Ema ema_;
   Placements placements_;
+  GradientParts gradient_parts_;
 };
 
 // Inside its scope the modules compute with the averaged weights. Every rank opens and closes it where the state is

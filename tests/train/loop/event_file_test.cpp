@@ -56,6 +56,12 @@ TEST(EventFile, AResumedRunStartsASession) {
   EXPECT_EQ(records[1].first.substr(9), "\x10\x07\x3a\x02\x08\x01");
 }
 
+TEST(EventFile, NumbersOfAnObjectAreNamedAfterIt) {
+  const auto scalars = scalars_of({{"gradient_norms", {{"mlp", 1.5}, {"router", 2.0}}}, {"ranks", {{"host", "a"}}}});
+  ASSERT_EQ(scalars.size(), 2u);
+  EXPECT_EQ(scalars[1], (std::pair<std::string, double>("gradient_norms/router", 2.0)));
+}
+
 TEST(EventFile, ListsOfNumbersAreScalarsPerLayer) {
   const auto scalars = scalars_of({{"imbalance", {1.5, 2.0}}, {"step", 3}, {"loss", 1.0}});
   ASSERT_EQ(scalars.size(), 3u);

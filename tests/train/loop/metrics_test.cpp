@@ -34,6 +34,18 @@ TEST(Metrics, AverageOverTheStepsTakenAndStartOver) {
   EXPECT_EQ(metrics.take().means.at("loss"), 7);
 }
 
+TEST(Metrics, ListsStayLists) {
+  Metrics metrics;
+  StepReport more = report(1, false, 0);
+  more.values.emplace_back("parts", at::tensor({1.0f, 5.0f}));
+  metrics.add(more);
+  more.values.back().second = at::tensor({3.0f, 6.0f});
+  metrics.add(more);
+  const nlohmann::json means = metrics.take().means;
+  EXPECT_EQ(means.at("parts"), (nlohmann::json{2.0, 5.5}));
+  EXPECT_EQ(means.at("norm"), 2);
+}
+
 TEST(Metrics, RatesLeaveOutWhatIsExcluded) {
   Metrics metrics;
   metrics.add(report(1, false, 0));

@@ -60,5 +60,26 @@ TEST(RunWatch, GradientsThatVanishOrExplodeAreNamed) {
   EXPECT_EQ(watch.read(line(50)), News{"the gradient norm grows to 50, median before 2"});
 }
 
+TEST(RunWatch, ThePartWhoseGradientVanishesIsNamed) {
+  const auto line = [](double router) {
+    return nlohmann::json{
+        {"loss", 1.0}, {"gradient_norm", 1.0}, {"gradient_norms", {{"mlp", 1.0}, {"router", router}}}};
+  };
+  RunWatch watch;
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(watch.read(line(0.5)), News());
+  EXPECT_EQ(watch.read(line(1e-5)), News{"gradients vanish: their norm is router 1e-05, median before 0.5"});
+  EXPECT_EQ(watch.read(line(1e-5)), News());
+  EXPECT_EQ(watch.read(line(8)), News{"the gradient norm grows to router 8, median before 0.5"});
+}
+
+TEST(RunWatch, AHeldOutLossThatRisesAgainIsNamed) {
+  RunWatch watch;
+  const auto line = [](double loss) { return nlohmann::json{{"held_out_loss", loss}}; };
+  for (const double loss : {1.0, 0.5, 0.4, 0.41}) EXPECT_EQ(watch.read(line(loss)), News());
+  EXPECT_EQ(watch.read(line(0.43)), News{"the held-out loss rises to 0.43, its lowest was 0.4"});
+  EXPECT_EQ(watch.read(line(0.5)), News());
+  EXPECT_EQ(watch.read(line(0.39)), News{"the held-out loss is down again at 0.39, its lowest was 0.4"});
+}
+
 }  // namespace
 }  // namespace moga

@@ -22,6 +22,7 @@ class Counter : public TrainTask {
   at::Tensor weight_ = at::zeros({1});
   bool finite_ = true;
   std::vector<std::string> samples_;
+  std::vector<int64_t> evaluated_;
 
   std::string label() const override { return "count"; }
   std::string summary() const override { return "a counter"; }
@@ -41,6 +42,10 @@ class Counter : public TrainTask {
   nlohmann::json sample(const TrainPosition&, const std::filesystem::path& prefix) override {
     samples_.push_back(prefix.filename().string());
     return {{"measured", 1}};
+  }
+  nlohmann::json held_out(const TrainPosition& position) override {
+    evaluated_.push_back(position.step);
+    return {{"held_out_loss", 0.5}};
   }
   std::string save_model(const TrainPosition&, const std::filesystem::path& folder) override {
     write_text(folder / "weight", std::to_string(weight_.item<float>()));
@@ -102,6 +107,17 @@ TEST_F(TrainerTest, SamplesAtIntervalsAndOnceAtTheEnd) {
   run(task);
   EXPECT_EQ(task.samples_, (std::vector<std::string>{"step-00000003", "step-00000006", "step-00000007"}));
   EXPECT_EQ(log().back().at("measured"), 1);
+  EXPECT_EQ(log().back().at("step"), 7);
+}
+
+TEST_F(TrainerTest, EvaluatesHeldOutDataBeforeAtIntervalsAndOnceAtTheEnd) {
+  Counter task, second;
+  config_.held_out_every = 3;
+  run(task, 3);
+  run(second);
+  EXPECT_EQ(task.evaluated_, (std::vector<int64_t>{0, 3}));
+  EXPECT_EQ(second.evaluated_, (std::vector<int64_t>{6, 7}));
+  EXPECT_EQ(log().back().at("held_out_loss"), 0.5);
   EXPECT_EQ(log().back().at("step"), 7);
 }
 

@@ -11,15 +11,15 @@ namespace moga::test {
 
 std::string RunRequest::text() const {
   std::ostringstream text;
-  text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << shard
-       << ' ' << weights << ' ' << recompute;
+  text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << tokens
+       << ' ' << shard << ' ' << weights << ' ' << recompute;
   return text.str();
 }
 
 RunRequest run_request(const std::string& text) {
   RunRequest request;
   std::istringstream(text) >> request.data >> request.out >> request.resume >> request.data_ranks >> request.steps >>
-      request.pieces >> request.shard >> request.weights >> request.recompute;
+      request.pieces >> request.tokens >> request.shard >> request.weights >> request.recompute;
   return request;
 }
 
@@ -29,6 +29,8 @@ TrainConfig config_of(const RunRequest& request) {
   config.stage[0].data = request.data + "shards";
   config.stage[0].steps = request.steps;
   config.stage[0].accumulation = request.pieces;
+  config.stage[0].tokens_per_batch = request.tokens;
+  if (request.tokens > 0) config.stage[0].batch = StageConfig().batch;
   config.recompute.mode = choice<Recompute>("recompute", request.recompute);
   config.weights = choice<Storage>("weights", request.weights);
   config.parallel.data = request.data_ranks;
@@ -39,13 +41,13 @@ TrainConfig config_of(const RunRequest& request) {
 at::Tensor steps_of(VideoTask& task, const TrainConfig& config) {
   const StageConfig& stage = config.stage[0];
   const TrainData data = task.load_data(stage.data, 0);
-  DataOrder order = task.data_order(stage, data);
+  StageBatches batches = task.batches_of(stage, data);
   std::vector<at::Tensor> lines;
   for (int64_t step = 0; step < stage.steps; ++step) {
     const TrainPosition position = {.stage = 0, .stage_step = step, .step = step};
     const StepResult result =
-        task.state().train_step({.step = step, .lr = 3e-3, .pieces = task.next_batch(stage, data, order, position)});
-    lines.push_back(at::stack({result.flow, result.balance, result.gradient_norm}));
+        task.state().train_step({.step = step, .lr = 3e-3, .pieces = task.next_batch(data, batches, position)});
+    lines.push_back(at::cat({at::stack({result.flow, result.balance, result.gradient_norm}), result.gradient_norms}));
   }
   return at::stack(lines).to(at::kDouble);
 }

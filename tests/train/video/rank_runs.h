@@ -10,7 +10,7 @@ namespace moga::test {
 // What the parent passes to the ranks: they must share data and run.
 struct RunRequest {
   std::string data = (tiny_data() / "").string(), out, resume = "-";
-  int64_t data_ranks = 1, steps = 5, pieces = 1;
+  int64_t data_ranks = 1, steps = 5, pieces = 1, tokens = 0;  // tokens: per batch, in place of 4 videos
   std::string shard = "none", weights = "float32", recompute = "selective";
 
   std::string text() const;
@@ -18,7 +18,8 @@ struct RunRequest {
 RunRequest run_request(const std::string& text);
 TrainConfig config_of(const RunRequest& request);
 
-// Takes the train steps of the first stage. [steps, 3]: loss, balance loss and norm of the gradient of each.
+// Takes the train steps of the first stage. [steps, 3 + sets]: loss, balance loss and norm of the gradient of each, and
+// norms of its parts.
 at::Tensor steps_of(VideoTask& task, const TrainConfig& config);
 
 // The line that the launcher reports; empty when all went well.

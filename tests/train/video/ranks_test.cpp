@@ -2,6 +2,8 @@
 // from run to run, one folder of the run, resumed on another mesh.
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "tests/support/compare.h"
 #include "tests/train/video/rank_runs.h"
 
@@ -27,6 +29,33 @@ TEST(TrainOnRanks, StepsEqualOneProcess) {
   EXPECT_EQ(run_on(2, "train_steps", {.out = out.path().string()}), "") << "sequence 2";
   EXPECT_EQ(run_on(3, "train_steps", {.out = out.path().string()}), "") << "sequence 3";
   EXPECT_EQ(run_on(4, "train_steps", {.out = out.path().string(), .data_ranks = 2}), "") << "data 2 x sequence 2";
+}
+
+TEST(TrainOnRanks, StepsByTokensEqualOneProcess) {
+  const Folder out;
+  RunRequest request = {.out = out.path().string(), .data_ranks = 2, .pieces = 2, .tokens = 75};
+  EXPECT_EQ(run_on(2, "train_steps", request), "") << "data 2";
+  EXPECT_EQ(run_on(4, "train_steps", request), "") << "data 2 x sequence 2";
+}
+
+// Data ranks evaluate different triples, one of them an odd one out.
+MOGA_RANKS(held_out_loss) {
+  TrainConfig config = config_of(run_request(rank_argument()));
+  config.held_out = {.every = 1, .videos = 3, .times = 3};
+  VideoTask whole(config), own(config, Mesh::training(world, config.parallel));
+  const nlohmann::json expected = whole.held_out({}), found = own.held_out({});
+  const bool data_only = config.parallel.data == world.size();
+  const double loss = expected.at("held_out_loss"), tolerance = data_only ? 0 : 1e-6 * loss;
+  check(std::abs(found.at("held_out_loss").get<double>() - loss) <= tolerance, "held-out loss is ",
+        found.at("held_out_loss").get<double>(), ", on one process ", loss);
+}
+
+TEST(TrainOnRanks, TheHeldOutLossIsThatOfOneProcess) {
+  const Folder out;
+  for (const char* shard : {"none", "full"}) {
+    EXPECT_EQ(run_on(2, "held_out_loss", {.out = out.path().string(), .data_ranks = 2, .shard = shard}), "") << shard;
+    EXPECT_EQ(run_on(4, "held_out_loss", {.out = out.path().string(), .data_ranks = 2, .shard = shard}), "") << shard;
+  }
 }
 
 TEST(TrainOnRanks, RunsHaveTheSameBits) {

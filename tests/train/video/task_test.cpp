@@ -160,6 +160,27 @@ TEST(VideoTask, TheCacheChangesNothing) {
   expect_same_state(device, stream);
 }
 
+TEST(VideoTask, ByTokensResumesBitForBitAndTheCacheChangesNothing) {
+  expect_exact_resume([](TrainConfig& config) {
+    config.stage[0].batch = StageConfig().batch;
+    config.stage[0].tokens_per_batch = 50;  // two or three of the videos of 12 and 18 tokens
+    config.stage[0].accumulation = 2;
+    config.cache = LatentCache::kStream;
+  });
+}
+
+TEST(VideoTask, ABatchWithoutRoomForTheLargestVideoIsAnError) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.stage[0].batch = StageConfig().batch;
+  config.stage[0].tokens_per_batch = 17;
+  EXPECT_EQ(train_error(config, ""),
+            "stage 'main': tokens_per_batch is 17, expected at least 18, the tokens of the largest video");
+  config.stage[0].batch = 4;
+  EXPECT_NE(test::error_of([&] { config.stage[0].validate(); }).find("both batch = 4 and tokens_per_batch = 17"),
+            std::string::npos);
+}
+
 TEST(VideoTask, WeightsInBfloat16GiveTheLossOfFloat32Masters) {
   const test::Folder run;
   TrainConfig config = test::tiny_config(run.path());
@@ -197,12 +218,12 @@ TEST(VideoTask, TheNextBatchFollowsFromThePosition) {
   const VideoTask task(config), other(config);
   const StageConfig& stage = config.stage[0];
   const TrainData data = task.load_data(stage.data, 0);
-  DataOrder order = task.data_order(stage, data), again = other.data_order(stage, data);
+  StageBatches batches = task.batches_of(stage, data), again = other.batches_of(stage, data);
   const TrainPosition later = {.stage_step = 5, .step = 5};
-  const auto a = task.next_batch(stage, data, order, later), b = other.next_batch(stage, data, again, later);
+  const auto a = task.next_batch(data, batches, later), b = other.next_batch(data, again, later);
   EXPECT_TRUE(at::equal(a[0].latents.values, b[0].latents.values));
   EXPECT_TRUE(at::equal(a[0].ids, b[0].ids));
-  EXPECT_FALSE(at::equal(task.next_batch(stage, data, order, {})[0].ids, a[0].ids));
+  EXPECT_FALSE(at::equal(task.next_batch(data, batches, {})[0].ids, a[0].ids));
 }
 
 TEST(VideoTask, InterruptSavesAndRunGoesOnToAModel) {
@@ -256,8 +277,9 @@ TEST(VideoTask, StagesFollowEachOtherAndTheLogTellsAll) {
   EXPECT_EQ(log.at("stage"), "second");
   EXPECT_EQ(log.at("groups").size(), 2u);
   for (const char* key : {"loss", "balance", "gradient_norm", "lr", "videos_per_second", "tokens_per_second", "seconds",
-                          "peak_bytes", "imbalance", "skipped"})
+                          "peak_bytes", "imbalance", "skipped", "gradient_norm_layers"})
     EXPECT_TRUE(log.contains(key)) << key;
+  EXPECT_GT(log.at("gradient_norms").at("router").get<double>(), 0);
 }
 
 TEST(VideoTask, EndsWhenItsTimeIsUp) {

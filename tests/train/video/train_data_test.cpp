@@ -1,10 +1,9 @@
-// Packed batches, the order of the data, and caption dropout.
+// Packed batches and caption dropout.
 #include "moga/train/video/train_data.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <set>
 
 #include "moga/data/dataset/shards.h"
 #include "tests/support/compare.h"
@@ -31,6 +30,15 @@ TEST(TrainData, PacksVideosOfUnequalShape) {
   const TokenBatch expected = tokenizer.encode_batch(shards.get(2).captions, 12);
   EXPECT_TRUE(at::equal(batch.ids.narrow(0, 2, 2), expected.ids));
   EXPECT_TRUE(at::equal(batch.lengths.narrow(0, 2, 2), expected.lengths));
+}
+
+TEST(TrainData, CountsTokensAndBeginsAtAnyVideo) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  EXPECT_EQ(tiny(tokenizer).tokens(), (std::vector<int64_t>{18, 12, 18, 12, 18, 12, 18, 12, 18, 12}));
+  const TrainData last({.folder = test::tiny_data() / "shards", .text_len = 12, .first = 7, .frames = 2}, &tokenizer);
+  EXPECT_EQ(last.tokens(), (std::vector<int64_t>{8, 12, 8}));
+  const at::Tensor latent = ShardDataset(test::tiny_data() / "shards").get(8).latent.narrow(1, 0, 2);
+  EXPECT_TRUE(at::equal(last.batch({{.index = 1}}).latents.views()[0], latent));
 }
 
 TEST(TrainData, DroppedVideoHasTheNegativePromptInEveryShot) {
@@ -105,17 +113,6 @@ TEST(TrainData, StoredTextMustBeThereAndFitTheNegativePrompt) {
   EXPECT_NE(error(folder.path(), "").find("stores the negative prompt 'blurry', the config says ''"),
             std::string::npos);
   EXPECT_NE(error(test::tiny_data() / "shards", "").find("holds no text embeddings"), std::string::npos);
-}
-
-TEST(DataOrder, IsAnotherPermutationInEveryEpoch) {
-  DataOrder order(1, "order", 50), again(1, "order", 50);
-  std::vector<int64_t> first, second;
-  for (int64_t i = 0; i < 50; ++i) first.push_back(order.at(i));
-  for (int64_t i = 50; i < 100; ++i) second.push_back(order.at(i));
-  EXPECT_EQ(std::set<int64_t>(first.begin(), first.end()).size(), 50u);
-  EXPECT_EQ(std::set<int64_t>(second.begin(), second.end()).size(), 50u);
-  EXPECT_NE(first, second);
-  EXPECT_EQ(again.at(73), second[23]);  // a position needs none of those before it
 }
 
 TEST(CaptionDropout, HasItsRate) {

@@ -30,6 +30,12 @@ void FilmEncodeConfig::validate() const {
   check(held_out >= 0, "held_out is ", held_out, ", expected at least 0");
 }
 
+void ReportConfig::validate() const {
+  check(thumbnail_width >= 16 && thumbnail_width <= 640, "thumbnail_width is ", thumbnail_width,
+        ", expected 16 to 640");
+  check(quality >= 1 && quality <= 100, "quality is ", quality, ", expected 1 to 100");
+}
+
 void FilmsConfig::validate() const { check(fps > 0 && fps <= 240, "fps is ", fps, ", expected above 0 and up to 240"); }
 
 }  // namespace moga

@@ -1,4 +1,5 @@
-// The settings of `moga prepare videos`, one struct per stage: probe → cut → merge → encode.
+// The settings of `moga prepare videos`, one struct per stage: probe → cut → score → crop → caption → merge → encode →
+// report.
 #pragma once
 
 #include <string>
@@ -6,18 +7,25 @@
 
 #include "moga/core/choice.h"
 #include "moga/data/cuts/cuts.h"
+#include "moga/data/films/caption_config.h"
+#include "moga/data/films/crop_config.h"
+#include "moga/data/films/score_config.h"
 #include "moga/data/films/sources.h"
 #include "moga/data/video/film.h"
 
 namespace moga {
 
-enum class FilmStage { kProbe, kCut, kMerge, kEncode };
+enum class FilmStage { kProbe, kCut, kScore, kCrop, kCaption, kMerge, kEncode, kReport };
 template <>
 inline constexpr auto kChoices<FilmStage> = std::array{
     Choice{FilmStage::kProbe, "probe", "what each file holds"},
     Choice{FilmStage::kCut, "cut", "its shots"},
+    Choice{FilmStage::kScore, "score", "numbers of each shot's pictures, and the shots that are dropped for them"},
+    Choice{FilmStage::kCrop, "crop", "pictures without black borders and marks"},
+    Choice{FilmStage::kCaption, "caption", "captions from a model behind an endpoint"},
     Choice{FilmStage::kMerge, "merge", "samples of adjacent shots, re-timed and sized"},
     Choice{FilmStage::kEncode, "encode", "latents and text embeddings in shards"},
+    Choice{FilmStage::kReport, "report", "report.html, a page with all samples"},
 };
 
 struct ProbeConfig {
@@ -85,6 +93,20 @@ struct FilmEncodeConfig {
   }
 };
 
+struct ReportConfig {
+  bool enabled = true;
+  int64_t thumbnail_width = 112;
+  int64_t quality = 60;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("enabled", enabled, "false: no report.html");
+    field("thumbnail_width", thumbnail_width, "pixels of a thumbnail; a shot takes about 3 kB at 112");
+    field("quality", quality, "of its JPEG, 1 to 100");
+  }
+};
+
 struct FilmsConfig {
   std::string input;
   SourceFormat format = SourceFormat::kAuto;
@@ -92,8 +114,12 @@ struct FilmsConfig {
   double fps = 16;
   ProbeConfig probe;
   CutConfig cut;
+  ScoreConfig score;
+  CropConfig crop;
+  CaptionConfig caption;
   MergeConfig merge;
   FilmEncodeConfig encode;
+  ReportConfig report;
 
   void validate() const;
   template <class Fields>
@@ -104,8 +130,12 @@ struct FilmsConfig {
     field("fps", fps, "frames per second of the model");
     field("probe", probe, "which files are read");
     field("cut", cut, "how shots are found");
+    field("score", score, "which shots are dropped for their pictures");
+    field("crop", crop, "what is cut off");
+    field("caption", caption, "the model that captions shots");
     field("merge", merge, "how shots become samples");
     field("encode", encode, "models and shards");
+    field("report", report, "the page");
   }
 };
 

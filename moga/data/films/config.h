@@ -49,7 +49,7 @@ struct MergeConfig {
   bool multi_shot = true;
   bool uncaptioned = false;
   int64_t area = 832 * 480;
-  int64_t multiple = 16;
+  int64_t multiple = 0;
   std::vector<std::string> aspects = {"16:9", "4:3", "1:1", "3:4", "9:16"};
   double max_upscale = 1.0;
   double max_crop = 0.25;
@@ -63,7 +63,8 @@ struct MergeConfig {
     field("multi_shot", multi_shot, "samples of several adjacent shots; false: one shot each");
     field("uncaptioned", uncaptioned, "keep shots without a caption, with an empty one");
     field("area", area, "pixels of a frame, about; every aspect ratio has this area");
-    field("multiple", multiple, "both sides are multiples of this: pixels of a token");
+    field("multiple", multiple,
+          "both sides are multiples of this; 0: the pixels of a token of the model next to encode.vae, or of Wan2.1's");
     field("aspects", aspects, "aspect ratios of the buckets, width:height");
     field("max_upscale", max_upscale, "smaller films than this factor reaches are dropped");
     field("max_crop", max_crop, "largest fraction of a picture that its bucket may cut off");

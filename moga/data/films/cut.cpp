@@ -9,6 +9,7 @@
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/data/films/file_stamp.h"
 #include "moga/data/films/shots.h"
 #include "moga/data/films/stages.h"
 
@@ -126,7 +127,8 @@ std::string input_of(const Record& film) {
 }  // namespace
 
 std::vector<Record> cut_films(const FilmsConfig& config, const std::vector<Record>& films) {
-  Manifest manifest(config.out, name_of(FilmStage::kCut), to_json(config.cut));
+  const std::string weights = config.cut.weights.empty() ? "" : file_stamp(config.cut.weights);
+  Manifest manifest(config.out, name_of(FilmStage::kCut), to_json(config.cut) + weights);
   Progress progress("cut", static_cast<int64_t>(films.size()), "film");
   for (const Record& film : films) {
     manifest.group(input_of(film), [&] { return cut(film, config.cut); });

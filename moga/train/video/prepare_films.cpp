@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <numeric>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
@@ -10,6 +11,7 @@
 #include "moga/core/log.h"
 #include "moga/data/films/shots.h"
 #include "moga/data/films/stages.h"
+#include "moga/model/registry.h"
 
 namespace fs = std::filesystem;
 
@@ -20,6 +22,26 @@ void check_settings(const FilmsConfig& config, bool encodes) {
   check(!config.out.empty(), "out is empty, expected a folder for the manifests and shards");
   check(!config.input.empty(), "input is empty, expected a folder of films or a list of them");
   check(!encodes || !config.encode.vae.empty(), "encode.vae is empty, expected a VAE folder");
+}
+
+// Pixels of a token: the codec's strides times the patch of the model in the same folder, where there is one, else of the
+// first family's.
+Strides pixels_per_token(const FilmEncodeConfig& encode) {
+  const fs::path vae = encode.vae, model = fs::absolute(vae / "..").lexically_normal() / "transformer/config.json";
+  const Strides strides = load_codec_config(vae / "config.json")->strides();
+  if (fs::exists(model)) return strides * load_video_model_config(model)->patch();
+  return strides * default_video_model()->patch();
+}
+
+// The config with the sizes that its models can be trained at.
+FilmsConfig with_sizes(FilmsConfig config) {
+  if (config.encode.vae.empty()) return config;
+  const Strides token = pixels_per_token(config.encode);
+  if (config.merge.multiple == 0) config.merge.multiple = std::lcm(token.rows, token.columns);
+  check(token.divide(config.merge.multiple, config.merge.multiple), "merge.multiple is ", config.merge.multiple,
+        ", the models of ", config.encode.vae, " need ", token.multiples());
+  config.merge.validate();
+  return config;
 }
 
 // What the stages have found so far.
@@ -111,10 +133,11 @@ void run_one(const FilmsConfig& config, FilmStage stage) {
 
 }  // namespace
 
-void prepare_films(const FilmsConfig& config, const FilmsRun& run) {
-  check_settings(config, !run.dry_run && run.stage.value_or(FilmStage::kEncode) == FilmStage::kEncode);
+void prepare_films(const FilmsConfig& given, const FilmsRun& run) {
+  check_settings(given, !run.dry_run && run.stage.value_or(FilmStage::kEncode) == FilmStage::kEncode);
+  const FilmsConfig config = with_sizes(given);
   make_folder(config.out);
-  write_text(fs::path(config.out) / "prepare.toml", to_toml(config));
+  write_text(fs::path(config.out) / "prepare.toml", to_toml(given));
   if (run.stage) return run_one(config, *run.stage);
   Found found;
   for (const auto& stage : kChoices<FilmStage>) {

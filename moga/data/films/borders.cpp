@@ -2,6 +2,7 @@
 #include "moga/data/films/borders.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace moga {
 namespace {
@@ -59,7 +60,7 @@ Borders BorderFinder::borders() const {
   Borders found;
   int i = 0;
   for (const auto& [lines, forward] :
-       {std::pair{&columns_, true}, {&rows_, true}, {&columns_, false}, {&rows_, false}}) {
+       {std::pair{&columns_, true}, std::pair{&rows_, true}, std::pair{&columns_, false}, std::pair{&rows_, false}}) {
     const Side side = side_of(*lines, forward);
     found.sides[static_cast<size_t>(i)] = side.border;
     found.clear[static_cast<size_t>(i++)] = side.clear;

@@ -63,8 +63,8 @@ Crop largest_crop(const Crop& picture, const std::vector<Crop>& boxes) {
   for (const Span& y : spans({picture.y, picture.y + picture.height}, down))
     for (const Span& x : columns) {
       Crop crop;
-      crop.height = std::min(y.end - y.begin, std::llround(static_cast<double>(x.end - x.begin) / aspect));
-      crop.width = std::min(x.end - x.begin, std::llround(static_cast<double>(crop.height) * aspect));
+      crop.height = std::min<int64_t>(y.end - y.begin, std::llround(static_cast<double>(x.end - x.begin) / aspect));
+      crop.width = std::min<int64_t>(x.end - x.begin, std::llround(static_cast<double>(crop.height) * aspect));
       const Crop whole = {x.begin, y.begin, x.end - x.begin, y.end - y.begin};
       if (crop.width < 1 || crop.height < 1 || area_of(crop) < area_of(best)) continue;
       if (std::any_of(boxes.begin(), boxes.end(), [&](const Crop& box) { return meet(whole, box); })) continue;

@@ -138,7 +138,7 @@ void write_report(const FilmsConfig& config, const std::vector<Record>& films, c
     if (score.contains("scores")) numbers[shot_name(score)] = score.at("scores");
   std::map<std::string, std::string> lost;  // samples that could not be encoded, and why
   for (const Record& line : encoded)
-    if (is_dropped(line)) lost[line.at("sample").get<std::string>()] = line.at("dropped");
+    if (is_dropped(line)) lost[line.at("sample").get<std::string>()] = line.at("dropped").get<std::string>();
 
   Manifest manifest(config.out, name_of(FilmStage::kReport), to_json(config.report));
   Progress progress("report", static_cast<int64_t>(samples.size()), "sample");

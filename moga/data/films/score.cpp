@@ -1,6 +1,7 @@
 // Stage score: numbers of each shot, and which shots are dropped for them. See stages.h, picture_scores.h.
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "moga/core/check.h"
@@ -118,7 +119,7 @@ void add_duplicates(Manifest& manifest, const std::vector<Record>& shots, const 
 }  // namespace
 
 void ScoreConfig::validate() const {
-  for (const auto& [name, part] : {std::pair{"max_black", max_black}, {"max_still", max_still}})
+  for (const auto& [name, part] : {std::pair{"max_black", max_black}, std::pair{"max_still", max_still}})
     check(part >= 0 && part <= 1, name, " is ", part, ", expected 0 to 1");
   check(min_luma >= 0 && min_luma <= max_luma, "min_luma is ", min_luma, ", expected 0 to max_luma, ", max_luma);
   check(min_sharpness >= 0, "min_sharpness is ", min_sharpness, ", expected at least 0");

@@ -3,8 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cmath>
-#include <filesystem>
+#include <map>
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"

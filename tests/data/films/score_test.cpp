@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"

@@ -1,5 +1,5 @@
-// Pages that open from disk: an HTML file of the source tree, with data as JSON in a <script> of it. Nothing is loaded from
-// elsewhere.
+// Pages that open from disk: an HTML file of the source tree, with data as JSON in a <script> of it. Nothing is loaded
+// from elsewhere.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -50,8 +50,9 @@ json page_data(const Inspection& inspection) {
     data["attention"][expert].update(static_json(inspection.attention[expert], inspection.video));
   for (size_t i = 0; i < inspection.records.size(); ++i) {
     const RoutingMaps& maps = inspection.records[i].maps;
-    data["records"][i]["maps"] = {
-        {"group", bytes_as_text(maps.group)}, {"gate", bytes_as_text(maps.gate)}, {"entropy", bytes_as_text(maps.entropy)}};
+    data["records"][i]["maps"] = {{"group", bytes_as_text(maps.group)},
+                                  {"gate", bytes_as_text(maps.gate)},
+                                  {"entropy", bytes_as_text(maps.entropy)}};
   }
   data["pictures"] = json::array();
   for (const at::Tensor& picture : inspection.pictures)

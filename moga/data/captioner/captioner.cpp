@@ -25,9 +25,7 @@ using nlohmann::json;
 constexpr double kLongestPause = 60;  // seconds
 constexpr size_t kMostQuoted = 200;   // bytes of an answer in a message
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Waits in short naps, so that a signal ends it.
 void wait_until(double time) {
@@ -78,8 +76,7 @@ Captioner::Captioner(const CaptionerConfig& config) : config_(config), url_(conf
   check(known, "endpoint is '", url_, "', expected an address as http://localhost:8000/v1");
   const size_t host = url_.find("://") + 3;
   check(url_.substr(host, url_.find('/', host) - host).find('@') == std::string::npos,
-        "endpoint has a name or password before '@'; put the key into the environment variable ",
-        config.key_variable);
+        "endpoint has a name or password before '@'; put the key into the environment variable ", config.key_variable);
   while (url_.back() == '/') url_.pop_back();
   url_ += "/chat/completions";
   const char* key = config.key_variable.empty() ? nullptr : std::getenv(config.key_variable.c_str());
@@ -115,8 +112,9 @@ CaptionAnswer Captioner::describe(const std::string& prompt, const std::vector<s
     const std::string said = answer.status == 0 ? answer.problem
                                                 : "status " + std::to_string(answer.status) + ", " +
                                                       quoted(without_key(answer.body).substr(0, kMostQuoted));
-    check(is_passing(answer) && attempt < config_.retries, url_, ": ", said,
-          attempt > 0 ? " after " + std::to_string(attempt + 1) + " requests" : "");
+    check(is_passing(answer) && attempt<config_.retries, url_, ": ", said, attempt> 0
+              ? " after " + std::to_string(attempt + 1) + " requests"
+              : "");
     const double wait = std::min(kLongestPause, std::max(pause, answer.retry_after));
     log_info(url_, ": ", said, "; again in ", std::max<int64_t>(1, std::llround(wait)), " s");
     wait_until(now() + wait);

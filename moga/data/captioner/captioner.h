@@ -23,8 +23,8 @@ struct CaptionerConfig {
 };
 
 struct CaptionAnswer {
-  std::string text;       // one line
-  bool cut_off = false;   // the model reached max_tokens
+  std::string text;      // one line
+  bool cut_off = false;  // the model reached max_tokens
 };
 
 class Captioner {

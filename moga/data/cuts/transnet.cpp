@@ -45,7 +45,8 @@ class TransNet::Reader {
 
   bool has(const std::string& name) const { return file_.contains(name); }
   at::Tensor take(const std::string& name) {
-    check(file_.contains(name), file_.source(), ": tensor ", name, " is missing; expected weights of TransNetV2, made by "
+    check(file_.contains(name), file_.source(), ": tensor ", name,
+          " is missing; expected weights of TransNetV2, made by "
           "tools/convert_transnetv2.py");
     used_.insert(name);
     return file_.load(name).to(device_, at::kFloat);
@@ -130,8 +131,8 @@ at::Tensor TransNet::run(const Block& block, const at::Tensor& x) const {
       const int64_t shift = (tap - 1) * kDilations[i];  // frame t sees frame t + shift
       const int64_t from = std::max<int64_t>(0, -shift), until = frames - std::max<int64_t>(0, shift);
       if (from >= until) continue;
-      const at::Tensor seen = at::matmul(block.time[static_cast<size_t>(i)].select(2, tap),
-                                         own.slice(0, from + shift, until + shift));
+      const at::Tensor seen =
+          at::matmul(block.time[static_cast<size_t>(i)].select(2, tap), own.slice(0, from + shift, until + shift));
       if (!sum.defined()) sum = at::zeros({frames, filters, lines.size(2)}, lines.options());
       sum.slice(0, from, until).add_(seen);
     }
@@ -160,10 +161,10 @@ at::Tensor TransNet::operator()(const at::Tensor& frames) const {
     return at::linear(input, linear.weight, linear.bias);
   };
   const at::Tensor near = unit_rows(apply(projection_, at::cat(means, 1)));
-  const at::Tensor all = at::cat({apply(histogram_, similarity_around(histograms(pixels))).relu_(),
-                                  apply(similarity_, similarity_around(near)).relu_(),
-                                  x.permute({0, 2, 3, 1}).flatten(1)},
-                                 1);
+  const at::Tensor all =
+      at::cat({apply(histogram_, similarity_around(histograms(pixels))).relu_(),
+               apply(similarity_, similarity_around(near)).relu_(), x.permute({0, 2, 3, 1}).flatten(1)},
+              1);
   return apply(result_, apply(hidden_, all).relu_()).sigmoid().flatten().cpu();
 }
 

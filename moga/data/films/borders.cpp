@@ -8,8 +8,8 @@ namespace moga {
 namespace {
 
 constexpr double kBrightPart = 0.02;
-constexpr int64_t kEdge = 2;    // lines next to a border's end that may be blurred
-constexpr double kStep = 10;    // by which mean luma rises behind a clear border
+constexpr int64_t kEdge = 2;  // lines next to a border's end that may be blurred
+constexpr double kStep = 10;  // by which mean luma rises behind a clear border
 
 struct Side {
   int64_t border = 0;

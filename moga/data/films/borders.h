@@ -1,7 +1,7 @@
 // Black borders of a shot (letterbox, pillarbox), over its frames.
 //
-// A row or column belongs to the border when at most 2 % of its pixels are brighter than `black` in every frame. A border
-// is clear when the picture begins with a step behind it; a picture that is dark at its edge has none.
+// A row or column belongs to the border when at most 2 % of its pixels are brighter than `black` in every frame. A
+// border is clear when the picture begins with a step behind it; a picture that is dark at its edge has none.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 namespace moga {
 
 struct Borders {
-  std::array<int64_t, 4> sides = {};                            // left, top, right, bottom, in pixels
+  std::array<int64_t, 4> sides = {};                     // left, top, right, bottom, in pixels
   std::array<bool, 4> clear = {true, true, true, true};  // whether each side is known
 };
 

@@ -69,9 +69,8 @@ std::vector<std::string> frames_of(const Request& request, const CaptionConfig& 
           " numbers, expected x, y, width, height");
     view.crop = {box[0], box[1], box[2], box[3]};
   }
-  const double scale =
-      std::min(1.0, static_cast<double>(config.longest_side) /
-                        static_cast<double>(std::max(view.crop.width, view.crop.height)));
+  const double scale = std::min(
+      1.0, static_cast<double>(config.longest_side) / static_cast<double>(std::max(view.crop.width, view.crop.height)));
   view.width = std::max<int64_t>(1, std::llround(static_cast<double>(view.crop.width) * scale));
   view.height = std::max<int64_t>(1, std::llround(static_cast<double>(view.crop.height) * scale));
   const auto reader = open_film(film.at("path").get<std::string>(), view);
@@ -200,7 +199,8 @@ std::vector<Record> caption_films(const FilmsConfig& config, const std::vector<R
   for (size_t i = 0; i < films.size(); ++i) {
     std::vector<std::string> captions;
     for (const Record& shot : join_shots(by_film[i], made))
-      if (!is_dropped(shot) && !shot.value("caption", "").empty()) captions.push_back(shot.at("caption").get<std::string>());
+      if (!is_dropped(shot) && !shot.value("caption", "").empty())
+        captions.push_back(shot.at("caption").get<std::string>());
     if (!is_dropped(films[i]) && captions.size() > 1 && captions.size() <= kMostShots)
       captioner.describe_film(films[i], captions, film_prompt);
   }
@@ -210,7 +210,8 @@ std::vector<Record> caption_films(const FilmsConfig& config, const std::vector<R
 std::vector<Record> with_global_captions(std::vector<Record> films, const std::vector<Record>& captions) {
   std::map<int64_t, std::string> made;
   for (const Record& line : captions)
-    if (line.contains("global_caption")) made[line.at("film").get<int64_t>()] = line.at("global_caption").get<std::string>();
+    if (line.contains("global_caption"))
+      made[line.at("film").get<int64_t>()] = line.at("global_caption").get<std::string>();
   for (Record& film : films)
     if (const auto found = made.find(film.at("film").get<int64_t>()); found != made.end())
       film["global_caption"] = found->second;

@@ -26,7 +26,8 @@ struct CaptionConfig {
     field("model", model, "name of the model at the endpoint");
     field("prompt", prompt, "file with the text that is sent with the frames of a shot");
     field("film_prompt", film_prompt,
-          "file with the text that is sent with the captions of a film's shots, for a caption of the whole film; empty: none");
+          "file with the text that is sent with the captions of a film's shots, for a caption of the whole film; "
+          "empty: none");
     field("key_variable", key_variable, "environment variable with the endpoint's key; not set: none is sent");
     field("replace", replace, "caption also shots that have a caption");
     field("frames", frames, "frames per shot that are sent");

@@ -61,7 +61,8 @@ void add_frame(Looked& shot, FilmReader& frame, const CropConfig& config) {
 Crop inside(const Borders& borders, int64_t width, int64_t height) {
   std::array<int64_t, 4> cut = borders.sides;
   for (int64_t& side : cut) side += side > 0;
-  return {cut[0], cut[1], std::max<int64_t>(0, width - cut[0] - cut[2]), std::max<int64_t>(0, height - cut[1] - cut[3])};
+  return {cut[0], cut[1], std::max<int64_t>(0, width - cut[0] - cut[2]),
+          std::max<int64_t>(0, height - cut[1] - cut[3])};
 }
 
 Crop common_part(const Crop& a, const Crop& b) {
@@ -194,9 +195,10 @@ class FilmCrops {
     const double left = area_of(crop) / area_of(picture);
     record["left"] = std::round(left * 1000) / 1000;
     if (left < config_.min_left)
-      record["dropped"] = formatted("%.1f %% of the picture is left without its marks, expected at least %.1f %% "
-                                    "(crop.min_left)",
-                                    100 * left, 100 * config_.min_left);
+      record["dropped"] = formatted(
+          "%.1f %% of the picture is left without its marks, expected at least %.1f %% "
+          "(crop.min_left)",
+          100 * left, 100 * config_.min_left);
     else
       record["crop"] = numbers(crop);
     return record;
@@ -206,8 +208,8 @@ class FilmCrops {
   const std::vector<Record>& shots_;
   const CropConfig& config_;
   Sizes sizes_;
-  std::vector<Borders> borders_;            // of the shots that are not dropped
-  std::vector<MarkFinder::Marks> marks_;    // the same
+  std::vector<Borders> borders_;          // of the shots that are not dropped
+  std::vector<MarkFinder::Marks> marks_;  // the same
   MarkFinder film_marks_;
 };
 

@@ -1,5 +1,5 @@
-// Shots that repeat earlier ones, by the hashes of a few of their frames (picture_hash). Copies in another size, rate or
-// compression are found; parts of a shot are not, because a repeated camera position in a dialogue looks the same: a
+// Shots that repeat earlier ones, by the hashes of a few of their frames (picture_hash). Copies in another size, rate
+// or compression are found; parts of a shot are not, because a repeated camera position in a dialogue looks the same: a
 // duplicate has the duration of its original.
 #pragma once
 

@@ -121,7 +121,8 @@ MarkFinder::Marks MarkFinder::marks(const Crop& picture) const {
     staying += stays;
   }
   Marks found;
-  found.moves = frames_ > 1 && edged >= kLeastEdged && static_cast<double>(staying) <= kMostStaying * static_cast<double>(edged) &&
+  found.moves = frames_ > 1 && edged >= kLeastEdged &&
+                static_cast<double>(staying) <= kMostStaying * static_cast<double>(edged) &&
                 static_cast<double>(staying) <= kMostPicture * static_cast<double>(grid.width * grid.height);
   if (!found.moves) return found;
   for (int64_t cell = 0; cell < grid.width * grid.height; ++cell) {

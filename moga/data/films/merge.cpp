@@ -43,9 +43,8 @@ struct Piece {
     const auto box = shot.at("crop").get<std::vector<int64_t>>();
     check(box.size() == 4 && std::min(box[0], box[1]) >= 0 && std::min(box[2], box[3]) > 0 &&
               box[0] + box[2] <= film.at("width").get<int64_t>() && box[1] + box[3] <= film.at("height").get<int64_t>(),
-          film.at("path").get<std::string>(), ": crop of shot ", shot.at("shot").dump(), " is ",
-          shot.at("crop").dump(), ", expected [x, y, width, height] within ", film.at("width").dump(), "x",
-          film.at("height").dump());
+          film.at("path").get<std::string>(), ": crop of shot ", shot.at("shot").dump(), " is ", shot.at("crop").dump(),
+          ", expected [x, y, width, height] within ", film.at("width").dump(), "x", film.at("height").dump());
     return {box[0], box[1], box[2], box[3]};
   }
 };

@@ -58,8 +58,7 @@ std::array<double, kHashSide * kHashSide> cell_means(const LumaFrame& frame) {
   std::array<double, kHashSide * kHashSide> cells{}, counts{};
   for (int64_t y = 0; y < frame.height; ++y)
     for (int64_t x = 0; x < frame.width; ++x) {
-      const auto cell =
-          static_cast<size_t>(y * kHashSide / frame.height * kHashSide + x * kHashSide / frame.width);
+      const auto cell = static_cast<size_t>(y * kHashSide / frame.height * kHashSide + x * kHashSide / frame.width);
       cells[cell] += frame.luma[static_cast<size_t>(y * frame.width + x)];
       counts[cell] += 1;
     }

@@ -5,8 +5,9 @@
 //   black      part of the frames in which 98 % of the pixels have a luma of at most 25
 //   dark       part of the pixels with a luma of at most 4; bright: of at least 251
 //   sharpness  variance of the Laplacian (4 neighbours), mean over the frames that are not black
-//   still      part of the pairs of frames 1/8 s apart in which no block of 16 x 16 pixels changed by more than 1 on average
-//   motion     how far blocks of 16 x 16 pixels move, mean over blocks and pairs, in percent of the picture's height per
+//   still      part of the pairs of frames 1/8 s apart in which no block of 16 x 16 pixels changed by more than 1 on
+//   average motion     how far blocks of 16 x 16 pixels move, mean over blocks and pairs, in percent of the picture's
+//   height per
 //              second; found within 8 pixels per pair, so at most about 35
 #pragma once
 
@@ -41,8 +42,8 @@ struct PairScores {
 };
 PairScores pair_scores(const LumaFrame& a, const LumaFrame& b);
 
-// 64 bits, one per low frequency of the picture's cosine transform: whether it is above their median. Pictures that look
-// alike, in another size or more strongly compressed, differ in few bits.
+// 64 bits, one per low frequency of the picture's cosine transform: whether it is above their median. Pictures that
+// look alike, in another size or more strongly compressed, differ in few bits.
 uint64_t picture_hash(const LumaFrame& frame);
 
 // Over the frames of a shot.

@@ -1,7 +1,7 @@
 // Stage report: report.html from the manifests. See stages.h.
 //
-// The page is report_page.html with the rows as JSON. A row's thumbnails, one per shot, are one JPEG in base64, which the
-// page decodes when the row is in view. They are made once and kept in report.jsonl.
+// The page is report_page.html with the rows as JSON. A row's thumbnails, one per shot, are one JPEG in base64, which
+// the page decodes when the row is in view. They are made once and kept in report.jsonl.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -39,8 +39,8 @@ struct RowShot {
   bool interlaced = false;
 };
 
-std::vector<RowShot> shots_of(const Record& line, const Films& films,
-                              const std::map<ShotName, const Record*>& cuts, double fps) {
+std::vector<RowShot> shots_of(const Record& line, const Films& films, const std::map<ShotName, const Record*>& cuts,
+                              double fps) {
   std::vector<RowShot> shots;
   if (line.contains("shots")) {
     for (const Record& shot : line.at("shots"))
@@ -61,11 +61,9 @@ std::vector<RowShot> shots_of(const Record& line, const Films& films,
 // uint8 [3, Y, X]; grey where the frame cannot be read.
 at::Tensor thumbnail(const RowShot& shot, int64_t width, int64_t height) {
   try {
-    const auto reader = open_film(shot.path, {.width = width,
-                                              .height = height,
-                                              .scaler = Scaler::kArea,
-                                              .deinterlace = shot.interlaced,
-                                              .threads = 1});
+    const auto reader = open_film(
+        shot.path,
+        {.width = width, .height = height, .scaler = Scaler::kArea, .deinterlace = shot.interlaced, .threads = 1});
     return frames_at(*reader, {shot.middle}).front().permute({2, 0, 1}).contiguous();
   } catch (const Interrupted&) {
     throw;
@@ -78,9 +76,8 @@ std::string strip(const std::vector<RowShot>& shots, const Films& films, const R
   if (shots.empty()) return "";
   const Record& film = *films.at(shots.front().film.get<int64_t>());
   const double aspect = film.at("height").get<double>() / film.at("width").get<double>();
-  const auto height =
-      std::clamp<int64_t>(std::llround(static_cast<double>(config.thumbnail_width) * aspect), 8,
-                          2 * config.thumbnail_width);
+  const auto height = std::clamp<int64_t>(std::llround(static_cast<double>(config.thumbnail_width) * aspect), 8,
+                                          2 * config.thumbnail_width);
   std::vector<at::Tensor> pictures;
   for (const RowShot& shot : shots) pictures.push_back(thumbnail(shot, config.thumbnail_width, height));
   return base64(jpeg_bytes(at::cat(pictures, 2), static_cast<int>(config.quality)));
@@ -110,7 +107,8 @@ Record row_of(const Record& line, const std::map<ShotName, Record>& scores, cons
                        {"crop", shot.at("crop")},
                        {"scores", scores_of(shot_name(shot), scores)}});
   else if (line.contains("shot"))
-    shots.push_back({{"film", line.at("film")}, {"shot", line.at("shot")}, {"scores", scores_of(shot_name(line), scores)}});
+    shots.push_back(
+        {{"film", line.at("film")}, {"shot", line.at("shot")}, {"scores", scores_of(shot_name(line), scores)}});
   row["shots"] = std::move(shots);
   if (!thumbnails.empty()) row["thumbnails"] = thumbnails;
   return row;
@@ -148,9 +146,10 @@ void write_report(const FilmsConfig& config, const std::vector<Record>& films, c
     std::string input;
     for (const RowShot& shot : shots)
       input += film_key(*film_lines.at(shot.film.get<int64_t>())) + " at " + std::to_string(shot.middle) + "\n";
-    const auto& made = manifest.group(line.at("sample").get<std::string>() + "\n" + input, [&]() -> std::vector<Record> {
-      return {{{"sample", line.at("sample")}, {"thumbnails", strip(shots, film_lines, config.report)}}};
-    });
+    const auto& made =
+        manifest.group(line.at("sample").get<std::string>() + "\n" + input, [&]() -> std::vector<Record> {
+          return {{{"sample", line.at("sample")}, {"thumbnails", strip(shots, film_lines, config.report)}}};
+        });
     Record row = row_of(line, numbers, made.empty() ? "" : made.front().value("thumbnails", ""));
     if (const auto found = lost.find(line.at("sample").get<std::string>()); found != lost.end())
       row["dropped"] = found->second;
@@ -160,7 +159,8 @@ void write_report(const FilmsConfig& config, const std::vector<Record>& films, c
   manifest.finish();
   Record all = Record::array();
   for (const Record& film : films) all.push_back(film_of(film));
-  const Record about = {{"fps", config.fps}, {"input", config.input}, {"thumbnail_width", config.report.thumbnail_width}};
+  const Record about = {
+      {"fps", config.fps}, {"input", config.input}, {"thumbnail_width", config.report.thumbnail_width}};
   const auto text = [](const Record& record) { return record.dump(-1, ' ', false, Record::error_handler_t::replace); };
   const std::string data = "{\"about\":" + text(about) + ",\"films\":" + text(all) + ",\"rows\":[" + rows + "]}";
   const fs::path path = fs::path(config.out) / "report.html";

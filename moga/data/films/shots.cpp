@@ -26,9 +26,7 @@ void add_to(Record& shot, const Record& later) {
 
 }  // namespace
 
-ShotName shot_name(const Record& record) {
-  return {record.at("film").get<int64_t>(), record.value("shot", kAll)};
-}
+ShotName shot_name(const Record& record) { return {record.at("film").get<int64_t>(), record.value("shot", kAll)}; }
 
 std::vector<Record> join_shots(std::vector<Record> shots, const std::vector<Record>& later) {
   std::map<ShotName, std::vector<const Record*>> lines;
@@ -105,17 +103,16 @@ std::vector<Record> per_film(
     const Record& film = films[i];
     const auto kept = [](const Record& shot) { return !is_dropped(shot); };
     if (!is_dropped(film) && std::any_of(by_film[i].begin(), by_film[i].end(), kept)) {
-      const auto& records =
-          manifest.group(input(film, by_film[i]), [&]() -> std::vector<Record> {
-            try {
-              return make(film, by_film[i]);
-            } catch (const Interrupted&) {
-              throw;
-            } catch (const Error& error) {
-              log_info("dropped ", film.at("path").get<std::string>(), ": ", error.what());
-              return {{{"film", film.at("film")}, {"dropped", error.what()}}};
-            }
-          });
+      const auto& records = manifest.group(input(film, by_film[i]), [&]() -> std::vector<Record> {
+        try {
+          return make(film, by_film[i]);
+        } catch (const Interrupted&) {
+          throw;
+        } catch (const Error& error) {
+          log_info("dropped ", film.at("path").get<std::string>(), ": ", error.what());
+          return {{{"film", film.at("film")}, {"dropped", error.what()}}};
+        }
+      });
       all.insert(all.end(), records.begin(), records.end());
     }
     progress.advance();

@@ -29,8 +29,8 @@ std::string film_key(const Record& film);
 // The same of its shots: those that are not dropped, with start and end.
 std::string shots_key(const std::vector<Record>& shots);
 
-// Reads a film from its start to its end in constant memory; `visit` gets every frame that belongs to a shot that is not
-// dropped, with the shot's place in `shots`.
+// Reads a film from its start to its end in constant memory; `visit` gets every frame that belongs to a shot that is
+// not dropped, with the shot's place in `shots`.
 void visit_frames(const Record& film, const std::vector<Record>& shots, FilmView view,
                   const std::function<void(size_t shot, FilmReader& frame)>& visit);
 

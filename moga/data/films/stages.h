@@ -17,8 +17,8 @@ std::vector<Record> probe_films(const FilmsConfig& config);
 // cut.jsonl, one line per shot: start and end in seconds, frames, and the boundary that it begins with.
 std::vector<Record> cut_films(const FilmsConfig& config, const std::vector<Record>& films);
 
-// score.jsonl, one line per shot: numbers of its pictures (picture_scores.h), and why it is dropped if it is; and a line
-// per shot that repeats an earlier one. No lines when the stage is not enabled.
+// score.jsonl, one line per shot: numbers of its pictures (picture_scores.h), and why it is dropped if it is; and a
+// line per shot that repeats an earlier one. No lines when the stage is not enabled.
 std::vector<Record> score_films(const FilmsConfig& config, const std::vector<Record>& films,
                                 const std::vector<Record>& shots);
 
@@ -27,8 +27,8 @@ std::vector<Record> score_films(const FilmsConfig& config, const std::vector<Rec
 std::vector<Record> crop_films(const FilmsConfig& config, const std::vector<Record>& films,
                                const std::vector<Record>& shots);
 
-// caption.jsonl, one line per shot that the captioner described, and one per film with a caption for all of it. No lines
-// without an endpoint.
+// caption.jsonl, one line per shot that the captioner described, and one per film with a caption for all of it. No
+// lines without an endpoint.
 std::vector<Record> caption_films(const FilmsConfig& config, const std::vector<Record>& films,
                                   const std::vector<Record>& shots);
 

@@ -24,8 +24,8 @@ void check_settings(const FilmsConfig& config, bool encodes) {
   check(!encodes || !config.encode.vae.empty(), "encode.vae is empty, expected a VAE folder");
 }
 
-// Pixels of a token: the codec's strides times the patch of the model in the same folder, where there is one, else of the
-// first family's.
+// Pixels of a token: the codec's strides times the patch of the model in the same folder, where there is one, else of
+// the first family's.
 Strides pixels_per_token(const FilmEncodeConfig& encode) {
   const fs::path vae = encode.vae, model = fs::absolute(vae / "..").lexically_normal() / "transformer/config.json";
   const Strides strides = load_codec_config(vae / "config.json")->strides();

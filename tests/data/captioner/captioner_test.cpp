@@ -106,8 +106,9 @@ TEST(Captioner, KeepsToItsRate) {
 TEST(Captioner, NamesAnAddressOrAnAnswerThatIsWrong) {
   test::ChatServer server([](const auto&) { return test::Reply{200, "{\"choices\": []}"}; });
   CaptionerConfig config = config_of(server);
-  EXPECT_NE(test::error_of([&] { Captioner(config).describe("?", {}); })
-                .find("the answer has no choices[0].message.content: \"{\\\"choices\\\": []}\""),
+  EXPECT_NE(test::error_of([&] {
+              Captioner(config).describe("?", {});
+            }).find("the answer has no choices[0].message.content: \"{\\\"choices\\\": []}\""),
             std::string::npos);
   config.endpoint = "localhost:8000";
   EXPECT_EQ(test::error_of([&] { Captioner{config}; }),

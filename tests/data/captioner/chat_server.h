@@ -23,7 +23,8 @@ struct Reply {
 };
 
 inline std::string chat_answer(const std::string& text, const std::string& finish = "stop") {
-  return nlohmann::json{{"choices", {{{"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", finish}}}}}
+  return nlohmann::json{
+      {"choices", {{{"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", finish}}}}}
       .dump();
 }
 

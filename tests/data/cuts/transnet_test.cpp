@@ -16,7 +16,8 @@ constexpr int64_t kFixtureFrames = 130;
 
 // The formula of the tool.
 at::Tensor fixture_frame(int64_t t) {
-  const at::Tensor y = at::arange(27).view({27, 1, 1}), x = at::arange(48).view({1, 48, 1}), c = at::arange(3).view({1, 1, 3});
+  const at::Tensor y = at::arange(27).view({27, 1, 1}), x = at::arange(48).view({1, 48, 1}),
+                   c = at::arange(3).view({1, 1, 3});
   const int64_t scene = t / 23;
   return (3 * t + y * (3 + 2 * scene) * (c + 1) + 5 * x + 97 * scene).remainder(256).to(at::kByte).contiguous();
 }
@@ -51,7 +52,9 @@ TEST(TransNet, RunsOfHighFramesAreBoundaries) {
   const auto found = cuts.finish();
   ASSERT_FALSE(found.empty());
   for (const Boundary& one : found) {
-    const auto high = [&](int64_t t) { return cuts.probabilities()[static_cast<size_t>(t)] > config.transnet_threshold; };
+    const auto high = [&](int64_t t) {
+      return cuts.probabilities()[static_cast<size_t>(t)] > config.transnet_threshold;
+    };
     EXPECT_FALSE(high(one.before - 1));
     for (int64_t t = one.before; t < one.after; ++t) EXPECT_TRUE(high(t));
     EXPECT_FALSE(high(one.after));
@@ -66,7 +69,8 @@ TEST(TransNet, NamesWeightsThatAreWrong) {
   tensors["extra"] = at::zeros({1});
   save_safetensors(folder / "extra.safetensors", tensors);
   config.weights = (folder / "extra.safetensors").string();
-  EXPECT_NE(test::error_of([&] { TransNetCuts{config}; }).find("tensor extra is not one of TransNetV2"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { TransNetCuts{config}; }).find("tensor extra is not one of TransNetV2"),
+            std::string::npos);
   tensors.erase("extra");
   tensors.erase("fc1.weight");
   save_safetensors(folder / "less.safetensors", tensors);

@@ -1,4 +1,5 @@
-// Stage caption against a small server: which shots are sent, what an interrupted run keeps, and captions of whole films.
+// Stage caption against a small server: which shots are sent, what an interrupted run keeps, and captions of whole
+// films.
 #include "moga/data/films/caption_config.h"
 
 #include <gtest/gtest.h>
@@ -115,8 +116,9 @@ TEST(Caption, DescribesTheWholeFilm) {
 }
 
 TEST(Caption, NeedsAPrompt) {
-  EXPECT_NE(test::error_of([] { CaptionConfig{.endpoint = "http://localhost"}.validate(); }).find("endpoint needs prompt"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([] { CaptionConfig{.endpoint = "http://localhost"}.validate(); }).find("endpoint needs prompt"),
+      std::string::npos);
   const test::Folder folder;
   ThreeShots three(folder);
   three.config.caption.endpoint = "http://127.0.0.1:9/v1";

@@ -41,7 +41,7 @@ struct CropLines {
 };
 
 CropLines cropped(const std::vector<std::vector<at::Tensor>>& shots, CropConfig crop = {},
-             const Record& boxes = Record()) {
+                  const Record& boxes = Record()) {
   set_quiet(true);
   const test::Folder folder;
   std::vector<at::Tensor> frames;
@@ -89,7 +89,8 @@ TEST(Crop, TakesADarkEdgeForNoBorder) {
   const at::Tensor ramp = at::linspace(0, 120, test::kFilmHeight).view({1, -1, 1}) / 140;
   for (const at::Tensor& frame : test::pan(test::scene(4), 24, 3)) night.push_back(frame * ramp * ramp);
   EXPECT_EQ(cropped({night})[0].at("borders"), (Box{0, 0, 0, 0}));
-  const auto both = cropped({with_borders(test::pan(test::scene(1), 24, 3), 0, 16, 0, 16), with_borders(night, 0, 16, 0, 16)});
+  const auto both =
+      cropped({with_borders(test::pan(test::scene(1), 24, 3), 0, 16, 0, 16), with_borders(night, 0, 16, 0, 16)});
   EXPECT_EQ(both[1].at("borders").at(1), both[0].at("borders").at(1));
 }
 

@@ -47,14 +47,8 @@ inline std::vector<at::Tensor> joined(std::vector<at::Tensor> a, const std::vect
 // Lines of probe.jsonl and cut.jsonl.
 inline Record film_line(int64_t film, const std::filesystem::path& path) {
   const FilmInfo info = film_info(path);
-  return {{"film", film},
-          {"path", path.string()},
-          {"captions", Record::array()},
-          {"width", info.width},
-          {"height", info.height},
-          {"fps", info.fps},
-          {"seconds", info.seconds},
-          {"interlaced", false}};
+  return {{"film", film},          {"path", path.string()}, {"captions", Record::array()}, {"width", info.width},
+          {"height", info.height}, {"fps", info.fps},       {"seconds", info.seconds},     {"interlaced", false}};
 }
 
 inline Record shot_line(int64_t film, int64_t shot, double start, double end) {

@@ -49,7 +49,9 @@ TEST(LargestCrop, StaysInTheMiddleAndInsideThePicture) {
   EXPECT_EQ(above.width, 1280);
   EXPECT_EQ(above.x, 160);
   EXPECT_EQ(largest_crop({0, 0, 16, 9}, {{-5, -5, 99, 99}}).width, 0);
-  EXPECT_NE(test::error_of([] { largest_crop({0, 0, 16, 9}, std::vector<Crop>(13)); }).find("13 boxes"),
+  EXPECT_NE(test::error_of([] {
+              largest_crop({0, 0, 16, 9}, std::vector<Crop>(13));
+            }).find("13 boxes"),
             std::string::npos);
 }
 

@@ -13,15 +13,25 @@ namespace {
 struct Made {
   explicit Made(const test::Folder& folder) {
     set_quiet(true);
-    test::write_film(folder / "film.mp4", test::joined(test::pan(test::scene(1), 24, 2), test::pan(test::scene(2), 24, 2)));
+    test::write_film(folder / "film.mp4",
+                     test::joined(test::pan(test::scene(1), 24, 2), test::pan(test::scene(2), 24, 2)));
     films = {test::film_line(0, folder / "film.mp4"), {{"film", 1}, {"path", "lost.mp4"}, {"dropped", "is missing"}}};
     cuts = {test::shot_line(0, 0, 0, 1.5), test::shot_line(0, 1, 1.5, 3)};
     scores = {{{"film", 0}, {"shot", 0}, {"scores", {{"motion", 12.5}, {"hashes", {"00ff"}}}}}};
     const auto shot = [&](int64_t number, const std::string& caption) {
-      return Record{{"film", 0},   {"shot", number},           {"path", films[0].at("path")}, {"start", 1.5 * static_cast<double>(number)},
-                    {"frames", 16}, {"crop", {0, 0, 320, 176}}, {"interlaced", false},          {"caption", caption}};
+      return Record{{"film", 0},
+                    {"shot", number},
+                    {"path", films[0].at("path")},
+                    {"start", 1.5 * static_cast<double>(number)},
+                    {"frames", 16},
+                    {"crop", {0, 0, 320, 176}},
+                    {"interlaced", false},
+                    {"caption", caption}};
     };
-    samples = {{{"sample", "00000-000"}, {"film", 0}, {"latent_frames", 8}, {"shots", {shot(0, "A </script> walk."), shot(1, "Rain.")}}},
+    samples = {{{"sample", "00000-000"},
+                {"film", 0},
+                {"latent_frames", 8},
+                {"shots", {shot(0, "A </script> walk."), shot(1, "Rain.")}}},
                {{"sample", "00000-001"}, {"film", 0}, {"shot", 1}, {"dropped", "static: motion 0.02 below 0.1"}},
                {{"sample", "00001-000"}, {"film", 1}, {"dropped", "is missing"}}};
     config.out = (folder / "out").string();
@@ -33,7 +43,9 @@ struct Made {
     const size_t at = page.find(begin) + begin.size();
     return Record::parse(page.substr(at, page.find("</script>", at) - at));
   }
-  void write() { write_report(config, films, cuts, scores, samples, {{{"sample", "00000-000"}, {"dropped", "is torn"}}}); }
+  void write() {
+    write_report(config, films, cuts, scores, samples, {{{"sample", "00000-000"}, {"dropped", "is torn"}}});
+  }
   FilmsConfig config;
   std::vector<Record> films, cuts, scores, samples;
 };

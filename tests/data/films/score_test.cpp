@@ -93,7 +93,7 @@ TEST(Score, FindsCopiesButNotTheSameRoom) {
   test::write_film(folder / "a.mp4", frames);
   test::write_film(folder / "b.mp4", smaller);
   test::write_film(folder / "c.mp4", test::pan(room.slice(2, 40), 32, 2));  // the camera stands elsewhere
-  test::write_film(folder / "d.mp4", test::pan(room, 40, 2));                // longer
+  test::write_film(folder / "d.mp4", test::pan(room, 40, 2));               // longer
   std::vector<Record> films, shots;
   for (int64_t i = 0; i < 4; ++i) {
     films.push_back(test::film_line(i, folder / (std::string(1, static_cast<char>('a' + i)) + ".mp4")));

@@ -116,7 +116,8 @@ TEST(PrepareFilms, TakesSizesFromItsModels) {
   const test::Folder folder;
   FilmsConfig config = tiny_films(folder);
   const std::filesystem::path model = folder / "5b";
-  write_text(model / "vae/config.json", R"({"_class_name": "AutoencoderKLWan", "base_dim": 4, "decoder_base_dim": 2, "z_dim": 4,
+  write_text(model / "vae/config.json",
+             R"({"_class_name": "AutoencoderKLWan", "base_dim": 4, "decoder_base_dim": 2, "z_dim": 4,
     "dim_mult": [1, 2, 4, 4], "num_res_blocks": 1, "attn_scales": [], "temperal_downsample": [false, true, true],
     "is_residual": true, "in_channels": 12, "out_channels": 12, "patch_size": 2, "scale_factor_temporal": 4,
     "scale_factor_spatial": 16, "latents_mean": [0, 0, 0, 0], "latents_std": [1, 1, 1, 1]})");

@@ -10,7 +10,10 @@ namespace {
 constexpr int64_t kCell = 8, kJoin = 2;  // pixels of a cell; cells between parts of one mark
 constexpr int64_t kEdgeMargin = 4;       // pixels next to a border, whose own edge stays
 constexpr float kLeastEdge = 6;          // mean |g|, in levels per pixel
-constexpr float kStays = 0.6f;           // |mean g| / mean |g|
+constexpr double kLeastStays = 0.6;      // |mean g| / mean |g|
+constexpr double kChance = 3;            // chance reaches kChance / √frames in one of a thousand edges
+constexpr double kMostNeeded = 0.96;     // with fewer frames nothing can be said
+constexpr double kBothWays = 0.2;        // part of a mark's edges that run across, and that run down
 constexpr int kCellEdges = 6;            // pixels with an edge in a cell
 constexpr double kMostStaying = 0.35;    // of the cells with edges
 constexpr double kMostPicture = 0.08;    // of all cells
@@ -20,6 +23,7 @@ constexpr double kRim = 0.3;  // of each side: where marks are
 struct Grid {
   int64_t width = 0, height = 0;
   std::vector<uint8_t> cells;  // 0: no edges, 1: edges that move, 2: edges that stay
+  std::vector<float> across, down;  // of the edges that stay: sums of |mean g| along each axis
 };
 
 // The cells that are connected with `first` within kJoin cells, which are cleared.
@@ -52,6 +56,16 @@ Crop box_around(const std::vector<int64_t>& cells, const Grid& grid, const Crop&
   const int64_t x_end = std::min(picture.width, (right + 1) * kCell);
   const int64_t y_end = std::min(picture.height, (bottom + 1) * kCell);
   return {picture.x + x, picture.y + y, x_end - x, y_end - y};
+}
+
+// A mark has edges of all directions. A camera that pans along a line leaves the line in its place.
+bool has_both_directions(const std::vector<int64_t>& cells, const Grid& grid) {
+  double across = 0, down = 0;
+  for (const int64_t cell : cells) {
+    across += grid.across[static_cast<size_t>(cell)];
+    down += grid.down[static_cast<size_t>(cell)];
+  }
+  return std::min(across, down) >= kBothWays * (across + down);
 }
 
 bool near_rim(const Crop& box, const Crop& picture) {
@@ -100,8 +114,12 @@ void MarkFinder::add(const MarkFinder& other) {
 }
 
 MarkFinder::Marks MarkFinder::marks(const Crop& picture) const {
-  Grid grid = {picture.width / kCell, picture.height / kCell, {}};
+  Grid grid = {picture.width / kCell, picture.height / kCell, {}, {}, {}};
   grid.cells.assign(static_cast<size_t>(grid.width * grid.height), 0);
+  grid.across.assign(grid.cells.size(), 0);
+  grid.down.assign(grid.cells.size(), 0);
+  const double needed = std::max(kLeastStays, kChance / std::sqrt(static_cast<double>(std::max<int64_t>(1, frames_))));
+  if (needed > kMostNeeded) return {};
   int64_t edged = 0, staying = 0;
   const auto frames = static_cast<float>(std::max<int64_t>(1, frames_));
   for (int64_t cell = 0; cell < grid.width * grid.height; ++cell) {
@@ -112,7 +130,10 @@ MarkFinder::Marks MarkFinder::marks(const Crop& picture) const {
       const auto at = static_cast<size_t>((picture.y + y) * width_ + picture.x + x);
       if (size_[at] < kLeastEdge * frames) continue;
       ++edges;
-      stay += std::hypot(across_[at], down_[at]) >= kStays * size_[at];
+      if (std::hypot(across_[at], down_[at]) < needed * size_[at]) continue;
+      ++stay;
+      grid.across[static_cast<size_t>(cell)] += std::abs(across_[at]);
+      grid.down[static_cast<size_t>(cell)] += std::abs(down_[at]);
     }
     if (edges < kCellEdges) continue;
     const bool stays = 2 * stay >= edges;
@@ -129,7 +150,9 @@ MarkFinder::Marks MarkFinder::marks(const Crop& picture) const {
     if (grid.cells[static_cast<size_t>(cell)] != 2) continue;
     const std::vector<int64_t> cells = take_component(grid, cell);
     const Crop box = box_around(cells, grid, picture);
-    if (static_cast<int64_t>(cells.size()) >= kLeastCells && near_rim(box, picture)) found.boxes.push_back(box);
+    if (static_cast<int64_t>(cells.size()) >= kLeastCells && near_rim(box, picture) &&
+        has_both_directions(cells, grid))
+      found.boxes.push_back(box);
   }
   return found;
 }

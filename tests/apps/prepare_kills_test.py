@@ -38,7 +38,7 @@ def command(program, source, folder, out, port):
     settings = {"input": folder / "films", "out": out, "merge.area": 28672, "merge.max_seconds": 2, "merge.min_seconds": 0.5, "merge.min_shot_seconds": 0.25, "encode.samples_a_shard": 1,
                 "encode.vae": demo / "vae", "encode.text_encoder": demo / "text_encoder", "encode.tokenizer": demo / "tokenizer/spiece.model", "encode.device": "cpu",
                 "caption.endpoint": f"http://127.0.0.1:{port}/v1", "caption.prompt": folder / "prompt.txt", "caption.film_prompt": folder / "film_prompt.txt", "caption.parallel": 1}
-    return [program, "prepare", "videos", source / "configs/videos.toml", "--quiet"] + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return [program, "prepare", "videos", source / "configs/videos.toml"] + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
 def contents(folder):
@@ -48,7 +48,8 @@ def contents(folder):
 
 def run(words):
     begin = time.time()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
     return time.time() - begin
 
 
@@ -60,8 +61,8 @@ def main():
     stages = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "65", "--shots", "2", "--out", folder / "films",
-                        "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "65", "--shots", "2", "--out", folder / "films"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (folder / "prompt.txt").write_text("Describe the shot.")
         (folder / "film_prompt.txt").write_text("Describe the film.")
         seconds = run(command(program, source, folder, folder / "whole", server.server_port))

@@ -63,14 +63,14 @@ def act(browser, folder, text):
 
 
 def prepare(program, folder):
-    subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "65", "--shots", "2", "--out", folder / "films",
-                    "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "65", "--shots", "2", "--out", folder / "films"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for film in (folder / "films").glob("*.mp4"):
         film.with_suffix(".txt").write_text("Two people in a small town </script><b>.")
     (folder / "films/zzz.mp4").write_text("no film")
     config = folder / "config.toml"
     config.write_text(f'input = "{folder}/films"\nout = "{folder}/out"\n[merge]\narea = 28672\n')
-    subprocess.run([program, "prepare", "videos", config, "--dry-run", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([program, "prepare", "videos", config, "--dry-run"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return (folder / "out/report.html").read_text()
 
 

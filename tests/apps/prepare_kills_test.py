@@ -35,7 +35,7 @@ class Captioner(http.server.BaseHTTPRequestHandler):
 
 def command(program, source, folder, out, port):
     demo = source / "models/demo"
-    settings = {"input": folder / "films", "out": out, "merge.area": 28672, "merge.max_seconds": 2, "merge.min_seconds": 0.5, "merge.min_shot_seconds": 0.25, "encode.samples_a_shard": 1,
+    settings = {"input": folder / "films", "out": out, "merge.area": 6144, "merge.max_seconds": 2, "merge.min_seconds": 0.5, "merge.min_shot_seconds": 0.25, "encode.samples_a_shard": 1,
                 "encode.vae": demo / "vae", "encode.text_encoder": demo / "text_encoder", "encode.tokenizer": demo / "tokenizer/spiece.model", "encode.device": "cpu",
                 "caption.endpoint": f"http://127.0.0.1:{port}/v1", "caption.prompt": folder / "prompt.txt", "caption.film_prompt": folder / "film_prompt.txt", "caption.parallel": 1}
     return [program, "prepare", "videos", source / "configs/videos.toml"] + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
@@ -61,7 +61,7 @@ def main():
     stages = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "65", "--shots", "2", "--out", folder / "films"],
+        subprocess.run([program, "stories", "--count", "2", "--seed", "7", "--width", "224", "--height", "128", "--frames", "33", "--shots", "2", "--out", folder / "films"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (folder / "prompt.txt").write_text("Describe the shot.")
         (folder / "film_prompt.txt").write_text("Describe the film.")

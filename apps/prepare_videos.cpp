@@ -39,7 +39,7 @@ void add_prepare_videos(CLI::App& prepare) {
       R"(The stages leave manifests in the folder "out", one line of JSON per film, shot or sample, with every
 decision, its number and its threshold. They may be edited: a line's "dropped" keeps it out, and a
 stage keeps its lines as long as its settings and its input are the same. After an interruption the
-same command continues.
+same command continues. report.html shows all samples with thumbnails, captions, scores and reasons.
 
 Input: a folder of films with captions in NAME.txt, or a list: .json (FastVideo, LightX2V, HoloCine,
 EchoShot), .jsonl and .toml (musubi-tuner, diffusion-pipe), .csv (DiffSynth).
@@ -47,7 +47,8 @@ EchoShot), .jsonl and .toml (musubi-tuner, diffusion-pipe), .csv (DiffSynth).
 Example:
   moga prepare videos configs/videos.toml --set input=films --set out=data/films --dry-run
   moga prepare videos configs/videos.toml --set input=films --set out=data/films
-  moga prepare videos configs/videos.toml --set input=films --set out=data/films --stage merge)");
+  moga prepare videos configs/videos.toml --set input=films --set out=data/films --stage merge
+  moga prepare videos configs/videos.toml --set input=films --set out=data/films --set caption.endpoint=http://localhost:8000/v1 --set caption.prompt=configs/caption_prompt.txt)");
   command->callback([options] { run(*options); });
 }
 

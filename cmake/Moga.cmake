@@ -41,3 +41,14 @@ function(moga_precompile target)
     target_precompile_headers(${target} REUSE_FROM moga_core)
   endif()
 endfunction()
+
+# moga_page(variable file): the text of a page, with the style that all pages share, for configure_file. A change of
+# either runs CMake again.
+function(moga_page variable file)
+  set(style "${PROJECT_SOURCE_DIR}/moga/core/page_style.css")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}" "${style}")
+  file(READ "${file}" page)
+  file(READ "${style}" rules)
+  string(REPLACE "/* the common style */" "${rules}" page "${page}")
+  set(${variable} "${page}" PARENT_SCOPE)
+endfunction()

@@ -28,7 +28,9 @@ def read_clip(name):
     frames = []
     with av.open(path) as container:
         for i, frame in enumerate(container.decode(video=0)):
-            if first <= i <= last:
+            if i > last:
+                break
+            if i >= first:
                 frames.append(cv2.resize(frame.to_ndarray(format="rgb24"), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
     return np.stack(frames)
 

@@ -3,7 +3,8 @@
 // is escaped, and the page shows it as text.
 #include <ATen/ATen.h>
 
-#include "moga/core/check.h"
+#include "moga/core/base64.h"
+#include "moga/core/html_page.h"
 #include "moga/data/video/image.h"
 #include "moga/pipeline/inspect_colours.h"
 #include "moga/pipeline/inspect_files.h"
@@ -18,26 +19,9 @@ using nlohmann::json;
 constexpr int kJpegQuality = 88;
 constexpr const char* kPlaceOfData = "\"the data of an inspection\"";
 
-std::string base64(const uint8_t* bytes, size_t size) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((size + 2) / 3 * 4);
-  for (size_t i = 0; i < size; i += 3) {
-    const size_t count = std::min<size_t>(3, size - i);
-    uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j) three = three << 8 | (j < count ? bytes[i + j] : 0);
-    for (size_t j = 0; j < 4; ++j) text += j <= count ? kDigits[three >> (18 - 6 * j) & 63] : '=';
-  }
-  return text;
-}
-
-std::string base64(const std::string& bytes) {
-  return base64(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-}
-
-std::string base64(const at::Tensor& bytes) {
+std::string bytes_as_text(const at::Tensor& bytes) {
   const at::Tensor own = bytes.contiguous();
-  return base64(own.const_data_ptr<uint8_t>(), static_cast<size_t>(own.numel()));
+  return base64(std::string_view(static_cast<const char*>(own.const_data_ptr()), static_cast<size_t>(own.numel())));
 }
 
 json colours_json(const at::Tensor& colours) {
@@ -66,8 +50,9 @@ json page_data(const Inspection& inspection) {
     data["attention"][expert].update(static_json(inspection.attention[expert], inspection.video));
   for (size_t i = 0; i < inspection.records.size(); ++i) {
     const RoutingMaps& maps = inspection.records[i].maps;
-    data["records"][i]["maps"] = {
-        {"group", base64(maps.group)}, {"gate", base64(maps.gate)}, {"entropy", base64(maps.entropy)}};
+    data["records"][i]["maps"] = {{"group", bytes_as_text(maps.group)},
+                                  {"gate", bytes_as_text(maps.gate)},
+                                  {"entropy", bytes_as_text(maps.entropy)}};
   }
   data["pictures"] = json::array();
   for (const at::Tensor& picture : inspection.pictures)
@@ -78,20 +63,10 @@ json page_data(const Inspection& inspection) {
   return data;
 }
 
-std::string in_script(std::string text) {
-  for (size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) text.replace(at, 1, "\\u003c");
-  return text;
-}
-
 }  // namespace
 
 std::string inspection_page(const Inspection& inspection) {
-  std::string page = kInspectPage;
-  const size_t at = page.find(kPlaceOfData);
-  check(at != std::string::npos, "inspect: the page has no place for its data");
-  const json data = page_data(inspection);
-  return page.replace(at, std::string(kPlaceOfData).size(),
-                      in_script(data.dump(-1, ' ', false, json::error_handler_t::replace)));
+  return page_with_data(kInspectPage, kPlaceOfData, page_data(inspection));
 }
 
 }  // namespace moga

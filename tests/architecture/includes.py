@@ -36,7 +36,8 @@ MAY_INCLUDE = {
     "data/story": {"data", "core"},
     "data/dataset": {"core"},
     "data/cuts": {"core"},
-    "data/films": {"data/video", "data/cuts", "data", "core"},
+    "data/captioner": {"core"},
+    "data/films": {"data/video", "data/cuts", "data/captioner", "data", "core"},
     # The loop runs any task: no model, no data.
     "train/loop": {"parallel", "core"},
     "train/video": TRAIN | {"train/loop", "model"},

@@ -3,12 +3,14 @@
 //   clean       the shots meet: frame `before` is the last of one, `after` = before + 1 the first of the next
 //   transition  a dissolve, fade or wipe: frames between `before` and `after` belong to neither shot
 //
-// A detector gets every frame, reduced to its own size. content_cuts.h compares frames with arithmetic alone.
+// A detector gets every frame, reduced to its own size. content_cuts.h compares frames with arithmetic alone,
+// transnet.h is a network.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "moga/core/choice.h"
@@ -23,10 +25,11 @@ struct Boundary {
   bool clean() const { return after == before + 1; }
 };
 
-enum class CutMethod { kContent, kNone };
+enum class CutMethod { kContent, kTransNet, kNone };
 template <>
 inline constexpr auto kChoices<CutMethod> = std::array{
     Choice{CutMethod::kContent, "content", "differences of colour and structure between frames"},
+    Choice{CutMethod::kTransNet, "transnetv2", "TransNetV2, a small network; needs weights"},
     Choice{CutMethod::kNone, "none", "every file is one shot, unless its list names cuts"},
 };
 
@@ -35,6 +38,9 @@ struct CutConfig {
   double hard_threshold = 0.33;
   double hard_ratio = 2.2;
   double gradual_threshold = 0.36;
+  std::string weights;
+  double transnet_threshold = 0.5;
+  std::string device = "auto";
 
   void validate() const;
   template <class Fields>
@@ -44,6 +50,9 @@ struct CutConfig {
           "least difference of two frames at a hard cut; unrelated pictures have 0.5");
     field("hard_ratio", hard_ratio, "least ratio of that difference to those of the frames around");
     field("gradual_threshold", gradual_threshold, "largest relative error of a dissolve as a blend of its two ends");
+    field("weights", weights, "of transnetv2: a file made by tools/convert_transnetv2.py");
+    field("transnet_threshold", transnet_threshold, "least probability of a boundary by transnetv2");
+    field("device", device, "of transnetv2: auto, cpu, cuda, cuda:1");
   }
 };
 

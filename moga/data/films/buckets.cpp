@@ -7,6 +7,7 @@
 
 #include "moga/core/check.h"
 #include "moga/data/films/config.h"
+#include "moga/data/limits.h"
 
 namespace moga {
 namespace {
@@ -32,6 +33,7 @@ BucketFit fit_one(const Bucket& bucket, int64_t width, int64_t height) {
 }  // namespace
 
 std::vector<Bucket> make_buckets(const MergeConfig& config) {
+  const int64_t multiple = config.multiple > 0 ? config.multiple : kWanPixelsPerToken.columns;
   std::vector<Bucket> buckets;
   for (const std::string& aspect : config.aspects) {
     double width = 0, height = 0;
@@ -40,7 +42,7 @@ std::vector<Bucket> make_buckets(const MergeConfig& config) {
               width / height <= 16 && height / width <= 16,
           "aspects has '", aspect, "', expected a ratio as \"16:9\"");
     const double side = std::sqrt(static_cast<double>(config.area) * width / height);
-    buckets.push_back({aspect, rounded_to(side, config.multiple), rounded_to(side * height / width, config.multiple)});
+    buckets.push_back({aspect, rounded_to(side, multiple), rounded_to(side * height / width, multiple)});
   }
   return buckets;
 }

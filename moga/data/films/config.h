@@ -1,4 +1,5 @@
-// The settings of `moga prepare videos`, one struct per stage: probe → cut → merge → encode.
+// The settings of `moga prepare videos`, one struct per stage: probe → cut → score → crop → caption → merge → encode →
+// report.
 #pragma once
 
 #include <string>
@@ -6,18 +7,25 @@
 
 #include "moga/core/choice.h"
 #include "moga/data/cuts/cuts.h"
+#include "moga/data/films/caption_config.h"
+#include "moga/data/films/crop_config.h"
+#include "moga/data/films/score_config.h"
 #include "moga/data/films/sources.h"
 #include "moga/data/video/film.h"
 
 namespace moga {
 
-enum class FilmStage { kProbe, kCut, kMerge, kEncode };
+enum class FilmStage { kProbe, kCut, kScore, kCrop, kCaption, kMerge, kEncode, kReport };
 template <>
 inline constexpr auto kChoices<FilmStage> = std::array{
     Choice{FilmStage::kProbe, "probe", "what each file holds"},
     Choice{FilmStage::kCut, "cut", "its shots"},
+    Choice{FilmStage::kScore, "score", "numbers of each shot's pictures, and the shots that are dropped for them"},
+    Choice{FilmStage::kCrop, "crop", "pictures without black borders and marks"},
+    Choice{FilmStage::kCaption, "caption", "captions from a model behind an endpoint"},
     Choice{FilmStage::kMerge, "merge", "samples of adjacent shots, re-timed and sized"},
     Choice{FilmStage::kEncode, "encode", "latents and text embeddings in shards"},
+    Choice{FilmStage::kReport, "report", "report.html, a page with all samples"},
 };
 
 struct ProbeConfig {
@@ -41,7 +49,7 @@ struct MergeConfig {
   bool multi_shot = true;
   bool uncaptioned = false;
   int64_t area = 832 * 480;
-  int64_t multiple = 16;
+  int64_t multiple = 0;
   std::vector<std::string> aspects = {"16:9", "4:3", "1:1", "3:4", "9:16"};
   double max_upscale = 1.0;
   double max_crop = 0.25;
@@ -55,7 +63,8 @@ struct MergeConfig {
     field("multi_shot", multi_shot, "samples of several adjacent shots; false: one shot each");
     field("uncaptioned", uncaptioned, "keep shots without a caption, with an empty one");
     field("area", area, "pixels of a frame, about; every aspect ratio has this area");
-    field("multiple", multiple, "both sides are multiples of this: pixels of a token");
+    field("multiple", multiple,
+          "both sides are multiples of this; 0: the pixels of a token of the model next to encode.vae, or of Wan2.1's");
     field("aspects", aspects, "aspect ratios of the buckets, width:height");
     field("max_upscale", max_upscale, "smaller films than this factor reaches are dropped");
     field("max_crop", max_crop, "largest fraction of a picture that its bucket may cut off");
@@ -85,6 +94,20 @@ struct FilmEncodeConfig {
   }
 };
 
+struct ReportConfig {
+  bool enabled = true;
+  int64_t thumbnail_width = 112;
+  int64_t quality = 60;
+
+  void validate() const;
+  template <class Fields>
+  void fields(Fields& field) {
+    field("enabled", enabled, "false: no report.html");
+    field("thumbnail_width", thumbnail_width, "pixels of a thumbnail; a shot takes about 3 kB at 112");
+    field("quality", quality, "of its JPEG, 1 to 100");
+  }
+};
+
 struct FilmsConfig {
   std::string input;
   SourceFormat format = SourceFormat::kAuto;
@@ -92,8 +115,12 @@ struct FilmsConfig {
   double fps = 16;
   ProbeConfig probe;
   CutConfig cut;
+  ScoreConfig score;
+  CropConfig crop;
+  CaptionConfig caption;
   MergeConfig merge;
   FilmEncodeConfig encode;
+  ReportConfig report;
 
   void validate() const;
   template <class Fields>
@@ -104,8 +131,12 @@ struct FilmsConfig {
     field("fps", fps, "frames per second of the model");
     field("probe", probe, "which files are read");
     field("cut", cut, "how shots are found");
+    field("score", score, "which shots are dropped for their pictures");
+    field("crop", crop, "what is cut off");
+    field("caption", caption, "the model that captions shots");
     field("merge", merge, "how shots become samples");
     field("encode", encode, "models and shards");
+    field("report", report, "the page");
   }
 };
 

@@ -9,6 +9,8 @@
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/data/films/file_stamp.h"
+#include "moga/data/films/shots.h"
 #include "moga/data/films/stages.h"
 
 namespace moga {
@@ -114,13 +116,22 @@ std::vector<Record> cut(const Record& film, const CutConfig& config) {
   }
 }
 
+// Captions are not part of it: a new caption keeps the shots, with what was edited in their lines.
+std::string input_of(const Record& film) {
+  std::string input = film_key(film);
+  for (const char* key : {"cuts", "one_shot"})
+    if (film.contains(key)) input += std::string("\n") + key + film.at(key).dump();
+  return input + (is_dropped(film) ? "\ndropped" : "");
+}
+
 }  // namespace
 
 std::vector<Record> cut_films(const FilmsConfig& config, const std::vector<Record>& films) {
-  Manifest manifest(config.out, name_of(FilmStage::kCut), to_json(config.cut));
+  const std::string weights = config.cut.weights.empty() ? "" : file_stamp(config.cut.weights);
+  Manifest manifest(config.out, name_of(FilmStage::kCut), to_json(config.cut) + weights);
   Progress progress("cut", static_cast<int64_t>(films.size()), "film");
   for (const Record& film : films) {
-    manifest.group(film.dump(), [&] { return cut(film, config.cut); });
+    manifest.group(input_of(film), [&] { return cut(film, config.cut); });
     progress.advance();
   }
   return manifest.finish();

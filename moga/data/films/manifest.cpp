@@ -59,12 +59,16 @@ void Manifest::read_earlier() {
   write_text(partial_, whole);
 }
 
-const std::vector<Record>& Manifest::group(const std::string& input, const std::function<std::vector<Record>()>& make) {
-  stop_if_interrupted();
+std::string Manifest::origin_of(const std::string& input) const {
   Checksum checksum;
   checksum.add(settings_);
   checksum.add(input);
-  const std::string from = checksum.text();
+  return checksum.text();
+}
+
+const std::vector<Record>& Manifest::group(const std::string& input, const std::function<std::vector<Record>()>& make) {
+  stop_if_interrupted();
+  const std::string from = origin_of(input);
   if (const auto found = earlier_.find(from); found != earlier_.end()) {
     ++kept_;
     groups_.push_back(found->second);
@@ -78,9 +82,14 @@ const std::vector<Record>& Manifest::group(const std::string& input, const std::
   return groups_.back();
 }
 
-std::vector<Record> Manifest::finish() {
+std::vector<Record> Manifest::records() const {
   std::vector<Record> all;
   for (const auto& group : groups_) all.insert(all.end(), group.begin(), group.end());
+  return all;
+}
+
+std::vector<Record> Manifest::finish() {
+  std::vector<Record> all = records();
   const std::string text = to_lines(all);
   if (fs::exists(path_)) {
     if (const std::string old = read_text(path_); old != text)

@@ -34,6 +34,10 @@ class Manifest {
 
   // The group made from `input`: kept from an earlier run, or made now. Throws Interrupted between two groups.
   const std::vector<Record>& group(const std::string& input, const std::function<std::vector<Record>()>& make);
+  // Whether that group is kept from an earlier run.
+  bool has(const std::string& input) const { return earlier_.contains(origin_of(input)); }
+  // All lines so far.
+  std::vector<Record> records() const;
   // Writes NAME.jsonl and returns all its lines. A manifest that it replaces and that differs is kept as
   // NAME.old.jsonl.
   std::vector<Record> finish();
@@ -43,6 +47,7 @@ class Manifest {
 
  private:
   void read_earlier();
+  std::string origin_of(const std::string& input) const;
 
   std::filesystem::path path_, partial_;
   std::string settings_;

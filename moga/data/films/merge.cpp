@@ -36,6 +36,17 @@ struct Piece {
   int64_t frames = 0;   // that it has
   int64_t latents = 0;  // that are used
   std::string caption;
+
+  // The part of the film's picture that the shot uses.
+  Crop picture() const {
+    if (!shot.contains("crop")) return {0, 0, film.at("width"), film.at("height")};
+    const auto box = shot.at("crop").get<std::vector<int64_t>>();
+    check(box.size() == 4 && std::min(box[0], box[1]) >= 0 && std::min(box[2], box[3]) > 0 &&
+              box[0] + box[2] <= film.at("width").get<int64_t>() && box[1] + box[3] <= film.at("height").get<int64_t>(),
+          film.at("path").get<std::string>(), ": crop of shot ", shot.at("shot").dump(), " is ", shot.at("crop").dump(),
+          ", expected [x, y, width, height] within ", film.at("width").dump(), "x", film.at("height").dump());
+    return {box[0], box[1], box[2], box[3]};
+  }
 };
 
 class Merger {
@@ -130,36 +141,43 @@ class Merger {
     return record;
   }
 
-  // Chooses the bucket by the first film and checks each.
+  // Chooses the bucket by the first shot and checks the others with it.
   Bucket fill(Record& record) {
-    const Record& film = pieces_.front().film;
-    const BucketFit fit = fit_bucket(buckets_, film.at("width"), film.at("height"));
+    const Crop picture = pieces_.front().picture();
+    const BucketFit fit = fit_bucket(buckets_, picture.width, picture.height);
     record["width"] = fit.bucket.width;
     record["height"] = fit.bucket.height;
     record["aspect"] = fit.bucket.aspect;
     record["cropped"] = std::round(fit.cropped * 1000) / 1000;
     record["upscale"] = std::round(fit.upscale * 1000) / 1000;
-    const MergeConfig& merge = config_.merge;
-    if (fit.upscale > merge.max_upscale + 1e-9)
-      fail_sample(formatted("%ldx%ld would be enlarged %.2f times to %ldx%ld, at most %.2f (merge.max_upscale)",
-                            film.at("width").get<int64_t>(), film.at("height").get<int64_t>(), fit.upscale,
-                            fit.bucket.width, fit.bucket.height, merge.max_upscale));
-    if (fit.cropped > merge.max_crop)
-      fail_sample(formatted("%.1f %% of %ldx%ld would be cut off for %s, at most %.1f %% (merge.max_crop)",
-                            100 * fit.cropped, film.at("width").get<int64_t>(), film.at("height").get<int64_t>(),
-                            fit.bucket.aspect.c_str(), 100 * merge.max_crop));
+    for (const Piece& piece : pieces_) check_fit(piece, fit.bucket);
     return fit.bucket;
   }
 
+  void check_fit(const Piece& piece, const Bucket& bucket) {
+    const MergeConfig& merge = config_.merge;
+    const Crop picture = piece.picture();
+    const BucketFit fit = fit_bucket({bucket}, picture.width, picture.height);
+    if (fit.upscale > merge.max_upscale + 1e-9)
+      fail_sample(formatted("%ldx%ld would be enlarged %.2f times to %ldx%ld, at most %.2f (merge.max_upscale)",
+                            picture.width, picture.height, fit.upscale, bucket.width, bucket.height,
+                            merge.max_upscale));
+    if (fit.cropped > merge.max_crop)
+      fail_sample(formatted("%.1f %% of %ldx%ld would be cut off for %s, at most %.1f %% (merge.max_crop)",
+                            100 * fit.cropped, picture.width, picture.height, bucket.aspect.c_str(),
+                            100 * merge.max_crop));
+  }
+
   Record shot_record(const Piece& piece, bool first, const Bucket& bucket) const {
-    const BucketFit fit = fit_bucket({bucket}, piece.film.at("width"), piece.film.at("height"));
+    const Crop picture = piece.picture();
+    const BucketFit fit = fit_bucket({bucket}, picture.width, picture.height);
     return {{"film", piece.shot.at("film")},
             {"shot", piece.shot.at("shot")},
             {"path", piece.film.at("path")},
             {"start", std::round(piece.start * 1e6) / 1e6},
             {"frames", pixel_frames(piece.latents, first)},
             {"latent_frames", piece.latents},
-            {"crop", {fit.crop.x, fit.crop.y, fit.crop.width, fit.crop.height}},
+            {"crop", {picture.x + fit.crop.x, picture.y + fit.crop.y, fit.crop.width, fit.crop.height}},
             {"interlaced", piece.film.at("interlaced")},
             {"caption", piece.caption}};
   }

@@ -5,6 +5,7 @@
 #include "moga/core/config.h"
 #include "moga/core/format.h"
 #include "moga/core/log.h"
+#include "moga/data/films/file_stamp.h"
 #include "moga/data/films/stages.h"
 
 namespace fs = std::filesystem;
@@ -64,14 +65,6 @@ Record probe(const Source& source, int64_t number, const FilmsConfig& config) {
   return record;
 }
 
-// Changes when the file does.
-std::string stamp(const fs::path& path) {
-  std::error_code ignored;
-  const auto bytes = fs::file_size(path, ignored);
-  const auto time = fs::last_write_time(path, ignored).time_since_epoch().count();
-  return std::to_string(bytes) + " " + std::to_string(time);
-}
-
 }  // namespace
 
 std::vector<Record> probe_films(const FilmsConfig& config) {
@@ -82,7 +75,7 @@ std::vector<Record> probe_films(const FilmsConfig& config) {
   for (size_t i = 0; i < list.sources.size(); ++i) {
     const Source& source = list.sources[i];
     const auto number = static_cast<int64_t>(i);
-    const std::string input = source_record(source, number).dump() + source.problem + stamp(source.path);
+    const std::string input = source_record(source, number).dump() + source.problem + file_stamp(source.path);
     const auto& records = manifest.group(input, [&] { return std::vector<Record>{probe(source, number, config)}; });
     for (const Record& record : records)
       if (is_dropped(record))

@@ -41,6 +41,7 @@ FilmsConfig tiny_films(const test::Folder& folder) {
   FilmsConfig config;
   config.input = (folder / "films").string();
   config.out = (folder / "out").string();
+  config.score = {.max_still = 1, .min_sharpness = 0};  // the pictures are smooth and stand still
   config.merge = {.min_seconds = 0.5, .min_shot_seconds = 0.25, .area = 96 * 64, .aspects = {"3:2"}};
   config.encode.vae = (folder / "vae").string();
   config.encode.device = "cpu";
@@ -108,6 +109,30 @@ TEST(PrepareFilms, HoldsFilmsOutAndObeysTheManifest) {
   write_text(folder / "out/merge.jsonl", samples);
   prepare_films(config, {.stage = FilmStage::kEncode});
   EXPECT_EQ(ShardDataset(folder / "out/shards").size(), 1);
+}
+
+// Wan2.2-TI2V-5B: strides of 16 and patches of 2.
+TEST(PrepareFilms, TakesSizesFromItsModels) {
+  const test::Folder folder;
+  FilmsConfig config = tiny_films(folder);
+  const std::filesystem::path model = folder / "5b";
+  write_text(model / "vae/config.json",
+             R"({"_class_name": "AutoencoderKLWan", "base_dim": 4, "decoder_base_dim": 2, "z_dim": 4,
+    "dim_mult": [1, 2, 4, 4], "num_res_blocks": 1, "attn_scales": [], "temperal_downsample": [false, true, true],
+    "is_residual": true, "in_channels": 12, "out_channels": 12, "patch_size": 2, "scale_factor_temporal": 4,
+    "scale_factor_spatial": 16, "latents_mean": [0, 0, 0, 0], "latents_std": [1, 1, 1, 1]})");
+  write_text(model / "transformer/config.json", R"({"_class_name": "WanTransformer3DModel", "patch_size": [1, 2, 2],
+    "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 4, "out_channels": 4, "num_layers": 2,
+    "ffn_dim": 32, "freq_dim": 16, "text_dim": 16})");
+  config.encode.vae = (model / "vae").string();
+  config.merge.area = 88 * 60;
+  prepare_films(config, {.dry_run = true});
+  const auto samples = stage_records(config, FilmStage::kMerge);
+  EXPECT_EQ(samples.at(0).at("width"), 96);
+  EXPECT_EQ(samples.at(0).at("height"), 64);
+  config.merge.multiple = 16;
+  EXPECT_EQ(test::error_of([&] { prepare_films(config, {.dry_run = true}); }),
+            "merge.multiple is 16, the models of " + config.encode.vae + " need multiples of 32");
 }
 
 TEST(PrepareFilms, NamesWhatIsMissing) {

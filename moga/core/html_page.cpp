@@ -1,0 +1,28 @@
+// See html_page.h.
+#include "moga/core/html_page.h"
+
+#include <nlohmann/json.hpp>
+
+#include "moga/core/check.h"
+
+namespace moga {
+
+std::string page_with_data(std::string page, const std::string& place, std::string json_text) {
+  const size_t at = page.find(place);
+  check(at != std::string::npos, "the page has no place for its data");
+  std::string escaped;
+  escaped.reserve(json_text.size());
+  for (const char c : json_text) {
+    if (c == '<')
+      escaped += "\\u003c";
+    else
+      escaped += c;
+  }
+  return page.replace(at, place.size(), escaped);
+}
+
+std::string page_with_data(std::string page, const std::string& place, const nlohmann::json& data) {
+  return page_with_data(std::move(page), place, data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+}  // namespace moga

@@ -1,0 +1,211 @@
+// TransNetV2. See transnet.h.
+#include "moga/data/cuts/transnet.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+#include "moga/core/check.h"
+#include "moga/core/device.h"
+#include "moga/core/safetensors.h"
+
+namespace moga {
+namespace {
+
+constexpr int64_t kWindow = 100, kStep = 50, kMargin = 25;  // frames
+constexpr int64_t kLookup = 101, kBins = 512;
+constexpr double kBatchNormEps = 1e-3;
+constexpr int kDilations[] = {1, 2, 4, 8};
+
+// [T, C] of unit length → [T, 101]: similarity to the 50 frames before, itself and the 50 after; 0 beyond the window.
+at::Tensor similarity_around(const at::Tensor& x) {
+  const int64_t frames = x.size(0);
+  const at::Tensor all = at::constant_pad_nd(x.matmul(x.t()), {kLookup / 2, kLookup / 2});
+  return all.as_strided({frames, kLookup}, {all.stride(0) + 1, 1}).contiguous();
+}
+
+at::Tensor unit_rows(const at::Tensor& x) { return x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12); }
+
+// uint8 [T, 27, 48, 3] → [T, 512], colours of 3 bits per channel, of unit length.
+at::Tensor histograms(const at::Tensor& frames) {
+  const at::Tensor high = at::div(frames.to(at::kLong), 32, "trunc");
+  const at::Tensor bins = (high.select(3, 0) * 64 + high.select(3, 1) * 8 + high.select(3, 2)).flatten(1);
+  const at::Tensor counts = at::zeros({frames.size(0), kBins}, bins.options().dtype(at::kFloat));
+  counts.scatter_add_(1, bins, at::ones_like(bins, bins.options().dtype(at::kFloat)));
+  return unit_rows(counts);
+}
+
+}  // namespace
+
+// Takes tensors out of the file and remembers which were used.
+class TransNet::Reader {
+ public:
+  Reader(const std::filesystem::path& path, c10::Device device) : file_(path), device_(device) {}
+
+  bool has(const std::string& name) const { return file_.contains(name); }
+  at::Tensor take(const std::string& name) {
+    check(file_.contains(name), file_.source(), ": tensor ", name,
+          " is missing; expected weights of TransNetV2, made by "
+          "tools/convert_transnetv2.py");
+    used_.insert(name);
+    return file_.load(name).to(device_, at::kFloat);
+  }
+  at::Tensor take(const std::string& name, at::IntArrayRef shape) {
+    const at::Tensor tensor = take(name);
+    check(tensor.sizes() == shape, file_.source(), ": tensor ", name, " has shape ", tensor.sizes(), ", expected ",
+          shape);
+    return tensor;
+  }
+  Linear linear(const std::string& name, int64_t inputs, int64_t outputs) {
+    return {take(name + ".weight", {outputs, inputs}), take(name + ".bias", {outputs})};
+  }
+  Block block(const std::string& name, int64_t inputs, int64_t filters) {
+    Block block;
+    std::vector<at::Tensor> space;
+    const at::Tensor scale = take(name + ".bn.weight", {4 * filters}) *
+                             (take(name + ".bn.running_var", {4 * filters}) + kBatchNormEps).rsqrt();
+    for (int i = 0; i < 4; ++i) {
+      const std::string layers = name + ".Conv3D_" + std::to_string(kDilations[i]) + ".layers.";
+      space.push_back(take(layers + "0.weight", {2 * filters, inputs, 1, 3, 3}).squeeze(2));
+      const at::Tensor time = take(layers + "1.weight", {filters, 2 * filters, 3, 1, 1}).flatten(2);
+      block.time.push_back(time * scale.slice(0, i * filters, (i + 1) * filters).view({-1, 1, 1}));
+    }
+    block.space = at::cat(space);
+    block.bias = take(name + ".bn.bias", {4 * filters}) - scale * take(name + ".bn.running_mean", {4 * filters});
+    return block;
+  }
+  // The second output, of frames within transitions, is not used.
+  void finish() {
+    for (const std::string& name : file_.names())
+      check(used_.contains(name) || name.starts_with("cls_layer2."), file_.source(), ": tensor ", name,
+            " is not one of TransNetV2");
+  }
+
+ private:
+  Safetensors file_;
+  c10::Device device_;
+  std::set<std::string> used_;
+};
+
+TransNet::TransNet(const std::filesystem::path& weights, c10::Device device) : device_(device) {
+  Reader reader(weights, device);
+  const std::string first = "SDDCNN.0.DDCNN.0";
+  int64_t filters = reader.take(first + ".bn.bias").size(0) / 4, inputs = 3, features = 0;
+  int64_t rows = kHeight, columns = kWidth;
+  for (int64_t stack = 0; reader.has("SDDCNN." + std::to_string(stack) + ".DDCNN.0.bn.bias"); ++stack) {
+    std::vector<Block> blocks;
+    for (int64_t i = 0;; ++i) {
+      const std::string name = "SDDCNN." + std::to_string(stack) + ".DDCNN." + std::to_string(i);
+      if (!reader.has(name + ".bn.bias")) break;
+      blocks.push_back(reader.block(name, inputs, filters));
+      inputs = 4 * filters;
+    }
+    stacks_.push_back(std::move(blocks));
+    features += inputs;
+    filters *= 2;
+    rows /= 2;
+    columns /= 2;
+  }
+  const int64_t similarity = reader.take("frame_sim_layer.projection.bias").size(0);
+  projection_ = reader.linear("frame_sim_layer.projection", features, similarity);
+  const int64_t lookup = reader.take("frame_sim_layer.fc.bias").size(0);
+  similarity_ = reader.linear("frame_sim_layer.fc", kLookup, lookup);
+  histogram_ = reader.linear("color_hist_layer.fc", kLookup, lookup);
+  const int64_t hidden = reader.take("fc1.bias").size(0);
+  hidden_ = reader.linear("fc1", 2 * lookup + inputs * rows * columns, hidden);
+  result_ = reader.linear("cls_layer1", hidden, 1);
+  reader.finish();
+}
+
+// [T, C, Y, X] → [T, 4 F, Y, X].
+at::Tensor TransNet::run(const Block& block, const at::Tensor& x) const {
+  const at::Tensor space = at::conv2d(x, block.space, {}, 1, 1);
+  const int64_t frames = x.size(0), filters = block.time.front().size(0);
+  const at::Tensor lines = space.flatten(2);  // [T, 8 F, Y X]
+  std::vector<at::Tensor> parts;
+  for (int i = 0; i < 4; ++i) {
+    const at::Tensor own = lines.slice(1, 2 * filters * i, 2 * filters * (i + 1));
+    at::Tensor sum;
+    for (int64_t tap = 0; tap < 3; ++tap) {
+      const int64_t shift = (tap - 1) * kDilations[i];  // frame t sees frame t + shift
+      const int64_t from = std::max<int64_t>(0, -shift), until = frames - std::max<int64_t>(0, shift);
+      if (from >= until) continue;
+      const at::Tensor seen =
+          at::matmul(block.time[static_cast<size_t>(i)].select(2, tap), own.slice(0, from + shift, until + shift));
+      if (!sum.defined()) sum = at::zeros({frames, filters, lines.size(2)}, lines.options());
+      sum.slice(0, from, until).add_(seen);
+    }
+    parts.push_back(sum);
+  }
+  at::Tensor all = at::cat(parts, 1).add_(block.bias.view({1, -1, 1}));
+  return all.view({frames, 4 * filters, x.size(2), x.size(3)});
+}
+
+at::Tensor TransNet::operator()(const at::Tensor& frames) const {
+  at::NoGradGuard no_grad;
+  const at::Tensor pixels = frames.to(device_);
+  at::Tensor x = pixels.permute({0, 3, 1, 2}).to(at::kFloat).div_(255).contiguous();
+  std::vector<at::Tensor> means;
+  for (const std::vector<Block>& stack : stacks_) {
+    at::Tensor shortcut;
+    for (size_t i = 0; i < stack.size(); ++i) {
+      x = run(stack[i], x);
+      if (i + 1 < stack.size()) x.relu_();
+      if (i == 0) shortcut = x;
+    }
+    x = at::avg_pool2d(x.relu() + shortcut, 2);
+    means.push_back(x.mean({2, 3}));
+  }
+  const auto apply = [](const Linear& linear, const at::Tensor& input) {
+    return at::linear(input, linear.weight, linear.bias);
+  };
+  const at::Tensor near = unit_rows(apply(projection_, at::cat(means, 1)));
+  const at::Tensor all =
+      at::cat({apply(histogram_, similarity_around(histograms(pixels))).relu_(),
+               apply(similarity_, similarity_around(near)).relu_(), x.permute({0, 2, 3, 1}).flatten(1)},
+              1);
+  return apply(result_, apply(hidden_, all).relu_()).sigmoid().flatten().cpu();
+}
+
+TransNetCuts::TransNetCuts(const CutConfig& config)
+    : threshold_(config.transnet_threshold), net_(config.weights, parse_device(config.device)) {}
+
+void TransNetCuts::add(const uint8_t* rgb) {
+  const at::Tensor frame = at::empty({TransNet::kHeight, TransNet::kWidth, 3}, at::kByte);
+  std::copy_n(rgb, frame.numel(), frame.data_ptr<uint8_t>());
+  for (int64_t i = 0; frames_ == 0 && i < kMargin; ++i) push(frame);
+  ++frames_;
+  push(frame);
+}
+
+void TransNetCuts::push(const at::Tensor& frame) {
+  window_.push_back(frame);
+  if (static_cast<int64_t>(window_.size()) < kWindow) return;
+  const at::Tensor seen = net_(at::stack(std::vector<at::Tensor>(window_.begin(), window_.end())));
+  const float* values = seen.const_data_ptr<float>();
+  probabilities_.insert(probabilities_.end(), values + kMargin, values + kMargin + kStep);
+  window_.erase(window_.begin(), window_.begin() + kStep);
+}
+
+std::vector<Boundary> TransNetCuts::finish() {
+  if (frames_ == 0) return {};
+  const at::Tensor last = window_.back();
+  while (static_cast<int64_t>(probabilities_.size()) < frames_) push(last);
+  probabilities_.resize(static_cast<size_t>(frames_));
+  // A run of high frames: the first of them still belongs to the shot before.
+  std::vector<Boundary> found;
+  for (int64_t i = 0; i < frames_; ++i) {
+    const double score = probabilities_[static_cast<size_t>(i)];
+    if (score <= threshold_) continue;
+    const bool continues = !found.empty() && found.back().after == i;
+    if (!continues) found.push_back({i, i + 1, 0, threshold_});
+    found.back().after = i + 1;
+    found.back().score = std::max(found.back().score, score);
+  }
+  // Runs at the ends of the film divide nothing.
+  std::erase_if(found, [&](const Boundary& one) { return one.before == 0 || one.after >= frames_; });
+  return found;
+}
+
+}  // namespace moga

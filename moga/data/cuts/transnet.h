@@ -1,0 +1,71 @@
+// TransNetV2 (Souček and Lokoč, arXiv 2008.04838): for each of 100 frames of 48 x 27 pixels, the probability that it is
+// the last of a shot or within a transition.
+//
+//   features   3 stacks of 2 blocks of (2+1)D convolutions, dilated by 1, 2, 4 and 8 frames, batch norm, 2 x 2 mean
+//   pooling neighbours cosine similarity of the features' means, and of 512-bin colour histograms, to the 101 frames
+//   around p          sigmoid(linear(relu(linear(all of it))))
+//
+// A film is seen in windows of 100 frames that advance by 50, of which the middle 50 are used. Weights: safetensors
+// made by tools/convert_transnetv2.py; sizes are read from their shapes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "moga/data/cuts/cuts.h"
+
+namespace moga {
+
+class TransNet {
+ public:
+  static constexpr int64_t kWidth = 48, kHeight = 27;
+
+  // Throws one line when a tensor is missing, left over or has another shape.
+  TransNet(const std::filesystem::path& weights, c10::Device device);
+  // uint8 [T, 27, 48, 3] → float [T] on the CPU.
+  at::Tensor operator()(const at::Tensor& frames) const;
+
+ private:
+  // The four dilations of a block: one convolution over space for all, one over time each; batch norm is in the latter.
+  struct Block {
+    at::Tensor space;              // [8 F, in, 3, 3]
+    std::vector<at::Tensor> time;  // [F, 2 F, 3]
+    at::Tensor bias;               // [4 F]
+  };
+  struct Linear {
+    at::Tensor weight, bias;
+  };
+  class Reader;
+  at::Tensor run(const Block& block, const at::Tensor& x) const;
+
+  c10::Device device_;
+  std::vector<std::vector<Block>> stacks_;
+  Linear projection_, similarity_, histogram_, hidden_, result_;
+};
+
+class TransNetCuts : public CutDetector {
+ public:
+  explicit TransNetCuts(const CutConfig& config);
+  int64_t width() const override { return TransNet::kWidth; }
+  int64_t height() const override { return TransNet::kHeight; }
+  void add(const uint8_t* rgb) override;
+  std::vector<Boundary> finish() override;
+  // Of all frames, after finish().
+  const std::vector<float>& probabilities() const { return probabilities_; }
+
+ private:
+  void push(const at::Tensor& frame);
+
+  double threshold_;
+  TransNet net_;
+  std::deque<at::Tensor> window_;  // [27, 48, 3]
+  int64_t frames_ = 0;
+  std::vector<float> probabilities_;
+};
+
+}  // namespace moga

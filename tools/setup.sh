@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 torch_version=2.11.0
 packages=(build-essential cmake ninja-build pkg-config python3-venv libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libsentencepiece-dev libutf8proc-dev libgtest-dev libpng-dev libjpeg62-turbo-dev libavfilter-dev libavformat-dev
+  libsentencepiece-dev libutf8proc-dev libcpp-httplib-dev libgtest-dev libpng-dev libjpeg62-turbo-dev libavfilter-dev libavformat-dev
   libavcodec-dev libavutil-dev libswscale-dev libgloo-dev "$@")
 
 install_packages() {

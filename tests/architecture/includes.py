@@ -43,6 +43,8 @@ MAY_INCLUDE = {
     "train/text": TRAIN | {"train/loop", "model"},
     # Generation and training never include each other.
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
+    # The HTTP server; its worker runs the pipeline.
+    "serve": {"pipeline", "model", "data", "core"},
     # Measures all of the above except the pipeline.
     "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }

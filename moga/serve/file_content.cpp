@@ -13,7 +13,7 @@
 namespace moga {
 namespace {
 
-constexpr size_t kPiece = 256 << 10;
+constexpr size_t kFilePiece = 256 << 10;
 
 class OpenFile {
  public:
@@ -58,7 +58,7 @@ void send_file(const std::filesystem::path& path, const char* type, const httpli
   response.set_content_provider(
       range.end - range.begin, type,
       [file, begin = range.begin](size_t offset, size_t length, httplib::DataSink& sink) {
-        std::vector<char> piece(std::min(length, kPiece));
+        std::vector<char> piece(std::min(length, kFilePiece));
         const ssize_t count = file->read(piece.data(), piece.size(), begin + offset);
         return count > 0 && sink.write(piece.data(), static_cast<size_t>(count));
       });

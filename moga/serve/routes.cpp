@@ -92,7 +92,7 @@ void Routes::add_to(httplib::Server& server) {
   server.Post(".*", handler).Put(".*", handler).Patch(".*", handler);
   server.set_error_handler([](const Request& request, Response& response) {
     if (response.body.empty() && request.method != "HEAD")
-      answer(response, ApiError(response.status, "bad_request", httplib::detail::status_message(response.status)));
+      answer(response, ApiError(response.status, "bad_request", "the request is not one that this server understands"));
   });
   server.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
 }

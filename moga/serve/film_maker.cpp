@@ -44,6 +44,22 @@ class ProgressReport {
   std::chrono::steady_clock::time_point told_;
 };
 
+// The same weights once more, for a generation that releases its own; a tokenizer cannot be shared.
+Models sharing(const Models& models, const std::filesystem::path& folder) {
+  return {Tokenizer(folder / "tokenizer" / "spiece.model"),
+          models.text_encoder,
+          models.transformer,
+          models.vae,
+          models.sampler,
+          models.device,
+          models.dtype,
+          models.transformer_2,
+          models.boundary,
+          models.image_encoder,
+          models.image_processor,
+          models.expand_timesteps};
+}
+
 }  // namespace
 
 FilmMaker::FilmMaker(ServedModel model) : model_(std::move(model)) {
@@ -74,7 +90,7 @@ Models FilmMaker::load(const Script& script) {
     loaded_.reset();  // before the next ones take memory
     loaded_.emplace(settings, model_.load(script, settings));
   }
-  return loaded_->second;
+  return sharing(loaded_->second, model_.folder);
 }
 
 void FilmMaker::make(const Job& job, const JobFiles& files, const Report& report) {

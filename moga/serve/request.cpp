@@ -168,7 +168,8 @@ void take_pictures(VideoJobRequest& request) {
 
 VideoJobRequest read_request(const std::string& body, const RequestRules& rules) {
   try {
-    VideoJobRequest request{parse(body, rules)};
+    VideoJobRequest request;
+    request.script = parse(body, rules);
     Script& script = request.script;
     if (!script.names_size) script.size = rules.size;
     script.names_size = true;

@@ -66,6 +66,7 @@ void serve(const ServeConfig& config, ServedModel model, const std::function<voi
     server.listen_after_bind();
     listening = false;
   });
+  while (listening && !server.is_running()) std::this_thread::yield();  // stop() before would be lost
   ready(url_of(config.host, port));
   while (!interrupted() && listening) std::this_thread::sleep_for(kLook);
   log_info("stopping");

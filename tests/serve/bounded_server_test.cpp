@@ -26,7 +26,7 @@ std::string valid_request(std::mt19937_64& random, const std::string& id) {
   const std::string requests[] = {
       "POST /v1/videos" + host + "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
       "GET " + path + "/content?variant=video" + host + "Range: bytes=0-9\r\n\r\n",
-      "GET /v1/videos?limit=3&order=asc" + host + "Accept-Encoding: gzip\r\n\r\n",
+      "GET /v1/videos?limit=3&order=asc" + host + "Accept: text/html\r\n\r\n",
       "DELETE " + path + host + "Content-Length: 0\r\n\r\n",
       "GET " + path + host + "Connection: keep-alive\r\nIf-None-Match: \"x\"\r\n\r\nGET /health" + host + "\r\n"};
   return requests[random() % std::size(requests)];

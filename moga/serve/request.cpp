@@ -36,13 +36,14 @@ std::vector<int64_t> size_of(const std::string& text) {
   return {width, height};
 }
 
-// OpenAI's clients send the seconds as text, and a picture as an object of its own.
+// OpenAI's clients send the seconds as text, forms send all numbers so, and a picture may be an object of its own.
 std::string in_our_types(nlohmann::json body) {
-  if (const auto seconds = body.find("seconds"); seconds != body.end() && seconds->is_string()) {
-    const std::string text = seconds->get<std::string>();
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size()) *seconds = value;
+  for (const char* key : {"seconds", "fps", "num_frames", "seed", "num_inference_steps", "guidance_scale"}) {
+    const auto found = body.find(key);
+    if (found == body.end() || !found->is_string()) continue;
+    const std::string text = found->get<std::string>();
+    const nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
+    if (value.is_number()) *found = value;
   }
   if (const auto picture = body.find("input_reference"); picture != body.end() && picture->is_object() &&
                                                          picture->size() == 1 && picture->contains("image_url"))

@@ -85,7 +85,8 @@ class HeadReader {
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) refuse(kBad, "a header is not NAME: VALUE");
     const std::string name = lower(line.substr(0, colon));
     const std::string_view value = trimmed(line.substr(colon + 1));
-    if (name == lower(kRangeHeader)) return;
+    if (name == lower(kRangeHeader) || name == lower(kFormHeader)) return;
+    if (name == "content-type" && lower(value).starts_with("multipart/")) return add(kFormHeader, value);
     if (name == "range") return add(kRangeHeader, value);
     if (name == "transfer-encoding")
       throw ApiError(501, kBad, "Transfer-Encoding is not supported; send the body with a Content-Length");

@@ -2,7 +2,7 @@
 //
 // The library bounds neither the length of a line while it is read, nor the number of headers, nor bodies without a
 // length or in compressed form, and it computes ranges that a file does not have. So a head that is longer, or asks for
-// any of these, is refused here, and "Range" reaches the handlers under another name.
+// any of these, is refused here; "Range" and the type of a form reach the handlers under other names.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ struct HeadLimits {
 
 // The header that holds what the client's "Range" said.
 inline constexpr const char* kRangeHeader = "Moga-Range";
+// What "Content-Type" said, of a form: the library would read its body (form_data.h).
+inline constexpr const char* kFormHeader = "Moga-Form";
 
 struct RequestHead {
   std::string text;        // for the library

@@ -11,6 +11,8 @@
 #include "moga/serve/api_error.h"
 #include "moga/serve/events.h"
 #include "moga/serve/file_content.h"
+#include "moga/serve/form_data.h"
+#include "moga/serve/request_head.h"
 #include "moga/serve/page_text.h"
 
 namespace moga {
@@ -141,12 +143,12 @@ void Routes::videos(const Request& request, Response& response) {
 
 void Routes::submit(const Request& request, Response& response) {
   check_parameters(request, {});
-  const std::string type = request.get_header_value("Content-Type");
-  if (type.substr(0, type.find(';')) != kJson)
-    throw ApiError(415, "unsupported_media_type", "Content-Type is not application/json");
+  const std::string type = request.get_header_value("Content-Type"), form = request.get_header_value(kFormHeader);
+  if (form.empty() && type.substr(0, type.find(';')) != kJson)
+    throw ApiError(415, "unsupported_media_type", "Content-Type is neither application/json nor multipart/form-data");
   const std::string key = request.get_header_value("Idempotency-Key");
   if (key.size() > kLongestKey) refuse("invalid_key", "Idempotency-Key has more than ", kLongestKey, " characters");
-  const VideoJobRequest wanted = read_request(request.body, rules_);
+  const VideoJobRequest wanted = read_request(form.empty() ? request.body : json_of_form(form, request.body), rules_);
   const JobQueue::Submitted submitted = queue_.submit(wanted.script, wanted.frames, wanted.pictures, key);
   const JobView& job = submitted.view;
   if (submitted.is_new)

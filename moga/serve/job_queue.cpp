@@ -51,7 +51,8 @@ void JobQueue::take_over(Job job) {
   }
   if (before == JobStatus::kCancelled || before == JobStatus::kFailed) store_.remove_film(job.id);
   if (job.status != before) store_.save(job);
-  entries_[job.id] = Entry{std::move(job), {}, 0};
+  const std::string id = job.id;  // what is right of = is moved first
+  entries_[id] = Entry{std::move(job), {}, 0};
 }
 
 JobView JobQueue::view(const Entry& entry) const {

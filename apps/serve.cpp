@@ -92,9 +92,8 @@ void run(const Options& options) {
   model.keep_loaded = options.keep_loaded;
   model.keep_every = options.keep_every;
   const std::string name = model.name;
-  serve(options.serve, std::move(model), [&](const std::string& url) {
-    std::cout << "serves " << printable(name) << " at " << url << std::endl;
-  });
+  serve(options.serve, std::move(model),
+        [&](const std::string& url) { std::cout << "serves " << printable(name) << " at " << url << std::endl; });
 }
 
 }  // namespace
@@ -115,7 +114,8 @@ void add_serve(CLI::App& app) {
   command->add_option("--keep", serve.limits.kept, "jobs that ended and stay, the newest")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command->add_option("--most-tokens", serve.most_tokens, "longest film, in latent tokens (832x480: 1,560 a latent frame)")
+  command
+      ->add_option("--most-tokens", serve.most_tokens, "longest film, in latent tokens (832x480: 1,560 a latent frame)")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_flag("--keep-loaded", options->keep_loaded,

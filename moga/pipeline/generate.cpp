@@ -64,8 +64,9 @@ void generate(const Script& script, Models&& models, const GenerateOptions& opti
     own.text_encoder = nullptr;
     encode_images(own, {request}, conditions, ranks);
     own.image_encoder = nullptr;
-    const DenoiseOptions denoising{
-        .sampler = options.sampler, .continuation = continuation(kept, options.watch, request, own), .mesh = options.mesh};
+    const DenoiseOptions denoising{.sampler = options.sampler,
+                                   .continuation = continuation(kept, options.watch, request, own),
+                                   .mesh = options.mesh};
     const at::Tensor latent = denoise(own, {request}, std::exchange(conditions, {}), denoising).front();
     own.transformer = own.transformer_2 = nullptr;
     if (!first) return;

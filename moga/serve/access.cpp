@@ -38,9 +38,11 @@ void Access::check_token(const RequestSource& source) const {
 void Access::check_source(const RequestSource& source) const {
   if (needs_token()) return;
   if (!is_loopback(host_name(source.host)))
-    throw ApiError(403, "wrong_host", "the request's Host is not this machine; a server without a token serves it only");
+    throw ApiError(403, "wrong_host",
+                   "the request's Host is not this machine; a server without a token serves it only");
   if (!source.origin.empty() && source.origin != "http://" + source.host)
-    throw ApiError(403, "wrong_origin", "the request comes from another page; a server without a token serves its own only");
+    throw ApiError(403, "wrong_origin",
+                   "the request comes from another page; a server without a token serves its own only");
 }
 
 std::string load_token(const std::filesystem::path& path) {
@@ -53,8 +55,6 @@ std::string load_token(const std::filesystem::path& path) {
   return token;
 }
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 }  // namespace moga

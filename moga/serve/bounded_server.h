@@ -1,4 +1,5 @@
-// cpp-httplib's server with bounds: heads and bodies as request_head.h allows, a time for each, a number of connections.
+// cpp-httplib's server with bounds: heads and bodies as request_head.h allows, a time for each, a number of
+// connections.
 //
 // Every connection has a thread of its own while it is served; there are at most ServerLimits::threads, and further
 // connections wait.

@@ -21,9 +21,7 @@ std::string event(const std::string& name, const nlohmann::json& data) {
   return "event: " + name + "\ndata: " + data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n\n";
 }
 
-const char* name_of_event(JobStatus status) {
-  return status == JobStatus::kInProgress ? "progress" : name_of(status);
-}
+const char* name_of_event(JobStatus status) { return status == JobStatus::kInProgress ? "progress" : name_of(status); }
 
 // One client that listens to one job.
 class Listener {

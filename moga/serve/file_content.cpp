@@ -55,13 +55,12 @@ void send_file(const std::filesystem::path& path, const char* type, const httpli
   if (range.partial)
     response.set_header("Content-Range", "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) +
                                              "/" + std::to_string(file->size()));
-  response.set_content_provider(
-      range.end - range.begin, type,
-      [file, begin = range.begin](size_t offset, size_t length, httplib::DataSink& sink) {
-        std::vector<char> piece(std::min(length, kFilePiece));
-        const ssize_t count = file->read(piece.data(), piece.size(), begin + offset);
-        return count > 0 && sink.write(piece.data(), static_cast<size_t>(count));
-      });
+  response.set_content_provider(range.end - range.begin, type,
+                                [file, begin = range.begin](size_t offset, size_t length, httplib::DataSink& sink) {
+                                  std::vector<char> piece(std::min(length, kFilePiece));
+                                  const ssize_t count = file->read(piece.data(), piece.size(), begin + offset);
+                                  return count > 0 && sink.write(piece.data(), static_cast<size_t>(count));
+                                });
 }
 
 }  // namespace moga

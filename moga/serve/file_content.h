@@ -7,8 +7,8 @@
 
 namespace moga {
 
-// Throws ApiError when the file is not there (404) or the range is beyond its end (416). A file that is removed while it
-// is sent is sent to its end.
+// Throws ApiError when the file is not there (404) or the range is beyond its end (416). A file that is removed while
+// it is sent is sent to its end.
 void send_file(const std::filesystem::path& path, const char* type, const httplib::Request& request,
                httplib::Response& response);
 

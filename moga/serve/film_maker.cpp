@@ -110,9 +110,8 @@ void FilmMaker::generate(const Job& job, const JobFiles& files, const Report& re
   const ProgressWatch watch([&](const ProgressState& state) { progress.see(state); });
   Script script = job.script;
   script.set = all_settings(script);
-  Previews previews(script.latent_shot_frames(model_.configs.pixels_per_token()), files.preview, [&] {
-    report([](JobProgress& state) { ++state.previews; });
-  });
+  Previews previews(script.latent_shot_frames(model_.configs.pixels_per_token()), files.preview,
+                    [&] { report([](JobProgress& state) { ++state.previews; }); });
   GenerateOptions options;
   options.keep = {files.state, resume, model_.keep_every};
   options.tags = film_tags(script, model_.name, model_.tool);

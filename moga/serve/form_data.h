@@ -7,8 +7,8 @@
 
 namespace moga {
 
-// {"prompt": "…", "seconds": "4", …}: each field as a string, a picture as a data URL. `type`: the Content-Type, with the
-// boundary. Throws ApiError.
+// {"prompt": "…", "seconds": "4", …}: each field as a string, a picture as a data URL. `type`: the Content-Type, with
+// the boundary. Throws ApiError.
 std::string json_of_form(const std::string& type, const std::string& body);
 
 }  // namespace moga

@@ -27,14 +27,14 @@ inline constexpr auto kChoices<JobStatus> = std::array{
 
 // What changes of a job, and what it was submitted with besides its script: the file job.json.
 struct JobRecord {
-  std::string id;                       // "video_" and 32 hexadecimal digits
-  int64_t number = 0;                   // jobs are worked on in this order
-  std::string key;                      // the request's Idempotency-Key; empty: none
-  std::string model;                    // name of the model that generates it
-  int64_t frames = 0;                   // of the film, in pixels
+  std::string id;      // "video_" and 32 hexadecimal digits
+  int64_t number = 0;  // jobs are worked on in this order
+  std::string key;     // the request's Idempotency-Key; empty: none
+  std::string model;   // name of the model that generates it
+  int64_t frames = 0;  // of the film, in pixels
   JobStatus status = JobStatus::kQueued;
   int64_t created_at = 0, started_at = 0, completed_at = 0;  // seconds since 1970; 0: not yet
-  std::string error;                    // of a job that failed
+  std::string error;                                         // of a job that failed
 
   template <class Fields>
   void fields(Fields& field) {

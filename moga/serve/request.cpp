@@ -45,8 +45,8 @@ std::string in_our_types(nlohmann::json body) {
     const nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
     if (value.is_number()) *found = value;
   }
-  if (const auto picture = body.find("input_reference"); picture != body.end() && picture->is_object() &&
-                                                         picture->size() == 1 && picture->contains("image_url"))
+  if (const auto picture = body.find("input_reference");
+      picture != body.end() && picture->is_object() && picture->size() == 1 && picture->contains("image_url"))
     *picture = nlohmann::json(picture->at("image_url"));
   return body.dump();
 }
@@ -55,7 +55,8 @@ Script script_of(const PromptRequest& request, const RequestRules& rules) {
   if (request.model && *request.model != rules.model)
     refuse("model_not_found", "model is ", quoted(request.model->substr(0, 80)), ", this server has ",
            quoted(rules.model));
-  if (request.seconds && request.num_frames) refuse("invalid_value", "has both seconds and num_frames; give one of them");
+  if (request.seconds && request.num_frames)
+    refuse("invalid_value", "has both seconds and num_frames; give one of them");
   Script script;
   Shot shot{request.prompt, std::nullopt, request.num_frames};
   if (!request.num_frames) shot.duration = request.seconds.value_or(kSeconds);
@@ -80,8 +81,7 @@ Script parse(const std::string& body, const RequestRules& rules) {
   const nlohmann::json object = parse_json_object(body, kSource);
   const bool prompt = object.contains("prompt"), shots = object.contains("shot");
   if (prompt && shots) refuse("invalid_value", "has both prompt and shot; give a prompt or a script");
-  if (!prompt && !shots)
-    refuse("invalid_value", "has neither prompt nor shot; give a prompt, or a script with shots");
+  if (!prompt && !shots) refuse("invalid_value", "has neither prompt nor shot; give a prompt, or a script with shots");
   if (shots) return parse_script_json(body, kSource);
   const std::string text = in_our_types(object);
   return script_of(parse_json<PromptRequest>(text, kSource), rules);
@@ -106,8 +106,8 @@ int64_t check_length(const Script& script, const RequestRules& rules) {
   const double tokens = static_cast<double>(latent) * static_cast<double>(script.size[0] / rules.pixels.columns) *
                         static_cast<double>(script.size[1] / rules.pixels.rows);
   if (tokens > static_cast<double>(rules.most_tokens))
-    refuse("video_too_large", "the video has ", static_cast<int64_t>(tokens), " latent tokens, this server generates up to ",
-           rules.most_tokens, "; make it shorter or smaller");
+    refuse("video_too_large", "the video has ", static_cast<int64_t>(tokens),
+           " latent tokens, this server generates up to ", rules.most_tokens, "; make it shorter or smaller");
   const std::vector<int64_t> pixels = rules.pixels.pixel_shot_frames(shots);
   return std::accumulate(pixels.begin(), pixels.end(), int64_t{0});
 }

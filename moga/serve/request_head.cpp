@@ -24,9 +24,8 @@ bool is_token(std::string_view text) {
 }
 
 bool has_controls(std::string_view text) {
-  return std::ranges::any_of(text, [](char letter) {
-    return static_cast<unsigned char>(letter) < 0x20 ? letter != '\t' : letter == 0x7f;
-  });
+  return std::ranges::any_of(
+      text, [](char letter) { return static_cast<unsigned char>(letter) < 0x20 ? letter != '\t' : letter == 0x7f; });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -82,7 +81,8 @@ class HeadReader {
  private:
   void add_header(std::string_view line) {
     const size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) refuse(kBad, "a header is not NAME: VALUE");
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
+      refuse(kBad, "a header is not NAME: VALUE");
     const std::string name = lower(line.substr(0, colon));
     const std::string_view value = trimmed(line.substr(colon + 1));
     if (name == lower(kRangeHeader) || name == lower(kFormHeader)) return;
@@ -110,8 +110,9 @@ class HeadReader {
     if (sends && !length_) throw ApiError(411, kBad, "Content-Length is missing");
     result_.body_bytes = length_.value_or(0);
     if (result_.body_bytes > limits_.body)
-      throw ApiError(413, "body_too_large", "the body has " + std::to_string(result_.body_bytes) +
-                                                " bytes, expected at most " + std::to_string(limits_.body));
+      throw ApiError(413, "body_too_large",
+                     "the body has " + std::to_string(result_.body_bytes) + " bytes, expected at most " +
+                         std::to_string(limits_.body));
     result_.text += "\r\n";
   }
 

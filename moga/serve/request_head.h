@@ -27,7 +27,7 @@ inline constexpr const char* kRangeHeader = "Moga-Range";
 inline constexpr const char* kFormHeader = "Moga-Form";
 
 struct RequestHead {
-  std::string text;        // for the library
+  std::string text;  // for the library
   uint64_t body_bytes = 0;
 };
 

@@ -12,8 +12,8 @@
 #include "moga/serve/events.h"
 #include "moga/serve/file_content.h"
 #include "moga/serve/form_data.h"
-#include "moga/serve/request_head.h"
 #include "moga/serve/page_text.h"
+#include "moga/serve/request_head.h"
 
 namespace moga {
 namespace {
@@ -23,7 +23,8 @@ constexpr size_t kLongestKey = 128;
 constexpr uint64_t kMostPreviewBytes = uint64_t{4} << 20;
 // The page runs its own script, and talks to this server only.
 constexpr const char* kPagePolicy =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; media-src 'self' blob:; "
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; media-src 'self' "
+    "blob:; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 std::string text_of(const nlohmann::json& object) {
@@ -58,7 +59,8 @@ void check_parameters(const httplib::Request& request, std::initializer_list<con
     if (std::ranges::find(known, name) == known.end())
       refuse("unknown_parameter", "unknown parameter '", name, "'",
              did_you_mean(name, std::vector<std::string>(known.begin(), known.end())));
-    if (request.get_param_value_count(name) > 1) refuse("invalid_parameter", "the parameter '", name, "' is given twice");
+    if (request.get_param_value_count(name) > 1)
+      refuse("invalid_parameter", "the parameter '", name, "' is given twice");
   }
 }
 
@@ -129,10 +131,13 @@ void Routes::videos(const Request& request, Response& response) {
   if (parts.size() < 2 || parts[0] != "v1") nothing_here();
   if (parts[1] == "models" && parts.size() == 2) {
     only(request, {"GET"});
-    const nlohmann::json model = {{"id", rules_.model},           {"object", "model"},
-                                  {"owned_by", "moga"},           {"size", rules_.size},
+    const nlohmann::json model = {{"id", rules_.model},
+                                  {"object", "model"},
+                                  {"owned_by", "moga"},
+                                  {"size", rules_.size},
                                   {"multiples", {rules_.pixels.columns, rules_.pixels.rows}},
-                                  {"frame_stride", rules_.pixels.frames}, {"most_tokens", rules_.most_tokens}};
+                                  {"frame_stride", rules_.pixels.frames},
+                                  {"most_tokens", rules_.most_tokens}};
     return answer(response, {{"object", "list"}, {"data", {model}}});
   }
   if (parts[1] != "videos" || parts.size() > 4) nothing_here();
@@ -164,7 +169,8 @@ void Routes::list(const Request& request, Response& response) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
   if (error != std::errc() || end != text.data() + text.size() || limit < 1 || limit > 100)
     refuse("invalid_parameter", "limit is '", text.substr(0, 40), "', expected 1 to 100");
-  if (order != "asc" && order != "desc") refuse("invalid_parameter", "order is '", order.substr(0, 40), "', expected asc or desc");
+  if (order != "asc" && order != "desc")
+    refuse("invalid_parameter", "order is '", order.substr(0, 40), "', expected asc or desc");
   std::vector<JobView> jobs = queue_.all();
   if (order == "desc") std::ranges::reverse(jobs);
   auto first = jobs.begin();
@@ -178,7 +184,8 @@ void Routes::list(const Request& request, Response& response) {
   const auto last = more ? first + limit : jobs.end();
   nlohmann::json data = nlohmann::json::array();
   for (auto view = first; view != last; ++view) data.push_back(public_job(view->job, view->progress, view->position));
-  nlohmann::json result = {{"object", "list"}, {"data", data}, {"has_more", more}, {"first_id", nullptr}, {"last_id", nullptr}};
+  nlohmann::json result = {
+      {"object", "list"}, {"data", data}, {"has_more", more}, {"first_id", nullptr}, {"last_id", nullptr}};
   if (!data.empty()) {
     result["first_id"] = data.front()["id"];
     result["last_id"] = data.back()["id"];
@@ -188,13 +195,16 @@ void Routes::list(const Request& request, Response& response) {
 
 JobView Routes::found(const std::string& id) const {
   const auto view = is_job_id(id) ? queue_.find(id) : std::nullopt;
-  if (!view) throw ApiError(404, "video_not_found", is_job_id(id) ? "there is no video " + id : "that is no id of a video");
+  if (!view)
+    throw ApiError(404, "video_not_found", is_job_id(id) ? "there is no video " + id : "that is no id of a video");
   return *view;
 }
 
 void Routes::video(const Request& request, Response& response, const std::string& id, const std::string& part) {
-  if (part.empty()) only(request, {"GET", "DELETE"});
-  else only(request, {"GET"});
+  if (part.empty())
+    only(request, {"GET", "DELETE"});
+  else
+    only(request, {"GET"});
   if (part != "content") check_parameters(request, {});
   const JobView view = found(id);
   if (part.empty() && request.method == "DELETE") return remove(response, id);

@@ -58,9 +58,12 @@ class Server {
     for (int i = 0; i < 3000 && port_ == 0; ++i) {
       const std::string text = read_text(log_);
       const size_t at = text.find("http://127.0.0.1:");
-      if (at != std::string::npos && text.find('\n', at) != std::string::npos) port_ = std::stoi(text.substr(at + 17));
-      else if (waitpid(process_, nullptr, WNOHANG) != 0) break;
-      else pause(0.01);
+      if (at != std::string::npos && text.find('\n', at) != std::string::npos)
+        port_ = std::stoi(text.substr(at + 17));
+      else if (waitpid(process_, nullptr, WNOHANG) != 0)
+        break;
+      else
+        pause(0.01);
     }
     return port_ != 0;
   }
@@ -99,7 +102,9 @@ class ServeProgram : public test::Program {
     return {"--model", at("model"), "--out", at(out), "--steps", std::to_string(steps), "--keep-every", "0"};
   }
   static json script() {
-    return {{"title", "T"}, {"size", {48, 32}}, {"shot", {{{"caption", "Mara waves."}, {"frames", 9}}, {{"caption", "Mara walks."}, {"duration", 0.5}}}}};
+    return {{"title", "T"},
+            {"size", {48, 32}},
+            {"shot", {{{"caption", "Mara waves."}, {"frames", 9}}, {{"caption", "Mara walks."}, {"duration", 0.5}}}}};
   }
 };
 
@@ -150,7 +155,8 @@ TEST_F(ServeProgram, NamesWhatIsWrong) {
   ASSERT_TRUE(server.ready()) << server.text();
   EXPECT_EQ(server.client().Get("/v1/videos")->status, 401);
   EXPECT_EQ(server.client().Get("/v1/videos", {{"Authorization", "Bearer 0123456789abcdef"}})->status, 200);
-  expect_error("serve --port 0 --model " + at("model") + " --out " + at("token-films"), "is used by another `moga serve`");
+  expect_error("serve --port 0 --model " + at("model") + " --out " + at("token-films"),
+               "is used by another `moga serve`");
   EXPECT_EQ(server.text().find("0123456789abcdef"), std::string::npos);
 }
 

@@ -24,10 +24,13 @@ bool lets_in(const Access& access, const RequestSource& source) {
 
 TEST(Access, ATokenIsNeededWhereThereIsOne) {
   const Access access(kToken);
-  const auto with = [&](const std::string& header) { return lets_in(access, {header, "moga.example", "https://a.example"}); };
+  const auto with = [&](const std::string& header) {
+    return lets_in(access, {header, "moga.example", "https://a.example"});
+  };
   EXPECT_TRUE(with("Bearer 0123456789abcdef"));
-  for (const char* header : {"", "Bearer ", "Bearer 0123456789abcdeF", "Bearer 0123456789abcde", "0123456789abcdef",
-                             "Bearer 0123456789abcdef0", "Bearer 0123456789abcdef0123456789abcdef", "Basic 0123456789abcdef"})
+  for (const char* header :
+       {"", "Bearer ", "Bearer 0123456789abcdeF", "Bearer 0123456789abcde", "0123456789abcdef",
+        "Bearer 0123456789abcdef0", "Bearer 0123456789abcdef0123456789abcdef", "Basic 0123456789abcdef"})
     EXPECT_FALSE(with(header)) << header;
 }
 

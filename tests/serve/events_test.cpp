@@ -41,7 +41,9 @@ TEST(Events, FromTheQueueToTheEnd) {
     client.join();
   }
   EXPECT_EQ(names(events), "queued progress preview cancelled") << events;
-  EXPECT_NE(events.find("\"done\":1,\"name\":\"denoise\",\"per_second\":2.0,\"seconds_left\":1.5,\"total\":4"), std::string::npos) << events;
+  EXPECT_NE(events.find("\"done\":1,\"name\":\"denoise\",\"per_second\":2.0,\"seconds_left\":1.5,\"total\":4"),
+            std::string::npos)
+      << events;
   EXPECT_NE(events.find("\"url\":\"/v1/videos/" + id + "/preview\""), std::string::npos) << events;
   EXPECT_EQ(names(events_of(server, id)).substr(0, 9), "cancelled");  // a late client hears how it ended
 }

@@ -40,7 +40,8 @@ class FilmMakerTest : public testing::Test {
     return job;
   }
   JobFiles files(const std::string& name) {
-    return {folder_ / (name + ".mp4"), folder_ / (name + ".png"), folder_ / (name + ".mp4.resume"), folder_ / (name + ".jpg")};
+    return {folder_ / (name + ".mp4"), folder_ / (name + ".png"), folder_ / (name + ".mp4.resume"),
+            folder_ / (name + ".jpg")};
   }
   test::Folder folder_;
   int loads_ = 0;
@@ -79,7 +80,8 @@ TEST_F(FilmMakerTest, RefusesWhatTheModelCannotDo) {
   Script script = test::small_script();
   EXPECT_EQ(error(script), "");
   script.set = {"sampler.stepz=3"};
-  EXPECT_NE(error(script).find("request: unknown key 'stepz'; did you mean 'steps'?"), std::string::npos) << error(script);
+  EXPECT_NE(error(script).find("request: unknown key 'stepz'; did you mean 'steps'?"), std::string::npos)
+      << error(script);
   script.set = {"sampler.steps=2000"};
   EXPECT_NE(error(script).find("2000 sampler steps, expected at most 1000"), std::string::npos) << error(script);
   script.set = {};

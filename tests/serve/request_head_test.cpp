@@ -17,7 +17,9 @@ int status_of(const std::string& head) {
 
 TEST(RequestHead, PassesWhatClientsSend) {
   const RequestHead head = read_head(
-      "POST /v1/videos?x=%20 HTTP/1.1\r\nHost: a:1\r\nContent-Length:  12 \r\nRange: bytes=0-1\r\nMoga-Range: bytes=9-\r\n\r\n", {});
+      "POST /v1/videos?x=%20 HTTP/1.1\r\nHost: a:1\r\nContent-Length:  12 \r\nRange: bytes=0-1\r\nMoga-Range: "
+      "bytes=9-\r\n\r\n",
+      {});
   EXPECT_EQ(head.body_bytes, 12);
   EXPECT_EQ(head.text,
             "POST /v1/videos?x=%20 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 12\r\nMoga-Range: bytes=0-1\r\n\r\n");
@@ -63,13 +65,23 @@ TEST(RequestHead, RangesAreWithinTheFile) {
       return std::to_string(error.status());
     }
   };
-  const std::pair<const char*, const char*> cases[] = {
-      {"bytes=0-0", "0-1"},          {"bytes=10-19", "10-20"},       {"bytes=90-", "90-100"},
-      {"bytes=-10", "90-100"},       {"bytes=-1000", "0-100"},       {"bytes=50-999", "50-100"},
-      {"bytes=100-", "416"},         {"bytes=-0", "416"},            {"", "0-100 whole"},
-      {"bytes=-", "0-100 whole"},    {"bytes=5-2", "0-100 whole"},   {"bytes=0-1,3-4", "0-100 whole"},
-      {"bytes=a-b", "0-100 whole"},  {"lines=0-1", "0-100 whole"},   {"bytes=0-18446744073709551615", "0-100"},
-      {"bytes=18446744073709551615-", "416"}, {"bytes=99999999999999999999-", "0-100 whole"}};
+  const std::pair<const char*, const char*> cases[] = {{"bytes=0-0", "0-1"},
+                                                       {"bytes=10-19", "10-20"},
+                                                       {"bytes=90-", "90-100"},
+                                                       {"bytes=-10", "90-100"},
+                                                       {"bytes=-1000", "0-100"},
+                                                       {"bytes=50-999", "50-100"},
+                                                       {"bytes=100-", "416"},
+                                                       {"bytes=-0", "416"},
+                                                       {"", "0-100 whole"},
+                                                       {"bytes=-", "0-100 whole"},
+                                                       {"bytes=5-2", "0-100 whole"},
+                                                       {"bytes=0-1,3-4", "0-100 whole"},
+                                                       {"bytes=a-b", "0-100 whole"},
+                                                       {"lines=0-1", "0-100 whole"},
+                                                       {"bytes=0-18446744073709551615", "0-100"},
+                                                       {"bytes=18446744073709551615-", "416"},
+                                                       {"bytes=99999999999999999999-", "0-100 whole"}};
   for (const auto& [range, expected] : cases) EXPECT_EQ(text(range), expected) << range;
 }
 

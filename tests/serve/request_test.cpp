@@ -34,7 +34,8 @@ std::string base64(const std::string& bytes) {
   std::string text;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j) bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0);
+    for (size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0);
     for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kLetters[bits >> (18 - 6 * j) & 63] : '=';
   }
   return text;
@@ -96,9 +97,12 @@ TEST(Request, NamesWhatIsWrong) {
       {R"({"shot": [{"caption": "a"}]})", "shot 1: has no length"},
       {R"({"shot": [], "title": "T"})", "the script has no shot"},
       {R"({"shot": {"caption": "a"}})", "request: shot: expected a list"},
-      {R"({"prompt": "a", "size": "16384x16384", "num_frames": 10000000})", "latent tokens, this server generates up to 100000"}};
-  for (const auto& [body, expected] : cases) EXPECT_NE(error_of(body).find(expected), std::string::npos) << body << "\n" << error_of(body);
-  EXPECT_NE(error_of(R"({"prompt": ")" + std::string(40'000, 'a') + "\"}").find("a caption has 40000 bytes"), std::string::npos);
+      {R"({"prompt": "a", "size": "16384x16384", "num_frames": 10000000})",
+       "latent tokens, this server generates up to 100000"}};
+  for (const auto& [body, expected] : cases)
+    EXPECT_NE(error_of(body).find(expected), std::string::npos) << body << "\n" << error_of(body);
+  EXPECT_NE(error_of(R"({"prompt": ")" + std::string(40'000, 'a') + "\"}").find("a caption has 40000 bytes"),
+            std::string::npos);
 }
 
 TEST(Request, PicturesComeWithIt) {
@@ -111,9 +115,11 @@ TEST(Request, PicturesComeWithIt) {
   EXPECT_EQ(request.pictures.begin()->second, bytes);
   EXPECT_EQ(request.script.shot[0].image, request.pictures.begin()->first);
   const std::string half = "data:image/png;base64," + base64(bytes.substr(0, bytes.size() / 2));
-  EXPECT_NE(error_of(nlohmann::json{{"prompt", "a"}, {"input_reference", half}}.dump()).find("image-1: "), std::string::npos);
+  EXPECT_NE(error_of(nlohmann::json{{"prompt", "a"}, {"input_reference", half}}.dump()).find("image-1: "),
+            std::string::npos);
   for (const char* path : {"/etc/passwd", "../a.png", "file:///etc/passwd", "http://169.254.169.254/"})
-    EXPECT_NE(error_of(nlohmann::json{{"shot", {{{"caption", "a"}, {"frames", 5}, {"last_image", path}}}}}.dump()).find("expected a data URL"),
+    EXPECT_NE(error_of(nlohmann::json{{"shot", {{{"caption", "a"}, {"frames", 5}, {"last_image", path}}}}}.dump())
+                  .find("expected a data URL"),
               std::string::npos)
         << path;
 }

@@ -147,10 +147,10 @@ void Routes::videos(const Request& request, Response& response) {
 }
 
 void Routes::submit(const Request& request, Response& response) {
-  check_parameters(request, {});
   const std::string type = request.get_header_value("Content-Type"), form = request.get_header_value(kFormHeader);
   if (form.empty() && type.substr(0, type.find(';')) != kJson)
     throw ApiError(415, "unsupported_media_type", "Content-Type is neither application/json nor multipart/form-data");
+  check_parameters(request, {});
   const std::string key = request.get_header_value("Idempotency-Key");
   if (key.size() > kLongestKey) refuse("invalid_key", "Idempotency-Key has more than ", kLongestKey, " characters");
   const VideoJobRequest wanted = read_request(form.empty() ? request.body : json_of_form(form, request.body), rules_);

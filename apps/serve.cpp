@@ -81,7 +81,9 @@ void run(const Options& options) {
   check_serve(options.serve);
   check(missing_parts(options.model.folder).empty(), printable(options.model.folder),
         ": not a complete model folder; `moga info ", printable(options.model.folder), "` says what is missing");
-  ServedModel model{.folder = options.model.folder, .configs = load_model_configs(options.model.folder)};
+  ServedModel model;
+  model.folder = options.model.folder;
+  model.configs = load_model_configs(model.folder);
   model.name =
       std::filesystem::absolute(std::filesystem::path(options.model.folder) / "").parent_path().filename().string();
   model.tool = "moga " MOGA_VERSION;

@@ -20,7 +20,9 @@ class FilmMakerTest : public testing::Test {
   FilmMakerTest() { test::write_tiny_model(folder_ / "model"); }
 
   FilmMaker maker(bool keep_loaded = false) {
-    ServedModel model{.folder = folder_ / "model", .configs = load_model_configs(folder_ / "model")};
+    ServedModel model;
+    model.folder = folder_ / "model";
+    model.configs = load_model_configs(model.folder);
     model.name = "tiny";
     model.tool = "moga test";
     model.settings = {"sampler.steps=2"};

@@ -20,7 +20,7 @@ RUN make build && cmake --install build/$([ "$GPU" = 1 ] && echo cuda || echo cp
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
       libavfilter8 libavformat59 libavcodec59 libavutil57 libswscale6 libpng16-16 libcairo2 libjpeg62-turbo \
-      libtomlplusplus3 libsentencepiece0 libutf8proc2 libcurl4 libgomp1 && \
+      libtomlplusplus3 libsentencepiece0 libutf8proc2 libcurl4 libcpp-httplib0.11 libgomp1 && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/moga /opt/moga
 # LibTorch, where the program was linked to look for it

@@ -6,6 +6,7 @@
 namespace moga {
 
 void add_generate(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_info(CLI::App& app);
 void add_export(CLI::App& app);
 void add_evaluate(CLI::App& app);

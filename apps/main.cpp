@@ -51,6 +51,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", version, "Versions of moga and LibTorch, and whether it has CUDA kernels");
   app.footer("`moga COMMAND --help` is the manual of a command.");
   moga::add_generate(app);
+  moga::add_serve(app);
   moga::add_info(app);
   moga::add_export(app);
   moga::add_evaluate(app);

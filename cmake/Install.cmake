@@ -58,7 +58,7 @@ function(moga_debian_packages)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libmoga-dev)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "nlohmann-json3-dev, libtomlplusplus-dev, libpng-dev, libcairo2-dev, libjpeg62-turbo-dev, libsentencepiece-dev, libutf8proc-dev, libcurl4-openssl-dev")
+    "nlohmann-json3-dev, libtomlplusplus-dev, libpng-dev, libcairo2-dev, libjpeg62-turbo-dev, libsentencepiece-dev, libutf8proc-dev, libcurl4-openssl-dev, libcpp-httplib-dev")
   include(CPack)
 endfunction()
 

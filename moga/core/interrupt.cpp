@@ -5,11 +5,14 @@
 #include <csignal>
 #include <utility>
 
+#include "moga/core/stop_scope.h"
+
 namespace moga {
 namespace {
 
 std::atomic<bool> arrived{false};
 thread_local bool may_stop_inside = false;
+thread_local const std::atomic<bool>* stop_of_scope = nullptr;
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
 
 void on_signal(int signal) {
@@ -31,7 +34,7 @@ void catch_interrupts() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-bool interrupted() { return arrived.load(); }
+bool interrupted() { return arrived.load() || (stop_of_scope && stop_of_scope->load()); }
 
 void stop_if_interrupted() {
   if (interrupted()) throw Interrupted();
@@ -44,6 +47,10 @@ StopInside::~StopInside() { may_stop_inside = outer_; }
 void stop_inside_if_interrupted() {
   if (may_stop_inside) stop_if_interrupted();
 }
+
+StopScope::StopScope(const std::atomic<bool>& stop) : outer_(std::exchange(stop_of_scope, &stop)) {}
+
+StopScope::~StopScope() { stop_of_scope = outer_; }
 
 void set_interrupted(bool value) { arrived.store(value); }
 

@@ -19,6 +19,7 @@
 #include "moga/core/format.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log_pause.h"
+#include "moga/core/progress_watch.h"
 
 namespace moga {
 namespace {
@@ -31,6 +32,8 @@ bool line_open = false;  // the terminal's last line is a progress line without 
 constexpr const char* kClearLine = "\r\033[K";
 constexpr double kTerminalPeriod = 0.1;  // seconds between progress lines
 constexpr double kFilePeriod = 10.0;
+
+thread_local const ProgressWatch* watch = nullptr;
 
 bool on_terminal() {
   static const bool terminal = isatty(STDERR_FILENO) == 1;
@@ -76,6 +79,11 @@ LogPause::LogPause() {
 
 LogPause::~LogPause() { set_quiet(before_); }
 
+ProgressWatch::ProgressWatch(std::function<void(const ProgressState&)> see)
+    : see_(std::move(see)), outer_(std::exchange(watch, this)) {}
+
+ProgressWatch::~ProgressWatch() { watch = outer_; }
+
 struct Progress::State {
   std::string label;
   int64_t total = 0;  // 0: unknown
@@ -104,6 +112,13 @@ struct Progress::State {
     return note.empty() ? text : text + "  " + note;
   }
 
+  // For the thread's watch.
+  void tell() const {
+    if (!watch) return;
+    const int64_t taken = done - start;
+    watch->see({label, unit, done, total, taken > 0 ? seconds_since(began) / static_cast<double>(taken) : 0});
+  }
+
   void show() {
     pending = false;
     shown = Clock::now();
@@ -123,6 +138,7 @@ Progress::Progress(std::string label, int64_t total, std::string unit, int64_t s
   state_->total = total;
   state_->unit = std::move(unit);
   state_->start = state_->done = start;
+  state_->tell();
 }
 
 Progress::~Progress() {
@@ -133,13 +149,15 @@ Progress::~Progress() {
 }
 
 void Progress::advance(int64_t units, const std::string& note) {
-  const std::lock_guard lock(output_mutex);
+  std::unique_lock lock(output_mutex);
   state_->done += units;
   state_->note = note;
   state_->pending = true;
   const bool complete = state_->total > 0 && state_->done == state_->total;
   const double period = on_terminal() ? kTerminalPeriod : kFilePeriod;
   if (complete || seconds_since(state_->shown) >= period) state_->show();
+  lock.unlock();
+  state_->tell();
 }
 
 struct JsonLog::State {

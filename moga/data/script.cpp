@@ -10,6 +10,8 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
+#include "moga/core/json_text.h"
+#include "moga/data/script_json.h"
 
 namespace moga {
 namespace {
@@ -153,5 +155,13 @@ Script load_script(const std::filesystem::path& path, const Strides& pixels_per_
     fail(path.string(), ":", line_of(toml::parse(text), *found), ": ", found->text);
   return script;
 }
+
+Script parse_script_json(const std::string& text, const std::string& source) {
+  Script script = parse_json<UncheckedScript>(text, source);
+  script.names_size = parse_json_object(text, source).contains("size");
+  return script;
+}
+
+std::string script_json(const Script& script) { return to_json(script); }
 
 }  // namespace moga

@@ -34,6 +34,21 @@ void agree_on_run(const Models& models, const VideoRequest& request, const Gener
   agree(ranks, {{"generation", identity.dump(1)}});
 }
 
+// UniPC's history ends with its newest estimate of the final latents.
+at::Tensor newest_estimate(const SampleState& state) { return state.solver.empty() ? state.x : state.solver.back(); }
+
+Continuation continuation(KeptState& kept, const GenerateWatch& watch, const VideoRequest& request,
+                          const Models& models) {
+  Continuation result = kept.continuation();
+  if (!watch.on_step) return result;
+  const std::vector<int64_t> shape = models.transformer->config().latent_shape(request.shape);
+  result.on_step = [keep = result.on_step, &watch, shape, &models](const SampleState& state) {
+    if (keep) keep(state);
+    watch.on_step(newest_estimate(state).view(shape), *models.vae);
+  };
+  return result;
+}
+
 }  // namespace
 
 void generate(const Script& script, Models&& models, const GenerateOptions& options, const FrameSink& sink) {
@@ -49,8 +64,9 @@ void generate(const Script& script, Models&& models, const GenerateOptions& opti
     own.text_encoder = nullptr;
     encode_images(own, {request}, conditions, ranks);
     own.image_encoder = nullptr;
-    const DenoiseOptions denoising{
-        .sampler = options.sampler, .continuation = kept.continuation(), .mesh = options.mesh};
+    const DenoiseOptions denoising{.sampler = options.sampler,
+                                   .continuation = continuation(kept, options.watch, request, own),
+                                   .mesh = options.mesh};
     const at::Tensor latent = denoise(own, {request}, std::exchange(conditions, {}), denoising).front();
     own.transformer = own.transformer_2 = nullptr;
     if (!first) return;
@@ -92,6 +108,7 @@ GeneratedFiles generate_files(const Script& script, Models&& models, const Gener
     writer->write(frames);
     sheet.add(frames);
     files.frames += frames.size(0);
+    if (options.watch.on_frames) options.watch.on_frames(frames);
   });
   const FolderLock lock(path.parent_path());  // so that video and sheet are of one run
   writer->finish();

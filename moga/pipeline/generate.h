@@ -4,6 +4,8 @@
 // stage. Memory does not grow with duration after denoising.
 #pragma once
 
+#include <functional>
+
 #include "moga/data/script.h"
 #include "moga/data/video/tags.h"
 #include "moga/parallel/mesh.h"
@@ -12,6 +14,14 @@
 
 namespace moga {
 
+// What an observer of a generation sees, on rank 0.
+struct GenerateWatch {
+  // After each step: the newest estimate of the final latents [z, F, Y', X'] where the solver has one (UniPC), else the
+  // noisy sample, and the codec of the run. Called between two steps, which wait for it.
+  std::function<void(const at::Tensor& latents, Codec& codec)> on_step = {};
+  FrameSink on_frames = {};  // generate_files: after frames were written
+};
+
 struct GenerateOptions {
   SamplerConfig sampler = {};
   at::Tensor noise = {};                    // [z, F, Y', X'] to start from; undefined: drawn from the script's seed
@@ -19,6 +29,7 @@ struct GenerateOptions {
   KeepConfig keep = {};                     // where the state of denoising is kept, for runs that are killed
   MediaTags tags = {};                      // written into video and contact sheet
   Mesh mesh = {};                           // Mesh::generation, of the ranks that denoise together
+  GenerateWatch watch = {};
 };
 
 // The video has Strides::pixel_frames(F) frames, F latent frames in all shots (Script::latent_shot_frames).

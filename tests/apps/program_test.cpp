@@ -50,6 +50,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " evaluate stories",
                               " calibrate",
                               " inspect",
+                              " serve",
                               " compare",
                               " stories",
                               " flops",

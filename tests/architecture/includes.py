@@ -47,6 +47,8 @@ MAY_INCLUDE = {
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
     # Reads the logs of runs.
     "plot": {"core"},
+    # The HTTP server; its worker runs the pipeline.
+    "serve": {"pipeline", "model", "data", "core"},
     # Measures all of the above except the pipeline.
     "bench": {"train", "data", "model", "sampler", "attention", "parallel", "core"},
 }

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <thread>
 
+#include "moga/core/stop_scope.h"
 #include "tests/support/error.h"
 
 namespace moga {
@@ -30,6 +32,20 @@ TEST(Interrupt, EvaluationsStopInsideOnlyWhereACallerAllowsIt) {
   }
   EXPECT_NO_THROW(stop_inside_if_interrupted());
   set_interrupted(false);
+}
+
+TEST(StopScope, EndsOneThreadsWork) {
+  std::atomic<bool> stop{true};
+  {
+    const StopScope scope(stop);
+    EXPECT_TRUE(interrupted());
+    EXPECT_THROW(stop_if_interrupted(), Interrupted);
+    std::thread([] { EXPECT_FALSE(interrupted()); }).join();
+    stop = false;
+    EXPECT_FALSE(interrupted());
+    stop = true;
+  }
+  EXPECT_FALSE(interrupted());
 }
 
 TEST(InterruptDeathTest, TheSecondSignalEndsTheProcess) {

@@ -9,6 +9,7 @@
 
 #include "moga/core/files.h"
 #include "moga/core/log_pause.h"
+#include "moga/core/progress_watch.h"
 #include "tests/support/folder.h"
 
 namespace moga {
@@ -53,6 +54,21 @@ TEST(Log, APauseEndsAndNests) {
   { const LogPause pause; }  // within --quiet
   log_info("hidden");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ProgressWatch, SeesProgressThatIsNotPrinted) {
+  std::string seen;
+  {
+    const ProgressWatch watch([&](const ProgressState& state) {
+      seen += state.label + " " + std::to_string(state.done) + "/" + std::to_string(state.total) + " ";
+      EXPECT_EQ(state.seconds_per_unit > 0, state.done > 2);
+    });
+    Progress progress("denoise", 4, "step", 2);
+    progress.advance();
+    progress.advance();
+  }
+  Progress("decode", 1, "frame").advance();
+  EXPECT_EQ(seen, "denoise 2/4 denoise 3/4 denoise 4/4 ");
 }
 
 TEST(Progress, OffATerminalTheEndIsOneLineWithCountRateAndNote) {

@@ -53,7 +53,10 @@ void read_own_png(const Path& path, const std::string& bytes) {
   check_size(image, png_size(bytes));
 }
 
-void read_jpeg(const Path& path, const std::string& bytes) { check_size(read_image(path), jpeg_size(bytes)); }
+void read_jpeg(const Path& path, const std::string& bytes) {
+  const at::Tensor image = read_image(path);
+  check_size(image, jpeg_size(bytes));
+}
 
 at::Tensor picture() { return at::arange(3 * 16 * 24).mul(7).remainder(256).to(at::kByte).view({3, 16, 24}); }
 

@@ -11,6 +11,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/train/loop/run.h"
+#include "moga/train/video/run_inputs.h"
 
 namespace moga {
 namespace {
@@ -71,6 +72,7 @@ MeshSize mesh_size(const ParallelConfig& config, int64_t ranks) {
 
 void plan_train(const Options& options) {
   const TrainConfig config = load_train_config(options.train, options.model.settings);
+  check_init_exists(config);  // its shape is planned
   const at::Device device = parse_device(options.model.device == "auto" ? config.device : options.model.device);
   const at::ScalarType dtype = compute_dtype(options.model.dtype.empty() ? config.dtype : options.model.dtype, device);
   std::vector<StageShape> stages;

@@ -15,6 +15,7 @@
 #include "moga/train/loop/run.h"
 #include "moga/train/text/task.h"
 #include "moga/train/vae/task.h"
+#include "moga/train/video/run_inputs.h"
 #include "moga/train/video/task.h"
 
 namespace moga {
@@ -73,6 +74,7 @@ std::string plan(TrainConfig& config, const Mesh& mesh) {
 
 void run_train(const Options& options, bool no_plan) {
   TrainConfig config = load_train_config(options.config, options.settings);
+  check_init_exists(config);  // its shape is planned
   const Ranks ranks = join_ranks(config.parallel, config.device);
   const ProcessGroup& world = ranks.mesh.world();
   agree(world, {{"version", MOGA_VERSION}, {"config", to_toml(config)}});

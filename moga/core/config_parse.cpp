@@ -168,7 +168,9 @@ Node toml_tree(const std::string& text, const std::string& source) {
   try {
     fill(tree, toml::parse(text));
   } catch (const toml::parse_error& error) {
-    fail(source, ":", error.source().begin.line, ": ", error.description());
+    Node place;
+    place.line = error.source().begin.line;
+    fail_at(place, {source}, std::string(error.description()));
   }
   tree.line = 0;
   return tree;

@@ -11,6 +11,11 @@ namespace {
 
 using Kind = Node::Kind;
 
+std::string shown(const std::string& text) {
+  constexpr size_t kLongest = 80;
+  return "'" + (text.size() > kLongest ? text.substr(0, kLongest) + "..." : text) + "'";
+}
+
 std::string description(const Node& node) {
   switch (node.kind) {
     case Kind::kNull:
@@ -25,7 +30,7 @@ std::string description(const Node& node) {
       return text.str();
     }
     case Kind::kString:
-      return "the string '" + node.text + "'";
+      return "the string " + shown(node.text);
     case Kind::kArray:
       return "a list";
     case Kind::kTable:
@@ -41,6 +46,12 @@ std::string description(const Node& node) {
   fail_at(node, source, node.line > 0 && !node.path.empty() ? node.path + ": " + what : what);
 }
 
+// Texts of a file may have several lines; a message has one.
+std::string on_one_line(std::string text) {
+  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at)) text.replace(at, 1, "\\n");
+  return text;
+}
+
 // "; did you mean 'steps'?", or all keys if none is close.
 std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
   if (known.empty() || !nearest(key, known).empty()) return did_you_mean(key, known);
@@ -52,8 +63,8 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
 }  // namespace
 
 void fail_at(const Node& node, const Source& source, const std::string& message) {
-  if (node.line > 0) fail(source.name, ":", node.line, ": ", message);
-  fail(source.name, ": ", node.path, node.path.empty() ? "" : ": ", message);
+  if (node.line > 0) fail(source.name, ":", node.line, ": ", on_one_line(message));
+  fail(source.name, ": ", on_one_line(node.path), node.path.empty() ? "" : ": ", on_one_line(message));
 }
 
 Reader::Reader(const Node& table, const Source& source) : table_(table), source_(source) {

@@ -152,6 +152,15 @@ TEST(Config, WrongTypesAreRefused) {
       0u);
 }
 
+TEST(Config, AMessageHasOneLineWhateverTheFileHas) {
+  EXPECT_EQ(toml_error("size = [1, \"a\\nb\"]"),
+            "run.toml:1: size[1]: expected a whole number, found the string 'a\\nb'");
+  for (const char* text : {"\"a\\nb\" = 1", "quick = fals\nsize = [1]", "size = [\n1, \"\n"})
+    EXPECT_EQ(toml_error(text).find('\n'), std::string::npos) << text;
+  EXPECT_EQ(toml_error("quick = '" + std::string(1000, 'x') + "'"),
+            "run.toml:1: quick: expected true or false, found the string '" + std::string(80, 'x') + "...'");
+}
+
 TEST(Config, NullIsTheDefault) {
   const RunConfig run =
       parse_json<RunConfig>(R"({"sampler": {"steps": null}, "title": null, "note": null})", "run.json");

@@ -1,5 +1,5 @@
-// fuzz_files and fuzz_models: mutated files of every kind that the program reads, through the readers themselves.
-// Deterministic: a case is a function of (seed, target, number).
+// fuzz_files, fuzz_models and fuzz_training: mutated files of every kind that the program reads, through the readers
+// themselves. Deterministic: a case is a function of (seed, target, number).
 //
 // A case fails when it crashes, takes more than ten seconds, ends in an error that is not ours or has several lines, or
 // is accepted although something else was used. --keep stores every case and its verdict. Meant for a sanitizer

@@ -23,13 +23,16 @@ struct Target {
 // `folder`: a place for originals that are made by the program's own writers.
 std::vector<Target> weight_targets(const std::filesystem::path& folder);
 std::vector<Target> video_targets(const std::filesystem::path& folder);
+std::vector<Target> picture_targets(const std::filesystem::path& folder);
 std::vector<Target> scheduler_targets();
 std::vector<Target> script_targets();
 // Of a model folder at `folder`.
 std::vector<Target> part_targets(const std::filesystem::path& folder);
 std::vector<Target> config_targets(const std::filesystem::path& folder);
+// With a model folder at `folder`/model.
+std::vector<Target> training_targets(const std::filesystem::path& folder);
 
-// What a program of this folder fuzzes: files.cpp or models.cpp.
+// What a program of this folder fuzzes: files.cpp, models.cpp or training.cpp.
 std::vector<Target> all_targets(const std::filesystem::path& folder);
 
 }  // namespace moga::test

@@ -1,11 +1,10 @@
-// Videos: y4m headers, MP4 boxes, PNG.
+// Videos: y4m headers, MP4 boxes.
 #include <ATen/ATen.h>
 
 #include <charconv>
 #include <optional>
 
 #include "moga/core/files.h"
-#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "tests/fuzz/agree.h"
 #include "tests/fuzz/target.h"
@@ -53,12 +52,6 @@ void read_y4m(const Path& path, const std::string& bytes) {
 
 void read_video(const Path& path, const std::string& bytes) { read_all(*open_video(path)); }
 
-void read_png(const Path& path, const std::string& bytes) {
-  const ImageInfo info = png_info(path);
-  const at::Tensor image = load_png(path);
-  if (image.size(1) != info.height || image.size(2) != info.width) throw Wrong("another size");
-}
-
 std::string frames_of(const std::string& name, const Path& folder) {
   const auto writer = make_video_writer(folder / name, 32, 16, 8, {"title", "comment", "tool"});
   writer->write(at::randint(256, {5, 3, 16, 32}, at::kByte));
@@ -85,11 +78,6 @@ std::string mutate_mp4(const std::string& original, Random& random) {
   return head + original.substr(begin, end - begin) + tail;
 }
 
-std::string picture(const Path& folder) {
-  save_png(folder / "a.png", at::randint(256, {3, 6, 9}, at::kByte), {"title", "comment", "tool"});
-  return read_text(folder / "a.png");
-}
-
 std::string mutate(const std::string& original, Random& random) { return mutate_bytes(original, random); }
 
 }  // namespace
@@ -100,8 +88,7 @@ std::vector<Target> video_targets(const Path& folder) {
                                   {frames_of("a.y4m", folder), y4m("W4 H2 F25:1 Ip A1:1 C420mpeg2", 12),
                                    y4m("W5 H3 F30000:1001 C444 XCOLORRANGE=FULL", 45)},
                                   mutate_y4m,
-                                  read_y4m},
-                                 {"pictures", "a.png", {picture(folder)}, mutate, read_png}};
+                                  read_y4m}};
 #ifdef MOGA_FFMPEG
   const std::string mp4 = frames_of("a.mp4", folder);
   targets.push_back({"MP4 headers", "a.mp4", {mp4}, mutate_mp4, read_video});

@@ -28,6 +28,12 @@ fs::path transformer_config(const std::string& init) {
   return init.empty() ? fs::path() : fs::path(init) / "transformer" / "config.json";
 }
 
+// The finished model has these parts of init, unless the config names others.
+void take_parts(TrainConfig& config, const fs::path& init) {
+  if (fs::exists(init / "vae" / "config.json")) config.vae = (init / "vae").string();
+  if (fs::exists(init / "tokenizer" / "spiece.model")) config.tokenizer = (init / "tokenizer").string();
+}
+
 // Without the keys that a run may choose by itself.
 nlohmann::json architecture(nlohmann::json transformer, bool with_attention) {
   if (!with_attention) transformer.erase("moga");
@@ -61,6 +67,7 @@ TrainConfig config_of_init(const std::string& init, const std::string& class_nam
         init, " has ", found);
   if (config.transformer->attention().kind != AttentionKind::kMoga)
     config.transformer->attention() = defaults->attention();
+  take_parts(config, init);
   if (const fs::path text = fs::path(init) / "text_encoder" / "config.json"; fs::exists(text))
     config.text_encoder = load_text_encoder_config(text);
   if (const fs::path file = fs::path(init) / "scheduler" / "scheduler_config.json"; fs::exists(file))

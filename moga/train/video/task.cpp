@@ -15,6 +15,7 @@
 #include "moga/model/registry.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/video/run_identity.h"
+#include "moga/train/video/run_inputs.h"
 #include "moga/train/video/shard_units.h"
 
 namespace moga {
@@ -239,6 +240,7 @@ LoopConfig loop_config(const TrainConfig& config, const Mesh& mesh) {
 }
 
 TrainEnd train(const TrainConfig& config, const std::string& resume, const std::string& planned, const Mesh& mesh) {
+  check_inputs(config);
   const LoopConfig loop = loop_config(config, mesh);
   const std::optional<Checkpoint> checkpoint = begin_run(config.out, resume);
   return explain_out_of_memory({loop.device, planned, advice(config, mesh.world().size())}, [&] {

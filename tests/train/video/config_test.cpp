@@ -102,6 +102,21 @@ TEST_F(TrainConfigOfInit, HasItsArchitectureAndAttention) {
   EXPECT_EQ(config.text_encoder.d_model, 16);
 }
 
+TEST_F(TrainConfigOfInit, HasItsVaeAndTokenizerUnlessTheConfigNamesOthers) {
+  const auto load = [&](const std::string& lines) {
+    const std::filesystem::path path = folder_ / "parts.toml";
+    write_text(path, "init = '" + (folder_ / "model").string() + "'\ntrain_text_encoder = false\n" + lines +
+                         "\n[[stage]]\ndata = 'd'\n");
+    return load_train_config(path);
+  };
+  write_text(folder_ / "model/vae/config.json", "{}");
+  write_text(folder_ / "model/tokenizer/spiece.model", "");
+  EXPECT_EQ(load("").vae, (folder_ / "model/vae").string());
+  EXPECT_EQ(load("").tokenizer, (folder_ / "model/tokenizer").string());
+  EXPECT_EQ(load("vae = 'other'\ntokenizer = 't'").vae, "other");
+  EXPECT_EQ(load("vae = 'other'\ntokenizer = 't'").tokenizer, "t");
+}
+
 TEST_F(TrainConfigOfInit, HasItsSchedulerUnlessTheConfigSaysOtherwise) {
   write_text(folder_ / "model/scheduler/scheduler_config.json",
              R"({"solver": "euler", "steps": 7, "shift": 8.0, "guidance": 2.5, "full_steps": 0})");

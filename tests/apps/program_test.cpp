@@ -44,31 +44,12 @@ std::vector<std::string> expect_manuals(const std::string& command) {
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   const std::vector<std::string> commands = expect_manuals("");
-  for (const char* command : {" generate",
-                              " info",
-                              " export",
-                              " evaluate stories",
-                              " calibrate",
-                              " inspect",
-                              " serve",
-                              " compare",
-                              " stories",
-                              " flops",
-                              " plan",
-                              " bench",
-                              " bench attention",
-                              " bench block",
-                              " bench model",
-                              " bench train",
-                              " bench vae",
-                              " prepare stories",
-                              " prepare videos",
-                              " prepare tokenizer",
-                              " train",
-                              " plot",
-                              " train vae",
-                              " train text",
-                              " doctor"})
+  for (const char* command :
+       {" generate",    " info",      " export",          " evaluate stories", " calibrate",
+        " inspect",     " serve",     " compare",         " stories",          " flops",
+        " plan",        " bench",     " bench attention", " bench block",      " bench model",
+        " bench train", " bench vae", " prepare stories", " prepare videos",   " prepare tokenizer",
+        " train",       " plot",      " train vae",       " train text",       " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 

@@ -193,8 +193,9 @@ TEST_F(ServeProgram, KillsLoseAndDoubleNoJob) {
   for (int64_t i = 0; i < kills; ++i) {
     Server server(arguments, at("kills.log"));
     ASSERT_TRUE(server.ready()) << server.text();
-    submitted.ids["key " + std::to_string(i)] = "";
-    std::thread client([&] { use(server, script(), submitted, random() % 3 == 0); });
+    submitted.ids["key " + std::to_string(1000 + i)] = "";  // in their order
+    const bool cancels = random() % 3 == 0;
+    std::thread client([&] { use(server, script(), submitted, cancels); });
     pause(std::uniform_real_distribution(0.0, i % 2 == 0 ? 0.05 : 2.0)(random));
     server.end(SIGKILL);
     client.join();

@@ -44,9 +44,9 @@ TEST(Plot, HasAPanelForEachQuantity) {
   std::vector<std::string> titles;
   for (const Panel& panel : plot.panels) titles.push_back(panel.title);
   EXPECT_EQ(titles, (std::vector<std::string>{"Loss", "Held-out loss by time t: a", "Held-out loss by time t: b",
-                                              "Gradient norm by part: a", "Gradient norm by part: b", "Learning rate",
-                                              "Peak memory", "Largest group over the mean, by layer: a",
-                                              "Largest group over the mean, by layer: b"}));
+                                              "Largest group over the mean, by layer: a",
+                                              "Largest group over the mean, by layer: b", "Gradient norm by part: a",
+                                              "Gradient norm by part: b", "Learning rate", "Peak memory"}));
   const Panel& loss = plot.panels[0];
   ASSERT_EQ(loss.curves.size(), 4u);
   EXPECT_EQ(loss.curves[2].name, "a, held out");

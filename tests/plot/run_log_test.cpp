@@ -33,12 +33,15 @@ TEST(RunLogFile, WhatIsNoRunIsNamed) {
 }
 
 TEST(RunLogFile, RunsOfOneNameAreToldApart) {
+  const test::Folder folder;
+  for (const char* run : {"one/model", "two/model"}) write_text(folder / run / "log.jsonl", "{\"step\": 1}\n");
   std::vector<RunLog> logs(2);
-  name_apart(logs, {"/a/one/model", "/a/two/model/log.jsonl"});
+  name_apart(logs, {folder / "one/model", folder / "two/model/log.jsonl"});
   EXPECT_EQ(logs[0].name, "one/model");
-  name_apart(logs, {"/a/x", "/a/y/"});
-  EXPECT_EQ(logs[0].name, "x");
-  EXPECT_EQ(logs[1].name, "y");
+  EXPECT_EQ(logs[1].name, "two/model");
+  name_apart(logs, {folder / "one", folder / "two/"});
+  EXPECT_EQ(logs[0].name, "one");
+  EXPECT_EQ(logs[1].name, "two");
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ TEST(Crop, TakesADarkEdgeForNoBorder) {
 }
 
 TEST(Crop, AvoidsALogoThatStays) {
-  const auto lines = cropped({with_logo(test::pan(test::scene(1), 48, 6))});
+  const auto lines = cropped({with_logo(test::pan(test::scene(1), 48, 6))}, {.min_left = 0.4});
   ASSERT_EQ(lines[0].at("marks").size(), 1u) << lines[0].dump();
   const auto box = lines[0].at("marks").at(0).get<Box>();
   EXPECT_LE(box[0], 250);

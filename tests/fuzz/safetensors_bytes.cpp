@@ -37,7 +37,7 @@ std::string mutate_data(const std::string& original, Random& random) {
 }
 
 bool same_bytes(const at::Tensor& tensor, std::string_view bytes) {
-  return tensor.nbytes() == bytes.size() && std::memcmp(tensor.const_data_ptr(), bytes.data(), bytes.size()) == 0;
+  return bytes == std::string_view(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
 }
 
 std::string_view bytes_of(const std::string& file, const nlohmann::json& header, const std::string& name) {

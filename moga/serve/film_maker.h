@@ -31,7 +31,8 @@ class FilmMaker {
 
   // Throws one line when the model cannot generate the script. Reads no weights; for any thread.
   void check(const Script& script) const;
-  // MakeFilm (worker.h). A state that cannot be continued, such as that of other weights, is left aside with a line.
+  // MakeFilm (worker.h). A kept state that does not fit, such as that of other weights, is removed with a log line, and
+  // the film starts again.
   void make(const Job& job, const JobFiles& files,
             const std::function<void(const std::function<void(JobProgress&)>&)>& report);
 

@@ -17,7 +17,7 @@ struct GpuFacts {
 struct DriverFacts {
   std::string problem;   // why there are no GPUs; empty if there are
   int cuda_version = 0;  // the newest CUDA version that the driver serves, as 1000 · major + 10 · minor
-  std::vector<GpuFacts> gpus;
+  std::vector<GpuFacts> gpus = {};
 };
 
 DriverFacts driver_facts();

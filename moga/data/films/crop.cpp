@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kLongestSide = 960;  // of the frames that are looked at
 constexpr double kRounding = 1e-4;     // of times, in seconds
-constexpr int64_t kFewestShots = 10;  // from which what stays through all shots of a film is looked for
+constexpr int64_t kFewestShots = 10;   // from which what stays through all shots of a film is looked for
 
 // A film's displayed picture, and the frames that are looked at, `scale` times smaller.
 struct Sizes {

@@ -22,7 +22,7 @@ constexpr double kRim = 0.3;  // of each side: where marks are
 
 struct Grid {
   int64_t width = 0, height = 0;
-  std::vector<uint8_t> cells;  // 0: no edges, 1: edges that move, 2: edges that stay
+  std::vector<uint8_t> cells;       // 0: no edges, 1: edges that move, 2: edges that stay
   std::vector<float> across, down;  // of the edges that stay: sums of |mean g| along each axis
 };
 
@@ -150,8 +150,7 @@ MarkFinder::Marks MarkFinder::marks(const Crop& picture) const {
     if (grid.cells[static_cast<size_t>(cell)] != 2) continue;
     const std::vector<int64_t> cells = take_component(grid, cell);
     const Crop box = box_around(cells, grid, picture);
-    if (static_cast<int64_t>(cells.size()) >= kLeastCells && near_rim(box, picture) &&
-        has_both_directions(cells, grid))
+    if (static_cast<int64_t>(cells.size()) >= kLeastCells && near_rim(box, picture) && has_both_directions(cells, grid))
       found.boxes.push_back(box);
   }
   return found;

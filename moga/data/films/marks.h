@@ -2,8 +2,8 @@
 //
 // Over the frames of a shot, or of a film with several shots, the gradient g of luma is averaged. Where |mean g| is
 // nearly as large as mean |g|, an edge stays. Cells of 8 x 8 pixels whose edges stay, joined with their neighbours, are
-// a mark if they run both ways, lie near the picture's edge, are few, and most other edges move; otherwise nothing can be
-// said: the camera stands still. Subtitles that change within a shot are not found: an OCR tool finds them.
+// a mark if they run both ways, lie near the picture's edge, are few, and most other edges move; otherwise nothing can
+// be said: the camera stands still. Subtitles that change within a shot are not found: an OCR tool finds them.
 #pragma once
 
 #include <vector>

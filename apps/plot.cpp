@@ -37,7 +37,7 @@ void run(Options options) {
       log_info(path, ": ", logs.back().damaged, logs.back().damaged == 1 ? " line is" : " lines are",
                " damaged and left out");
   }
-  name_apart(logs, {options.runs.begin(), options.runs.end()});
+  name_apart(logs, std::vector<std::filesystem::path>(options.runs.begin(), options.runs.end()));
   write_plot(make_plot(logs, options.plot), options.out);
   std::cout << "curves in " << options.out << ": plot.html, plot.svg, plot.png" << std::endl;
 }

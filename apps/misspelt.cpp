@@ -42,7 +42,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = command.remaining(), commands = command_names(command);
   if (unknown.empty()) return error.what() + manual;
   const std::string word = unknown.front().substr(0, unknown.front().find('='));
-  const bool is_option = word.starts_with("-");
+  const bool is_option = word.starts_with('-');
   if (!is_option && commands.empty()) return error.what() + manual;
   const std::string meant = did_you_mean(word, is_option ? option_names(command) : commands);
   return (is_option ? "no option '" : "no command '") + word + "'" + (meant.empty() ? manual : meant);

@@ -11,7 +11,7 @@ namespace {
 
 // Returns an empty string, or the error, as CLI11 expects of a validator.
 std::string problem_of(const std::string& text) {
-  const char* begin = text.data() + (text.starts_with("+") ? 1 : 0);
+  const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
   int64_t value = 0;
   const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
   if (error == std::errc::result_out_of_range)

@@ -20,7 +20,7 @@ struct Registered {
   const Backend* backend;
 };
 
-#define MOGA_REGISTER(value, name, help, object) {AttentionBackend::value, &object},
+#define MOGA_REGISTER(value, name, help, object) {AttentionBackend::value, &(object)},
 const Registered kRegistry[] = {MOGA_ATTENTION_BACKENDS(MOGA_REGISTER)};
 #undef MOGA_REGISTER
 

@@ -6,6 +6,7 @@
 #include "moga/attention/router_fit.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <limits>

@@ -7,7 +7,7 @@
 
 namespace moga {
 
-std::string page_with_data(std::string page, const std::string& place, std::string json_text) {
+std::string page_with_data(std::string page, const std::string& place, const std::string& json_text) {
   const size_t at = page.find(place);
   check(at != std::string::npos, "the page has no place for its data");
   std::string escaped;

@@ -11,6 +11,6 @@ namespace moga {
 // `page` with `place`, which it has once, replaced by the data. "<" is escaped in the JSON, so that text from outside
 // cannot end the script.
 std::string page_with_data(std::string page, const std::string& place, const nlohmann::json& data);
-std::string page_with_data(std::string page, const std::string& place, std::string json_text);
+std::string page_with_data(std::string page, const std::string& place, const std::string& json_text);
 
 }  // namespace moga

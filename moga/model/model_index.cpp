@@ -64,7 +64,7 @@ void check_part(const Part& part, const json& value, const std::string& source) 
 }
 
 void check_member(const std::string& key, const json& value, const std::string& source) {
-  if (key.starts_with("_") || is_absent(value)) return;
+  if (key.starts_with('_') || is_absent(value)) return;
   const auto part = std::ranges::find_if(parts(), [&](const Part& known) { return known.name == key; });
   if (part != parts().end()) return check_part(*part, value, source);
   if (key == "boundary_ratio") return;

@@ -18,6 +18,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"

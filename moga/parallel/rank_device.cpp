@@ -15,7 +15,7 @@ c10::Device rank_device(const RankEnvironment& environment, const std::string& n
   const c10::Device first = parse_device(name);
   if (!first.is_cuda()) return first;
   const c10::impl::VirtualGuardImpl guard(c10::kCUDA);
-  const int64_t gpus = guard.deviceCount();
+  const int64_t gpus = static_cast<uint8_t>(guard.deviceCount());
   check(gpus == 1 || environment.local_rank < gpus, "local rank ", environment.local_rank,
         " has no GPU: ", environment.local_world, " ranks on ", host_name(), ", which has ", gpus);
   const c10::Device own(c10::kCUDA, static_cast<c10::DeviceIndex>(gpus == 1 ? 0 : environment.local_rank));

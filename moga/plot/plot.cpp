@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <string_view>
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
@@ -45,7 +46,9 @@ constexpr std::array kOfRun = {
     Quantity{"gradient_norm_layers", "Gradient norm by layer", "before clipping"},
     Quantity{"imbalance", "Largest group over the mean, by layer", "1: even"},
 };
-const std::set<std::string> kNotDrawn = {"step", "steps", "seconds", "held_out_seconds", "held_out_loss", "stage"};
+constexpr std::array kNotDrawn = {std::string_view("step"),          std::string_view("steps"),
+                                  std::string_view("seconds"),       std::string_view("held_out_seconds"),
+                                  std::string_view("held_out_loss"), std::string_view("stage")};
 
 void add_point(Curve& curve, const json& line, double value) {
   curve.steps.push_back(line["step"].get<double>());
@@ -172,7 +175,7 @@ Plot make_plot(const std::vector<RunLog>& given, const PlotOptions& options) {
     plot.runs.push_back(logs[run].name);
     for (const json& line : logs[run].lines) {
       for (const auto& [key, value] : line.items())
-        if (value.is_number() && !kNotDrawn.contains(key)) others.insert(key);
+        if (value.is_number() && std::ranges::find(kNotDrawn, key) == kNotDrawn.end()) others.insert(key);
       if (const auto news = line.find("news"); news != line.end() && news->is_array())
         for (const json& text : *news)
           if (text.is_string()) plot.news.push_back({run, line["step"].get<int64_t>(), text.get<std::string>()});

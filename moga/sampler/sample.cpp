@@ -1,5 +1,6 @@
 // The sampling loop, from noise at t = 1 to data at t = 0. Independent of the model and of the solver.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "moga/core/check.h"
 #include "moga/sampler/solver.h"

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr const char* kRemoved = ".removed-";
 
 bool is_unfinished(const std::string& name) {
-  return name.starts_with(kRemoved) || (name.starts_with(".") && name.find(".partial-") != std::string::npos);
+  return name.starts_with(kRemoved) || (name.starts_with('.') && name.find(".partial-") != std::string::npos);
 }
 
 // What killed programs left in a folder that this program alone uses.

@@ -37,7 +37,8 @@ TEST(PlanTraining, MeetsWhatATrainStepTakes) {
   config.text_encoder.vocab_size = 3000;
   const Plan plan = plan_training(config, {{video(), 0}}, at::kCPU, at::kFloat);
   const Rehearsed step = rehearse_training({config, video(), 2, 2, true}, at::kCPU, at::kFloat);
-  EXPECT_EQ(plan.weight_bytes, step.weight_bytes);
+  // Not to the byte: tables of the gradient norms by part have a size of their own.
+  EXPECT_NEAR(double(plan.weight_bytes) / double(step.weight_bytes), 1.0, 1e-3);
   const double planned = double(plan.peak_bytes()), taken = double(step.weight_bytes + step.work_bytes);
   EXPECT_NEAR(planned / taken, 1.0, 0.1) << planned << " and " << taken;
 }

@@ -2,6 +2,7 @@
 #include "moga/data/cuts/transnet.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <set>

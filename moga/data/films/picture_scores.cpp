@@ -115,8 +115,8 @@ uint64_t picture_hash(const LumaFrame& frame) {
       const double along = cosine(v + 1, y);
       for (int u = 0; u < kHashTerms; ++u)
         for (int x = 0; x < kHashSide; ++x)
-          terms[static_cast<size_t>(v * kHashTerms + u)] +=
-              along * cosine(u + 1, x) * cells[static_cast<size_t>(y * kHashSide + x)];
+          terms[static_cast<size_t>(v) * kHashTerms + static_cast<size_t>(u)] +=
+              along * cosine(u + 1, x) * cells[static_cast<size_t>(y) * kHashSide + static_cast<size_t>(x)];
     }
   auto sorted = terms;
   std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2, sorted.end());

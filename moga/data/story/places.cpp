@@ -19,7 +19,7 @@ struct Site {
     scene.layers.push_back({.nearness = nearness, .drift = drift, .shapes = {}});
     return Brush(scene.layers.back().shapes, ambient);
   }
-  const Rgb& pick(const Rgb& day, const Rgb& evening) const { return dusk ? evening : day; }
+  Rgb pick(const Rgb& day, const Rgb& evening) const { return dusk ? evening : day; }
   // Positions across the whole panorama, `gap` apart, each displaced by up to `spread` times the gap.
   std::vector<float> along(float gap, float spread) {
     std::vector<float> positions;

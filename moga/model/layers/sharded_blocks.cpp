@@ -76,7 +76,7 @@ void ShardedBlocks::gather_to_host(bool keep) {
     fetch(static_cast<int64_t>(i));
     finish_fetch(static_cast<int64_t>(i));
     for (const auto& unit : blocks_[i].units)
-      for (at::Tensor parameter : unit->parameters())
+      for (const at::Tensor& parameter : unit->parameters())
         if (keep && unit->sharded())
           parameter.set_data(parameter.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
   }

@@ -2,6 +2,7 @@
 #include "moga/model/vae/causal_convolution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <array>
 

@@ -22,7 +22,7 @@ int64_t count_of(const std::vector<int64_t>& shape) { return c10::multiply_integ
 
 std::string shard_file_name(const std::string& part, int64_t rank, int64_t ranks) {
   char numbers[48];
-  std::snprintf(numbers, sizeof numbers, "-%05lld-of-%05lld.safetensors", static_cast<long long>(rank + 1),
+  std::snprintf(numbers, sizeof numbers, "-%05lld-of-%05lld.safetensors", static_cast<long long>(rank) + 1,
                 static_cast<long long>(ranks));
   return part + numbers;
 }

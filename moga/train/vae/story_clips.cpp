@@ -2,6 +2,7 @@
 #include "moga/train/vae/story_clips.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 

@@ -36,6 +36,7 @@ TEST(StageShape, ReadsShapesFromShards) {
 TEST(StageShape, ByTokensARankHasRoomForTheLargestVideos) {
   TrainConfig config = one_stage();
   config.stage[0].tokens_per_batch = 7 * 40 * 30 * 52;
+  config.stage[0].accumulation = 1;
   std::vector<StageShape> stages = {{.video = {40, 30, 52, {20, 20}}}};
   EXPECT_EQ(part_of_rank(config, stages, {}).stage[0].batch, 7);
   config.stage[0].accumulation = 7;

@@ -243,8 +243,8 @@ AveragedWeights::AveragedWeights(TrainState& state) : state_(state), averaged_(s
 }
 
 // After an error on this rank the others do not come here: there is nothing to gather then.
-AveragedWeights::~AveragedWeights() noexcept(
-    false) {  // NOLINT(bugprone-unsafe-to-allow-exceptions): a collective fails
+// NOLINTNEXTLINE(bugprone-unsafe-to-allow-exceptions): a collective may fail
+AveragedWeights::~AveragedWeights() noexcept(false) {
   if (!averaged_) return;
   state_.ema().leave();
   if (std::uncaught_exceptions() == 0) state_.refresh();

@@ -12,12 +12,12 @@
 #include "moga/core/files.h"
 #include "moga/core/foreign_keys.h"
 #include "moga/core/json_text.h"
-#include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/core/shapes_only.h"
 #include "moga/model/layers/file_fit.h"
 #include "moga/model/layers/kept_precision.h"
 #include "moga/model/layers/scaled_weights.h"
+#include "moga/model/load_weights.h"
 #include "moga/model/wan/transformer.h"
 
 namespace moga {
@@ -156,21 +156,7 @@ Transformer load_transformer(const std::filesystem::path& folder, const VideoMod
   apply_overrides(config, how.settings);
   check_file_fit(fit_of(config, file, options), file, kHarmless);
   Transformer model(config, /*initialise=*/false);
-  expect_scaled_weights(*model, file, options);
-  allocate_weights(*model, {.device = how.device, .stream_blocks = how.stream_blocks, .rest_on_host = how.rest_on_host},
-                   [&](const std::string& name) { return moga::kept_dtype(name, how.dtype); });
-  if (how.stream_blocks)
-    model->keep_blocks_on_host(how.device);
-  else if (how.rest_on_host)
-    model->keep_on_host(how.device);
-  model->initialise_routers();
-
-  const LoadReport report = load_parameters(*model, file, options);
-  if (!report.kept.empty())
-    log_info(folder.string(), ": no routers in the file, initialised at random (", report.kept.size(),
-             " tensors); moga calibrate computes better ones");
-  if (how.adapt) how.adapt(*model);
-  if (how.stream_blocks) model->stream_blocks();
+  load_weights(*model, file, options, how, folder.string());
   return model;
 }
 

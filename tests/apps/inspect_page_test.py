@@ -8,12 +8,11 @@ and reads the result from the page. Skipped (exit status 77) where there is no C
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-SKIPPED = 77
+from browser import SKIPPED, act, chromium
 # Before the page's own script, so that its errors are seen.
 WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
 ACT = """<pre id="result"></pre><script>
@@ -46,22 +45,6 @@ addEventListener('load', () => Promise.all(pictures.map(p => p.decode())).then((
   $('result').textContent = JSON.stringify(result);
 }));
 </script></body>"""
-
-
-def chromium():
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-
-
-def run_page(browser, page, folder):
-    text = page.read_text()
-    acted = folder / "acted.html"
-    acted.write_text(text.replace("<head>", "<head>" + WATCH, 1).replace("</body>", ACT))
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1500", f"--user-data-dir={folder}/profile",
-               "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom", acted.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
-    found = re.search(r'<pre id="result">(.+?)</pre>', dom, re.S)
-    assert found, "the page wrote no result: " + dom[-2000:]
-    return json.loads(found.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def check(result, numbers):
@@ -99,7 +82,7 @@ def main():
         folder = pathlib.Path(name)
         subprocess.run([program, "inspect", "--story", "7", "--frames", "33", "--timesteps", "600,200", "--layers", "0,5", "--model", source / "models/demo",
                         "--out", folder / "out", "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        check(run_page(browser, folder / "out/index.html", folder), json.loads((folder / "out/inspect.json").read_text()))
+        check(act(browser, folder, (folder / "out/index.html").read_text(), WATCH, ACT), json.loads((folder / "out/inspect.json").read_text()))
     print("the page of moga inspect works")
     return 0
 

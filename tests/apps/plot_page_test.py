@@ -7,13 +7,11 @@ result from the page. Skipped (exit status 77) where there is no Chromium.
 """
 import json
 import pathlib
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-SKIPPED = 77
+from browser import SKIPPED, act, chromium
 WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
 ACT = """<pre id="result"></pre><script>
 const result = {};
@@ -49,10 +47,6 @@ addEventListener('load', () => {
 </script></body>"""
 
 
-def chromium():
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-
-
 def write_log(folder, offset, news):
     folder.mkdir()
     lines = [{"step": 0, "held_out_loss": 5}]
@@ -60,17 +54,6 @@ def write_log(folder, offset, news):
         lines.append({"step": step, "seconds": 36 * step, "loss": step + offset, "gradient_norms": {"mlp": 1, "router": 0.001}, "imbalance": [1, 1.5]})
     lines[5]["news"] = [news]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def run_page(browser, page, folder):
-    acted = folder / "acted.html"
-    acted.write_text(page.read_text().replace("<head>", "<head>" + WATCH, 1).replace("</body>", ACT))
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1200", f"--user-data-dir={folder}/profile",
-               "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000", "--dump-dom", acted.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
-    found = re.search(r'<pre id="result">(.+?)</pre>', dom, re.S)
-    assert found, "the page wrote no result: " + dom[-2000:]
-    return json.loads(found.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def check(result):
@@ -97,7 +80,7 @@ def main():
         write_log(folder / "a", 0, "a group starves")
         write_log(folder / "b", 100, "<b>starves</b>")
         subprocess.run([program, "plot", folder / "a", folder / "b", "--out", folder / "out"], check=True, stdout=subprocess.DEVNULL)
-        check(run_page(browser, folder / "out/plot.html", folder))
+        check(act(browser, folder, (folder / "out/plot.html").read_text(), WATCH, ACT, window="1400,1200"))
     print("the page of moga plot works")
     return 0
 

@@ -8,13 +8,12 @@ Skipped (exit status 77) where there is no Chromium.
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-SKIPPED = 77
+from browser import SKIPPED, act, browse, chromium
 ROWS = 10000
 WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
 ACT = """<pre id="result"></pre><script>
@@ -41,25 +40,6 @@ addEventListener('load', async () => {
   $('result').textContent = JSON.stringify(result);
 });
 </script></body>"""
-
-
-def chromium():
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-
-
-def browse(browser, folder, page, *arguments):
-    return subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1500", f"--user-data-dir={folder}/profile",
-                           "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", *arguments, page.as_uri()],
-                          capture_output=True, text=True, timeout=300).stdout
-
-
-def act(browser, folder, text):
-    acted = folder / "acted.html"
-    acted.write_text(text.replace("<head>", "<head>" + WATCH, 1).replace("</body>", ACT))
-    dom = browse(browser, folder, acted, "--dump-dom")
-    found = re.search(r'<pre id="result">(.+?)</pre>', dom, re.S)
-    assert found, "the page wrote no result: " + dom[-2000:]
-    return json.loads(found.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def prepare(program, folder):
@@ -106,9 +86,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         text = prepare(program, folder)
-        check(act(browser, folder, text), [json.loads(line) for line in (folder / "out/merge.jsonl").read_text().splitlines()])
+        check(act(browser, folder, text, WATCH, ACT), [json.loads(line) for line in (folder / "out/merge.jsonl").read_text().splitlines()])
         begin = time.time()
-        many = act(browser, folder, large(text))
+        many = act(browser, folder, large(text), WATCH, ACT)
         assert many["errors"] == [] and many["height"] > 150 * ROWS and many["last"] == f"row-{ROWS - 1:05d}", many
         assert many["made"] < 60 and many["madeBelow"] < 60, many
         print(f"the page of moga prepare videos works; {ROWS} rows in {time.time() - begin:.1f} s")

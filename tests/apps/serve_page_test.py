@@ -9,7 +9,6 @@ import json
 import pathlib
 import queue
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 
-SKIPPED = 77
+from browser import SKIPPED, chromium
 WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message)); addEventListener('unhandledrejection', e => errors.push(String(e.reason)));</script>"
 ACT = """<script>
 const result = {}, sleep = ms => new Promise(done => setTimeout(done, ms));
@@ -56,10 +55,6 @@ const type = (element, text) => { element.value = text; element.dispatchEvent(ne
   result.removed = await until(() => !document.querySelector('#films article'));
 })().catch(error => errors.push(String(error))).finally(() => { result.errors = errors; fetch('/result', {method: 'POST', body: JSON.stringify(result)}); });
 </script></body>"""
-
-
-def chromium():
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 
 
 class Server:

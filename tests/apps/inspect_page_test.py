@@ -13,9 +13,8 @@ import sys
 import tempfile
 
 from browser import SKIPPED, act, chromium
-# Before the page's own script, so that its errors are seen.
-WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
-ACT = """<pre id="result"></pre><script>
+
+ACT = """<script>
 const result = {};
 const press = (key, shiftKey = false) => document.dispatchEvent(new KeyboardEvent('keydown', {key, shiftKey, bubbles: true}));
 const pixel = (x, y) => [...$('film').getContext('2d').getImageData(x * film.width, y * film.height, 1, 1).data];
@@ -41,10 +40,9 @@ addEventListener('load', () => Promise.all(pictures.map(p => p.decode())).then((
   result.rows = ['overview', 'shots', 'numbers', 'overlap'].map(id => document.querySelectorAll(`#${id} tbody tr`).length);
   $('theme').click(); const one = getComputedStyle(document.body).backgroundColor;
   $('theme').click(); result.themes = [one, getComputedStyle(document.body).backgroundColor];
-  result.errors = errors;
-  $('result').textContent = JSON.stringify(result);
+  report(result);
 }));
-</script></body>"""
+</script>"""
 
 
 def check(result, numbers):
@@ -82,7 +80,7 @@ def main():
         folder = pathlib.Path(name)
         subprocess.run([program, "inspect", "--story", "7", "--frames", "33", "--timesteps", "600,200", "--layers", "0,5", "--model", source / "models/demo",
                         "--out", folder / "out", "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        check(act(browser, folder, (folder / "out/index.html").read_text(), WATCH, ACT), json.loads((folder / "out/inspect.json").read_text()))
+        check(act(browser, folder, (folder / "out/index.html").read_text(), ACT), json.loads((folder / "out/inspect.json").read_text()))
     print("the page of moga inspect works")
     return 0
 

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 
-from browser import SKIPPED, act, browse, chromium
+from browser import SKIPPED, act, chromium, screenshot
+
 ROWS = 10000
-WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
-ACT = """<pre id="result"></pre><script>
+ACT = """<script>
 const result = {};
 const names = () => [...document.querySelectorAll('.row .name')].map(n => n.textContent);
 const choose = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event(id === 'search' ? 'input' : 'change')); };
@@ -36,10 +36,9 @@ addEventListener('load', async () => {
   document.querySelector('.row').click(); result.detail = $('detail').open && document.querySelectorAll('#detail tbody tr').length; $('detail').close();
   $('theme').click(); const one = getComputedStyle(document.body).backgroundColor;
   $('theme').click(); result.themes = [one, getComputedStyle(document.body).backgroundColor];
-  result.errors = errors;
-  $('result').textContent = JSON.stringify(result);
+  report(result);
 });
-</script></body>"""
+</script>"""
 
 
 def prepare(program, folder):
@@ -86,9 +85,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         text = prepare(program, folder)
-        check(act(browser, folder, text, WATCH, ACT), [json.loads(line) for line in (folder / "out/merge.jsonl").read_text().splitlines()])
+        check(act(browser, folder, text, ACT), [json.loads(line) for line in (folder / "out/merge.jsonl").read_text().splitlines()])
         begin = time.time()
-        many = act(browser, folder, large(text), WATCH, ACT)
+        many = act(browser, folder, large(text), ACT)
         assert many["errors"] == [] and many["height"] > 150 * ROWS and many["last"] == f"row-{ROWS - 1:05d}", many
         assert many["made"] < 60 and many["madeBelow"] < 60, many
         print(f"the page of moga prepare videos works; {ROWS} rows in {time.time() - begin:.1f} s")
@@ -96,7 +95,7 @@ def main():
             for theme in ("light", "dark"):
                 shown = folder / f"{theme}.html"
                 shown.write_text(text.replace('<html lang="en">', f'<html lang="en" data-theme="{theme}">'))
-                browse(browser, folder, shown, f"--screenshot={pathlib.Path(sys.argv[3]).resolve()}/{theme}.png")
+                screenshot(browser, folder, shown, pathlib.Path(sys.argv[3]).resolve() / f"{theme}.png")
     return 0
 
 

@@ -17,8 +17,8 @@ import time
 import urllib.error
 import urllib.request
 
-from browser import SKIPPED, chromium
-WATCH = "<script>const errors = []; addEventListener('error', e => errors.push(e.message)); addEventListener('unhandledrejection', e => errors.push(String(e.reason)));</script>"
+from browser import SKIPPED, WATCH, chromium, visit
+
 ACT = """<script>
 const result = {}, sleep = ms => new Promise(done => setTimeout(done, ms));
 const until = async holds => { for (let i = 0; i < 600 && !holds(); ++i) await sleep(100); return holds(); };
@@ -53,7 +53,8 @@ const type = (element, text) => { element.value = text; element.dispatchEvent(ne
   window.confirm = () => true;
   document.querySelectorAll('.film button')[3].click();
   result.removed = await until(() => !document.querySelector('#films article'));
-})().catch(error => errors.push(String(error))).finally(() => { result.errors = errors; fetch('/result', {method: 'POST', body: JSON.stringify(result)}); });
+  report(result);
+})();
 </script></body>"""
 
 
@@ -92,7 +93,7 @@ def with_script(url, results):
                     self.send_header(name, value)
             self.end_headers()
             if page:
-                self.wfile.write(answer.read().decode().replace("<head>", "<head>" + WATCH, 1).replace("</body>", ACT).encode())
+                self.wfile.write(answer.read().decode().replace("<head>", "<head>" + WATCH % "/result", 1).replace("</body>", ACT).encode())
             else:
                 while piece := answer.read1(65536):
                     self.wfile.write(piece)
@@ -105,17 +106,6 @@ def with_script(url, results):
     proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{proxy.server_port}/"
-
-
-def run_page(browser, url, folder, results):
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1500", f"--user-data-dir={folder}/profile", "--remote-debugging-port=0", url]
-    with (folder / "chromium.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        return results.get(timeout=240)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def check(result):
@@ -143,7 +133,7 @@ def main():
         server = Server(program, source, folder)
         try:
             results = queue.Queue()
-            check(run_page(browser, with_script(server.url, results), folder, results))
+            check(visit(browser, folder, with_script(server.url, results), results))
         finally:
             server.process.terminate()
             assert server.process.wait(60) == 0, server.log.read_text()

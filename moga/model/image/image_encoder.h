@@ -1,10 +1,8 @@
 // CLIP's vision transformer (ViT): images [n, 3, S, S] → embeddings [n, 1 + (S/p)², C], those that enter its last
 // layer, which Wan2.1's image-to-video models take (hidden_states[-2] in diffusers).
 //
-//   patches of p × p pixels, a class token before them, learned positions, norm, then in all layers but the last
-//   x += out(attention(q, k, v of norm1(x)));  x += fc2(act(fc1(norm2(x))))
-//
-// Modules carry the names of transformers' CLIPVisionModel. Inference only, in float32: 0.6 G parameters run once.
+// The transformer itself, which other families share, is vision_transformer.h. Modules carry the names of
+// transformers' CLIPVisionModel. Inference only, in float32: 0.6 G parameters run once.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -53,6 +51,8 @@ struct ImageEncoderConfig {
 // ViT-H/14, the encoder of Wan2.1's published models.
 ImageEncoderConfig vit_h_14();
 
+class VisionTransformerImpl;
+
 class ImageEncoderImpl : public torch::nn::Module {
  public:
   // Weights unset, for a file.
@@ -61,21 +61,8 @@ class ImageEncoderImpl : public torch::nn::Module {
   const ImageEncoderConfig& config() const { return config_; }
 
  private:
-  at::Tensor embedded(const at::Tensor& pixels) const;
-  at::Tensor layer(size_t number, const at::Tensor& x) const;
-
-  struct Affine {
-    at::Tensor weight, bias;
-  };
-  struct Layer {
-    Affine q, k, v, out, norm1, norm2, first, second;
-  };
-  at::Tensor norm(const Affine& affine, const at::Tensor& x) const;
-
   ImageEncoderConfig config_;
-  at::Tensor class_embedding_, patch_embedding_, position_embedding_;
-  Affine pre_norm_, post_norm_;  // post_norm_ is in the file and not used
-  std::vector<Layer> layers_;
+  std::shared_ptr<VisionTransformerImpl> transformer_;  // vision_transformer.h
 };
 TORCH_MODULE(ImageEncoder);
 

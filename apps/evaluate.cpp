@@ -1,8 +1,10 @@
-// moga evaluate stories: the accuracy of colours in shots whose captions do not mention them.
+// moga evaluate: stories here, the accuracy of colours in shots whose captions do not mention them, and films
+// (evaluate_films.cpp).
 #include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/evaluate_films.h"
 #include "apps/model_options.h"
 #include "apps/ranks.h"
 #include "moga/core/config.h"
@@ -57,8 +59,9 @@ void run(Options options) {
 
 void add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* evaluate = app.add_subcommand("evaluate", "Measure what a model can do");
+  CLI::App* evaluate = app.add_subcommand("evaluate", "Measure what a model can do, and films of any program");
   evaluate->require_subcommand(1);
+  add_evaluate_films(*evaluate);
   CLI::App* command =
       evaluate->add_subcommand("stories", "Accuracy of colours that only attention between shots can carry");
   command->footer(kManual);

@@ -6,7 +6,8 @@ VBench's formulas compute with them in float32.
     tests/model/fixtures/films/tokens.json   texts and their ids by CLIPTokenizer
 
 VBench's numbers are its definitions (vbench/subject_consistency.py, background_consistency.py, aesthetic_quality.py)
-written again. Made with torch==2.11.0 torchvision==0.26.0 transformers==5.24 pillow. Run from the repository root:
+written again. Made with torch==2.11.0 torchvision==0.26.0 transformers==5.24 pillow==12.1.1. Run from the
+repository root:
 
     python tools/make_fixtures_films.py
 """

@@ -45,6 +45,8 @@ MAY_INCLUDE = {
     "train/text": TRAIN | {"train/loop", "model"},
     # Generation and training never include each other.
     "pipeline": {"model", "sampler", "data", "parallel", "core"},
+    # Measures films of any program; the pipeline reads the script that a film carries.
+    "evaluate": {"pipeline", "model", "data", "core"},
     # Reads the logs of runs.
     "plot": {"core"},
     # The HTTP server; its worker runs the pipeline.

@@ -248,8 +248,7 @@ FilmResult measure_film(const FilmToMeasure& film, FilmModels& models, const Fil
   result.fps = info.fps;
   find_cuts(result, info, config.cut);
   choose_shots(result, film.expected);
-  if (result.damaged > 0)
-    result.notes.push_back(formatted("%ld damaged packets or frames left out", result.damaged));
+  if (result.damaged > 0) result.notes.push_back(formatted("%ld damaged packets or frames left out", result.damaged));
   if (result.truncated) result.notes.push_back("the file ends before its index says");
   if (result.frames == 1) result.notes.push_back("a film of one frame has no consistency");
   if (!models.any()) return result;
@@ -346,8 +345,8 @@ FilmsEvaluation evaluate_films(const FilmsEvaluationConfig& config) {
   }
   const bool any = std::ranges::any_of(evaluation.films, [](const FilmResult& film) { return film.problem.empty(); });
   check(any, films.size() == 1 ? evaluation.films[0].problem
-                               : "none of the " + std::to_string(films.size()) + " films can be measured; the first: " +
-                                     evaluation.films[0].problem);
+                               : "none of the " + std::to_string(films.size()) +
+                                     " films can be measured; the first: " + evaluation.films[0].problem);
   return evaluation;
 }
 

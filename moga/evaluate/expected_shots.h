@@ -21,7 +21,7 @@ struct ExpectedShots {
 // Cuts where `moga generate` puts them, between latent frames. A film at another rate than the script's has its cuts at
 // the same times.
 ExpectedShots shots_of_script(const Script& script, double fps, const std::string& source);
-// By the file's extension: a shot script (.toml).
+// Of an entry of a list or of a folder with captions; `source` is its name.
 ExpectedShots shots_of_list(const Source& entry, const std::string& source);
 // The script in a film's tags; nothing when it has none or cannot be read.
 ExpectedShots shots_in_film(const std::filesystem::path& film, double fps);

@@ -42,8 +42,8 @@ Json cuts_json(const FilmResult& film) {
 
 Json film_json(const FilmResult& film) {
   if (!film.problem.empty()) return {{"path", film.path}, {"problem", film.problem}};
-  Json json = {{"path", film.path},     {"width", film.width},   {"height", film.height},
-               {"frames", film.frames}, {"fps", film.fps},       {"damaged", film.damaged},
+  Json json = {{"path", film.path},           {"width", film.width}, {"height", film.height},
+               {"frames", film.frames},       {"fps", film.fps},     {"damaged", film.damaged},
                {"truncated", film.truncated}, {"notes", film.notes}, {"shots_from", film.shots_from}};
   json["shots"] = Json::array();
   for (const FilmShot& shot : film.shots) {
@@ -75,8 +75,8 @@ std::string name_cell(const std::string& name) {
   size_t shown = width;
   if (width > kNameWidth) {
     size_t begin = 0;
-    for (size_t skipped = 0; skipped + kNameWidth < width + 3; ++skipped)
-      do ++begin;
+    for (size_t skipped = 0; skipped + kNameWidth < width + 3; ++skipped) do
+        ++begin;
       while (begin < name.size() && continues(name[begin]));
     text = "..." + name.substr(begin);
     shown = kNameWidth;
@@ -85,18 +85,20 @@ std::string name_cell(const std::string& name) {
 }
 
 bool has_numbers(const FilmScores& scores) {
-  return std::ranges::any_of(kScoreColumns, [&](const ScoreColumn& column) { return (scores.*column.member).has_value(); });
+  return std::ranges::any_of(kScoreColumns,
+                             [&](const ScoreColumn& column) { return (scores.*column.member).has_value(); });
 }
 
 std::string film_rows(const FilmResult& film) {
-  std::string text = name_cell(film.path) + formatted(" %7ld %5zu", film.frames, film.shots.size()) + cells(film.scores);
+  std::string text =
+      name_cell(film.path) + formatted(" %7ld %5zu", film.frames, film.shots.size()) + cells(film.scores);
   text += cell(film.cuts ? std::optional<double>(film.cuts->accuracy) : std::nullopt);
   text += film.cuts && film.cuts->deviation ? formatted(" %7.1f", *film.cuts->deviation) : formatted(" %7s", "-");
   if (film.cuts && film.cuts->missed + film.cuts->extra > 0)
-    text += formatted("  %ld cuts missed, %ld extra", film.cuts->missed, film.cuts->extra);
+    text += formatted("  cuts missed %ld, extra %ld", film.cuts->missed, film.cuts->extra);
   text += "\n";
-  for (const auto& [name, scores] : {std::pair{"  copies of its first frame", &film.one_frame},
-                                     std::pair{"  its shots shuffled", &film.shuffled}})
+  for (const auto& [name, scores] :
+       {std::pair{"  copies of its first frame", &film.one_frame}, std::pair{"  its shots shuffled", &film.shuffled}})
     if (has_numbers(*scores)) text += name_cell(name) + std::string(14, ' ') + cells(*scores) + "\n";
   return text;
 }

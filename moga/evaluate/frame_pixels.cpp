@@ -41,8 +41,7 @@ at::Tensor vbench_clip_pixels(const at::Tensor& frames, int64_t side) {
   const at::Tensor resized = shortened(frames, side, true);
   // Rounds half to even, as Python's round does.
   const auto margin = [&](int64_t size) { return std::llrint(static_cast<double>(size - side) / 2); };
-  const at::Tensor middle =
-      resized.narrow(2, margin(resized.size(2)), side).narrow(3, margin(resized.size(3)), side);
+  const at::Tensor middle = resized.narrow(2, margin(resized.size(2)), side).narrow(3, margin(resized.size(3)), side);
   return per_channel_normalised(middle, kClipStatistics);
 }
 

@@ -44,12 +44,32 @@ std::vector<std::string> expect_manuals(const std::string& command) {
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   const std::vector<std::string> commands = expect_manuals("");
-  for (const char* command :
-       {" generate",    " info",      " export",          " evaluate stories", " calibrate",
-        " inspect",     " serve",     " compare",         " stories",          " flops",
-        " plan",        " bench",     " bench attention", " bench block",      " bench model",
-        " bench train", " bench vae", " prepare stories", " prepare videos",   " prepare tokenizer",
-        " train",       " plot",      " train vae",       " train text",       " doctor"})
+  for (const char* command : {" generate",
+                              " info",
+                              " export",
+                              " evaluate stories",
+                              " evaluate films",
+                              " calibrate",
+                              " inspect",
+                              " serve",
+                              " compare",
+                              " stories",
+                              " flops",
+                              " plan",
+                              " bench",
+                              " bench attention",
+                              " bench block",
+                              " bench model",
+                              " bench train",
+                              " bench vae",
+                              " prepare stories",
+                              " prepare videos",
+                              " prepare tokenizer",
+                              " train",
+                              " plot",
+                              " train vae",
+                              " train text",
+                              " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 
@@ -80,6 +100,24 @@ TEST_F(Program, StoriesAndEvaluationWriteTheirFiles) {
   EXPECT_EQ(evaluation.status, 0) << evaluation.text;
   EXPECT_NE(evaluation.text.find("shirts"), std::string::npos) << evaluation.text;
   EXPECT_TRUE(std::filesystem::exists(at("evaluation/evaluation.json")));
+}
+
+TEST_F(Program, EvaluateFilmsMeasuresWithTheModelsThatAreThere) {
+  ASSERT_EQ(moga("stories --width 112 --height 64 --frames 33 --count 1 --seed 4 --out " + at("drawn")).status, 0);
+  write_text(at("drawn/broken.mp4"), "not a film");
+  const std::string models = " --device cpu --models " MOGA_FILM_FIXTURES "/models";
+  const Result result = moga("evaluate films " + at("drawn") + models + " --out " + at("numbers"));
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_NE(result.text.find("not measured: " + at("drawn/broken.mp4")), std::string::npos) << result.text;
+  EXPECT_NE(result.text.find("copies of its first frame"), std::string::npos) << result.text;
+  EXPECT_NE(read_text(at("numbers/films.json")).find("\"subject_consistency\": 0."), std::string::npos);
+  EXPECT_NE(read_text(at("numbers/films.csv")).find("story-4.mp4,33,"), std::string::npos);
+  const Result without = moga("evaluate films --models " + at("none") + " " + at("drawn/story-4.mp4"));
+  EXPECT_EQ(without.status, 0) << without.text;
+  EXPECT_NE(without.text.find("https://huggingface.co/openai/clip-vit-base-patch32"), std::string::npos)
+      << without.text;
+  expect_error("evaluate films --quiet" + models + " " + at("drawn/broken.mp4"), "broken.mp4");
+  expect_error("evaluate films --batch 0 " + at("drawn"), "batch is 0");
 }
 
 TEST_F(Program, CalibrateWritesAFolderThatGenerates) {

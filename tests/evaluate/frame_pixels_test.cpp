@@ -29,7 +29,9 @@ TEST(FramePixels, TheMiddleIsCutOut) {
   const at::Tensor turned = columns.transpose(2, 3);
   EXPECT_TRUE(at::equal(vbench_clip_pixels(turned, 32), middle.transpose(2, 3)));
   EXPECT_EQ(vbench_dino_pixels(turned, 32).sizes(), (at::IntArrayRef{1, 3, 65, 32}));
-  EXPECT_EQ(test::error_of([] { vbench_clip_pixels(at::zeros({3, 4, 5}), 32); }),
+  EXPECT_EQ(test::error_of([] {
+              vbench_clip_pixels(at::zeros({3, 4, 5}), 32);
+            }),
             "frames are Float [3, 4, 5], expected uint8 [n, 3, Y, X]");
 }
 

@@ -48,8 +48,7 @@ std::string utf8_of(std::u32string_view characters) {
 std::u32string composed(const std::u32string& text) {
   constexpr char32_t kApart = 0x11A7;
   const size_t apart = text.find(kApart);
-  if (apart != std::u32string::npos)
-    return composed(text.substr(0, apart)) + kApart + composed(text.substr(apart + 1));
+  if (apart != std::u32string::npos) return composed(text.substr(0, apart)) + kApart + composed(text.substr(apart + 1));
   const std::string utf8 = utf8_of(text);
   utf8proc_uint8_t* mapped = nullptr;
   const utf8proc_ssize_t size =

@@ -31,8 +31,7 @@ ImageEncoderConfig vit_h_14() {
 }
 
 ImageEncoderImpl::ImageEncoderImpl(const ImageEncoderConfig& config)
-    : config_(config),
-      transformer_(register_module("vision_model", std::make_shared<VisionTransformerImpl>(config))) {}
+    : config_(config), transformer_(register_module("vision_model", std::make_shared<VisionTransformerImpl>(config))) {}
 
 at::Tensor ImageEncoderImpl::forward(const at::Tensor& pixels) {
   return transformer_->tokens(pixels, config_.num_hidden_layers - 1);

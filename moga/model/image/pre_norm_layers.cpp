@@ -68,8 +68,8 @@ at::Tensor PreNormLayers::operator()(int64_t number, const at::Tensor& x) const 
     return product(rows, by).unflatten(2, {config_.heads, -1}).transpose(1, 2);  // [n, H, tokens, D]
   };
   const at::Tensor y = normalised(x, own.norm1, config_.epsilon);
-  const at::Tensor attended = at::scaled_dot_product_attention(heads(y, own.q), heads(y, own.k), heads(y, own.v), {}, 0,
-                                                               config_.causal);
+  const at::Tensor attended =
+      at::scaled_dot_product_attention(heads(y, own.q), heads(y, own.k), heads(y, own.v), {}, 0, config_.causal);
   const at::Tensor sum = x + scaled(product(attended.transpose(1, 2).flatten(2), own.out), own.scale1);
   const at::Tensor hidden = product(normalised(sum, own.norm2, config_.epsilon), own.first);
   const at::Tensor active =

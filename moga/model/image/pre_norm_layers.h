@@ -2,8 +2,8 @@
 //
 //   x += s1 ⊙ out(attention(q, k, v of norm1(x)));  x += s2 ⊙ second(act(first(norm2(x))))
 //
-// s1 and s2 are DINOv2's layer scales, 1 in the other families. A family is a table of names under which its checkpoints
-// have these weights. Inference only.
+// s1 and s2 are DINOv2's layer scales, 1 in the other families. A family is a table of names under which its
+// checkpoints have these weights. Inference only.
 #pragma once
 
 #include <torch/nn/module.h>

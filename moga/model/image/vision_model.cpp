@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kTower = "vision_model.";
 
 // CLIP's text half and its scale; DINO's pooler and DINOv2's mask, which only training uses.
-constexpr std::array<std::string_view, 6> kOtherParts = {"text_model.", "text_projection.", "logit_scale",
+constexpr std::array<std::string_view, 6> kOtherParts = {"text_model.",  "text_projection.", "logit_scale",
                                                          "position_ids", "pooler.",          "embeddings.mask_token"};
 
 // The keys of ImageEncoderConfig out of a config of any family, with the defaults of the family.
@@ -38,8 +38,8 @@ ImageEncoderConfig transformer_config(nlohmann::json config, VisionFamily family
   if (family == VisionFamily::kDinov2) {
     otherwise("mlp_ratio", 4);
     otherwise("hidden_size", 768);
-    const double hidden =
-        number_member(config, "mlp_ratio", source) * static_cast<double>(whole_number(config, "hidden_size", 1, source));
+    const double hidden = number_member(config, "mlp_ratio", source) *
+                          static_cast<double>(whole_number(config, "hidden_size", 1, source));
     check(hidden >= 1 && hidden <= 1e9, source, ": mlp_ratio × hidden_size is ", hidden);
     config["intermediate_size"] = static_cast<int64_t>(hidden);
     config.erase("mlp_ratio");
@@ -85,10 +85,11 @@ VisionModelConfig load_vision_model_config(const std::filesystem::path& path) {
 
 VisionModelImpl::VisionModelImpl(const VisionModelConfig& config)
     : config_(config),
-      transformer_(register_module("vision_model",
-                                   std::make_shared<VisionTransformerImpl>(config.transformer, config.family))) {
+      transformer_(
+          register_module("vision_model", std::make_shared<VisionTransformerImpl>(config.transformer, config.family))) {
   if (config.projection > 0)
-    projection_ = register_tensor(*this, "visual_projection.weight", {config.projection, config.transformer.hidden_size});
+    projection_ =
+        register_tensor(*this, "visual_projection.weight", {config.projection, config.transformer.hidden_size});
 }
 
 at::Tensor VisionModelImpl::forward(const at::Tensor& pixels) {

@@ -118,8 +118,7 @@ at::Tensor VisionTransformerImpl::embedded(const at::Tensor& pixels) const {
   const int64_t patch = config_.patch_size;
   const at::Tensor grid = at::conv2d(pixels, patches_.weight, patches_.bias, {patch, patch});  // [n, C, rows, columns]
   const at::Tensor first = class_embedding_.view({1, 1, -1}).expand({pixels.size(0), 1, -1});
-  const at::Tensor all =
-      at::cat({first, grid.flatten(2).transpose(1, 2)}, 1) + positions(grid.size(2), grid.size(3));
+  const at::Tensor all = at::cat({first, grid.flatten(2).transpose(1, 2)}, 1) + positions(grid.size(2), grid.size(3));
   return first_norm_.weight.defined() ? normalised(all, first_norm_, config_.layer_norm_eps) : all;
 }
 

@@ -97,8 +97,9 @@ TEST(VisionModel, NamesATensorThatIsMissing) {
   tensors.erase("encoder.layer.1.output.dense.bias");
   save_safetensors(folder / "model.safetensors", tensors);
   std::filesystem::copy(from / "config.json", folder / "config.json");
-  EXPECT_NE(test::error_of([&] { load_vision_model(folder.path(), at::kCPU); }).find("encoder.layer.1.output.dense.bias"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([&] { load_vision_model(folder.path(), at::kCPU); }).find("encoder.layer.1.output.dense.bias"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -1,7 +1,13 @@
 // What scripts and lists say about a film's shots.
 #include "moga/evaluate/expected_shots.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include "moga/core/files.h"
+#include "moga/data/video/video.h"
+#include "moga/pipeline/film_tags.h"
+#include "tests/support/folder.h"
 
 namespace moga {
 namespace {
@@ -36,6 +42,23 @@ TEST(ExpectedShots, AListMayNameCuts) {
   EXPECT_FALSE(shots_of_list(entry, "films.json").cuts);
   entry.one_shot = true;
   EXPECT_TRUE(shots_of_list(entry, "films.json").cuts->empty());
+}
+
+TEST(ExpectedShots, AFilmOfGenerateCarriesItsScript) {
+  const test::Folder folder;
+  for (const bool tagged : {true, false}) {
+    const MediaTags tags = tagged ? film_tags(script_of({8, 8}), "demo", "moga 1") : MediaTags();
+    const auto writer = make_video_writer(folder / (tagged ? "a.mp4" : "b.mp4"), 64, 48, 16, tags);
+    writer->write(at::zeros({17, 3, 48, 64}, at::kByte));
+    writer->finish();
+  }
+  const ExpectedShots shots = shots_in_film(folder / "a.mp4", 16);
+  EXPECT_EQ(*shots.cuts, (std::vector<int64_t>{9}));
+  EXPECT_EQ(shots.captions, (std::vector<std::string>{"shot", "shot"}));
+  EXPECT_EQ(shots.source, "the film's own script");
+  EXPECT_EQ(shots_in_film(folder / "b.mp4", 16).source, "");
+  write_text(folder / "c.mp4", "not a film");
+  EXPECT_EQ(shots_in_film(folder / "c.mp4", 16).source, "");
 }
 
 }  // namespace

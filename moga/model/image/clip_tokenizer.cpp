@@ -44,11 +44,7 @@ std::string utf8_of(std::u32string_view characters) {
   return text;
 }
 
-// utf8proc up to 2.8 drops U+11A7, a letter that composes with nothing, so the text is composed between those.
-std::u32string composed(const std::u32string& text) {
-  constexpr char32_t kApart = 0x11A7;
-  const size_t apart = text.find(kApart);
-  if (apart != std::u32string::npos) return composed(text.substr(0, apart)) + kApart + composed(text.substr(apart + 1));
+std::u32string composed_part(std::u32string_view text) {
   const std::string utf8 = utf8_of(text);
   utf8proc_uint8_t* mapped = nullptr;
   const utf8proc_ssize_t size =
@@ -57,6 +53,16 @@ std::u32string composed(const std::u32string& text) {
   check(size >= 0, "CLIP's tokenizer: a text of ", utf8.size(), " bytes has no composed form: ", utf8proc_errmsg(size));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
   return characters_of({reinterpret_cast<const char*>(mapped), static_cast<size_t>(size)});
+}
+
+// utf8proc up to 2.8 drops U+11A7, a letter that composes with nothing, so the text is composed between those.
+std::u32string composed(std::u32string_view text) {
+  constexpr char32_t kApart = 0x11A7;
+  std::u32string result;
+  size_t begin = 0;
+  for (size_t end; (end = text.find(kApart, begin)) != text.npos; begin = end + 1)
+    result += composed_part(text.substr(begin, end - begin)) + kApart;
+  return result + composed_part(text.substr(begin));
 }
 
 // One character at a time: a final sigma is not told from others. U+0130 is the one letter with two in lower case.

@@ -14,6 +14,7 @@ namespace moga {
 namespace {
 
 constexpr int64_t kColours = 3;
+constexpr int64_t kFramesAtOnce = 16;  // float32 pictures that are in memory together
 constexpr double kPeak = 2;  // from -1 to 1
 
 std::vector<double> numbers_of(const nlohmann::json& file, const char* key, size_t count, const std::string& source) {
@@ -26,6 +27,12 @@ std::vector<double> numbers_of(const nlohmann::json& file, const char* key, size
     numbers.push_back(number.get<double>());
   }
   return numbers;
+}
+
+double number_of(const nlohmann::json& file, const char* key, const std::string& source) {
+  const auto found = file.find(key);
+  check(found != file.end() && found->is_number(), source, ": ", key, " is not a number");
+  return found->get<double>();
 }
 
 std::vector<double> list_of(const at::Tensor& tensor) {
@@ -48,12 +55,15 @@ at::Tensor at_latents(const at::Tensor& video, at::IntArrayRef latent) {
 
 at::Tensor PreviewDecoder::decode(const at::Tensor& latent, int64_t scale) const {
   const at::NoGradGuard no_grad;
-  const at::Tensor frames = latent.to(at::kFloat).transpose(0, 1);  // [F, z, Y', X']
-  const at::Tensor filter = weight.to(frames.device()).reshape({kColours, -1, 1, 1});
-  const at::Tensor small = at::conv2d(frames, filter, bias.to(frames.device()));
-  const std::vector<int64_t> size = {scale * small.size(2), scale * small.size(3)};
-  const at::Tensor large = scale == 1 ? small : at::upsample_bilinear2d(small, size, /*align_corners=*/false);
-  return ((large + 1) * (255 / kPeak)).round().clamp(0, 255).to(at::kByte);
+  const at::Tensor filter = weight.to(latent.device()).reshape({kColours, -1, 1, 1}), shift = bias.to(latent.device());
+  const std::vector<int64_t> size = {scale * latent.size(2), scale * latent.size(3)};
+  std::vector<at::Tensor> pictures;
+  for (const at::Tensor& some : latent.transpose(0, 1).split(kFramesAtOnce)) {  // [·, z, Y', X']
+    const at::Tensor small = at::conv2d(some.to(at::kFloat), filter, shift);
+    const at::Tensor large = scale == 1 ? small : at::upsample_bilinear2d(small, size, /*align_corners=*/false);
+    pictures.push_back(((large + 1) * (255 / kPeak)).round().clamp(0, 255).to(at::kByte));
+  }
+  return at::cat(pictures);
 }
 
 PreviewDecoder load_preview_decoder(const std::filesystem::path& codec_folder, int64_t latent_channels) {
@@ -65,8 +75,8 @@ PreviewDecoder load_preview_decoder(const std::filesystem::path& codec_folder, i
   const auto bias = numbers_of(json, "bias", kColours, file.string());
   return {.weight = at::tensor(weight, at::kFloat).reshape({kColours, latent_channels}),
           .bias = at::tensor(bias, at::kFloat),
-          .explained = json.value("explained", 0.0),
-          .psnr = json.value("psnr", 0.0)};
+          .explained = number_of(json, "explained", file.string()),
+          .psnr = number_of(json, "psnr", file.string())};
 }
 
 void save_preview_decoder(const std::filesystem::path& codec_folder, const PreviewDecoder& decoder) {

@@ -49,7 +49,8 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
         " inspect",     " serve",     " compare",         " stories",          " flops",
         " plan",        " bench",     " bench attention", " bench block",      " bench model",
         " bench train", " bench vae", " prepare stories", " prepare videos",   " prepare tokenizer",
-        " train",       " plot",      " train vae",       " train text",       " doctor"})
+        " train",       " plot",      " train vae",       " train text",       " train preview",
+        " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 

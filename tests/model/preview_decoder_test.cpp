@@ -76,6 +76,8 @@ TEST(PreviewDecoder, IsKeptInAFileAndDamageIsNamed) {
   EXPECT_NE(error(16).find("weight is not a list of 48 numbers"), std::string::npos);
   write_text(folder / kPreviewFile, "{\"weight\": [1, 2, 3], \"bias\": [0, \"x\", 0]}");
   EXPECT_NE(error(1).find("bias holds what is not a number"), std::string::npos);
+  write_text(folder / kPreviewFile, R"({"weight": [1, 2, 3], "bias": [0, 0, 0], "explained": "much", "psnr": 20})");
+  EXPECT_NE(error(1).find("explained is not a number"), std::string::npos);
 }
 
 }  // namespace

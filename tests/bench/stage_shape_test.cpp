@@ -41,7 +41,7 @@ TEST(StageShape, ByTokensARankHasRoomForTheLargestVideos) {
   EXPECT_EQ(part_of_rank(config, stages, {}).stage[0].batch, 7);
   config.stage[0].accumulation = 7;
   const TrainConfig own = part_of_rank(config, stages, {.data = 1});
-  EXPECT_EQ(own.stage[0].batch / own.stage[0].accumulation, 2);  // pieces are contiguous: one may hold two of them
+  EXPECT_EQ(own.stage[0].videos() / own.stage[0].accumulation, 2);  // pieces are contiguous: one may hold two of them
   EXPECT_GE(own.stage[0].batch, 7);
 }
 

@@ -125,13 +125,14 @@ balance() {  # from new routers, which are not even
   stage "$out/balance/plot" "$moga" plot "${runs[@]}" --out "$out/balance/plot"
 }
 
-windows() {
-  train windows-all "$short" 2 "$calibrated"
-  train windows-none "$short" 2 "$calibrated" transformer.moga.window=false
-  train windows-no-frames "$short" 2 "$calibrated" transformer.moga.frame=false
-  train windows-no-boundary "$short" 2 "$calibrated" transformer.moga.windows.boundary_frames=0
-  train windows-runs-2 "$short" 2 "$calibrated" transformer.moga.windows.run_frames=2
-  train windows-runs-8 "$short" 2 "$calibrated" transformer.moga.windows.run_frames=8
+windows() {  # from new routers: a model with routers keeps the windows that it was trained with
+  local common=(transformer.moga.kind=moga transformer.moga.groups=5) four=transformer.moga.windows.run_frames=4
+  train windows-all "$short" 2 "$base" "${common[@]}" "$four"
+  train windows-none "$short" 2 "$base" "${common[@]}" "$four" transformer.moga.window=false
+  train windows-no-frames "$short" 2 "$base" "${common[@]}" "$four" transformer.moga.frame=false
+  train windows-no-boundary "$short" 2 "$base" "${common[@]}" "$four" transformer.moga.windows.boundary_frames=0
+  train windows-runs-2 "$short" 2 "$base" "${common[@]}" transformer.moga.windows.run_frames=2
+  train windows-runs-8 "$short" 2 "$base" "${common[@]}" transformer.moga.windows.run_frames=8
   for name in all none no-frames no-boundary runs-2 runs-8; do evaluate "windows-$name" "$out/runs/windows-$name/model"; done
   local longer=(--shots 8 --frames 257)
   [ -n "$small" ] && longer=(--shots 8 --frames 65)

@@ -138,7 +138,7 @@ PlanPhase plan_held_out(const TrainConfig& config, const StageShape& shape, int6
                         c10::ScalarType dtype) {
   const HeldOutShape& held_out = *shape.held_out;
   Rehearsed pass =
-      rehearse_all_layers({.config = config, .video = held_out.video, .evaluate = true, .ranks = ranks}, device, dtype);
+      rehearse_all_layers({.config = config, .video = held_out.video, .ranks = ranks, .evaluate = true}, device, dtype);
   add_table(pass, config);
   return {"held-out loss", pass.weight_bytes + pass.work_bytes + shape.data_bytes,
           pass.seconds * held_out.work * static_cast<double>(held_out.evaluations * held_out.passes)};

@@ -26,8 +26,8 @@ struct TrainingRehearsal {
   int64_t videos = 1;
   int64_t pieces = 1;  // pieces per batch
   bool optimize = false;
-  bool evaluate = false;  // a forward pass alone, as for the held-out loss
   int64_t ranks = 1;      // over which the state is sharded, of which one is rehearsed
+  bool evaluate = false;  // a forward pass alone, as for the held-out loss
 };
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
 

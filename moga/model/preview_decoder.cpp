@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kColours = 3;
 constexpr int64_t kFramesAtOnce = 16;  // float32 pictures that are in memory together
-constexpr double kPeak = 2;  // from -1 to 1
+constexpr double kPeak = 2;            // from -1 to 1
 
 std::vector<double> numbers_of(const nlohmann::json& file, const char* key, size_t count, const std::string& source) {
   const auto found = file.find(key);

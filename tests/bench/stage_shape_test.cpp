@@ -61,7 +61,8 @@ TEST(StageShape, ARankHasItsVideosAndItsSlice) {
 TEST(StageShape, CountsTheEvaluationsOnHeldOutData) {
   const test::Folder folder;
   ShardWriter writer(folder.path(), 8);
-  for (int i = 0; i < 3; ++i) writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "She runs."}});
+  for (int i = 0; i < 3; ++i)
+    writer.add({at::zeros({4, 5, 4, 6}, at::kBFloat16), {2, 3}, {"Mara waves.", "She runs."}});
   writer.finish();
   TrainConfig config = one_stage();
   config.stage[0].data = folder.path().string();

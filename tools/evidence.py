@@ -295,6 +295,8 @@ def time(out):
             series.setdefault(f"MoGA, {which}", []).append((tokens, [1000 * moga["seconds"]]))
             if moga["seconds"] < full["seconds"]:
                 break_even.setdefault(which, tokens)
+            else:
+                break_even.pop(which, None)  # it has to be faster at all larger sizes too
         rows.append(cells)
     lines(out / "time.svg", "One block: full attention and MoGA", "tokens", "ms", series, log_x=True, log_y=True)
     head = ["tokens"] + [f"{which}: {column}" for which in ("forward", "with backward")

@@ -134,8 +134,8 @@ windows() {  # from new routers: a model with routers keeps the windows that it 
   train windows-runs-2 "$short" 2 "$base" "${common[@]}" transformer.moga.windows.run_frames=2
   train windows-runs-8 "$short" 2 "$base" "${common[@]}" transformer.moga.windows.run_frames=8
   for name in all none no-frames no-boundary runs-2 runs-8; do evaluate "windows-$name" "$out/runs/windows-$name/model"; done
-  local longer=(--shots 8 --frames 257)
-  [ -n "$small" ] && longer=(--shots 8 --frames 65)
+  local longer=(--shots 8 --frames 257) film=(${film[@]+"${film[@]}"})
+  if [ -n "$small" ]; then longer=(--shots 8 --frames 65) film=(--width 112 --height 64 --steps 2); fi
   evaluate windows-eight-shots models/demo "${longer[@]}"
 }
 

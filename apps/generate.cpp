@@ -12,6 +12,7 @@
 #include "moga/core/files.h"
 #include "moga/core/log.h"
 #include "moga/data/video/video.h"
+#include "moga/model/registry.h"
 #include "moga/parallel/connect.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/generate.h"
@@ -51,6 +52,11 @@ line that says where, the global caption first.
 The contact sheet (one row per shot) is written next to the video as .png. Both carry the script
 with all that the command line set: `moga info --reproduce VIDEO` writes it.
 
+--preview N shows the film while it is computed: every N steps VIDEO.preview.png (the contact sheet) and
+VIDEO.preview.mp4 (one picture per latent frame) are replaced. They are blurred: a linear decoder draws
+them, which the folder of the VAE must have as preview.json (`moga train preview`). They stay afterwards.
+The first latent frame, which is one pixel frame, has wrong colours.
+
 --noise-from diffusers starts from the noise that diffusers draws from the same seed with a CPU generator.
 --noise and --save-latents make a run comparable with any program's: each is a safetensors file with the tensor
 "latents" [z, latent frames, rows, columns], normalised as the transformer sees it.
@@ -77,6 +83,7 @@ struct Options {
   StreamOptions streaming;
   std::string out, noise, save_latents;
   KeepConfig keep;
+  int64_t preview = 0;
   bool no_plan = false;
   int64_t gpus = 1;
 };
@@ -148,6 +155,15 @@ void set_outputs(GenerateOptions& generation, const Options& options, const Scri
   generation.keep = options.keep;
   generation.keep.path = state_path(options.out);
   generation.tags = film_tags(complete_script(script, options), model_name(options.model), "moga " MOGA_VERSION);
+  if (options.preview > 0) {
+    const std::filesystem::path vae = std::filesystem::path(options.model.folder) / "vae";
+    generation.preview = {
+        .every = options.preview,
+        .files = preview_files(options.out),
+        .decoder = load_preview_decoder(vae, load_codec_config(vae / "config.json")->latent_channels())};
+    check_writable(generation.preview.files.sheet);
+    check_video_path(generation.preview.files.film);
+  }
   check_outputs(options, generation.keep.path);
 }
 
@@ -204,6 +220,9 @@ void add_generate(CLI::App& app) {
                    "who draws the noise of the seed: " + choice_help<NoiseSource>() + " (default: the script's)")
       ->excludes("--noise");
   command->add_option("--save-latents", options->save_latents, "safetensors file for the final latents");
+  command->add_option("--preview", options->preview, "sampler steps between previews of the film; 0: none")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--resume", options->keep.resume,
                     "continue from the state that a killed run left next to the video");
   command->add_option("--keep-every", options->keep.seconds, "seconds of denoising between two writes of the state")

@@ -70,7 +70,7 @@ std::string kind_of_config(const std::string& path) {
   for (const StageConfig& stage : config.stage)
     text += "\n  " + stage.name + ": " + std::to_string(stage.steps) + " steps of " +
             (stage.tokens_per_batch > 0 ? "up to " + std::to_string(stage.tokens_per_batch) + " tokens"
-                                        : "batch " + std::to_string(stage.batch)) +
+                                        : "batch " + std::to_string(stage.videos())) +
             ", data " + stage.data + latent_size(stage.data);
   std::ostringstream sampler;
   const SamplerConfig& model = config.samples.sampler;

@@ -23,8 +23,8 @@ size. On a CPU, or if that size does not fit, it rehearses smaller frames and ex
 weights from disk is not counted. Groups are assumed to be evenly filled, as after training or
 calibration; with random routers they are not, and attention costs more.
 
-With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage; with --gpus N that of
-one of N ranks, with the time that sums and gathers over the link take at least.
+With --train CONFIG it predicts `moga train CONFIG`, by rehearsing a train step of each stage and, where the
+held-out loss is evaluated, a forward pass of that; with --gpus N it does so for one of N ranks, with the time that sums and gathers over the link take at least.
 
 --model is a model folder, of which only the configs are read, or the name of a published one:
 1.3B, 14B, I2V-14B (Wan2.1), A14B, I2V-A14B, TI2V-5B (Wan2.2), MMDiT-2B. A run that does not fit is reported with its
@@ -75,8 +75,7 @@ void plan_train(const Options& options) {
   check_init_exists(config);  // its shape is planned
   const at::Device device = parse_device(options.model.device == "auto" ? config.device : options.model.device);
   const at::ScalarType dtype = compute_dtype(options.model.dtype.empty() ? config.dtype : options.model.dtype, device);
-  std::vector<StageShape> stages;
-  for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
+  const std::vector<StageShape> stages = stage_shapes(config);
   const MeshSize mesh = mesh_size(config.parallel, options.gpus);
   const Plan plan = plan_training(config, stages, device, dtype, mesh);
   std::cout << device_name(device) << ", " << dtype_name(dtype) << ": " << config.total_steps() << " train steps";

@@ -1,6 +1,7 @@
 // moga train, moga train vae, moga train text: a TOML config, settings over it, and the checkpoint to resume from.
 #include <ATen/ATen.h>
 
+#include <iostream>
 #include <memory>
 
 #include "apps/commands.h"
@@ -8,12 +9,16 @@
 #include "moga/bench/plan_training.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
+#include "moga/core/files.h"
+#include "moga/core/format.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/model/registry.h"
 #include "moga/parallel/agree.h"
 #include "moga/parallel/connect.h"
 #include "moga/train/loop/run.h"
 #include "moga/train/text/task.h"
+#include "moga/train/vae/fit_preview.h"
 #include "moga/train/vae/task.h"
 #include "moga/train/video/run_inputs.h"
 #include "moga/train/video/task.h"
@@ -42,8 +47,7 @@ void end_as(TrainEnd end) {
 // the sharding that "auto" stands for. Returns what was planned, for the message when memory runs out all the same.
 std::string plan_on_one(TrainConfig& config, const Mesh& mesh) {
   const c10::Device device = parse_device(config.device);
-  std::vector<StageShape> stages;
-  for (const StageConfig& stage : config.stage) stages.push_back(stage_shape(config, stage));
+  const std::vector<StageShape> stages = stage_shapes(config);
   const MeshSize size = {mesh.data().size(), mesh.sequence().size()};
   const Plan plan = plan_training(config, stages, device, compute_dtype(config.dtype, device), size);
   check_fits(plan);
@@ -111,6 +115,53 @@ void add_train_text(CLI::App& train) {
   });
 }
 
+constexpr const char* kPreviewManual =
+    R"(Fits a linear map from latents to colours to a VAE by least squares: what `moga generate --preview` draws
+with. Writes preview.json, a few kB, into the folder of the VAE. Without films it is fitted to drawn stories,
+which suits the demo model. For other VAEs give films: a short clip from the middle of each is encoded.
+
+Example:
+  moga train preview Wan2.1-T2V-1.3B-Diffusers/vae --film clips/street.mp4 --film clips/forest.mp4
+  moga train preview models/demo/vae)";
+
+struct PreviewCommand {
+  std::string vae, device = "auto";
+  std::vector<std::string> films;
+  PreviewFitOptions fit;
+};
+
+void fit(PreviewCommand options) {
+  options.fit.films.assign(options.films.begin(), options.films.end());
+  for (const std::filesystem::path& film : options.fit.films) check_regular_file(film);
+  check_writable(std::filesystem::path(options.vae) / kPreviewFile);
+  const c10::Device device = parse_device(options.device);
+  const CodecPtr codec = load_codec(options.vae, device, device.is_cuda() ? at::kBFloat16 : at::kFloat);
+  const PreviewDecoder decoder = fit_preview(*codec, options.fit);
+  save_preview_decoder(options.vae, decoder);
+  std::cout << formatted("%.1f %% of the variance of colours explained, PSNR %.1f dB at the latents' resolution",
+                         100 * decoder.explained, decoder.psnr)
+            << "\npreview decoder in " << (std::filesystem::path(options.vae) / kPreviewFile).string() << std::endl;
+}
+
+void add_train_preview(CLI::App& train) {
+  const auto options = std::make_shared<PreviewCommand>();
+  CLI::App* command = train.add_subcommand("preview", "Fit the decoder of previews to a VAE");
+  command->add_option("VAE", options->vae, "folder of a VAE")->required();
+  command->add_option("--film", options->films, "film to fit to; may be repeated")->allow_extra_args(false);
+  command->add_option("--clips", options->fit.clips, "stories to draw where there are no films")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--frames", options->fit.frames, "pixel frames of a clip, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 129));
+  command->add_option("--width", options->fit.width, "pixels of a clip's width")
+      ->capture_default_str()
+      ->check(CLI::Range(64, 4096));
+  command->add_option("--device", options->device, "auto, cpu, cuda, cuda:1")->capture_default_str();
+  command->footer(kPreviewManual);
+  command->callback([options] { fit(*options); });
+}
+
 }  // namespace
 
 void add_train(CLI::App& app) {
@@ -138,6 +189,7 @@ Example:
   moga train configs/stories.toml --resume auto)");
   add_train_vae(*command);
   add_train_text(*command);
+  add_train_preview(*command);
   command->callback([command, options, no_plan, gpus] {
     if (!command->get_subcommands().empty()) return;
     if (options->config.empty()) throw CLI::RequiredError("CONFIG");

@@ -4,6 +4,7 @@
 # held-out stories. Stages whose result exists are skipped, so an interrupted run continues. Takes about 20 minutes on one
 # H100 (80 GB, because two trainings run side by side).
 #   MOGA=build/cuda/bin/moga tools/make_demo_model.sh
+# UNTIL=routers ends after the base model and its routers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}
@@ -45,6 +46,8 @@ scripts=()
 for script in runs/prompts/*.toml; do scripts+=(--script "$script"); done
 stage runs/calibrated "$moga" calibrate --model runs/base/model "${scripts[@]}" --steps 10 --set transformer.moga.kind=moga \
   --set transformer.moga.windows.run_frames=4 --tokens 12288 --out runs/calibrated
+
+[ "${UNTIL:-}" = routers ] && exit
 
 train stories & first=$!
 train full transformer.moga.kind=full

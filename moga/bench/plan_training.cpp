@@ -78,6 +78,7 @@ Rehearsed rehearse_kind(TrainingRehearsal rehearsal, AttentionKind kind, c10::De
   moga.kind = kind;
   moga.full_layers.clear();
   Rehearsed step = rehearse_stage(rehearsal, device, dtype);
+  if (rehearsal.evaluate) return step;
   rehearsal.video = {1, moga.windows.rows, moga.windows.columns, {}};
   rehearsal.videos = rehearsal.pieces = 1;
   const Rehearsed gradient = rehearse_stage(rehearsal, device, dtype);
@@ -99,22 +100,32 @@ void add_table(Rehearsed& step, const TrainConfig& config) {
   step.work_bytes += config.train_text_encoder ? bytes : 0;
 }
 
+// With the vocabulary that is rehearsed, and full attention in the layers that have it.
+Rehearsed rehearse_all_layers(TrainingRehearsal rehearsal, c10::Device device, c10::ScalarType dtype) {
+  const VisualAttentionConfig moga = rehearsal.config.transformer->attention();
+  const auto layers = static_cast<double>(rehearsal.config.transformer->shape().layers);
+  int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
+  vocabulary = std::min(vocabulary, kLargestVocabulary);
+  Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
+  if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
+    const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
+    const double share = static_cast<double>(moga.full_layers.size()) / layers;
+    step.work_bytes = std::max(step.work_bytes, full.work_bytes);
+    step.seconds += share * (full.seconds - step.seconds);
+  }
+  return step;
+}
+
 Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, const StageShape& shape, int64_t ranks,
                         c10::Device device, c10::ScalarType dtype) {
   // Two pieces represent any larger number: from the second piece on, gradients are accumulated.
   const int64_t pieces = std::min<int64_t>(stage.accumulation, 2);
-  TrainingRehearsal rehearsal{config, shape.video, stage.batch / stage.accumulation, pieces, false, ranks};
-  int64_t& vocabulary = rehearsal.config.text_encoder.vocab_size;
-  vocabulary = std::min(vocabulary, kLargestVocabulary);
-  const VisualAttentionConfig& moga = config.transformer->attention();
-  Rehearsed step = rehearse_kind(rehearsal, moga.kind, device, dtype);
-  if (moga.kind == AttentionKind::kMoga && !moga.full_layers.empty()) {
-    const Rehearsed full = rehearse_kind(rehearsal, AttentionKind::kFull, device, dtype);
-    const double share =
-        static_cast<double>(moga.full_layers.size()) / static_cast<double>(config.transformer->shape().layers);
-    step.work_bytes = std::max(step.work_bytes, full.work_bytes);
-    step.seconds += share * (full.seconds - step.seconds);
-  }
+  Rehearsed step = rehearse_all_layers({.config = config,
+                                        .video = shape.video,
+                                        .videos = stage.videos() / stage.accumulation,
+                                        .pieces = pieces,
+                                        .ranks = ranks},
+                                       device, dtype);
   add_table(step, config);
   step.seconds *= shape.work * static_cast<double>(stage.accumulation) / static_cast<double>(pieces);
   const LinkTime link = link_time(config, stage.accumulation, ranks, device);
@@ -122,17 +133,28 @@ Rehearsed rehearse_step(const TrainConfig& config, const StageConfig& stage, con
   return step;
 }
 
+// All evaluations of the held-out loss in a stage.
+PlanPhase plan_held_out(const TrainConfig& config, const StageShape& shape, int64_t ranks, c10::Device device,
+                        c10::ScalarType dtype) {
+  const HeldOutShape& held_out = *shape.held_out;
+  Rehearsed pass =
+      rehearse_all_layers({.config = config, .video = held_out.video, .ranks = ranks, .evaluate = true}, device, dtype);
+  add_table(pass, config);
+  return {"held-out loss", pass.weight_bytes + pass.work_bytes + shape.data_bytes,
+          pass.seconds * held_out.work * static_cast<double>(held_out.evaluations * held_out.passes)};
+}
+
 std::vector<std::string> advise(const TrainConfig& config, const Plan& plan) {
   const int64_t left = plan.usable_bytes() - plan.weight_bytes;
   if (left <= 0) return {"more memory than weights, moments and average alone need"};
-  for (size_t i = 0; i < plan.phases.size(); ++i) {
+  for (size_t i = 0; i < config.stage.size(); ++i) {
     const StageConfig& stage = config.stage[i];
     const double share = static_cast<double>(left) / static_cast<double>(plan.phases[i].peak_bytes - plan.weight_bytes);
-    const auto videos = static_cast<int64_t>(share * static_cast<double>(stage.batch / stage.accumulation));
+    const auto videos = static_cast<int64_t>(share * static_cast<double>(stage.videos() / stage.accumulation));
     if (share >= 1) continue;
     if (videos < 1) return {"shorter or smaller videos in stage " + stage.name};
     int64_t pieces = stage.accumulation;
-    while (stage.batch % pieces != 0 || stage.batch / pieces > videos) ++pieces;
+    while (stage.videos() % pieces != 0 || stage.videos() / pieces > videos) ++pieces;
     return {"accumulation = " + std::to_string(pieces) + " in stage " + stage.name};
   }
   return {};
@@ -182,6 +204,16 @@ Plan plan_way(const TrainConfig& config, const std::vector<StageShape>& stages, 
     plan.phases.push_back({stage.name, step.weight_bytes + step.work_bytes + stages[i].data_bytes,
                            step.seconds * static_cast<double>(stage.steps)});
   }
+  std::optional<PlanPhase> held_out;
+  for (const StageShape& stage : stages) {
+    if (!stage.held_out) continue;
+    if (!held_out) log_info("rehearsing an evaluation of the held-out loss");
+    const PlanPhase own = plan_held_out(config, stage, ranks, device, dtype);
+    if (!held_out) held_out = PlanPhase{own.name};
+    held_out->peak_bytes = std::max(held_out->peak_bytes, own.peak_bytes);
+    held_out->seconds += own.seconds;
+  }
+  if (held_out) plan.phases.push_back(*held_out);
   return plan;
 }
 
@@ -223,6 +255,20 @@ Plan plan_shards(TrainConfig config, const std::vector<StageShape>& stages, c10:
   return plan;
 }
 
+void evaluate(TrainState& state, const TrainBatch& batch, c10::ScalarType dtype) {
+  const at::NoGradGuard no_grad;
+  constexpr double kTime = 0.5;
+  const VelocityModel model = [&](const VideoModelInput& x) { return state.models().transformer->forward(x, dtype); };
+  const at::Tensor times = at::full({static_cast<int64_t>(batch.layout.videos.size())}, kTime,
+                                    batch.latents.values.options().dtype(at::kFloat));
+  flow_loss(model, {.latents = batch.latents,
+                    .noise = at::randn_like(batch.latents.values),
+                    .times = times,
+                    .text = state.encode_text(batch),
+                    .layout = batch.layout,
+                    .text_lengths = batch.text_lengths});
+}
+
 }  // namespace
 
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype) {
@@ -243,7 +289,9 @@ Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device devi
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {  // the second time is warm
     const auto start = std::chrono::steady_clock::now();
-    if (rehearsal.optimize)
+    if (rehearsal.evaluate)
+      evaluate(state, input.pieces.front(), dtype);
+    else if (rehearsal.optimize)
       state.train_step(input);
     else
       state.accumulate_gradient(input);

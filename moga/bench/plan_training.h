@@ -13,8 +13,8 @@ namespace moga {
 // On several ranks bytes are those of one of them. Sums and gathers over the ranks take at least their bytes over the
 // rate of the link, where they do not hide behind the computation.
 //
-// One phase per stage, of the same name, with the seconds of all its train steps. Not counted: reading, checkpoints,
-// contact sheets.
+// One phase per stage, of the same name, with the seconds of all its train steps, and one for all evaluations of the
+// held-out loss. Not counted: reading, checkpoints, contact sheets.
 Plan plan_training(const TrainConfig& config, const std::vector<StageShape>& stages, c10::Device device,
                    c10::ScalarType dtype, const MeshSize& mesh = {});
 
@@ -26,7 +26,8 @@ struct TrainingRehearsal {
   int64_t videos = 1;
   int64_t pieces = 1;  // pieces per batch
   bool optimize = false;
-  int64_t ranks = 1;  // over which the state is sharded, of which one is rehearsed
+  int64_t ranks = 1;      // over which the state is sharded, of which one is rehearsed
+  bool evaluate = false;  // a forward pass alone, as for the held-out loss
 };
 Rehearsed rehearse_training(const TrainingRehearsal& rehearsal, c10::Device device, c10::ScalarType dtype);
 

@@ -64,6 +64,9 @@ struct VideoModelOutput {
   at::Tensor balance_loss;           // mean over layers, times α; undefined without a router
   // [layers with a router, M] int64, summed over videos, on the device; undefined without a router
   at::Tensor group_histogram;
+  // [layers with a router]: Σ p(g(x)|x) over the tokens that this rank computed, no gradient; undefined without a
+  // router
+  at::Tensor gate_sum;
 };
 
 // The inputs of a model besides latents and timesteps.

@@ -141,6 +141,11 @@ DenoiserInput denoiser_input(const Models& models, const std::vector<VideoReques
   return input;
 }
 
+bool is_shown(const DenoiseOptions& options, int64_t steps) {
+  const int64_t every = options.estimates.every;
+  return every > 0 && options.mesh.world().rank() == 0 && steps % every == 0;
+}
+
 // A rank may end now: none reads from another one's memory any more.
 void leave_together(const ProcessGroup& ranks, at::Device device) {
   if (ranks.size() == 1) return;
@@ -224,6 +229,9 @@ std::vector<at::Tensor> denoise(const Models& models, const std::vector<VideoReq
     const AttentionObserver observer = options.observe ? options.observe(step.number) : AttentionObserver();
     const DenoiserOutput output = denoiser.evaluate(x, {step.timestep, step.full_attention, observer});
     balance[output.expert].see(output.group_histogram);
+    if (const int64_t steps = step.number + 1; is_shown(options, steps))
+      options.estimates.show(
+          steps, PackedLatents{denoiser.with_given(x - step.time * output.velocity), denoiser.latent_shapes()}.views());
     return output.velocity;
   };
   const auto& kept = options.continuation.start;

@@ -65,10 +65,18 @@ struct Continuation {
   std::function<void(const SampleState& state)> on_step;
 };
 
+// Gets the estimate of the clean latents of all videos, [z, F, Y', X'] each, after every `every`-th step, on rank 0:
+// x_0 = x_t − t · v of that step.
+struct EstimateSink {
+  int64_t every = 0;  // 0: none
+  std::function<void(int64_t steps, const std::vector<at::Tensor>& latents)> show;
+};
+
 struct DenoiseOptions {
   SamplerConfig sampler;
   StepObserver observe = {};
   Continuation continuation = {};
+  EstimateSink estimates = {};
   Mesh mesh = {};  // Mesh::generation, of the ranks that denoise together
 };
 

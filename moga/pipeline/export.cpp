@@ -10,6 +10,7 @@
 #include "moga/core/safetensors.h"
 #include "moga/model/image/image_encoder.h"
 #include "moga/model/model_index.h"
+#include "moga/model/preview_decoder.h"
 #include "moga/model/registry.h"
 #include "moga/model/text/text_encoder.h"
 #include "moga/pipeline/model_part.h"
@@ -47,7 +48,9 @@ void export_part(ModelPart part, const fs::path& from, const fs::path& to, const
     case ModelPart::kImageEncoder:
       return save_image_encoder(to, load_image_encoder(from, at::kCPU), loaded);
     case ModelPart::kVae:
-      return load_codec(from, at::kCPU, loaded)->save(to, loaded, options.layout);
+      load_codec(from, at::kCPU, loaded)->save(to, loaded, options.layout);
+      if (fs::exists(from / kPreviewFile)) fs::copy(from / kPreviewFile, to / kPreviewFile);
+      return;
   }
 }
 

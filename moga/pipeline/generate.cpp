@@ -64,10 +64,18 @@ void generate(const Script& script, Models&& models, const GenerateOptions& opti
     own.text_encoder = nullptr;
     encode_images(own, {request}, conditions, ranks);
     own.image_encoder = nullptr;
+    const Strides pixels = own.vae->config().strides();
+    Preview preview(options.preview, script.latent_shot_frames(own.pixels_per_token()),
+                    static_cast<double>(script.fps) / static_cast<double>(pixels.frames));
     const DenoiseOptions denoising{.sampler = options.sampler,
                                    .continuation = continuation(kept, options.watch, request, own),
+                                   .estimates = {options.preview.every,
+                                                 [&](int64_t steps, const std::vector<at::Tensor>& latents) {
+                                                   preview.show(steps, latents.front());
+                                                 }},
                                    .mesh = options.mesh};
     const at::Tensor latent = denoise(own, {request}, std::exchange(conditions, {}), denoising).front();
+    preview.finish();
     own.transformer = own.transformer_2 = nullptr;
     if (!first) return;
     if (!options.save_latents.empty()) save_latents(options.save_latents, latent);

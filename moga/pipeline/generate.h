@@ -10,6 +10,7 @@
 #include "moga/data/video/tags.h"
 #include "moga/parallel/mesh.h"
 #include "moga/pipeline/frames_to_host.h"
+#include "moga/pipeline/preview.h"
 #include "moga/pipeline/resume.h"
 
 namespace moga {
@@ -27,6 +28,7 @@ struct GenerateOptions {
   at::Tensor noise = {};                    // [z, F, Y', X'] to start from; undefined: drawn from the script's seed
   std::filesystem::path save_latents = {};  // a safetensors file for the normalised latents (latents.h); empty: none
   KeepConfig keep = {};                     // where the state of denoising is kept, for runs that are killed
+  PreviewOptions preview = {};              // pictures of the film while it is denoised
   MediaTags tags = {};                      // written into video and contact sheet
   Mesh mesh = {};                           // Mesh::generation, of the ranks that denoise together
   GenerateWatch watch = {};

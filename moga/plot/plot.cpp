@@ -45,6 +45,7 @@ constexpr std::array kOfRun = {
     Quantity{"gradient_norms", "Gradient norm by part", "before clipping"},
     Quantity{"gradient_norm_layers", "Gradient norm by layer", "before clipping"},
     Quantity{"imbalance", "Largest group over the mean, by layer", "1: even"},
+    Quantity{"gate", "Gate by layer", "mean of p(g(x)|x)"},
 };
 constexpr std::array kNotDrawn = {std::string_view("step"),          std::string_view("steps"),
                                   std::string_view("seconds"),       std::string_view("held_out_seconds"),
@@ -193,7 +194,10 @@ Plot make_plot(const std::vector<RunLog>& given, const PlotOptions& options) {
     Panel panel = panel_of_all(logs, quantity);
     finish(panel, plot.panels);
     if (std::string(quantity.key) == "loss") add_of_runs(kOfRun[0]);
-    if (std::string(quantity.key) == "balance") add_of_runs(kOfRun[3]);
+    if (std::string(quantity.key) == "balance") {
+      add_of_runs(kOfRun[3]);
+      add_of_runs(kOfRun[4]);
+    }
     if (std::string(quantity.key) == "gradient_norm") {
       add_of_runs(kOfRun[1]);
       add_of_runs(kOfRun[2]);

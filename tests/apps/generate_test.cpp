@@ -97,6 +97,23 @@ TEST_F(GenerateProgram, TheCommandLineGoesOverTheScript) {
   expect_error(generate("--quiet --size 50x48 --out " + at("f.y4m")), "size is [50, 48], expected multiples of 16");
 }
 
+TEST_F(GenerateProgram, PreviewsNeedADecoderThatTrainPreviewFits) {
+  const std::string film = generate("--steps 2 --quiet --preview 1 --out " + at("seen.y4m"));
+  std::filesystem::remove(at("model/vae/preview.json"));
+  expect_error(film, "vae/preview.json: there is none; `moga train preview " + at("model/vae") + "` makes it");
+  const std::string fit = "train preview " + at("model/vae") + " --frames 5 --width 112 ";
+  expect_error(fit + "--film none.mp4", "none.mp4");
+  expect_error("train preview " + at("model/transformer"), "transformer");
+  const Result fitted = moga(fit + "--clips 2");
+  EXPECT_EQ(fitted.status, 0) << fitted.text;
+  EXPECT_NE(fitted.text.find("of the variance of colours explained"), std::string::npos) << fitted.text;
+  const Result result = moga(film);
+  EXPECT_EQ(result.status, 0) << result.text;
+  EXPECT_EQ(open_video(at("seen.preview.y4m"))->info().frames, 5);  // latent frames
+  EXPECT_TRUE(std::filesystem::exists(at("seen.preview.png")));
+  EXPECT_EQ(moga(fit + "--film " + at("seen.y4m")).status, 0);
+}
+
 TEST_F(GenerateProgram, AnInterruptEndsItCleanly) {
   // In the foreground: otherwise timeout signals its group as well, and a second interrupt ends the program at once.
   const std::string limit = "timeout --foreground --preserve-status --signal=INT --kill-after=20 2";

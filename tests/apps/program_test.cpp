@@ -69,6 +69,7 @@ TEST_F(Program, EveryCommandHasAManualWithAnExample) {
                               " plot",
                               " train vae",
                               " train text",
+                              " train preview",
                               " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }

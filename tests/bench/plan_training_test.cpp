@@ -79,6 +79,19 @@ TEST(PlanTraining, SomeSelectiveBlocksLieBetweenNoneAndAll) {
   EXPECT_NEAR(double(plan.peak_bytes()) / double(step.weight_bytes + step.work_bytes), 1.0, 0.1);
 }
 
+TEST(PlanTraining, CountsEvaluationsOfTheHeldOutLoss) {
+  const TrainConfig config = small_run();
+  const HeldOutShape held_out = {.video = video(), .evaluations = 3, .passes = 8};
+  const Plan plan = plan_training(config, {{.video = video(), .held_out = held_out}}, at::kCPU, at::kFloat);
+  ASSERT_EQ(plan.phases.size(), 2u);
+  EXPECT_EQ(plan.phases[1].name, "held-out loss");
+  EXPECT_GT(plan.phases[1].peak_bytes, plan.weight_bytes);
+  EXPECT_LT(plan.phases[1].peak_bytes, plan.phases[0].peak_bytes);  // a forward pass keeps nothing
+  // 10 steps are the forward and backward passes of 40 videos; evaluations are the forward passes of 24.
+  EXPECT_GT(plan.phases[1].seconds, 0.02 * plan.phases[0].seconds);
+  EXPECT_LT(plan.phases[1].seconds, plan.phases[0].seconds);
+}
+
 TEST(PlanTraining, SaysWhatWouldFit) {
   TrainConfig config = small_run();
   config.stage[0].accumulation = 1;

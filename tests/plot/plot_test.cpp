@@ -25,6 +25,7 @@ RunLog log_of(const std::string& name, double loss) {
                          {"lr", 1e-3},
                          {"skipped", 0},
                          {"imbalance", {1.1, 1.3, 1.2}},
+                         {"gate", {nullptr, 0.6, 0.7}},  // no router in layer 0
                          {"gradient_norms", {{"mlp", 1.0}, {"router", 0.001}}},
                          {"peak_bytes", int64_t{3} << 30}});
   log.lines.push_back({{"step", 60}, {"held_out_loss", loss}});
@@ -45,7 +46,8 @@ TEST(Plot, HasAPanelForEachQuantity) {
   for (const Panel& panel : plot.panels) titles.push_back(panel.title);
   EXPECT_EQ(titles, (std::vector<std::string>{"Loss", "Held-out loss by time t: a", "Held-out loss by time t: b",
                                               "Largest group over the mean, by layer: a",
-                                              "Largest group over the mean, by layer: b", "Gradient norm by part: a",
+                                              "Largest group over the mean, by layer: b", "Gate by layer: a",
+                                              "Gate by layer: b", "Gradient norm by part: a",
                                               "Gradient norm by part: b", "Learning rate", "Peak memory"}));
   const Panel& loss = plot.panels[0];
   ASSERT_EQ(loss.curves.size(), 4u);
@@ -55,6 +57,8 @@ TEST(Plot, HasAPanelForEachQuantity) {
   EXPECT_TRUE(std::isnan(loss.curves[0].values[2]));
   EXPECT_EQ(panel_of(plot, "Peak memory").curves[0].values[0], 3);
   EXPECT_EQ(panel_of(plot, "Largest group over the mean, by layer: b").curves[2].name, "layer 2");
+  ASSERT_EQ(panel_of(plot, "Gate by layer: a").curves.size(), 2u);
+  EXPECT_EQ(panel_of(plot, "Gate by layer: a").curves[0].name, "layer 1");
   EXPECT_TRUE(panel_of(plot, "Gradient norm by part: a").logarithmic);
   EXPECT_FALSE(panel_of(plot, "Learning rate").logarithmic);
   EXPECT_EQ(plot.news.at(1).text, "groups starve in layer 1 <b>");

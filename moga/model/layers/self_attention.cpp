@@ -1,11 +1,18 @@
 // See self_attention.h.
 #include "moga/model/layers/self_attention.h"
 
+#include <ATen/ATen.h>
 #include <torch/nn/init.h>
 
 #include <optional>
 
 namespace moga {
+namespace {
+
+// Whatever scales the output: with Gate::kNone too. The probability of a token's group is its largest.
+at::Tensor gate_sum(const TokenScores& scores) { return scores.probabilities.detach().amax(1).sum(); }
+
+}  // namespace
 
 SelfAttentionImpl::SelfAttentionImpl(const SelfAttentionConfig& config)
     : ProjectionsImpl(config.projections),
@@ -31,6 +38,7 @@ BlockOutput SelfAttentionImpl::forward(const at::Tensor& x, const at::Tensor& ro
     routing = router_(x, layout);
     result.balance_loss = balance_loss(*routing, layout, config_.balance);
     result.group_histogram = group_histogram(*routing, layout);
+    result.gate_sum = gate_sum(*routing);
   }
   const auto [q, k, v] = projected(routing ? routing->x : x, rotary);
   result.x = output(visual_attention(q, k, v, routing ? &*routing : nullptr, global.groupings,
@@ -47,6 +55,7 @@ BlockOutput SelfAttentionImpl::forward_over_ranks(const at::Tensor& x, const at:
     routing = attention.route(router_->score(x));
     result.balance_loss = attention.balance(*routing, config_.balance);
     result.group_histogram = attention.histogram(*routing);
+    result.gate_sum = gate_sum(routing->scores);
   }
   const auto [q, k, v] = projected(routing ? routing->scores.x : x, rotary);
   result.x = output(attention.forward(q, k, v, routing ? &*routing : nullptr,

@@ -30,6 +30,7 @@ struct BlockOutput {
   at::Tensor x;                // [N, C]
   at::Tensor balance_loss;     // scalar, without α; undefined without a router
   at::Tensor group_histogram;  // [B, M] int64; undefined without a router
+  at::Tensor gate_sum;         // scalar: Σ p(g(x)|x) over the rows of x, no gradient; undefined without a router
 };
 
 struct SelfAttentionConfig {

@@ -32,11 +32,12 @@ MmditBlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared
   const auto function = [module, context](const std::vector<at::Tensor>& inputs, const BlockRun& run) {
     const auto [video, text] = module->as<MmditBlockImpl>()->forward(
         {.x = inputs[0], .text = inputs[1], .modulation = inputs[2], .text_modulation = inputs[3]}, *context, run);
-    return std::vector<at::Tensor>{video.x, video.balance_loss, video.group_histogram, text};
+    return std::vector<at::Tensor>{video.x, video.balance_loss, video.group_histogram, video.gate_sum, text};
   };
   const auto outputs =
       runner.run(layer, *module, function, {input.x, input.text, input.modulation, input.text_modulation});
-  return {{.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]}, outputs[3]};
+  return {{.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2], .gate_sum = outputs[3]},
+          outputs[4]};
 }
 
 // Rows of captions padded to `padded` rows each that are text tokens.
@@ -207,7 +208,7 @@ VideoModelOutput MmditImpl::forward(const VideoModelInput& input, at::ScalarType
                                  .text_modulation = text_time_projection_(embedding)};
 
   BlockRunner runner(recompute_, config_.num_layers, places_.blocks());
-  std::vector<at::Tensor> balance, histogram;
+  std::vector<at::Tensor> balance, histogram, gate;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();
     const auto [video, text_stream] = run_block(runner, layer, blocks_[layer], block_input, context);
@@ -216,6 +217,7 @@ VideoModelOutput MmditImpl::forward(const VideoModelInput& input, at::ScalarType
     if (video.balance_loss.defined()) {
       balance.push_back(video.balance_loss);
       histogram.push_back(video.group_histogram.sum(0));
+      gate.push_back(video.gate_sum);
     }
   }
 
@@ -225,6 +227,7 @@ VideoModelOutput MmditImpl::forward(const VideoModelInput& input, at::ScalarType
   if (!balance.empty()) {
     result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
     result.group_histogram = at::stack(histogram);
+    result.gate_sum = at::stack(gate);
   }
   return result;
 }

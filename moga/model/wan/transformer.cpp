@@ -42,12 +42,12 @@ BlockOutput run_block(BlockRunner& runner, int64_t layer, const std::shared_ptr<
                                                                  .text = inputs[2],
                                                                  .image = inputs.size() > 3 ? inputs[3] : at::Tensor()},
                                                                 contexts->local, contexts->global, run);
-    return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram};
+    return std::vector<at::Tensor>{output.x, output.balance_loss, output.group_histogram, output.gate_sum};
   };
   std::vector<at::Tensor> inputs = {input.x, input.modulation, input.text};
   if (input.image.defined()) inputs.push_back(input.image);
   const auto outputs = runner.run(layer, *module, function, inputs);
-  return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2]};
+  return {.x = outputs[0], .balance_loss = outputs[1], .group_histogram = outputs[2], .gate_sum = outputs[3]};
 }
 
 // Latents and condition of each video as the patch embedding reads them.
@@ -313,7 +313,7 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
     block_input.image = img_emb_(input.image.rows, dtype).narrow(0, shared.first_image, shared.image_rows);
 
   BlockRunner runner(recompute_, config_.num_layers, places_.blocks());
-  std::vector<at::Tensor> balance, histogram;
+  std::vector<at::Tensor> balance, histogram, gate;
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     stop_inside_if_interrupted();
     const BlockOutput output = run_block(runner, layer, blocks_[layer], block_input, contexts);
@@ -321,6 +321,7 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
     if (output.balance_loss.defined()) {
       balance.push_back(output.balance_loss);
       histogram.push_back(output.group_histogram.sum(0));
+      gate.push_back(output.gate_sum);
     }
   }
 
@@ -331,6 +332,7 @@ VideoModelOutput TransformerImpl::forward(const VideoModelInput& input, at::Scal
   if (!balance.empty()) {
     result.balance_loss = at::stack(balance).mean() * config_.moga.balance_weight;
     result.group_histogram = at::stack(histogram);
+    result.gate_sum = at::stack(gate);
   }
   return result;
 }

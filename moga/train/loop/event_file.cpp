@@ -137,11 +137,13 @@ void EventFile::add_line(int64_t step, const nlohmann::json& line) {
   for (const auto& [name, value] : scalars_of(line))
     summary.bytes(1, Message().bytes(1, name).single(2, static_cast<float>(value)).text());
   if (const auto groups = line.find("groups"); groups != line.end())
-    for (size_t layer = 0; layer < groups->size(); ++layer)
+    for (size_t layer = 0; layer < groups->size(); ++layer) {
+      if ((*groups)[layer].empty()) continue;  // without a router
       summary.bytes(1, Message()
                            .bytes(1, layer_name("groups", layer))
                            .bytes(5, histogram((*groups)[layer].get<std::vector<double>>()))
                            .text());
+    }
   write_event(step, kSummary, summary.text());
 }
 

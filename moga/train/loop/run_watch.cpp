@@ -53,6 +53,17 @@ std::string layers_text(const std::vector<int64_t>& layers) {
   return listed == layers.size() ? text : text + " and " + std::to_string(layers.size() - listed) + " more";
 }
 
+// What begins in a line: of the whole gradient and its parts, and in which layers.
+struct NormNews {
+  std::vector<std::string> parts;
+  std::vector<int64_t> layers;
+  std::string example;  // of the first layer
+
+  bool any() const { return !parts.empty() || !layers.empty(); }
+  std::string place() const { return layers.empty() ? "" : " in " + layers_text(layers); }
+  std::string numbers() const { return parts.empty() ? example : joined(parts); }
+};
+
 }  // namespace
 
 bool RunWatch::Alarm::changes(bool now) {
@@ -65,7 +76,7 @@ std::vector<std::string> RunWatch::read(const nlohmann::json& line) {
   std::vector<std::string> news;
   if (const auto groups = line.find("groups"); groups != line.end()) read_groups(*groups, news);
   if (const auto loss = line.find("loss"); loss != line.end() && loss->is_number()) {
-    read_loss(loss->get<double>(), news);
+    read_loss(line, news);
     read_norms(line, news);
   }
   if (const auto loss = line.find("held_out_loss"); loss != line.end() && loss->is_number())
@@ -106,35 +117,69 @@ void RunWatch::read_groups(const nlohmann::json& layers, std::vector<std::string
   if (!hungry.empty()) news.push_back("groups starve in " + layers_text(hungry) + ": " + hungry_example);
 }
 
-void RunWatch::read_loss(double loss, std::vector<std::string>& news) {
+void RunWatch::read_loss(const nlohmann::json& line, std::vector<std::string>& news) {
+  const auto loss = line.at("loss").get<double>();
   if (losses_.size() >= kLeast) {
     const double usual = median(losses_);
     if (jump_.changes(loss > kJump * usual))
       news.push_back((jump_.on ? "the loss jumps to " : "the loss is down again at ") + short_text(loss) +
-                     ", median before " + short_text(usual));
+                     ", median before " + short_text(usual) + (jump_.on ? steepest_layer(line) : ""));
   }
   if (!jump_.on) remember(losses_, loss);
 }
 
-void RunWatch::read_norms(const nlohmann::json& line, std::vector<std::string>& news) {
-  std::vector<std::pair<std::string, double>> now = {{"", line.value("gradient_norm", 0.0)}};
-  if (const auto parts = line.find("gradient_norms"); parts != line.end())
-    for (const auto& [part, norm] : parts->items()) now.emplace_back(part, norm.is_number() ? norm.get<double>() : 0.0);
-  std::vector<std::string> exploding, vanishing;
-  for (const auto& [part, norm] : now) {
-    Norms& norms = norms_[part];
-    if (norms.last.size() >= kLeast) {
-      const double usual = median(norms.last);
-      const std::string text =
-          (part.empty() ? "" : part + " ") + short_text(norm) + ", median before " + short_text(usual);
-      if (norms.explosion.changes(usual > 0 && norm > kExplosion * usual) && norms.explosion.on)
-        exploding.push_back(text);
-      if (norms.vanishing.changes(norm < kVanishing * usual) && norms.vanishing.on) vanishing.push_back(text);
-    }
-    if (!norms.explosion.on && !norms.vanishing.on) remember(norms.last, norm);
+// "; the gradient grew most in layer 3, to 2.5 times its median": called before the line's norms are read.
+std::string RunWatch::steepest_layer(const nlohmann::json& line) const {
+  const auto norms = line.find("gradient_norm_layers");
+  if (norms == line.end()) return "";
+  int64_t steepest = -1;
+  double most = 1;
+  for (const auto& [layer, before] : layers_) {
+    const auto index = static_cast<size_t>(layer);
+    if (before.last.size() < kLeast || index >= norms->size() || !(*norms)[index].is_number()) continue;
+    const double usual = median(before.last), times = (*norms)[index].get<double>() / usual;
+    if (usual > 0 && times > most) most = times, steepest = layer;
   }
-  if (!exploding.empty()) news.push_back("the gradient norm grows to " + joined(exploding));
-  if (!vanishing.empty()) news.push_back("gradients vanish: their norm is " + joined(vanishing));
+  if (steepest < 0) return "";
+  return "; the gradient grew most in layer " + std::to_string(steepest) + ", to " + short_text(most) +
+         " times its median";
+}
+
+void RunWatch::Norms::read(double norm) {
+  if (last.size() >= kLeast) {
+    const double usual = median(last);
+    explosion.begins = explosion.changes(usual > 0 && norm > kExplosion * usual) && explosion.on;
+    vanishing.begins = vanishing.changes(norm < kVanishing * usual) && vanishing.on;
+    before = usual;
+  }
+  if (!explosion.on && !vanishing.on) remember(last, norm);
+}
+
+void RunWatch::read_norms(const nlohmann::json& line, std::vector<std::string>& news) {
+  const auto number = [](const nlohmann::json& norm) { return norm.is_number() ? norm.get<double>() : 0.0; };
+  NormNews exploding, vanishing;
+  const auto read = [&](Norms& norms, double norm, const std::string& part, int64_t layer) {
+    norms.read(norm);
+    for (const auto& [alarm, found] :
+         {std::pair{&norms.explosion, &exploding}, std::pair{&norms.vanishing, &vanishing}}) {
+      if (!alarm->begins) continue;
+      const std::string text = short_text(norm) + ", median before " + short_text(norms.before);
+      if (layer < 0) found->parts.push_back((part.empty() ? "" : part + " ") + text);
+      if (layer >= 0 && found->layers.empty()) found->example = text;
+      if (layer >= 0) found->layers.push_back(layer);
+    }
+  };
+  read(norms_[""], number(line.value("gradient_norm", nlohmann::json(0.0))), "", -1);
+  if (const auto parts = line.find("gradient_norms"); parts != line.end())
+    for (const auto& [part, norm] : parts->items()) read(norms_[part], number(norm), part, -1);
+  if (const auto layers = line.find("gradient_norm_layers"); layers != line.end())
+    for (size_t i = 0; i < layers->size(); ++i) {
+      const auto layer = static_cast<int64_t>(i);
+      read(layers_[layer], number((*layers)[i]), "", layer);
+    }
+  if (exploding.any()) news.push_back("the gradient norm grows" + exploding.place() + " to " + exploding.numbers());
+  if (vanishing.any())
+    news.push_back("gradients vanish" + vanishing.place() + ": their norm is " + vanishing.numbers());
 }
 
 void RunWatch::read_held_out(double loss, std::vector<std::string>& news) {

@@ -7,9 +7,10 @@
 //   gradients vanish    below 1/1000 of it
 //   overfitting         the held-out loss is more than 5 % above its lowest so far
 //
-// Of gradients the norm of all and that of each part is watched. A line's keys: "loss", "gradient_norm",
-// "gradient_norms": {part: norm}, "held_out_loss" and, of models with routers, "groups": fractions of the tokens
-// [layers][M].
+// Of gradients the norm of all, that of each part and that of each layer is watched; a jump of the loss names the layer
+// whose gradient grew most. A line's keys: "loss", "gradient_norm", "gradient_norms": {part: norm},
+// "gradient_norm_layers": [layers], "held_out_loss" and, of models with routers, "groups": fractions of the tokens
+// [layers][M], empty for a layer without a router.
 #pragma once
 
 #include <deque>
@@ -31,11 +32,12 @@ class RunWatch {
   // A state that is named when it begins and when it ends.
   struct Alarm {
     bool on = false;
+    bool begins = false;  // with this line; Norms only
     bool changes(bool now);
   };
 
   void read_groups(const nlohmann::json& layers, std::vector<std::string>& news);
-  void read_loss(double loss, std::vector<std::string>& news);
+  void read_loss(const nlohmann::json& line, std::vector<std::string>& news);
   void read_norms(const nlohmann::json& line, std::vector<std::string>& news);
   void read_held_out(double loss, std::vector<std::string>& news);
 
@@ -46,9 +48,14 @@ class RunWatch {
   struct Norms {
     std::deque<double> last;
     Alarm explosion, vanishing;
+    double before = 0;  // median of the lines before the one just read
+    void read(double norm);
   };
+  std::string steepest_layer(const nlohmann::json& line) const;
+
   std::map<std::string, Norms> norms_;  // "" is that of all parts
-  std::optional<double> lowest_;        // held-out loss
+  std::map<int64_t, Norms> layers_;
+  std::optional<double> lowest_;  // held-out loss
 };
 
 }  // namespace moga

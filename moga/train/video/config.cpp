@@ -15,13 +15,13 @@ void StageConfig::validate() const {
   check(!name.empty(), "a stage has no name");
   check(!data.empty(), "stage '", name, "': data is empty, expected a folder of latent shards");
   check(steps > 0, "stage '", name, "': steps is ", steps, ", expected more than 0");
-  check(batch > 0, "stage '", name, "': batch is ", batch, ", expected more than 0");
+  check(videos() > 0, "stage '", name, "': batch is ", videos(), ", expected more than 0");
   check(tokens_per_batch >= 0, "stage '", name, "': tokens_per_batch is ", tokens_per_batch, ", expected 0 or more");
-  check(tokens_per_batch == 0 || batch == StageConfig().batch, "stage '", name, "': both batch = ", batch,
+  check(tokens_per_batch == 0 || !batch, "stage '", name, "': both batch = ", videos(),
         " and tokens_per_batch = ", tokens_per_batch, " are given, expected one of them");
   check(accumulation > 0, "stage '", name, "': accumulation is ", accumulation, ", expected more than 0");
-  check(tokens_per_batch > 0 || batch % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
-        ", expected a divisor of batch = ", batch);
+  check(tokens_per_batch > 0 || videos() % accumulation == 0, "stage '", name, "': accumulation is ", accumulation,
+        ", expected a divisor of batch = ", videos());
   check(frames >= 0, "stage '", name, "': frames is ", frames, ", expected latent frames, or 0 for all");
   check(lr > 0, "stage '", name, "': lr is ", lr, ", expected more than 0");
 }
@@ -113,6 +113,8 @@ TrainConfig load_train_config(const std::filesystem::path& path, const std::vect
     apply_override(config.stage[index], match[2]);
   }
   apply_overrides(config, others);
+  for (StageConfig& stage : config.stage)  // the complete config says it
+    if (stage.tokens_per_batch == 0) stage.batch = stage.videos();
   check_fits_init(config);
   return config;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,23 +22,27 @@ namespace moga {
 
 // A stage trains on one folder of shards; the paper's stages are short clips first, then long multi-shot ones.
 struct StageConfig {
+  static constexpr int64_t kVideos = 16;
+
   std::string name = "main";
   std::string data;
   int64_t steps = 1000;
-  int64_t batch = 16;
+  std::optional<int64_t> batch;
   int64_t tokens_per_batch = 0;
   int64_t accumulation = 1;
   int64_t frames = 0;
   double lr = 1e-3;
   LrScheduleConfig schedule;
 
+  // Videos of a train step by `batch`.
+  int64_t videos() const { return batch.value_or(kVideos); }
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
     field("name", name, "name of the stage, in the log");
     field("data", data, "folder of latent shards");
     field("steps", steps, "train steps");
-    field("batch", batch, "videos a train step");
+    field("batch", batch, "videos a train step; without it and tokens_per_batch: 16");
     field("tokens_per_batch", tokens_per_batch,
           "in place of batch: a train step takes the next videos as long as they have at most so many tokens; 0: by "
           "batch");

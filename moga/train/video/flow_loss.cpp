@@ -61,7 +61,8 @@ FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input) {
   const at::Tensor velocity = PackedLatents::pack(output.velocity).values;  // [E] float32
   return {.flow = at::mse_loss(velocity, input.noise - x0),
           .balance = output.balance_loss,
-          .group_histogram = output.group_histogram};
+          .group_histogram = output.group_histogram,
+          .gate_sum = output.gate_sum};
 }
 
 }  // namespace moga

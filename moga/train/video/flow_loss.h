@@ -53,6 +53,7 @@ struct FlowLoss {
   at::Tensor flow;             // [] float32: mean squared error
   at::Tensor balance;          // [] float32: balance loss; undefined without a router
   at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
+  at::Tensor gate_sum;         // VideoModelOutput's
 };
 
 // VideoModel::forward, or anything of its signature.

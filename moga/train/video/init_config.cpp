@@ -34,11 +34,11 @@ void take_parts(TrainConfig& config, const fs::path& init) {
   if (fs::exists(init / "tokenizer" / "spiece.model")) config.tokenizer = (init / "tokenizer").string();
 }
 
-// Without the keys that a run may choose by itself.
+// Without the keys that a run may choose by itself: branches may be switched off for ablations.
 nlohmann::json architecture(nlohmann::json transformer, bool with_attention) {
   if (!with_attention) transformer.erase("moga");
   if (with_attention)
-    for (const char* key : {"kind", "backend"}) transformer["moga"].erase(key);
+    for (const char* key : {"kind", "backend", "routed", "window", "frame"}) transformer["moga"].erase(key);
   return transformer;
 }
 

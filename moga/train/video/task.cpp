@@ -31,8 +31,8 @@ std::string advice(const TrainConfig& config, int64_t ranks) {
     const std::string prefix = "stage." + std::to_string(i);
     if (stage.tokens_per_batch > 0)
       less.push_back(prefix + ".accumulation=" + std::to_string(2 * stage.accumulation));
-    else if (stage.accumulation < stage.batch)
-      less.push_back(prefix + ".accumulation=" + std::to_string(stage.batch));
+    else if (stage.accumulation < stage.videos())
+      less.push_back(prefix + ".accumulation=" + std::to_string(stage.videos()));
     else
       less.push_back("fewer latent frames (" + prefix + ".frames)");
   }
@@ -64,8 +64,8 @@ VideoTask::VideoTask(const TrainConfig& config, const Mesh& mesh)
       state_(config, parse_device(config.device), compute_dtype(config.dtype, parse_device(config.device)), mesh) {
   config.transformer->check_sequence_ranks(mesh.sequence().size());
   for (const StageConfig& stage : config.stage)
-    check(stage.tokens_per_batch > 0 || stage.batch % mesh.data().size() == 0, "stage '", stage.name, "': batch is ",
-          stage.batch, ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
+    check(stage.tokens_per_batch > 0 || stage.videos() % mesh.data().size() == 0, "stage '", stage.name, "': batch is ",
+          stage.videos(), ", expected a multiple of the ", mesh.data().size(), " data ranks (parallel.data)");
   if (config.text == TextSource::kStored) return;
   tokenizer_.emplace(config.tokenizer);
   check(tokenizer_->vocab_size() <= config.text_encoder.vocab_size, config.tokenizer, " knows ",
@@ -101,7 +101,7 @@ void VideoTask::begin_stage(const TrainPosition& position) {
   const StageConfig& stage = config_.stage[stage_];
   log_info("stage ", stage.name, ": ", stage.steps, " steps of ",
            stage.tokens_per_batch > 0 ? "up to " + std::to_string(stage.tokens_per_batch) + " tokens"
-                                      : std::to_string(stage.batch) + " videos");
+                                      : std::to_string(stage.videos()) + " videos");
   data_.reset();
   data_ = std::make_unique<TrainData>(load_data(stage.data, 0, stage.frames));
   batches_.emplace(batches_of(stage, *data_));
@@ -127,6 +127,8 @@ StepReport VideoTask::step(const TrainPosition& position) {
   // Without its weight, as calibration reports it: 1 is balanced.
   if (const double weight = config_.transformer->attention().balance_weight; result.balance.defined() && weight > 0)
     report.values.emplace_back("balance", result.balance / weight);
+  if (result.gate_sum.defined())
+    report.values.emplace_back("gate", result.gate_sum / static_cast<double>(result.tokens));
   return report;
 }
 
@@ -135,7 +137,7 @@ StageBatches VideoTask::batches_of(const StageConfig& stage, const TrainData& da
   check(kept < data.size(), "stage '", stage.name, "': ", stage.data, " has ", data.size(),
         " videos, held_out.videos = ", kept, " of them would not be trained on");
   const ProcessGroup& ranks = state_.mesh().data();
-  const BatchRule rule = {.videos = stage.batch,
+  const BatchRule rule = {.videos = stage.videos(),
                           .tokens = stage.tokens_per_batch,
                           .pieces = stage.accumulation,
                           .data_ranks = ranks.size(),
@@ -163,17 +165,24 @@ std::vector<TrainBatch> VideoTask::next_batch(const TrainData& data, StageBatche
 }
 
 // Names the norms of the gradients, adds the fraction of tokens of each group, [layers][M], and the largest group over
-// the mean, [layers].
+// the mean, [layers]. Lists by layer have a place for each block: null, or an empty list, where it has no router.
 void VideoTask::complete(nlohmann::json& line, const at::Tensor& counts) const {
   const auto norms = line.at("gradient_norms").get<std::vector<double>>();
   state_.gradient_parts().complete(line, norms);
   if (!counts.defined()) return;
-  const at::Tensor fractions = counts / counts.sum(1, true).clamp_min(1);  // [layers, M]
+  const at::Tensor fractions = counts / counts.sum(1, true).clamp_min(1);  // [layers with a router, M]
   const int64_t groups = fractions.size(1);
-  for (int64_t layer = 0; layer < fractions.size(0); ++layer) {
-    const double* row = fractions.const_data_ptr<double>() + layer * groups;
-    line["groups"].push_back(std::vector<double>(row, row + groups));
-    line["imbalance"].push_back(*std::max_element(row, row + groups) * static_cast<double>(groups));
+  const auto gates = line.at("gate").get<std::vector<double>>();
+  for (const char* key : {"groups", "imbalance", "gate"}) line[key] = nlohmann::json::array();
+  const auto& full = config_.transformer->attention().full_layers;
+  for (int64_t layer = 0, row = 0; layer < config_.transformer->shape().layers; ++layer) {
+    const bool routed = std::ranges::count(full, layer) == 0;
+    const double* of_row = routed ? fractions.const_data_ptr<double>() + row * groups : nullptr;
+    const std::vector<double> filled = routed ? std::vector<double>(of_row, of_row + groups) : std::vector<double>();
+    line["groups"].push_back(filled);
+    line["imbalance"].push_back(routed ? nlohmann::json(*std::ranges::max_element(filled) * static_cast<double>(groups))
+                                       : nlohmann::json());
+    line["gate"].push_back(routed ? nlohmann::json(gates[row++]) : nlohmann::json());
   }
 }
 

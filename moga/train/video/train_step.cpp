@@ -91,13 +91,17 @@ BatchSizes sizes_on(const ProcessGroup& data, const std::vector<TrainBatch>& pie
   return sizes;
 }
 
-// Losses and counts of this data rank's videos → of all.
-void sum_over(const ProcessGroup& data, StepResult& result) {
-  for (at::Tensor* part : {&result.flow, &result.balance, &result.group_histogram}) {
-    if (data.size() == 1 || !part->defined()) continue;
-    *part = part->clone(at::MemoryFormat::Contiguous);
-    data.all_reduce(*part);
-  }
+void sum_over(const ProcessGroup& ranks, at::Tensor& part) {
+  if (ranks.size() == 1 || !part.defined()) return;
+  part = part.clone(at::MemoryFormat::Contiguous);
+  ranks.all_reduce(part);
+}
+
+// Losses and counts of this data rank's videos → of all. Ranks that share a video have its losses and counts, but the
+// gates of their own slices.
+void sum_over(const Mesh& mesh, StepResult& result) {
+  for (at::Tensor* part : {&result.flow, &result.balance, &result.group_histogram}) sum_over(mesh.data(), *part);
+  sum_over(mesh.world(), result.gate_sum);
 }
 
 }  // namespace
@@ -174,6 +178,7 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
       total = total + balance;
     }
     add_to(result.group_histogram, loss.group_histogram);
+    add_to(result.gate_sum, loss.gate_sum);
     total.backward();
     if (sharded_)
       sharded_->collect();
@@ -182,7 +187,7 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
     first_element += piece_elements;
     first_video += piece_videos;
   }
-  sum_over(mesh_.data(), result);
+  sum_over(mesh_, result);
   return result;
 }
 

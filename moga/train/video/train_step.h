@@ -30,6 +30,7 @@ struct StepResult {
   at::Tensor flow;             // [] mean squared error over the batch
   at::Tensor balance;          // []; undefined without a router
   at::Tensor group_histogram;  // [layers, M] int64; undefined without a router
+  at::Tensor gate_sum;         // [layers] Σ p(g(x)|x) over the tokens; undefined without a router
   at::Tensor gradient_norm;    // [] before clipping
   at::Tensor gradient_norms;   // [sets] of each part and layer, before clipping (gradient_parts.h)
   at::Tensor skipped;          // [] 1 when the gradient was not finite and the step was not taken

@@ -28,7 +28,7 @@ VideoModelInput input_of_test(const TransformerConfig& config) {
   return input;
 }
 
-// Velocities, balance loss, histogram; then the gradient of each parameter, summed over the ranks.
+// Velocities, balance loss, histogram; then gates and the gradient of each parameter, summed over the ranks.
 std::vector<at::Tensor> results(Transformer& model, VideoModelInput input, const ProcessGroup& ranks) {
   input.sequence = ranks;
   const VideoModelOutput output = model->forward(input, at::kDouble);
@@ -36,6 +36,9 @@ std::vector<at::Tensor> results(Transformer& model, VideoModelInput input, const
   for (const at::Tensor& velocity : output.velocity) loss = loss + (velocity * velocity.detach().sin()).mean();
   std::vector<at::Tensor> all = output.velocity;
   all.insert(all.end(), {output.balance_loss, output.group_histogram});
+  const at::Tensor gate_sum = output.gate_sum.clone();
+  ranks.all_reduce(gate_sum);
+  all.push_back(gate_sum);
   for (at::Tensor gradient : torch::autograd::grad({loss}, model->parameters())) {
     gradient = gradient.contiguous();
     ranks.all_reduce(gradient);

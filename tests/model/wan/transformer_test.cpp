@@ -207,6 +207,20 @@ TEST_F(TransformerTest, HistogramCountsEveryToken) {
                    .balance_loss.defined());
 }
 
+TEST_F(TransformerTest, GateSumIsThatOfTheProbabilitiesOfTheChosenGroups) {
+  Transformer model = random_transformer(small_config());  // 3 groups
+  const at::NoGradGuard no_grad;
+  for (const auto& item : model->named_parameters()) {
+    if (item.key().ends_with("router.weight")) item.value().zero_();
+    if (item.key().ends_with("router.bias")) item.value().zero_();
+    if (item.key() == "blocks.1.self_attn.router.bias") item.value().copy_(at::tensor({0.0f, 1.0f, 0.0f}));
+  }
+  const at::Tensor gates = model->forward(random_input(small_config(), {kTwoShots, kOneShot}), at::kFloat).gate_sum;
+  ASSERT_EQ(gates.sizes(), at::IntArrayRef({2}));
+  EXPECT_NEAR(gates[0].item<double>(), 66 / 3.0, 1e-3);
+  EXPECT_NEAR(gates[1].item<double>(), 66 * std::exp(1.0) / (std::exp(1.0) + 2), 1e-3);
+}
+
 // A model with the same weights and a different attention config; routers that it does not have are skipped.
 Transformer same_weights(const Transformer& model, const TransformerConfig& config) {
   Transformer other(config);

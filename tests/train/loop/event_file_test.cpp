@@ -47,6 +47,11 @@ TEST(EventFile, HoldsTheScalarsAndGroupsOfALine) {
   EXPECT_NE(event.find(std::string("\x0a\x04loss\x15\x00\x00\x00\x3f", 11)), std::string::npos);  // loss = 0.5f
   EXPECT_NE(event.find("groups/layer 0"), std::string::npos);
   EXPECT_EQ(event.find("stage"), std::string::npos);
+  file.add_line(301, {{"groups", {nlohmann::json::array(), {0.25, 0.75}}}, {"gate", {nullptr, 0.5}}});
+  const Record later = records_of(file.path()).at(2).first;  // a layer without a router has neither
+  EXPECT_NE(later.find("groups/layer 1"), std::string::npos);
+  EXPECT_NE(later.find("gate/layer 1"), std::string::npos);
+  EXPECT_EQ(later.find("layer 0"), std::string::npos);
 }
 
 TEST(EventFile, AResumedRunStartsASession) {

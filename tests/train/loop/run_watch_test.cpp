@@ -72,6 +72,34 @@ TEST(RunWatch, ThePartWhoseGradientVanishesIsNamed) {
   EXPECT_EQ(watch.read(line(8)), News{"the gradient norm grows to router 8, median before 0.5"});
 }
 
+TEST(RunWatch, TheLayerWhoseGradientVanishesOrGrowsIsNamed) {
+  const auto line = [](double layer) {
+    return nlohmann::json{{"loss", 1.0}, {"gradient_norm", 1.0}, {"gradient_norm_layers", {0.5, layer, 0.5}}};
+  };
+  RunWatch watch;
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(watch.read(line(0.5)), News());
+  EXPECT_EQ(watch.read(line(1e-5)), News{"gradients vanish in layer 1: their norm is 1e-05, median before 0.5"});
+  EXPECT_EQ(watch.read(line(1e-5)), News());
+  EXPECT_EQ(watch.read(line(8)), News{"the gradient norm grows in layer 1 to 8, median before 0.5"});
+}
+
+TEST(RunWatch, AJumpOfTheLossNamesTheLayerWhoseGradientGrewMost) {
+  RunWatch watch;
+  const auto line = [](double loss, double layer) {
+    return nlohmann::json{{"loss", loss}, {"gradient_norm", 1.0}, {"gradient_norm_layers", {0.5, layer, 0.5}}};
+  };
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(watch.read(line(1, 0.5)), News());
+  EXPECT_EQ(watch.read(line(2, 2)),
+            News{"the loss jumps to 2, median before 1; the gradient grew most in layer 1, to 4 times its median"});
+}
+
+TEST(RunWatch, ALayerWithoutARouterKeepsItsNumber) {
+  RunWatch watch;
+  EXPECT_EQ(watch.read(routing({{}, kEven, kOne})),
+            News{"routing has collapsed in layer 2: group 1 of layer 2 has 70 % of the tokens, evenly it would have "
+                 "25 %"});
+}
+
 TEST(RunWatch, AHeldOutLossThatRisesAgainIsNamed) {
   RunWatch watch;
   const auto line = [](double loss) { return nlohmann::json{{"held_out_loss", loss}}; };

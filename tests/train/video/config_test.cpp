@@ -74,6 +74,21 @@ TEST(TrainConfig, NamesWhatIsWrong) {
   says("transformer._class_name=Nope", "_class_name = Nope, expected WanTransformer3DModel");
 }
 
+TEST(TrainConfig, TokensPerBatchNextToAnyBatchIsAnErrorThatNamesBoth) {
+  for (const char* batch : {"4", "16"}) {  // 16 is what a stage has without it
+    const std::string message = config_error({"stage.0.tokens_per_batch=500", std::string("stage.0.batch=") + batch});
+    EXPECT_NE(message.find("both batch = " + std::string(batch) + " and tokens_per_batch = 500"), std::string::npos)
+        << message;
+  }
+  const TrainConfig by_tokens = with_settings({"stage.0.tokens_per_batch=500"}), by_videos = with_settings({});
+  EXPECT_FALSE(by_tokens.stage[0].batch);
+  EXPECT_EQ(by_videos.stage[0].batch, 16);
+  // The complete config that a run writes is read again.
+  const test::Folder folder;
+  write_text(folder / "complete.toml", to_toml(by_tokens));
+  EXPECT_EQ(load_train_config(folder / "complete.toml").stage[0].tokens_per_batch, 500);
+}
+
 // A config that says nothing but where to start from.
 std::string from_init(const test::Folder& folder, const std::string& lines) {
   write_text(folder / "run.toml", "tokenizer = \"t\"\ninit = \"" + (folder / "model").string() + "\"\n" + lines +

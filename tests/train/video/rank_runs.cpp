@@ -47,7 +47,8 @@ at::Tensor steps_of(VideoTask& task, const TrainConfig& config) {
     const TrainPosition position = {.stage = 0, .stage_step = step, .step = step};
     const StepResult result =
         task.state().train_step({.step = step, .lr = 3e-3, .pieces = task.next_batch(data, batches, position)});
-    lines.push_back(at::cat({at::stack({result.flow, result.balance, result.gradient_norm}), result.gradient_norms}));
+    lines.push_back(at::cat(
+        {at::stack({result.flow, result.balance, result.gradient_norm}), result.gradient_norms, result.gate_sum}));
   }
   return at::stack(lines).to(at::kDouble);
 }

@@ -18,8 +18,8 @@ struct RunRequest {
 RunRequest run_request(const std::string& text);
 TrainConfig config_of(const RunRequest& request);
 
-// Takes the train steps of the first stage. [steps, 3 + sets]: loss, balance loss and norm of the gradient of each, and
-// norms of its parts.
+// Takes the train steps of the first stage. [steps, 3 + sets + layers]: loss, balance loss and norm of the gradient of
+// each, norms of its parts, and the sums of the gates.
 at::Tensor steps_of(VideoTask& task, const TrainConfig& config);
 
 // The line that the launcher reports; empty when all went well.

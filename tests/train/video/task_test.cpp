@@ -277,9 +277,66 @@ TEST(VideoTask, StagesFollowEachOtherAndTheLogTellsAll) {
   EXPECT_EQ(log.at("stage"), "second");
   EXPECT_EQ(log.at("groups").size(), 2u);
   for (const char* key : {"loss", "balance", "gradient_norm", "lr", "videos_per_second", "tokens_per_second", "seconds",
-                          "peak_bytes", "imbalance", "skipped", "gradient_norm_layers"})
+                          "peak_bytes", "imbalance", "gate", "skipped", "gradient_norm_layers"})
     EXPECT_TRUE(log.contains(key)) << key;
   EXPECT_GT(log.at("gradient_norms").at("router").get<double>(), 0);
+}
+
+// The log of a run whose routers were changed before its first step, one object per line.
+std::vector<nlohmann::json> log_with_routers(TrainConfig config, const std::vector<double>& bias_of_last_layer) {
+  VideoTask task(config);
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, weight] : task.state().models().parameters())
+      if (name.ends_with("blocks.1.self_attn.router.bias")) weight.copy_(at::tensor(bias_of_last_layer));
+  }
+  Trainer(task, loop_config(config)).run();
+  std::ifstream file(std::filesystem::path(config.out) / "log.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+std::string news_of(const std::vector<nlohmann::json>& lines, size_t first_lines) {
+  std::string text;
+  for (size_t i = 0; i < std::min(first_lines, lines.size()); ++i)
+    for (const auto& news : lines[i].value("news", nlohmann::json::array())) text += news.get<std::string>() + "\n";
+  return text;
+}
+
+// Without a balance loss nothing brings the tokens back.
+TEST(VideoTask, APlantedCollapseIsNamedWithinTwentyLogLines) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.log_every = 1;
+  config.transformer->attention().balance_weight = 0;
+  const auto lines = log_with_routers(config, {0.0, 3.0});
+  const std::string news = news_of(lines, 20);
+  EXPECT_NE(news.find("routing has collapsed in layer 1: group 1 of layer 1 has "), std::string::npos) << news;
+  EXPECT_EQ(news.find("layer 0"), std::string::npos) << news;
+}
+
+TEST(VideoTask, AGroupThatStarvesIsNamed) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.log_every = 1;
+  config.transformer->attention().groups = 3;
+  const std::string news = news_of(log_with_routers(config, {0.0, 0.0, -5.0}), 20);
+  EXPECT_NE(news.find("groups starve in layer 1: group 2 of layer 1 has 0 % of the tokens"), std::string::npos) << news;
+}
+
+TEST(VideoTask, TheLogHasAPlaceForEachLayerWithAndWithoutARouter) {
+  const test::Folder run;
+  TrainConfig config = test::tiny_config(run.path());
+  config.transformer->attention().full_layers = {0};
+  config.transformer->attention().balance_weight = 0;
+  const auto lines = log_with_routers(config, {0.0, 3.0});
+  const nlohmann::json& first = lines.at(0);
+  EXPECT_TRUE(first.at("groups").at(0).empty() && first.at("gate").at(0).is_null());
+  EXPECT_EQ(first.at("groups").at(1).size(), 2u);
+  EXPECT_GT(first.at("gate").at(1).get<double>(), 0.9);  // sigmoid(3) = 0.95
+  EXPECT_LE(first.at("gate").at(1).get<double>(), 1);
+  EXPECT_NE(news_of(lines, 1).find("routing has collapsed in layer 1"), std::string::npos);
 }
 
 TEST(VideoTask, EndsWhenItsTimeIsUp) {

@@ -14,6 +14,7 @@
 #include "apps/option_checks.h"
 #include "apps/ranks.h"
 #include "moga/core/device.h"
+#include "moga/core/excerpt.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/json_text.h"
 #include "moga/parallel/launcher.h"
@@ -37,7 +38,7 @@ std::string version() { return "moga " MOGA_VERSION "\nLibTorch " TORCH_VERSION 
 }
 
 int report(const std::string& message, int status = 1) {
-  const std::string line = moga::printable(message.substr(0, message.find('\n')));
+  const std::string line = moga::printable(moga::with_short_words(message.substr(0, message.find('\n'))));
   if (!moga::tell_launcher(line)) std::cerr << "moga: " << line << std::endl;
   return moga::joined_others() ? leave(status) : status;
 }

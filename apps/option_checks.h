@@ -5,7 +5,8 @@
 
 namespace moga {
 
-// Makes options that take a whole number refuse values beyond 64 bits, naming the range. CLI11 alone would clamp them.
+// Makes options that take a whole number refuse values outside of their range, which the message names: that of the
+// option where all commands have the same, as --steps, else 64 bits, to which CLI11 alone would clamp them.
 void check_whole_numbers(CLI::App& app);
 
 }  // namespace moga

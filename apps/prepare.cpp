@@ -9,6 +9,7 @@
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/interrupt.h"
+#include "moga/core/log.h"
 #include "moga/train/video/prepare.h"
 
 namespace moga {
@@ -19,6 +20,7 @@ struct Options {
   std::vector<std::string> settings;
   std::optional<int64_t> count, first_seed;
   int64_t vocab = 1000;
+  bool quiet = false;
 
   void add(CLI::App& command) {
     command.add_option("CONFIG", config, "config (TOML); flags override it");
@@ -26,10 +28,12 @@ struct Options {
     command.add_option("--first-seed", first_seed, "seed of the first story; the following stories use the next seeds");
     command.add_option("--set", settings, "override a key of the config, e.g. story.frames=33")
         ->allow_extra_args(false);
+    command.add_flag("--quiet", quiet, "print only results and errors");
   }
 
   // Flags override --set, which overrides the config file.
   PrepareConfig read() const {
+    set_quiet(quiet);
     std::vector<std::string> all = settings;
     if (!vae.empty()) all.push_back("vae=" + vae);
     if (!out.empty()) all.push_back("out=" + out);

@@ -4,6 +4,7 @@
 
 #include "apps/prepare_videos.h"
 #include "moga/core/config.h"
+#include "moga/core/log.h"
 #include "moga/train/video/prepare_films.h"
 
 namespace moga {
@@ -12,10 +13,11 @@ namespace {
 struct Options {
   std::string config, stage;
   std::vector<std::string> settings;
-  bool dry_run = false;
+  bool dry_run = false, quiet = false;
 };
 
 void run(const Options& options) {
+  set_quiet(options.quiet);
   FilmsConfig config = load_toml<FilmsConfig>(options.config);
   apply_overrides(config, options.settings);
   FilmsRun run;
@@ -35,6 +37,7 @@ void add_prepare_videos(CLI::App& prepare) {
                     "all but encode: prints what each file would give, and why not more");
   command->add_option("--set", options->settings, "override a key of the config, e.g. merge.max_seconds=30")
       ->allow_extra_args(false);
+  command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->footer(
       R"(The stages leave manifests in the folder "out", one line of JSON per film, shot or sample, with every
 decision, its number and its threshold. They may be edited: a line's "dropped" keeps it out, and a

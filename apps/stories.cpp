@@ -16,9 +16,11 @@ struct Options {
   StoryConfig story;
   int64_t count = 1, seed = 0;
   std::string out;
+  bool quiet = false;
 };
 
 void run(const Options& options) {
+  set_quiet(options.quiet);
   options.story.validate();
   check(options.count >= 1, "--count is ", options.count, ", expected at least 1");
   const int64_t last = std::numeric_limits<int64_t>::max() - options.count;
@@ -61,6 +63,7 @@ Example:
           "--shots", [options](int64_t shots) { options->story.min_shots = options->story.max_shots = shots; },
           "shots per story")
       ->default_str(std::to_string(options->story.min_shots));
+  command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->callback([options] { run(*options); });
 }
 

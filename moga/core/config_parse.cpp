@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "moga/core/config.h"
+#include "moga/core/excerpt.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
 
@@ -128,6 +130,20 @@ void fill(Node& node, const nlohmann::json& value) {
   }
 }
 
+// What toml++ says; for a whole number that int64_t cannot hold also the key, where its line has one, and the range.
+std::string problem_of(const toml::parse_error& error, const std::string& text) {
+  const std::string said(error.description());
+  const size_t begin = said.find('\''), end = said.rfind('\'');
+  if (said.find("not representable in 64 bits") == std::string::npos || begin == end) return said;
+  std::istringstream lines(text);
+  std::string line;
+  for (toml::source_index i = 0; i < error.source().begin.line; ++i) std::getline(lines, line);
+  const size_t equals = line.find('=');
+  std::string key = equals == std::string::npos ? "" : line.substr(0, line.find_last_not_of("= \t", equals) + 1) + ": ";
+  return excerpt(key) + "expected a whole number from -9223372036854775808 to 9223372036854775807, found " +
+         excerpt(said.substr(begin + 1, end - begin - 1));
+}
+
 // The text after "=" on the command line: a TOML value, or otherwise plain text.
 Node value_as_typed(const std::string& text, const std::string& path, const std::string& source) {
   Node node;
@@ -170,7 +186,7 @@ Node toml_tree(const std::string& text, const std::string& source) {
   } catch (const toml::parse_error& error) {
     Node place;
     place.line = error.source().begin.line;
-    fail_at(place, {source}, std::string(error.description()));
+    fail_at(place, {source}, problem_of(error, text));
   }
   tree.line = 0;
   return tree;
@@ -187,15 +203,15 @@ Node override_tree(const std::vector<std::string>& key_values, const std::string
   tree.kind = Kind::kTable;
   for (const std::string& key_value : key_values) {
     const size_t equals = key_value.find('=');
-    check(equals != std::string::npos && equals > 0, source, ": '", key_value, "': expected key=value");
+    check(equals != std::string::npos && equals > 0, source, ": '", excerpt(key_value), "': expected key=value");
     const std::string path = key_value.substr(0, equals);
-    check(static_cast<size_t>(std::ranges::count(path, '.')) < kDeepestNesting, source, ": '", path.substr(0, 40),
-          "...': the key has more than ", kDeepestNesting, " parts");
+    check(static_cast<size_t>(std::ranges::count(path, '.')) < kDeepestNesting, source, ": '", excerpt(path, 40),
+          "': the key has more than ", kDeepestNesting, " parts");
     Node* node = &tree;
     for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
       end = path.find('.', begin);
       const std::string key = path.substr(begin, end - begin);
-      check(!key.empty(), source, ": '", key_value, "': expected key=value with a dotted key");
+      check(!key.empty(), source, ": '", excerpt(key_value), "': expected key=value with a dotted key");
       node = &child_table(*node, key);
     }
     *node = value_as_typed(key_value.substr(equals + 1), path, source);

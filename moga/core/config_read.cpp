@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "moga/core/config.h"
+#include "moga/core/excerpt.h"
 #include "moga/core/nearest.h"
 
 namespace moga::config_detail {
@@ -11,10 +12,7 @@ namespace {
 
 using Kind = Node::Kind;
 
-std::string shown(const std::string& text) {
-  constexpr size_t kLongest = 80;
-  return "'" + (text.size() > kLongest ? text.substr(0, kLongest) + "..." : text) + "'";
-}
+std::string shown(const std::string& text) { return "'" + excerpt(text) + "'"; }
 
 std::string description(const Node& node) {
   switch (node.kind) {
@@ -46,6 +44,16 @@ std::string description(const Node& node) {
   fail_at(node, source, node.line > 0 && !node.path.empty() ? node.path + ": " + what : what);
 }
 
+constexpr const char* k64Bits = "a whole number from -9223372036854775808 to 9223372036854775807";
+
+// A whole number that int64_t cannot hold: a double in JSON, what was typed on the command line.
+bool beyond_64_bits(const Node& node) {
+  if (node.kind == Kind::kDouble) return std::trunc(node.number) == node.number && std::abs(node.number) >= 0x1p63;
+  const size_t digits = node.text.find_first_of("0123456789");
+  return node.kind == Kind::kString && node.as_typed && digits <= 1 && (digits == 0 || node.text[0] == '-') &&
+         node.text.find_first_not_of("0123456789", digits) == std::string::npos;
+}
+
 // Texts of a file may have several lines; a message has one.
 std::string on_one_line(std::string text) {
   for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at)) text.replace(at, 1, "\\n");
@@ -64,7 +72,7 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
 
 void fail_at(const Node& node, const Source& source, const std::string& message) {
   if (node.line > 0) fail(source.name, ":", node.line, ": ", on_one_line(message));
-  fail(source.name, ": ", on_one_line(node.path), node.path.empty() ? "" : ": ", on_one_line(message));
+  fail(source.name, ": ", on_one_line(excerpt(node.path)), node.path.empty() ? "" : ": ", on_one_line(message));
 }
 
 Reader::Reader(const Node& table, const Source& source) : table_(table), source_(source) {
@@ -86,11 +94,11 @@ void Reader::finish() const {
     if (!unknown || member.value.line < unknown->value.line) unknown = &member;
   }
   if (!unknown) return;
-  const std::string where = table_.path.empty() ? "" : " in [" + table_.path + "]";
+  const std::string where = table_.path.empty() ? "" : " in [" + excerpt(table_.path) + "]";
   Node place = table_;
   place.line = unknown->value.line;
   place.path.clear();
-  fail_at(place, source_, "unknown key '" + unknown->key + "'" + where + suggestion(unknown->key, keys_));
+  fail_at(place, source_, "unknown key " + shown(unknown->key) + where + suggestion(unknown->key, keys_));
 }
 
 const std::vector<Node>& Reader::items_of(const Node& node) const {
@@ -111,7 +119,7 @@ void Reader::read(const Node& node, int64_t& value) const {
     value = static_cast<int64_t>(node.number);
     return;
   }
-  if (node.kind != Kind::kInteger) wrong_type(node, source_, "a whole number");
+  if (node.kind != Kind::kInteger) wrong_type(node, source_, beyond_64_bits(node) ? k64Bits : "a whole number");
   value = node.integer;
 }
 

@@ -78,7 +78,7 @@ AttentionObserver RouterInputs::observer(int64_t set) {
 
 std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, RouterMethod method,
                                                 const RouterFitConfig& config, at::Device device,
-                                                const std::function<void()>& on_layer) const {
+                                                const std::function<void()>& on_candidate) const {
   const at::NoGradGuard no_grad;
   const VisualAttentionConfig attention = calibrated_attention(model.config());
   const TensorMap tensors = named_tensors(model);
@@ -89,10 +89,11 @@ std::vector<LayerCalibration> RouterInputs::fit(const VideoModel& model, RouterM
     for (const auto& [set, pieces] : sets) rows.insert(rows.end(), pieces.begin(), pieces.end());
     fitted.push_back({.layer = layer});
     const at::Tensor all = at::cat(rows).to(device);
-    for (const RouterMethod candidate : candidate_methods(method))
+    for (const RouterMethod candidate : candidate_methods(method)) {
       fitted.back().candidates[name_of(candidate)] =
           fit_candidate(candidate, all, sets_, attention.groups, config, tensors, layer);
-    if (on_layer) on_layer();
+      if (on_candidate) on_candidate();
+    }
   }
   return fitted;
 }

@@ -56,9 +56,9 @@ class RouterInputs {
 
   AttentionObserver observer(int64_t set);  // valid during the lifetime of this object
   // Fits candidates on `device` for each layer of `model` that has a router according to calibrated_attention. Calls
-  // on_layer after each.
+  // on_candidate after each of them.
   std::vector<LayerCalibration> fit(const VideoModel& model, RouterMethod method, const RouterFitConfig& config,
-                                    at::Device device, const std::function<void()>& on_layer = {}) const;
+                                    at::Device device, const std::function<void()>& on_candidate = {}) const;
 
  private:
   int64_t sets_, quota_, seed_;

@@ -10,6 +10,7 @@
 #include "moga/core/check.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
+#include "moga/core/log_line.h"
 #include "moga/model/registry.h"
 
 namespace moga {
@@ -74,6 +75,14 @@ void check_member(const std::string& key, const json& value, const std::string& 
   fail(source, ": ", printable(key), " = ", printable(value.dump()), " is not supported", meaning(key));
 }
 
+// What encodes images, in the folder of a pipeline that takes none: diffusers warns and does not load it.
+void note_unused_parts(const json& index, const std::string& pipeline, const std::string& source) {
+  for (const char* name : {"image_encoder", "image_processor"})
+    if (index.contains(name) && !is_absent(index[name]))
+      log_once(source + name, source + ": names an " + name + ", for which " + pipeline +
+                                  " (text to video) has no use; it is not read");
+}
+
 // Of two experts; empty with one. Both or neither of transformer_2 and boundary_ratio.
 std::optional<double> boundary_of(const json& index, const std::string& source) {
   const auto given = [&](const char* key) { return index.contains(key) && !is_absent(index[key]); };
@@ -102,6 +111,7 @@ ModelIndex load_model_index(const std::filesystem::path& folder) {
   check(std::ranges::count(known, pipeline) > 0, source, ": _class_name = ", printable(pipeline), ", expected ",
         listed(known), meaning(pipeline));
   for (const auto& [key, value] : index.items()) check_member(key, value, source);
+  if (!is_image_pipeline(pipeline)) note_unused_parts(index, pipeline, source);
   const ModelIndex result{boundary_of(index, source), is_image_pipeline(pipeline),
                           index.value("expand_timesteps", json()) == true};
   check(!second || result.two_experts(), source, ": names no transformer_2, but the folder has one");

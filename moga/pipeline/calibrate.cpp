@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <sstream>
 
 #include "moga/core/check.h"
 #include "moga/core/interrupt.h"
@@ -43,6 +44,38 @@ int64_t observed_of(const std::map<int64_t, Observed>& steps, size_t expert) {
   return std::ranges::count_if(steps, [&](const auto& step) { return step.second.expert == expert; });
 }
 
+int64_t layers_with_routers(const VideoModelConfig& config) {
+  return config.shape().layers - static_cast<int64_t>(calibrated_attention(config).full_layers.size());
+}
+
+// The routers that are computed: one per layer, expert and candidate.
+int64_t routers_of(const Models& models, const CalibrationConfig& config) {
+  int64_t layers = 0;
+  for (const VideoModelPtr& expert : models.experts()) layers += layers_with_routers(expert->config());
+  return layers * static_cast<int64_t>(candidate_methods(config.routers).size());
+}
+
+// "8 layers of 2 experts, 3 candidates each (tokens, attention, spread)"
+std::string routers_text(const Models& models, const CalibrationConfig& config) {
+  std::ostringstream text;
+  const int64_t layers = layers_with_routers(models.transformer->config());
+  text << layers << (layers == 1 ? " layer" : " layers") << (models.transformer_2 ? " of each of 2 experts, " : ", ");
+  const std::vector<RouterMethod> methods = candidate_methods(config.routers);
+  text << methods.size() << (methods.size() == 1 ? " candidate each (" : " candidates each (");
+  for (const RouterMethod method : methods) text << (method == methods.front() ? "" : ", ") << name_of(method);
+  return text.str() + ")";
+}
+
+// The whole, before it begins.
+void log_parts(const Models& models, const std::vector<Script>& scripts, const CalibrationConfig& config) {
+  const std::string count = std::to_string(scripts.size()) + (scripts.size() == 1 ? " script" : " scripts");
+  log_info("calibrate, part 1 of 3: router inputs of ", count, ", ", config.sampler.steps, " steps each");
+  log_info("calibrate, part 2 of 3: k-means of ", config.tokens, " tokens for ", routers_of(models, config),
+           " routers: ", routers_text(models, config));
+  log_info("calibrate, part 3 of 3: measuring on the same ", scripts.size() == 1 ? "script" : "scripts",
+           " from other noise, which takes longer than part 1");
+}
+
 // The layers of each expert.
 std::vector<std::vector<LayerCalibration>> fit_layers(Models& models, const std::vector<Script>& scripts,
                                                       const CalibrationConfig& config) {
@@ -57,10 +90,14 @@ std::vector<std::vector<LayerCalibration>> fit_layers(Models& models, const std:
     const auto found = steps.find(step);
     return found == steps.end() ? AttentionObserver() : inputs[found->second.expert].observer(found->second.index);
   };
-  log_info("calibrate: router inputs of ", scripts.size(), scripts.size() == 1 ? " script" : " scripts");
-  for (const Script& script : scripts) run(models, script_request(script, models), config, observer);
-  Progress progress("k-means", static_cast<int64_t>(experts.size()) * models.transformer->config().shape().layers,
-                    "layer");
+  {
+    Progress progress("calibrate, part 1: inputs", static_cast<int64_t>(scripts.size()), "script");
+    for (const Script& script : scripts) {
+      run(models, script_request(script, models), config, observer);
+      progress.advance();
+    }
+  }
+  Progress progress("calibrate, part 2: k-means", routers_of(models, config), "router");
   std::vector<std::vector<LayerCalibration>> layers;
   for (size_t expert = 0; expert < experts.size(); ++expert)
     layers.push_back(inputs[expert].fit(*experts[expert], config.routers, config.fit, models.device, [&] {
@@ -77,7 +114,7 @@ void measure_layers(Models& models, const std::vector<Script>& scripts, const Ca
   std::vector<RouterMeasurement> measurements;
   for (size_t expert = 0; expert < experts.size(); ++expert)
     measurements.emplace_back(*experts[expert], layers[expert], config.fit.seed, models.device);
-  log_info("calibrate: measuring, from other noise");
+  Progress progress("calibrate, part 3: measuring", static_cast<int64_t>(scripts.size()), "script");
   for (const Script& script : scripts) {
     VideoRequest request = script_request(script, models);
     request.seed = script.seed + kHeldOut;
@@ -88,6 +125,7 @@ void measure_layers(Models& models, const std::vector<Script>& scripts, const Ca
       const double guidance = expert == 0 ? config.sampler.guidance : config.sampler.low_noise_guidance();
       return measurements[expert].observer({std::vector<VideoShape>(guidance != 1.0 ? 2 : 1, request.shape)});
     });
+    progress.advance();
   }
   for (size_t expert = 0; expert < experts.size(); ++expert) measurements[expert].choose(layers[expert]);
 }
@@ -133,6 +171,7 @@ Calibration calibrate(Models& models, const std::vector<Script>& scripts, const 
   check_routers(models);
   for (const Script& script : scripts) script.validate(models.pixels_per_token());
   const auto start = std::chrono::steady_clock::now();
+  log_parts(models, scripts, config);
   auto layers = fit_layers(models, scripts, config);
   measure_layers(models, scripts, config, layers);
   Calibration calibration;

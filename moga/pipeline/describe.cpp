@@ -7,6 +7,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
+#include "moga/core/excerpt.h"
 #include "moga/core/json_text.h"
 #include "moga/core/log.h"
 #include "moga/core/safetensors.h"
@@ -16,6 +17,7 @@
 #include "moga/data/video/video.h"
 #include "moga/model/model_index.h"
 #include "moga/model/registry.h"
+#include "moga/pipeline/describe_adapter.h"
 #include "moga/pipeline/describe_fit.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/model_size.h"
@@ -32,18 +34,12 @@ std::string join(const std::vector<int64_t>& numbers, const char* between) {
   return text;
 }
 
-// The beginning of a text as one line of about 80 bytes: control characters as codes, no half of a UTF-8 character.
-std::string excerpt(std::string text) {
-  constexpr size_t kLongest = 120;
-  const bool cut = text.size() > kLongest;
-  if (cut) {
-    size_t end = kLongest - 3;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text = text.substr(0, end) + "...";
-  }
-  for (char& letter : text)
+// The beginning of a text as one line: control characters as codes.
+std::string on_one_line(const std::string& text) {
+  std::string line = excerpt(text, 117);
+  for (char& letter : line)
     if (letter == '\n' || letter == '\t') letter = ' ';
-  return printable(text);
+  return printable(line);
 }
 
 // "1,234,567"
@@ -86,10 +82,13 @@ std::string summary(const Weights& weights) {
 
 std::string describe_tensors(const fs::path& path) {
   const Safetensors file(path);
-  std::string text = path.string() + ": " + summary(count_weights(file)) + "\n";
-  for (const auto& [key, value] : file.metadata()) text += "  " + excerpt(key) + " = " + excerpt(value) + "\n";
+  const auto adapter = adapter_facts(path);
+  std::string text =
+      path.string() + ": " + (adapter ? adapter_text(*adapter) + "\n  " : "") + summary(count_weights(file)) + "\n";
+  for (const auto& [key, value] : file.metadata()) text += "  " + on_one_line(key) + " = " + on_one_line(value) + "\n";
   for (const std::string& name : file.names())
-    text += "  " + excerpt(name) + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
+    text +=
+        "  " + on_one_line(name) + "  " + dtype_name(file.dtype(name)) + " [" + join(file.shape(name), ", ") + "]\n";
   return text;
 }
 
@@ -188,8 +187,9 @@ std::string describe_folder(const fs::path& folder) {
   check(holds_safetensors(folder), folder.string(),
         ": neither a model folder (transformer, text_encoder, tokenizer, vae) nor one with safetensors");
   const std::string advice = original_wan_advice(folder);
-  return folder.string() + ": " + summary(count_weights(Safetensors(folder))) + "\n" +
-         (advice.empty() ? "" : "  " + advice + "\n");
+  const auto adapter = adapter_facts(folder);  // PEFT's
+  return folder.string() + ": " + (adapter ? adapter_text(*adapter) + "\n  " : "") +
+         summary(count_weights(Safetensors(folder))) + "\n" + (advice.empty() ? "" : "  " + advice + "\n");
 }
 
 std::string describe_script(const fs::path& path) {
@@ -207,13 +207,13 @@ std::string describe_script(const fs::path& path) {
 // A file's metadata, and a summary of the script that it contains.
 std::string describe_tags(const MediaTags& tags) {
   std::string text;
-  if (!tags.title.empty()) text += "  title = " + excerpt(tags.title) + "\n";
-  if (!tags.tool.empty()) text += "  made by " + excerpt(tags.tool) + "\n";
+  if (!tags.title.empty()) text += "  title = " + on_one_line(tags.title) + "\n";
+  if (!tags.tool.empty()) text += "  made by " + on_one_line(tags.tool) + "\n";
   const auto script = script_in(tags);
-  if (!script && !tags.comment.empty()) text += "  comment = " + excerpt(tags.comment) + "\n";
+  if (!script && !tags.comment.empty()) text += "  comment = " + on_one_line(tags.comment) + "\n";
   if (!script) return text;
   const size_t model = tags.comment.find(", model "), end = tags.comment.find('\n');
-  if (model < end) text += "  model = " + excerpt(tags.comment.substr(model + 8, end - model - 8)) + "\n";
+  if (model < end) text += "  model = " + on_one_line(tags.comment.substr(model + 8, end - model - 8)) + "\n";
   return text + "  seed = " + std::to_string(script->seed) + ", " +
          count_of(static_cast<int64_t>(script->shot.size()), "shot") + "; moga info --reproduce writes the script\n";
 }

@@ -11,6 +11,7 @@
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/pipeline/describe.h"
+#include "moga/pipeline/describe_adapter.h"
 #include "moga/pipeline/film_tags.h"
 #include "moga/pipeline/model_part.h"
 #include "moga/pipeline/model_size.h"
@@ -40,6 +41,26 @@ Json weights_json(const fs::path& path, bool each) {
   return json;
 }
 
+// Of a file whose tensors are an adapter; nothing for other weights.
+void add_adapter(Json& json, const fs::path& path) {
+  const auto facts = adapter_facts(path);
+  if (!facts) return;
+  Json adapter = {{"kind", facts->attention ? "MoGA adapter" : "LoRA"}, {"description", adapter_text(*facts)}};
+  if (!facts->problem.empty()) adapter = {{"problem", facts->problem}};
+  if (!facts->base.empty()) adapter["base"] = facts->base;
+  if (facts->updates > 0) adapter["updates"] = {{"layers", facts->updates}, {"largest_rank", facts->largest_rank}};
+  if (facts->routers > 0) adapter["routers"] = facts->routers;
+  if (facts->attention) adapter["attention"] = Json::parse(to_json(*facts->attention));
+  json["adapter"] = adapter;
+}
+
+Json tensors_json(const fs::path& path) {
+  Json json = {{"kind", "tensors"}};
+  add_adapter(json, path);
+  json.update(weights_json(path, /*each=*/true));
+  return json;
+}
+
 Json config_json(const fs::path& path) { return Json::parse(to_json(load_sampler_config(path))); }
 
 Json model_json(const fs::path& folder) {
@@ -57,9 +78,7 @@ Json folder_json(const fs::path& folder) {
   if (fs::is_directory(folder / "transformer") || fs::is_directory(folder / "vae")) return model_json(folder);
   if (fs::exists(folder / "shard-00000.safetensors"))
     return {{"kind", "shards"}, {"videos", ShardDataset(folder).size()}};
-  Json json = {{"kind", "tensors"}};
-  json.update(weights_json(folder, /*each=*/true));
-  return json;
+  return tensors_json(folder);
 }
 
 Json script_json(const fs::path& path) {
@@ -95,9 +114,7 @@ Json kind_json(const fs::path& path) {
   if (extension == ".toml") return script_json(path);
   if (extension == ".png") return picture_json(path);
   if (extension != ".safetensors" && !path.string().ends_with(".safetensors.index.json")) return video_json(path);
-  Json json = {{"kind", "tensors"}};
-  json.update(weights_json(path, /*each=*/true));
-  return json;
+  return tensors_json(path);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
+#include "moga/core/excerpt.h"
 #include "moga/core/interrupt.h"
 #include "moga/model/model_index.h"
 #include "moga/model/registry.h"
@@ -27,6 +28,16 @@ bool has_second_expert(const std::filesystem::path& folder) {
     return load_model_index(folder).two_experts();
   } catch (const Error&) {  // said where the folder is loaded or described
     return std::filesystem::exists(folder / "transformer_2");
+  }
+}
+
+// Whether there is one, and the pipeline is not text to video, which never asks it (load_model_index says so).
+bool uses_image_encoder(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "image_encoder")) return false;
+  try {
+    return load_model_index(folder).image_to_video.value_or(true);
+  } catch (const Error&) {  // said where the folder is loaded or described
+    return true;
   }
 }
 
@@ -107,7 +118,7 @@ void check_settings(const std::vector<std::string>& settings, const std::string&
   for (const std::string& setting : settings)
     check(
         setting.starts_with("transformer.") || setting.starts_with("transformer_2.") || setting.starts_with("sampler."),
-        source, ": setting '", setting,
+        source, ": setting '", excerpt(setting),
         "' belongs to no part; expected transformer.KEY=VALUE, transformer_2.KEY=VALUE ", "or sampler.KEY=VALUE");
 }
 
@@ -115,7 +126,7 @@ void check_settings(const std::vector<std::string>& settings, const std::string&
 void check_expert_settings(const std::vector<std::string>& settings, bool two_experts, const std::string& source) {
   for (const std::string& setting : settings)
     check(two_experts || !(setting.starts_with("transformer_2.") || setting.starts_with("sampler.guidance_2=")), source,
-          ": setting '", setting, "' is for a model of two experts, this one has no transformer_2");
+          ": setting '", excerpt(setting), "' is for a model of two experts, this one has no transformer_2");
 }
 
 // Those of both experts, then those of the second alone.
@@ -148,7 +159,7 @@ std::vector<std::string> missing_parts(const std::filesystem::path& folder) {
   std::vector<std::string> missing;
   std::vector<std::string> parts = {"text_encoder", "transformer", "vae"};
   if (has_second_expert(folder)) parts.push_back("transformer_2");
-  if (std::filesystem::exists(folder / "image_encoder")) parts.push_back("image_encoder");
+  if (uses_image_encoder(folder)) parts.push_back("image_encoder");
   for (const char* file : {"tokenizer/spiece.model", "scheduler/scheduler_config.json"})
     if (!std::filesystem::exists(folder / file)) missing.push_back(file);
   for (const std::string& part : parts)
@@ -170,7 +181,7 @@ ModelConfigs load_model_configs(const std::filesystem::path& folder) {
     configs.boundary_ratio = *index.boundary_ratio;
   }
   configs.expand_timesteps = index.expand_timesteps;
-  if (std::filesystem::exists(folder / "image_encoder")) {
+  if (uses_image_encoder(folder)) {
     configs.image_encoder = load_image_encoder_config(folder / "image_encoder" / "config.json");
     configs.image_processor = load_image_processor_config(folder / "image_processor" / "preprocessor_config.json");
   }

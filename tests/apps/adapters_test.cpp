@@ -60,6 +60,11 @@ TEST_F(AdaptersProgram, CalibrationWritesAnAdapter) {
   EXPECT_EQ(result.status, 0) << result.text;
   EXPECT_EQ(Safetensors(adapter).shape("diffusion_model.blocks.0.self_attn.router.weight"),
             (std::vector<int64_t>{3, 24}));
+  const std::string sizes = "moga attention with 3 groups, combined by mean; routers of 2 layers\n";
+  EXPECT_EQ(moga("info " + adapter + " --json " + at("adapter.json"))
+                .text.find(adapter + ": MoGA adapter for WanTransformer3DModel of 2 blocks of width 24: " + sizes),
+            0u);
+  EXPECT_NE(read_text(at("adapter.json")).find("\"kind\": \"MoGA adapter\""), std::string::npos);
   EXPECT_GT(test::difference(latents("--adapter " + adapter), latents("")).relative, 1e-4);
   expect_error(generate("--quiet --out " + at("b.y4m") + " --lora " + adapter), "expected --adapter");
 }

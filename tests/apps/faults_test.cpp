@@ -36,11 +36,17 @@ TEST_F(Faults, NumbersBeyondTheirRangeAreRefused) {
   const std::string range =
       "is 18446744073709551615, expected a whole number from -9223372036854775808 to 9223372036854775807";
   expect_error(generate("--seed 18446744073709551615 --out " + at("a.y4m")), "--seed: " + range);
-  expect_error(generate("--steps 18446744073709551615 --out " + at("a.y4m")), "--steps: " + range);
+  for (const char* steps : {"18446744073709551615", "100001", "0", "-1"})
+    expect_error(generate(std::string("--steps ") + steps + " --out " + at("a.y4m")),
+                 std::string("--steps: is ") + steps + ", expected a whole number from 1 to 100000");
+  expect_error(generate("--set sampler.steps=0 --out " + at("a.y4m")), "steps = 0: expected 1 to 100000");
+  expect_error("stories --out " + at("s") + " --count 0", "--count: is 0, expected a whole number from 1 on");
   expect_error("stories --out " + at("s") + " --seed 18446744073709551615", "--seed: " + range);
   expect_error("stories --out " + at("s") + " --seed 9223372036854775807", "expected 0 to 9223372036854775806");
   write_text(at("seed.toml"), "seed = 18446744073709551615\n" + read_text(at("film.toml")));
-  expect_error("generate " + at("seed.toml") + " --model " + at("model") + " --out " + at("a.y4m"), "seed.toml:1: ");
+  expect_error("generate " + at("seed.toml") + " --model " + at("model") + " --out " + at("a.y4m"),
+               "seed.toml:1: seed: expected a whole number from -9223372036854775808 to 9223372036854775807, found "
+               "18446744073709551615");
 }
 
 TEST_F(Faults, WrongTypesInConfigsAreNamed) {
@@ -68,6 +74,17 @@ TEST_F(Faults, OnlyFilesAreReadAsFiles) {
   std::string key = "sampler";
   for (int i = 0; i < 30000; ++i) key += ".a";
   expect_error(generate("--out " + at("a.y4m") + " --set " + key + "=1"), "the key has more than 127 parts");
+}
+
+TEST_F(Faults, AMessageDoesNotRepeatALongSetting) {
+  const std::string longer(30000, 'x');
+  for (const std::string& setting : {longer, longer + "=1", "sampler." + longer + "=1", "sampler.steps=" + longer,
+                                     "sampler.solver=" + longer, "transformer.moga.kind=" + longer}) {
+    const Result result = moga(generate("--quiet --out " + at("a.y4m") + " --set " + setting));
+    EXPECT_EQ(result.status, 1);
+    EXPECT_LT(result.text.size(), 1000) << setting.substr(0, 40);
+    EXPECT_NE(result.text.find(std::string(60, 'x')), std::string::npos) << result.text.substr(0, 1000);
+  }
 }
 
 TEST_F(Faults, WhatIsPrintedHasNoControlCodes) {

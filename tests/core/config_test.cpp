@@ -170,8 +170,21 @@ TEST(Config, NullIsTheDefault) {
 TEST(Config, AWholeNumberMayHaveAPoint) {
   EXPECT_EQ(parse_json<RunConfig>(R"({"sampler": {"steps": 20.0}})", "run.json").sampler.steps, 20);
   EXPECT_EQ(parse_toml<RunConfig>("size = [8.0, 1e2]", "run.toml").size, (std::vector<int64_t>{8, 100}));
-  EXPECT_EQ(json_error(R"({"sampler": {"steps": 1e300}})"),
-            "run.json: sampler.steps: expected a whole number, found the number 1e+300");
+  EXPECT_EQ(
+      json_error(R"({"sampler": {"steps": 1e300}})"),
+      "run.json: sampler.steps: expected a whole number from -9223372036854775808 to 9223372036854775807, found the "
+      "number 1e+300");
+}
+
+TEST(Config, AWholeNumberBeyond64BitsIsToldTheRange) {
+  const std::string range = "expected a whole number from -9223372036854775808 to 9223372036854775807, found ";
+  EXPECT_EQ(toml_error("title = ''\n[sampler]\nsteps = 9223372036854775808"),
+            "run.toml:3: steps: " + range + "9223372036854775808");
+  EXPECT_EQ(toml_error("size = [1, -99999999999999999999]"), "run.toml:1: size: " + range + "-99999999999999999999");
+  EXPECT_EQ(toml_error("size = [1,\n99999999999999999999]"), "run.toml:2: " + range + "99999999999999999999");
+  RunConfig run;
+  EXPECT_EQ(test::error_of([&] { apply_override(run, "sampler.steps=-99999999999999999999"); }),
+            "command line: sampler.steps: " + range + "the string '-99999999999999999999'");
 }
 
 TEST(Config, RulesOfAStructAreCheckedWithItsPlace) {
@@ -239,6 +252,10 @@ TEST(ConfigOverride, ErrorsAreThoseOfAFileAndChangeNothing) {
             "command line: sampler.steps: expected a whole number, found the string 'many'");
   EXPECT_EQ(error("sampler.steps=0"), "command line: sampler: steps is 0, expected at least 1");
   EXPECT_EQ(error("sampler=3"), "command line: sampler: expected a table, found the whole number 3");
+  const std::string shown = std::string(80, 'x') + "...", longer(1000, 'x');
+  EXPECT_EQ(error(longer), "command line: '" + shown + "': expected key=value");
+  EXPECT_EQ(error("sampler." + longer + "=1"),
+            "command line: unknown key '" + shown + "' in [sampler]; known keys: steps, shift");
   for (const char* text : {"", "=3", "sampler", ".=3", "sampler..steps=3"})
     EXPECT_NE(error(text).find("expected key=value"), std::string::npos) << text;
   EXPECT_EQ(to_toml(run), to_toml(RunConfig()));

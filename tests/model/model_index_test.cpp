@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/core/files.h"
+#include "moga/core/log.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -67,6 +68,21 @@ TEST(ModelIndex, TellsTwoExpertsAndImagesToVideo) {
   EXPECT_NE(
       test::error_of([&] { read("WanPipeline", experts + "1.5"); }).find("boundary_ratio = 1.5, expected a number"),
       std::string::npos);
+}
+
+// As diffusers, whose WanPipeline warns of it.
+TEST(ModelIndex, APartThatThePipelineHasNoUseForIsSaid) {
+  const std::string member = R"("image_encoder": ["transformers", "CLIPVisionModel"]})";
+  const auto said = [&](const std::string& pipeline) {
+    set_quiet(false);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(error_of_index(R"({"_class_name": ")" + pipeline + R"(", )" + member), "");
+    set_quiet(true);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(said("WanPipeline").find("names an image_encoder, for which WanPipeline (text to video) has no use"),
+            std::string::npos);
+  EXPECT_EQ(said("WanImageToVideoPipeline"), "");
 }
 
 TEST(ModelIndex, TellsTimestepsOfGivenFrames) {

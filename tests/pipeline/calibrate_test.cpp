@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "moga/core/log.h"
 #include "moga/core/module_io.h"
 #include "moga/core/safetensors.h"
 #include "moga/model/layers/kept_precision.h"
@@ -76,6 +77,19 @@ TEST(Calibrate, BalancesAModelWithoutRouters) {
     EXPECT_NEAR(fitted.gate, 0.9, 0.1);
   }
   EXPECT_LT(calibration.all.at("calibrated").largest, calibration.all.at("random").largest);
+}
+
+TEST(Calibrate, SaysTheWholeAndHowFarItIs) {
+  set_quiet(false);
+  testing::internal::CaptureStderr();
+  run(full_folder(), {"transformer.moga.groups=3", "sampler.steps=2"});
+  set_quiet(true);
+  const std::string text = testing::internal::GetCapturedStderr();
+  for (const char* line :
+       {"part 1 of 3: router inputs of 2 scripts, 2 steps each\n",
+        "part 2 of 3: k-means of 400 tokens for 6 routers: 2 layers, 3 candidates each (tokens, attention, spread)\n",
+        "part 1: inputs  2/2  ", "part 2: k-means  6/6  ", "part 3: measuring  2/2  "})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
 }
 
 TEST(Calibrate, ComesNearerToFullAttentionThanARandomRouter) {

@@ -37,6 +37,43 @@ TEST(Describe, NamesPartsTensorsScriptsAndVideos) {
   EXPECT_NE(describe(folder / "a.y4m").find("32x16, 8 frames per second, 2 frames"), std::string::npos);
 }
 
+// What describe says of these tensors before it counts them.
+std::string adapter_line(const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {}) {
+  const test::Folder folder;
+  const std::string path = (folder / "a.safetensors").string();
+  save_safetensors(path, tensors, metadata);
+  const std::string text = describe(path).substr(path.size());
+  return text.substr(0, text.find('\n'));
+}
+
+TEST(Describe, SaysWhatALoraIsAndForWhich) {
+  const at::Tensor down = at::zeros({4, 24}), up = at::zeros({24, 4});
+  TensorMap lora = {{"transformer.blocks.6.attn1.to_q.lora_A.weight", down},
+                    {"transformer.blocks.6.attn1.to_q.lora_B.weight", up},
+                    {"transformer.blocks.7.ffn.net.2.lora_A.weight", at::zeros({8, 96})},
+                    {"transformer.blocks.7.ffn.net.2.lora_B.weight", at::zeros({24, 8})}};
+  EXPECT_EQ(adapter_line(lora),
+            ": LoRA for a model of at least 8 blocks of width 24, which the file does not name: updates of 2 layers of "
+            "rank 4 to 8");
+  lora["transformer_2.blocks.0.attn1.to_q.lora_A.weight"] = down;
+  lora["transformer_2.blocks.0.attn1.to_q.lora_B.weight"] = up;
+  EXPECT_TRUE(adapter_line(lora).ends_with("; 2 tensors for transformer_2")) << adapter_line(lora);
+  std::erase_if(lora, [](const auto& item) { return item.first.starts_with("transformer."); });
+  EXPECT_TRUE(adapter_line(lora).ends_with(": updates of 1 layer of transformer_2 of rank 4")) << adapter_line(lora);
+  EXPECT_EQ(adapter_line({{"lora_unet_blocks_3_self_attn_q.lora_down.weight", down},
+                          {"lora_unet_blocks_3_self_attn_q.lora_up.weight", up}},
+                         {{"moga.base", R"({"class": "Wan", "blocks": 9, "width": 24})"}}),
+            ": LoRA for Wan of 9 blocks of width 24: updates of 1 layer of rank 4");
+}
+
+TEST(Describe, SaysWhyAnAdapterCannotBeUsed) {
+  const std::string text = adapter_line({{"transformer.blocks.0.attn1.to_q.lora_magnitude_vector", at::zeros({24})},
+                                         {"transformer.blocks.0.attn1.to_q.lora_A.weight", at::zeros({4, 24})}});
+  EXPECT_TRUE(text.starts_with(": an adapter that cannot be used: ")) << text;
+  EXPECT_NE(text.find("DoRA is not supported"), std::string::npos) << text;
+  EXPECT_EQ(adapter_line({{"blocks.0.self_attn.q.weight", at::zeros({2, 2})}}), ": 1 tensor, 4 values, float32, 16 B");
+}
+
 TEST(Describe, TellsTwoExpertsAndImageToVideo) {
   const std::string experts = describe(test::two_expert_folder());
   EXPECT_NE(experts.find("  transformer_2: "), std::string::npos) << experts;

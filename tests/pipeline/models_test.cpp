@@ -143,6 +143,16 @@ TEST(Models, WithGivenFramesTakeNoCondition) {
       << message_of_loading(folder.path());
 }
 
+TEST(Models, OfTextToVideoDoNotReadAnImageEncoder) {
+  test::Folder folder;
+  fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);
+  write_text(folder / "image_encoder/config.json", "{}");
+  EXPECT_NE(message_of_loading(folder.path()).find("missing: image_encoder/*.safetensors"), std::string::npos);
+  write_text(folder / "model_index.json",
+             R"({"_class_name": "WanPipeline", "image_encoder": ["transformers", "CLIPVisionModel"]})");
+  EXPECT_EQ(message_of_loading(folder.path()), "");
+}
+
 TEST(Models, OfAnUnknownClassAreNamed) {
   test::Folder folder;
   fs::copy(test::tiny_folder(), folder.path(), fs::copy_options::recursive);

@@ -117,15 +117,24 @@ MogaAdapter::MogaAdapter(const std::filesystem::path& path) : file_(path) {
   parse_json_object(base_, file_.source() + ": " + kBase);
 }
 
+std::string base_of_adapter(const Safetensors& file) {
+  const auto metadata = file.metadata();
+  const auto base = metadata.find(kBase);
+  return base == metadata.end() ? "" : described(parse_json_object(base->second, file.source() + ": " + kBase));
+}
+
 std::vector<std::string> attention_settings(const VisualAttentionConfig& attention) {
   std::vector<std::string> settings;
   add_settings(nlohmann::json::parse(to_json(attention)), "moga.", settings);
   return settings;
 }
 
+VisualAttentionConfig MogaAdapter::attention() const {
+  return parse_json<VisualAttentionConfig>(attention_, file_.source() + ": " + kAttention);
+}
+
 std::vector<std::string> MogaAdapter::settings() const {
-  const auto attention = parse_json<VisualAttentionConfig>(attention_, file_.source() + ": " + kAttention);
-  std::vector<std::string> settings = attention_settings(attention);
+  std::vector<std::string> settings = attention_settings(attention());
   std::erase_if(settings, [](const std::string& text) { return text.starts_with("moga.backend="); });  // the machine's
   return settings;
 }

@@ -24,6 +24,10 @@ void save_moga_adapter(const std::filesystem::path& path, const VideoModel& mode
 void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names,
                        const TensorMap& routers);
 
+// "WanTransformer3DModel of 30 blocks of width 1536": the model that a file of ours is for, from its metadata. Empty
+// for other files.
+std::string base_of_adapter(const Safetensors& file);
+
 // Settings over a transformer's config that set its attention: {"moga.kind=moga", …}.
 std::vector<std::string> attention_settings(const VisualAttentionConfig& attention);
 
@@ -32,6 +36,7 @@ class MogaAdapter {
   // Throws one line when the file is no MoGA adapter.
   explicit MogaAdapter(const std::filesystem::path& path);
 
+  VisualAttentionConfig attention() const;
   // Settings over a transformer's config: {"moga.kind=moga", "moga.groups=5", …}.
   std::vector<std::string> settings() const;
   // Throws one line when it is for another model, or lacks a router that `model` has. `model`: names and shapes.

@@ -158,6 +158,7 @@ TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {
   EXPECT_EQ(error("[transformer]\nnum_layers = 2"), "");
   EXPECT_NE(error("[transformer]\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);
   EXPECT_NE(error("[transformer.moga]\ngroups = 5").find("transformer.moga.groups = 5, but init "), std::string::npos);
+  EXPECT_EQ(error("[transformer.moga]\nwindow = false"), "");  // an ablation
   EXPECT_NE(error("[text_encoder]\nd_ff = 7").find("text_encoder.d_ff = 7, but init "), std::string::npos);
   EXPECT_EQ(error("[transformer.moga]\nkind = \"full\"\ngroups = 5"), "");
 }

@@ -15,6 +15,7 @@ namespace moga {
 namespace {
 
 constexpr int64_t kLookup = 101, kBins = 512;
+constexpr int64_t kLeastGradual = 3, kLargestGap = 4;  // frames
 constexpr int64_t kReach = 8;  // frames that a block sees before and after its own
 constexpr double kBatchNormEps = 1e-3;
 constexpr int kDilations[] = {1, 2, 4, 8};
@@ -35,6 +36,24 @@ at::Tensor histograms(const at::Tensor& frames) {
   const at::Tensor counts = at::zeros({frames.size(0), kBins}, bins.options().dtype(at::kFloat));
   counts.scatter_add_(1, bins, at::ones_like(bins, bins.options().dtype(at::kFloat)));
   return unit_rows(counts);
+}
+
+struct Run {
+  int64_t first = 0, last = 0;
+  double highest = 0;
+};
+
+// Frames above a threshold; runs that are at most `gap` frames apart are one.
+std::vector<Run> runs_above(const std::vector<float>& values, double threshold, int64_t gap) {
+  std::vector<Run> runs;
+  for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
+    const double value = values[static_cast<size_t>(i)];
+    if (value <= threshold) continue;
+    if (runs.empty() || i - runs.back().last - 1 > gap) runs.push_back({i, i, value});
+    runs.back().last = i;
+    runs.back().highest = std::max(runs.back().highest, value);
+  }
+  return runs;
 }
 
 // The convolution of a block over space. After `blocks` blocks, frames up to kReach * blocks from a window's ends differ
@@ -177,7 +196,9 @@ TransNet::Predictions TransNet::operator()(const at::Tensor& frames, Shared& sha
 }
 
 TransNetCuts::TransNetCuts(const CutConfig& config)
-    : threshold_(config.transnet_threshold), net_(config.weights, parse_device(config.device)) {}
+    : threshold_(config.transnet_threshold),
+      within_threshold_(config.transnet_within),
+      net_(config.weights, parse_device(config.device)) {}
 
 void TransNetCuts::add(const uint8_t* rgb) {
   const at::Tensor frame = at::empty({TransNet::kHeight, TransNet::kWidth, 3}, at::kByte);
@@ -206,17 +227,24 @@ std::vector<Boundary> TransNetCuts::finish() {
   while (static_cast<int64_t>(ends_.size()) < frames_) push(last);
   ends_.resize(static_cast<size_t>(frames_));
   within_.resize(static_cast<size_t>(frames_));
+  return transnet_boundaries(ends_, within_, threshold_, within_threshold_);
+}
+
+std::vector<Boundary> transnet_boundaries(const std::vector<float>& ends, const std::vector<float>& within,
+                                          double threshold, double within_threshold) {
+  const auto frames = static_cast<int64_t>(ends.size());
   std::vector<Boundary> found;
-  for (int64_t i = 0; i < frames_; ++i) {
-    const double score = ends_[static_cast<size_t>(i)];
-    if (score <= threshold_) continue;
-    const bool continues = !found.empty() && found.back().after == i;
-    if (!continues) found.push_back({i, i + 1, 0, threshold_});
-    found.back().after = i + 1;
-    found.back().score = std::max(found.back().score, score);
+  for (const Run& run : runs_above(within, within_threshold, kLargestGap))
+    if (run.last - run.first + 1 >= kLeastGradual)
+      found.push_back({run.first - 1, run.last + 1, run.highest, within_threshold});
+  const size_t gradual = found.size();
+  for (const Run& run : runs_above(ends, threshold, 0)) {
+    const auto meets = [&](const Boundary& one) { return one.before <= run.last && run.first <= one.after; };
+    if (std::none_of(found.begin(), found.begin() + static_cast<int64_t>(gradual), meets))
+      found.push_back({run.first, run.last + 1, run.highest, threshold});
   }
-  // Runs at the ends of the film divide nothing.
-  std::erase_if(found, [&](const Boundary& one) { return one.before == 0 || one.after >= frames_; });
+  std::erase_if(found, [&](const Boundary& one) { return one.before <= 0 || one.after >= frames; });
+  std::sort(found.begin(), found.end(), [](const Boundary& a, const Boundary& b) { return a.before < b.before; });
   return found;
 }
 

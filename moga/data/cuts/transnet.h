@@ -5,9 +5,10 @@
 //   pooling neighbours cosine similarity of the features' means, and of 512-bin colour histograms, to the 101 frames
 //   around p          sigmoid(linear(relu(linear(all of it)))), with a last linear layer for each of the two
 //
-// A film is seen in windows of 100 frames that advance by 50, of which the middle 50 are used. A boundary is a run of
-// frames of the first kind; the run of frames of the second kind around it is its extent. Weights: safetensors made by
-// tools/convert_transnetv2.py; sizes are read from their shapes.
+// A film is seen in windows of 100 frames that advance by 50, of which the middle 50 are used. Three or more
+// frames within a transition are a gradual one (gaps of up to 4 frames are closed: the middle of a fade through black is
+// often missing); runs of ends that meet none are hard cuts. Weights: safetensors made by tools/convert_transnetv2.py;
+// sizes are read from their shapes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -60,6 +61,10 @@ class TransNet {
   Linear projection_, similarity_, histogram_, hidden_, ends_, within_;
 };
 
+// The boundaries of a film from its frames' probabilities. Runs at its first and last frame divide nothing.
+std::vector<Boundary> transnet_boundaries(const std::vector<float>& ends, const std::vector<float>& within,
+                                          double threshold, double within_threshold);
+
 class TransNetCuts : public CutDetector {
  public:
   explicit TransNetCuts(const CutConfig& config);
@@ -74,7 +79,7 @@ class TransNetCuts : public CutDetector {
  private:
   void push(const at::Tensor& frame);
 
-  double threshold_;
+  double threshold_, within_threshold_;
   TransNet net_;
   TransNet::Shared shared_;
   std::deque<at::Tensor> window_;  // [27, 48, 3]

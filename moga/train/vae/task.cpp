@@ -282,12 +282,12 @@ nlohmann::json VaeTask::sample(const TrainPosition&, const std::filesystem::path
   }
   save_png(prefix.string() + ".png", tile_images(rows));
   const at::Tensor squared = (result - clips.video).square();
-  nlohmann::json result = {
+  nlohmann::json measured = {
       {"held_out_psnr", psnr(squared.mean().item<double>())},
       {"held_out_moving_psnr", psnr_where(squared, (motion_map(clips.video) > kMoving).to(at::kFloat))}};
   if (held_out_->has_detail())
-    result["held_out_head_psnr"] = psnr_where(squared, (clips.detail > 1.5).to(at::kFloat));
-  return result;
+    measured["held_out_head_psnr"] = psnr_where(squared, (clips.detail > 1.5).to(at::kFloat));
+  return measured;
 }
 
 // Over whole pictures of the pool after `steps` train steps, with the averaged weights.

@@ -37,7 +37,7 @@ struct CutConfig {
   CutMethod method = CutMethod::kContent;
   double hard_threshold = 0.33;
   double hard_ratio = 2.2;
-  double gradual_threshold = 0.36;
+  double gradual_threshold = 0.27;
   std::string weights;
   double transnet_threshold = 0.5;
   double transnet_within = 0.25;

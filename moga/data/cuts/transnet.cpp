@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kLookup = 101, kBins = 512;
 constexpr int64_t kLeastGradual = 3, kLargestGap = 4;  // frames
-constexpr int64_t kReach = 8;  // frames that a block sees before and after its own
+constexpr int64_t kReach = 8;                          // frames that a block sees before and after its own
 constexpr double kBatchNormEps = 1e-3;
 constexpr int kDilations[] = {1, 2, 4, 8};
 
@@ -56,15 +56,14 @@ std::vector<Run> runs_above(const std::vector<float>& values, double threshold, 
   return runs;
 }
 
-// The convolution of a block over space. After `blocks` blocks, frames up to kReach * blocks from a window's ends differ
-// from those of other windows, because zeros are beyond the ends; the others are taken from the window before.
+// The convolution of a block over space. After `blocks` blocks, frames up to kReach * blocks from a window's ends
+// differ from those of other windows, because zeros are beyond the ends; the others are taken from the window before.
 at::Tensor over_space(const at::Tensor& weight, const at::Tensor& x, int64_t blocks, at::Tensor& shared) {
   const int64_t from = kReach * blocks, until = TransNet::kStep - kReach * blocks;
   const auto conv = [&](const at::Tensor& frames) { return at::conv2d(frames, weight, {}, 1, 1); };
   const bool shares = until > from && x.size(0) == TransNet::kWindow;
-  at::Tensor all = shares && shared.defined()
-                       ? at::cat({conv(x.slice(0, 0, from)), shared, conv(x.slice(0, until))})
-                       : conv(x);
+  at::Tensor all =
+      shares && shared.defined() ? at::cat({conv(x.slice(0, 0, from)), shared, conv(x.slice(0, until))}) : conv(x);
   if (shares) shared = all.slice(0, TransNet::kStep + from, TransNet::kStep + until).clone();
   return all;
 }
@@ -106,7 +105,8 @@ class TransNet::Reader {
                                .contiguous(at::MemoryFormat::ChannelsLast));
     }
     block.space = at::cat(space).contiguous(at::MemoryFormat::ChannelsLast);
-    block.bias = (take(name + ".bn.bias", {4 * filters}) - scale * take(name + ".bn.running_mean", {4 * filters})).chunk(4);
+    block.bias =
+        (take(name + ".bn.bias", {4 * filters}) - scale * take(name + ".bn.running_mean", {4 * filters})).chunk(4);
     return block;
   }
   void finish() {
@@ -154,7 +154,8 @@ TransNet::TransNet(const std::filesystem::path& weights, c10::Device device) : d
 // [T, 8 F, Y, X] → [T, 4 F, Y, X], channels last. Time and space are the two axes of a picture: 2.4 times as fast as
 // products per tap on a CPU.
 at::Tensor TransNet::over_time(const Block& block, const at::Tensor& space) {
-  const int64_t frames = space.size(0), rows = space.size(2), columns = space.size(3), filters = block.bias.front().size(0);
+  const int64_t frames = space.size(0), rows = space.size(2), columns = space.size(3),
+                filters = block.bias.front().size(0);
   const at::Tensor picture = space.permute({1, 0, 2, 3}).flatten(2).unsqueeze(0);  // [1, 8 F, T, Y X]
   std::vector<at::Tensor> parts;
   for (size_t i = 0; i < block.time.size(); ++i) {

@@ -1,14 +1,14 @@
-// TransNetV2 (Souček and Lokoč, arXiv 2008.04838): for each of 100 frames of 48 x 27 pixels, the probability that a shot
-// ends there (the middle of a gradual transition), and that it is within a transition.
+// TransNetV2 (Souček and Lokoč, arXiv 2008.04838): for each of 100 frames of 48 x 27 pixels, the probability that a
+// shot ends there (the middle of a gradual transition), and that it is within a transition.
 //
 //   features   3 stacks of 2 blocks of (2+1)D convolutions, dilated by 1, 2, 4 and 8 frames, batch norm, 2 x 2 mean
 //   pooling neighbours cosine similarity of the features' means, and of 512-bin colour histograms, to the 101 frames
 //   around p          sigmoid(linear(relu(linear(all of it)))), with a last linear layer for each of the two
 //
 // A film is seen in windows of 100 frames that advance by 50, of which the middle 50 are used. Three or more
-// frames within a transition are a gradual one (gaps of up to 4 frames are closed: the middle of a fade through black is
-// often missing); runs of ends that meet none are hard cuts. Weights: safetensors made by tools/convert_transnetv2.py;
-// sizes are read from their shapes.
+// frames within a transition are a gradual one (gaps of up to 4 frames are closed: the middle of a fade through black
+// is often missing); runs of ends that meet none are hard cuts. Weights: safetensors made by
+// tools/convert_transnetv2.py; sizes are read from their shapes.
 #pragma once
 
 #include <ATen/core/Tensor.h>

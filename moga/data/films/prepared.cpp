@@ -46,7 +46,8 @@ Encoded read_encoded(const fs::path& path) {
 
 PreparedFilms read_prepared_films(const fs::path& folder) {
   for (const char* file : {"prepare.toml", "merge.jsonl"})
-    check(fs::exists(folder / file), folder.string(), ": has no ", file, ", expected a folder made by moga prepare videos");
+    check(fs::exists(folder / file), folder.string(), ": has no ", file,
+          ", expected a folder made by moga prepare videos");
   PreparedFilms films;
   films.fps = load_toml<FilmsConfig>((folder / "prepare.toml").string()).fps;
   try {

@@ -156,8 +156,7 @@ TextTask::Answers TextTask::answers(const Captions& captions) {
 
 StepReport TextTask::step(const TrainPosition& position) {
   const Answers found = answers(draw(/*held_out=*/false, position.step * config_.batch, config_.batch));
-  const at::Tensor loss =
-      at::cross_entropy_loss(found.logits, found.targets, {}, at::Reduction::Mean, kNotTold);
+  const at::Tensor loss = at::cross_entropy_loss(found.logits, found.targets, {}, at::Reduction::Mean, kNotTold);
   optimizer_->zero_grad();
   loss.backward();
   const double lr = learning_rate(config_.schedule, config_.lr, position.step, config_.steps);

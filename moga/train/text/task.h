@@ -56,7 +56,7 @@ class TextTask : public TrainTask {
   Tokenizer tokenizer_;
   TextEncoder encoder_ = nullptr;
   std::vector<std::string> captions_, held_out_;  // of films
-  FactReader facts_ = nullptr;                     // one of the two
+  FactReader facts_ = nullptr;                    // one of the two
   WordReader words_ = nullptr;
   NamedTensors parameters_;
   std::optional<AdamW> optimizer_;

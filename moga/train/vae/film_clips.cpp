@@ -69,8 +69,7 @@ Clips FilmClips::draw(const ClipShape& shape, at::Generator random) const {
     const at::Tensor& item = pool_[static_cast<size_t>(below(source_.clips))];
     const int64_t frame = kLatentStride * below(1 + (source_.frames - shape.frames) / kLatentStride);
     const int64_t row = below(1 + item.size(2) - shape.height), column = below(1 + item.size(3) - shape.width);
-    clips.push_back(
-        item.narrow(0, frame, shape.frames).narrow(2, row, shape.height).narrow(3, column, shape.width));
+    clips.push_back(item.narrow(0, frame, shape.frames).narrow(2, row, shape.height).narrow(3, column, shape.width));
   }
   return stacked(clips);
 }

@@ -44,7 +44,7 @@ class FilmClips : public ClipPool {
   size_t left_out_ = 0;
   std::vector<int64_t> places_;  // of each sample, and those before it
   int64_t drawn_ = 0;
-  std::vector<at::Tensor> pool_;  // uint8 [T, 3, Y, X]
+  std::vector<at::Tensor> pool_;                // uint8 [T, 3, Y, X]
   std::optional<ReadAhead<at::Tensor>> ahead_;  // last: its threads read the members above
 };
 

@@ -131,17 +131,16 @@ Pools film_pools(const VaeTrainConfig& config, at::Device device) {
   PreparedFilms films = read_prepared_films(config.data);
   const bool own = films.held_out.empty();
   if (own) log_info(config.data, ": no film is held out (encode.held_out), so films that are trained on are compared");
-  auto held_out = std::make_unique<FilmClips>(
-      FilmClips::Source{own ? films.samples : films.held_out, films.fps, seed, "held-out vae films", kHeldOutClips,
-                        config.frames},
-      device);
+  auto held_out = std::make_unique<FilmClips>(FilmClips::Source{own ? films.samples : films.held_out, films.fps, seed,
+                                                                "held-out vae films", kHeldOutClips, config.frames},
+                                              device);
   auto training = std::make_unique<FilmClips>(
       FilmClips::Source{std::move(films.samples), films.fps, seed, "vae films", config.pool, config.frames}, device);
   if (training->left_out() > 0)
     log_info(config.data, ": ", training->left_out(), " samples are left out: they have fewer than ", config.frames,
              " frames");
-  check(config.crop <= std::min(training->height(), training->width()), "crop = ", config.crop,
-        ", expected at most ", std::min(training->height(), training->width()), ", the smallest side in ", config.data);
+  check(config.crop <= std::min(training->height(), training->width()), "crop = ", config.crop, ", expected at most ",
+        std::min(training->height(), training->width()), ", the smallest side in ", config.data);
   check(config.crop > 0 || training->has_one_size(), "crop = 0, whole pictures, but those in ", config.data,
         " have several sizes; give a crop");
   return {std::move(training), std::move(held_out)};
@@ -159,7 +158,8 @@ void VaeTrainConfig::validate() const {
   const int64_t side = kWanPixelsPerToken.rows;
   check(crop >= 0 && crop % side == 0, "crop = ", crop, ", expected a multiple of ", side, "; 0 for whole pictures");
   const int64_t widest = std::min(stories.height, stories.width);
-  check(!data.empty() || crop <= widest, "crop = ", crop, ", expected at most ", widest, ", the smaller side of a story");
+  check(!data.empty() || crop <= widest, "crop = ", crop, ", expected at most ", widest,
+        ", the smaller side of a story");
   check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
         "intervals must be positive; renew_every and sample_every may be 0");
   check(statistics_clips > 0, "statistics_clips = ", statistics_clips, ", expected at least 1");
@@ -220,9 +220,9 @@ StepReport VaeTask::step(const TrainPosition& position) {
   const RandomScope random(config_.seed, "vae dropout", step, device_);
   clips_->advance(drawn_by(step));
   const bool whole = config_.crop == 0;
-  const Clips clips = clips_->draw({config_.batch, config_.frames, whole ? clips_->height() : config_.crop,
-                                   whole ? clips_->width() : config_.crop},
-                                  random_stream(config_.seed, "vae clips", step));
+  const Clips clips = clips_->draw(
+      {config_.batch, config_.frames, whole ? clips_->height() : config_.crop, whole ? clips_->width() : config_.crop},
+      random_stream(config_.seed, "vae clips", step));
   optimizer_.zero_grad();
   const VaeLoss loss = forward(clips, step);
   loss.total.backward();
@@ -300,7 +300,7 @@ void VaeTask::compute_statistics(int64_t steps) {
   clips_->advance(drawn_by(std::max<int64_t>(0, steps - 1)));
   for (int64_t done = 0; done < config_.statistics_clips; done += at_once) {
     const Clips clips = clips_->draw({at_once, config_.frames, clips_->height(), clips_->width()},
-                                    random_stream(config_.seed, "vae statistics", done));
+                                     random_stream(config_.seed, "vae statistics", done));
     const at::Tensor latent = vae_->encode_moments(clips.video.to(dtype_)).first.to(at::kDouble);
     const at::Tensor now = latent.sum({0, 2, 3, 4}), now_squares = latent.square().sum({0, 2, 3, 4});
     sum = sum.defined() ? sum + now : now;

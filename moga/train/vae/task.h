@@ -1,5 +1,5 @@
-// The task of training a VAE on stories or films: clips from a pool, reconstruction loss, AdamW, EMA; at the end the statistics
-// of its latents. With the encoder frozen only the decoder learns, so latents encoded before stay valid.
+// The task of training a VAE on stories or films: clips from a pool, reconstruction loss, AdamW, EMA; at the end the
+// statistics of its latents. With the encoder frozen only the decoder learns, so latents encoded before stay valid.
 #pragma once
 
 #include <memory>

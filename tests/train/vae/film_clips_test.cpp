@@ -86,8 +86,9 @@ TEST(FilmClips, AVaeTrainedOnThemResumesToTheSameModel) {
 
 TEST(FilmClips, SayWhatDoesNotFit) {
   const test::Folder folder;
-  EXPECT_NE(test::error_of([&] { train_vae(film_config(folder, "run")); }).find("has no prepare.toml, expected a folder"),
-            std::string::npos);
+  EXPECT_NE(
+      test::error_of([&] { train_vae(film_config(folder, "run")); }).find("has no prepare.toml, expected a folder"),
+      std::string::npos);
   test::prepared_folder(folder);
   VaeTrainConfig config = film_config(folder, "run");
   config.crop = 64;

@@ -40,11 +40,11 @@ def main():
             else:
                 tensor.normal_(0, 0.3)
             tensor.copy_(tensor.bfloat16())
-        single, _ = model.predict_frames(frames(), quiet=True)
+        single, within = model.predict_frames(frames(), quiet=True)
     print("predictions from", single.min().item(), "to", single.max().item())
     weights = {name: tensor.bfloat16().contiguous() for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     save_file(weights, folder / "weights.safetensors")
-    save_file({"predictions": single.float().contiguous()}, folder / "expected.safetensors")
+    save_file({"predictions": single.float().contiguous(), "within": within.float().contiguous()}, folder / "expected.safetensors")
 
 
 main()

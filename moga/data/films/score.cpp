@@ -79,9 +79,17 @@ std::vector<Record> score_film(const Record& film, const std::vector<Record>& sh
   const FilmSize size = size_of_area(film, kScoreArea, kScoreMultiple);
   std::vector<Scored> scored(shots.size());
   for (size_t i = 0; i < shots.size(); ++i)
-    if (!is_dropped(shots[i])) scored[i].hash_times = moments(shots[i], kHashesPerShot);
+    if (!is_dropped(shots[i])) {
+      scored[i].hash_times = moments(shots[i], kHashesPerShot);
+      scored[i].hashes.reserve(scored[i].hash_times.size());  // small blocks between frames would fragment the heap
+    }
+  size_t current = 0;
   visit_frames(film, shots, {.width = size.width, .height = size.height, .scaler = Scaler::kArea},
-               [&](size_t shot, FilmReader& frame) { add_frame(scored[shot], frame, size); });
+               [&](size_t shot, FilmReader& frame) {
+                 if (shot != current) scored[current].scores.release();
+                 current = shot;
+                 add_frame(scored[shot], frame, size);
+               });
   std::vector<Record> records;
   for (size_t i = 0; i < shots.size(); ++i) {
     if (is_dropped(shots[i])) continue;

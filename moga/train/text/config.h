@@ -15,6 +15,7 @@ struct TextTrainConfig {
   std::string out = "runs/text";
   std::string device = "auto";
   std::string dtype = "auto";
+  std::string data;
   std::string tokenizer;
   int64_t text_len = 64;
   int64_t steps = 2000;
@@ -38,6 +39,7 @@ struct TextTrainConfig {
     field("out", out, "folder of the run: checkpoints, log.jsonl, config.toml, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of products; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("data", data, "folder of moga prepare videos, whose captions are read; empty: captions of stories");
     field("tokenizer", tokenizer, "sentencepiece model of the captions");
     field("text_len", text_len, "text tokens a caption");
     field("steps", steps, "train steps");
@@ -45,14 +47,14 @@ struct TextTrainConfig {
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the steps");
     field("optimizer", optimizer, "AdamW");
-    field("held_out", held_out, "captions of other stories that the facts read are measured on");
+    field("held_out", held_out, "captions that are measured on: of other stories, or of held-out films");
     field("max_minutes", max_minutes, "end cleanly after this time, as if the steps were done; 0: no limit");
     field("log_every", log_every, "train steps between log lines");
     field("measure_every", measure_every, "train steps between measurements on held-out captions");
     field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
     field("model", model, "the text encoder");
-    field("stories", stories, "the stories whose captions are read");
+    field("stories", stories, "the stories whose captions are read; not used with data");
   }
 };
 

@@ -1,4 +1,4 @@
-// Captions of new stories → encoder → fact reader → cross-entropy, as a task of the training loop. See task.h.
+// Captions → encoder → fact reader or word reader → cross-entropy, as a task of the training loop. See task.h.
 #include "moga/train/text/task.h"
 
 #include <ATen/ATen.h>
@@ -13,7 +13,9 @@
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/core/log.h"
 #include "moga/core/random.h"
+#include "moga/data/films/prepared.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/loop/random_scope.h"
 
@@ -25,6 +27,8 @@ size_t pick_shot(const Story& story, uint64_t key) {
   if (key % 3 == 0) return (key / 3) % story.shots.size();
   return static_cast<size_t>(story.first_shot(static_cast<int64_t>((key / 3) % story.persons.size())));
 }
+
+constexpr const char* kHiddenWords = "hidden words";  // the name of their accuracy
 
 double lowest(const std::map<std::string, double>& accuracy) {
   double least = 1;
@@ -54,13 +58,28 @@ TextTask::TextTask(const TextTrainConfig& config)
       tokenizer_(config.tokenizer) {
   check(config.model.vocab_size >= tokenizer_.vocab_size(), "model.vocab_size = ", config.model.vocab_size,
         ", the tokenizer has ", tokenizer_.vocab_size(), " pieces");
+  if (reads_films()) {
+    const PreparedFilms films = read_prepared_films(config.data);
+    captions_ = captions_of(films.samples);
+    held_out_ = captions_of(films.held_out);
+    check(!captions_.empty(), config.data, ": its samples have no captions");
+    if (held_out_.empty()) {
+      log_info(config.data, ": no caption is held out (encode.held_out), so captions that are trained on are measured");
+      held_out_ = captions_;
+    }
+  }
   const RandomScope random(static_cast<uint64_t>(config.seed), "text weights");
   encoder_ = TextEncoder(config.model);
-  reader_ = FactReader(config.model.d_model, config.model.num_heads, fact_kinds());
   encoder_->to(device_);
-  reader_->to(device_);
   parameters_ = named_parameters(*encoder_, "encoder.");
-  for (auto& item : named_parameters(*reader_, "reader.")) parameters_.push_back(std::move(item));
+  const auto add_reader = [&](auto& reader) {
+    reader->to(device_);
+    for (auto& item : named_parameters(*reader, "reader.")) parameters_.push_back(std::move(item));
+  };
+  if (reads_films())
+    add_reader(words_ = WordReader(config.model.d_model, config.model.vocab_size));
+  else
+    add_reader(facts_ = FactReader(config.model.d_model, config.model.num_heads, fact_kinds()));
   optimizer_.emplace(parameters_, config.optimizer);
 }
 
@@ -76,16 +95,25 @@ std::string TextTask::config_toml() const { return to_toml(config_); }
 nlohmann::json TextTask::identity() const {
   std::filesystem::path tokenizer = config_.tokenizer;
   if (std::filesystem::is_directory(tokenizer)) tokenizer /= "spiece.model";
-  return {{"seed", config_.seed},
-          {"tokenizer", file_checksum(tokenizer)},
-          {"text_len", config_.text_len},
-          {"model", nlohmann::json::parse(to_json(config_.model))},
-          {"stories", nlohmann::json::parse(to_json(config_.stories))}};
+  nlohmann::json identity = {{"seed", config_.seed},
+                             {"tokenizer", file_checksum(tokenizer)},
+                             {"text_len", config_.text_len},
+                             {"model", nlohmann::json::parse(to_json(config_.model))}};
+  if (reads_films())
+    identity["data"] = file_checksum(std::filesystem::path(config_.data) / "merge.jsonl");
+  else
+    identity["stories"] = nlohmann::json::parse(to_json(config_.stories));
+  return identity;
 }
 
 TrainParts TextTask::parts() const { return {{"model", parameters_}, {"optimizer", optimizer_->state()}}; }
 
-TextTask::Captions TextTask::draw(const std::string& purpose, int64_t first, int64_t count) const {
+TextTask::Captions TextTask::draw(bool held_out, int64_t first, int64_t count) const {
+  if (reads_films()) return draw_films(held_out, first, count);
+  return draw_stories(held_out ? "held-out text stories" : "text stories", first, count);
+}
+
+TextTask::Captions TextTask::draw_stories(const std::string& purpose, int64_t first, int64_t count) const {
   const auto seed = static_cast<uint64_t>(config_.seed);
   std::vector<std::string> texts;
   std::vector<int64_t> facts;
@@ -101,14 +129,34 @@ TextTask::Captions TextTask::draw(const std::string& purpose, int64_t first, int
           at::tensor(facts, at::kLong).view({count, -1}).to(device_)};
 }
 
-at::Tensor TextTask::logits(const Captions& captions) {
-  return reader_(encoder_(captions.tokens.ids, captions.tokens.lengths, dtype_), captions.tokens.lengths);
+// Training captions in random order; held-out ones in the order of their films.
+TextTask::Captions TextTask::draw_films(bool held_out, int64_t first, int64_t count) const {
+  const auto seed = static_cast<uint64_t>(config_.seed);
+  const std::vector<std::string>& from = held_out ? held_out_ : captions_;
+  std::vector<std::string> texts;
+  for (int64_t i = first; i < first + count; ++i) {
+    const auto number = static_cast<uint64_t>(i);
+    texts.push_back(from[(held_out ? number : random_key(seed, "text captions", number)) % from.size()]);
+  }
+  TokenBatch tokens = tokenizer_.encode_batch(texts, config_.text_len);
+  tokens.ids = tokens.ids.narrow(1, 0, tokens.lengths.max().item<int64_t>());
+  const at::Tensor whole = tokens.ids;
+  const at::Tensor hidden = hide_words(
+      tokens, random_stream(seed, held_out ? "held-out hidden words" : "hidden words", static_cast<uint64_t>(first)));
+  return {{tokens.ids.to(device_), tokens.lengths.to(device_)},
+          whole.masked_fill(hidden.logical_not(), kNotTold).to(device_)};
+}
+
+TextTask::Answers TextTask::answers(const Captions& captions) {
+  const at::Tensor text = encoder_(captions.tokens.ids, captions.tokens.lengths, dtype_);
+  if (facts_) return {facts_(text, captions.tokens.lengths).flatten(0, 1), captions.targets.flatten()};
+  const at::Tensor asked = captions.targets.flatten().ne(kNotTold).nonzero().squeeze(1);
+  return {words_(text.flatten(0, 1).index_select(0, asked)), captions.targets.flatten().index_select(0, asked)};
 }
 
 StepReport TextTask::step(const TrainPosition& position) {
-  const Captions captions = draw("text stories", position.step * config_.batch, config_.batch);
-  const at::Tensor loss = at::cross_entropy_loss(logits(captions).flatten(0, 1), captions.facts.flatten(), {},
-                                                 at::Reduction::Mean, kNotTold);
+  const Answers found = answers(draw(/*held_out=*/false, position.step * config_.batch, config_.batch));
+  const at::Tensor loss = at::cross_entropy_loss(found.logits, found.targets, {}, at::Reduction::Mean, kNotTold);
   optimizer_->zero_grad();
   loss.backward();
   const double lr = learning_rate(config_.schedule, config_.lr, position.step, config_.steps);
@@ -128,11 +176,16 @@ std::string TextTask::note(const nlohmann::json& line) const {
 
 nlohmann::json TextTask::sample(const TrainPosition&, const std::filesystem::path&) {
   const at::NoGradGuard no_grad;
-  const Captions captions = draw("held-out text stories", 0, config_.held_out);
-  const at::Tensor told = captions.facts != kNotTold;
-  const at::Tensor right = ((logits(captions).argmax(2) == captions.facts) & told).sum(0).to(at::kDouble);
-  const at::Tensor shares = (right / told.sum(0)).cpu();  // NaN where no caption tells this kind of fact
+  const Answers found = answers(draw(/*held_out=*/true, 0, config_.held_out));
+  const at::Tensor told = found.targets != kNotTold;
+  const at::Tensor right = (found.logits.argmax(1) == found.targets) & told;
   accuracy_.clear();
+  if (words_) {
+    accuracy_[kHiddenWords] = (right.sum().to(at::kDouble) / told.sum().clamp_min(1)).item<double>();
+    return {{"held_out", accuracy_}};
+  }
+  const auto by_kind = [&](const at::Tensor& x) { return x.view({config_.held_out, -1}).sum(0).to(at::kDouble); };
+  const at::Tensor shares = (by_kind(right) / by_kind(told)).cpu();  // NaN where no caption tells this kind of fact
   for (size_t i = 0; i < fact_kinds().size(); ++i) {
     const double share = shares[static_cast<int64_t>(i)].item<double>();
     if (share == share) accuracy_[fact_kinds()[i].name] = share;
@@ -145,8 +198,9 @@ std::string TextTask::save_model(const TrainPosition&, const std::filesystem::pa
     save_text_encoder(temporary, encoder_, at::kBFloat16, WeightLayout::kDiffusers);
   });
   std::ostringstream text;
-  text << "text encoder in " << folder.string() << "; of " << config_.held_out
-       << " held-out captions the least accurate kind of fact is read right in " << 100 * lowest(accuracy_) << " %";
+  text << "text encoder in " << folder.string() << "; of " << config_.held_out << " held-out captions "
+       << (words_ ? "hidden words are" : "the least accurate kind of fact is") << " read right in "
+       << 100 * lowest(accuracy_) << " %";
   return text.str();
 }
 

@@ -16,6 +16,7 @@ struct VaeTrainConfig {
   std::string out = "runs/vae";
   std::string device = "auto";
   std::string dtype = "auto";
+  std::string data;
   std::string init;
   bool train_encoder = true;
   int64_t steps = 2500;
@@ -45,6 +46,7 @@ struct VaeTrainConfig {
     field("out", out, "folder of the run: checkpoints, log.jsonl, samples, the finished model");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the convolutions; auto: bfloat16 on CUDA, float32 on the CPU. Weights stay float32");
+    field("data", data, "folder of moga prepare videos, whose films are trained on; empty: the stories");
     field("init", init, "VAE folder to start from instead of random weights; its model must be the one below");
     field("train_encoder", train_encoder,
           "train the encoder too; else it and the latents' statistics stay exactly as in init");
@@ -53,8 +55,8 @@ struct VaeTrainConfig {
     field("batch", batch, "clips a train step");
     field("frames", frames, "pixel frames a clip, 1 + 4k");
     field("crop", crop, "rows and columns of a clip, a multiple of 16; 0: whole pictures");
-    field("pool", pool, "stories held on the device, from which clips are cut");
-    field("renew_every", renew_every, "train steps between new stories in the pool; 0: never");
+    field("pool", pool, "stories or film clips held on the device, from which clips are cut");
+    field("renew_every", renew_every, "train steps between new ones in the pool; 0: never");
     field("lr", lr, "learning rate");
     field("schedule", schedule, "learning rate over the steps");
     field("optimizer", optimizer, "AdamW");
@@ -66,7 +68,7 @@ struct VaeTrainConfig {
     field("checkpoint_every", checkpoint_every, "train steps between checkpoints");
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints that are kept");
     field("model", model, "the autoencoder");
-    field("stories", stories, "the stories");
+    field("stories", stories, "the stories; not used with data");
   }
 };
 

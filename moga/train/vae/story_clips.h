@@ -1,11 +1,7 @@
-// Clips to train the VAE on: a pool of stories held on the training device, from which random clips and crops are cut.
-//
-// Rendering all of them again would delay a train step, so the pool is renewed one story at a time during training.
-// Its content follows from (seed, purpose, count of stories drawn so far) alone; a resumed run draws the same pool
-// again.
+// A pool of stories. Rendering all of them again would delay a train step, so one is renewed at a time. Its content
+// follows from (seed, purpose, count of stories drawn so far).
 #pragma once
 
-#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -13,21 +9,11 @@
 #include <vector>
 
 #include "moga/data/story/ahead.h"
+#include "moga/train/vae/clip_pool.h"
 
 namespace moga {
 
-struct ClipShape {
-  int64_t clips = 1;   // B
-  int64_t frames = 1;  // T, see Strides::pixel_frames
-  int64_t height = 0, width = 0;
-};
-
-struct Clips {
-  at::Tensor video;   // float32 [B, 3, T, Y, X] in [-1, 1]
-  at::Tensor detail;  // float32 [B, 1, T, Y, X]: 2 on a person's head and hat, 1 on the rest of a person, else 0
-};
-
-class StoryClips {
+class StoryClips : public ClipPool {
  public:
   struct Source {
     StoryConfig story;
@@ -37,15 +23,13 @@ class StoryClips {
   };
   StoryClips(Source source, at::Device device);
 
-  // Holds the stories [drawn − stories, drawn) from now on; draws those that are missing.
-  void advance(int64_t drawn);
+  int64_t height() const override { return source_.story.height; }
+  int64_t width() const override { return source_.story.width; }
+  bool has_detail() const override { return true; }
+  void advance(int64_t drawn) override;
   int64_t drawn() const { return drawn_; }
-
-  // Random stories and places. Clips begin at the first pixel frame of a latent frame, so that cuts are between latent
-  // frames as in the stories themselves. `random` is a generator of the CPU.
-  Clips draw(const ClipShape& shape, at::Generator random) const;
-  // Whole pictures of the stories first, first + 1, … of the pool, from frame 0.
-  Clips whole(int64_t first, int64_t clips, int64_t frames) const;
+  Clips draw(const ClipShape& shape, at::Generator random) const override;
+  Clips whole(int64_t first, int64_t clips, int64_t frames) const override;
 
  private:
   struct Cut {

@@ -1,4 +1,4 @@
-// A step of the VAE: renew the pool of stories, cut clips, encode, draw from the posterior, decode, loss, clipped
+// A step of the VAE: renew the pool, cut clips, encode, draw from the posterior, decode, loss, clipped
 // AdamW, EMA. All random numbers are named by the step, so a resumed run draws the same. See task.h.
 #include "moga/train/vae/task.h"
 
@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "moga/core/check.h"
+#include "moga/core/checksum.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
@@ -21,11 +22,13 @@
 #include "moga/data/video/video.h"
 #include "moga/train/loop/out_of_memory.h"
 #include "moga/train/loop/random_scope.h"
+#include "moga/train/vae/film_clips.h"
+#include "moga/train/vae/story_clips.h"
 
 namespace moga {
 namespace {
 
-constexpr int64_t kHeldOutStories = 4;
+constexpr int64_t kHeldOutClips = 4;
 constexpr int64_t kComparedFrames = 4;
 constexpr double kMoving = 0.2;  // a tenth of the range from one frame to the next
 constexpr double kFirstLogVariance = -5.0;
@@ -112,17 +115,51 @@ std::vector<at::Tensor> pictures(const at::Tensor& clip) {
   return row;
 }
 
+struct Pools {
+  std::unique_ptr<ClipPool> training, held_out;
+};
+
+Pools story_pools(const VaeTrainConfig& config, at::Device device) {
+  const auto seed = static_cast<uint64_t>(config.seed);
+  return {std::make_unique<StoryClips>(StoryClips::Source{config.stories, seed, "vae stories", config.pool}, device),
+          std::make_unique<StoryClips>(StoryClips::Source{config.stories, seed, "held-out vae stories", kHeldOutClips},
+                                       device)};
+}
+
+Pools film_pools(const VaeTrainConfig& config, at::Device device) {
+  const auto seed = static_cast<uint64_t>(config.seed);
+  PreparedFilms films = read_prepared_films(config.data);
+  const bool own = films.held_out.empty();
+  if (own) log_info(config.data, ": no film is held out (encode.held_out), so films that are trained on are compared");
+  auto held_out = std::make_unique<FilmClips>(FilmClips::Source{own ? films.samples : films.held_out, films.fps, seed,
+                                                                "held-out vae films", kHeldOutClips, config.frames},
+                                              device);
+  auto training = std::make_unique<FilmClips>(
+      FilmClips::Source{std::move(films.samples), films.fps, seed, "vae films", config.pool, config.frames}, device);
+  if (training->left_out() > 0)
+    log_info(config.data, ": ", training->left_out(), " samples are left out: they have fewer than ", config.frames,
+             " frames");
+  check(config.crop <= std::min(training->height(), training->width()), "crop = ", config.crop, ", expected at most ",
+        std::min(training->height(), training->width()), ", the smallest side in ", config.data);
+  check(config.crop > 0 || training->has_one_size(), "crop = 0, whole pictures, but those in ", config.data,
+        " have several sizes; give a crop");
+  return {std::move(training), std::move(held_out)};
+}
+
 }  // namespace
 
 void VaeTrainConfig::validate() const {
   check(steps > 0 && batch > 0 && pool > 0, "steps = ", steps, ", batch = ", batch, ", pool = ", pool,
         ": all must be positive");
-  check((frames - 1) % kLatentStride == 0 && frames <= stories.frames, "frames = ", frames, ", expected 1 + ",
-        kLatentStride, "k and at most ", stories.frames, ", the frames of a story");
+  check(frames > 0 && (frames - 1) % kLatentStride == 0, "frames = ", frames, ", expected 1 + ", kLatentStride, "k");
+  check(!data.empty() || frames <= stories.frames, "frames = ", frames, ", expected at most ", stories.frames,
+        ", the frames of a story");
   check(train_encoder || !init.empty(), "train_encoder = false needs init, the VAE whose encoder is kept");
-  const int64_t side = kWanPixelsPerToken.rows, widest = std::min(stories.height, stories.width);
-  check(crop >= 0 && crop % side == 0 && crop <= widest, "crop = ", crop, ", expected a multiple of ", side,
-        " and at most ", widest, "; 0 for whole pictures");
+  const int64_t side = kWanPixelsPerToken.rows;
+  check(crop >= 0 && crop % side == 0, "crop = ", crop, ", expected a multiple of ", side, "; 0 for whole pictures");
+  const int64_t widest = std::min(stories.height, stories.width);
+  check(!data.empty() || crop <= widest, "crop = ", crop, ", expected at most ", widest,
+        ", the smaller side of a story");
   check(renew_every >= 0 && sample_every >= 0 && log_every > 0 && checkpoint_every > 0 && keep_checkpoints > 0,
         "intervals must be positive; renew_every and sample_every may be 0");
   check(statistics_clips > 0, "statistics_clips = ", statistics_clips, ", expected at least 1");
@@ -135,10 +172,10 @@ VaeTask::VaeTask(const VaeTrainConfig& config)
       vae_(make_vae(config, device_)),
       parameters_(named_parameters(*vae_)),
       optimizer_(parameters_, config.optimizer),
-      ema_(parameters_, config.ema),
-      clips_({config.stories, static_cast<uint64_t>(config.seed), "vae stories", config.pool}, device_),
-      held_out_({config.stories, static_cast<uint64_t>(config.seed), "held-out vae stories", kHeldOutStories},
-                device_) {
+      ema_(parameters_, config.ema) {
+  Pools pools = config.data.empty() ? story_pools(config, device_) : film_pools(config, device_);
+  clips_ = std::move(pools.training);
+  held_out_ = std::move(pools.held_out);
   vae_->eval();
 }
 
@@ -152,20 +189,26 @@ std::string VaeTask::summary() const {
 std::string VaeTask::config_toml() const { return to_toml(config_); }
 
 nlohmann::json VaeTask::identity() const {
-  return {{"seed", config_.seed},
-          {"init", config_.init},
-          {"train_encoder", config_.train_encoder},
-          {"pool", config_.pool},
-          {"renew_every", config_.renew_every},
-          {"model", nlohmann::json::parse(to_json(config_.model))},
-          {"stories", nlohmann::json::parse(to_json(config_.stories))}};
+  nlohmann::json identity = {{"seed", config_.seed},
+                             {"init", config_.init},
+                             {"train_encoder", config_.train_encoder},
+                             {"pool", config_.pool},
+                             {"renew_every", config_.renew_every},
+                             {"model", nlohmann::json::parse(to_json(config_.model))}};
+  if (config_.data.empty()) {
+    identity["stories"] = nlohmann::json::parse(to_json(config_.stories));
+  } else {
+    identity["data"] = file_checksum(std::filesystem::path(config_.data) / "merge.jsonl");
+    identity["frames"] = config_.frames;
+  }
+  return identity;
 }
 
 TrainParts VaeTask::parts() const {
   return {{"model", parameters_}, {"ema", ema_.weights()}, {"optimizer", optimizer_.state()}};
 }
 
-// The number of stories drawn by train step `step`, counted from 0: the pool follows from it alone.
+// The number of stories or film clips drawn by train step `step`, counted from 0: the pool follows from it alone.
 int64_t VaeTask::drawn_by(int64_t step) const {
   return config_.pool + (config_.renew_every > 0 ? step / config_.renew_every : 0);
 }
@@ -175,11 +218,11 @@ StepReport VaeTask::step(const TrainPosition& position) {
   const FastestConvolutions fastest(device_);
   const TrainingMode training(vae_);
   const RandomScope random(config_.seed, "vae dropout", step, device_);
-  clips_.advance(drawn_by(step));
+  clips_->advance(drawn_by(step));
   const bool whole = config_.crop == 0;
-  const Clips clips = clips_.draw({config_.batch, config_.frames, whole ? config_.stories.height : config_.crop,
-                                   whole ? config_.stories.width : config_.crop},
-                                  random_stream(config_.seed, "vae clips", step));
+  const Clips clips = clips_->draw(
+      {config_.batch, config_.frames, whole ? clips_->height() : config_.crop, whole ? clips_->width() : config_.crop},
+      random_stream(config_.seed, "vae clips", step));
   optimizer_.zero_grad();
   const VaeLoss loss = forward(clips, step);
   loss.total.backward();
@@ -228,33 +271,36 @@ nlohmann::json VaeTask::sample(const TrainPosition&, const std::filesystem::path
   const at::NoGradGuard no_grad;
   const FastestConvolutions fastest(device_);
   const EmaScope averaged(ema_);
-  held_out_.advance(kHeldOutStories);
-  const Clips clips = held_out_.whole(0, kHeldOutStories, config_.frames);
+  held_out_->advance(kHeldOutClips);
+  const Clips clips = held_out_->whole(0, kHeldOutClips, config_.frames);
   const at::Tensor latent = vae_->encode_moments(clips.video.to(dtype_)).first;
   const at::Tensor result = vae_->decode_raw(latent).to(at::kFloat).clamp(-1, 1);
   std::vector<std::vector<at::Tensor>> rows;
-  for (int64_t i = 0; i < kHeldOutStories; ++i) {
+  for (int64_t i = 0; i < kHeldOutClips; ++i) {
     rows.push_back(pictures(clips.video[i]));
     rows.push_back(pictures(result[i]));
   }
   save_png(prefix.string() + ".png", tile_images(rows));
   const at::Tensor squared = (result - clips.video).square();
-  return {{"held_out_psnr", psnr(squared.mean().item<double>())},
-          {"held_out_head_psnr", psnr_where(squared, (clips.detail > 1.5).to(at::kFloat))},
-          {"held_out_moving_psnr", psnr_where(squared, (motion_map(clips.video) > kMoving).to(at::kFloat))}};
+  nlohmann::json measured = {
+      {"held_out_psnr", psnr(squared.mean().item<double>())},
+      {"held_out_moving_psnr", psnr_where(squared, (motion_map(clips.video) > kMoving).to(at::kFloat))}};
+  if (held_out_->has_detail())
+    measured["held_out_head_psnr"] = psnr_where(squared, (clips.detail > 1.5).to(at::kFloat));
+  return measured;
 }
 
-// Over whole pictures of the stories in the pool after `steps` train steps, with the averaged weights.
+// Over whole pictures of the pool after `steps` train steps, with the averaged weights.
 void VaeTask::compute_statistics(int64_t steps) {
   const at::NoGradGuard no_grad;
   const FastestConvolutions fastest(device_);
   at::Tensor sum, squares;  // [z] float64
   int64_t count = 0;
   const int64_t at_once = std::max<int64_t>(1, config_.batch / 2);
-  clips_.advance(drawn_by(std::max<int64_t>(0, steps - 1)));
+  clips_->advance(drawn_by(std::max<int64_t>(0, steps - 1)));
   for (int64_t done = 0; done < config_.statistics_clips; done += at_once) {
-    const Clips clips = clips_.draw({at_once, config_.frames, config_.stories.height, config_.stories.width},
-                                    random_stream(config_.seed, "vae statistics", done));
+    const Clips clips = clips_->draw({at_once, config_.frames, clips_->height(), clips_->width()},
+                                     random_stream(config_.seed, "vae statistics", done));
     const at::Tensor latent = vae_->encode_moments(clips.video.to(dtype_)).first.to(at::kDouble);
     const at::Tensor now = latent.sum({0, 2, 3, 4}), now_squares = latent.square().sum({0, 2, 3, 4});
     sum = sum.defined() ? sum + now : now;

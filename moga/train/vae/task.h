@@ -1,12 +1,14 @@
-// The task of training a VAE on stories: clips from a pool, reconstruction loss, AdamW, EMA; at the end the statistics
-// of its latents. With the encoder frozen only the decoder learns, so latents encoded before stay valid.
+// The task of training a VAE on stories or films: clips from a pool, reconstruction loss, AdamW, EMA; at the end the
+// statistics of its latents. With the encoder frozen only the decoder learns, so latents encoded before stay valid.
 #pragma once
+
+#include <memory>
 
 #include "moga/train/loop/ema.h"
 #include "moga/train/loop/optimizer.h"
 #include "moga/train/loop/trainer.h"
+#include "moga/train/vae/clip_pool.h"
 #include "moga/train/vae/config.h"
-#include "moga/train/vae/story_clips.h"
 
 namespace moga {
 
@@ -44,7 +46,7 @@ class VaeTask : public TrainTask {
   NamedTensors parameters_;
   AdamW optimizer_;
   Ema ema_;
-  StoryClips clips_, held_out_;
+  std::unique_ptr<ClipPool> clips_, held_out_;
 };
 
 LoopConfig loop_config(const VaeTrainConfig& config);

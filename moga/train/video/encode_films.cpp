@@ -21,8 +21,8 @@
 #include "moga/core/log.h"
 #include "moga/data/dataset/shard_files.h"
 #include "moga/data/dataset/shard_format.h"
+#include "moga/data/films/prepared.h"
 #include "moga/data/limits.h"
-#include "moga/data/video/film.h"
 #include "moga/data/video/video.h"
 #include "moga/model/registry.h"
 #include "moga/train/video/prepare_films.h"
@@ -33,24 +33,6 @@ namespace fs = std::filesystem;
 namespace moga {
 namespace {
 
-at::Tensor read_shot(const Record& shot, int64_t width, int64_t height, double fps) {
-  const auto crop = shot.at("crop").get<std::vector<int64_t>>();
-  check(crop.size() == 4, "crop has ", crop.size(), " numbers, expected x, y, width, height");
-  const auto film = open_film(shot.at("path").get<std::string>(), {.width = width,
-                                                                   .height = height,
-                                                                   .crop = {crop[0], crop[1], crop[2], crop[3]},
-                                                                   .deinterlace = shot.at("interlaced").get<bool>()});
-  return sampled(*film, shot.at("start").get<double>(), shot.at("frames").get<int64_t>(), fps);
-}
-
-// uint8 [T, 3, Y, X]: the frames of all shots.
-at::Tensor read_sample(const Record& sample, double fps) {
-  std::vector<at::Tensor> shots;
-  for (const Record& shot : sample.at("shots"))
-    shots.push_back(read_shot(shot, sample.at("width").get<int64_t>(), sample.at("height").get<int64_t>(), fps));
-  return at::cat(shots);
-}
-
 // Its frames, or why they cannot be read.
 struct Frames {
   at::Tensor pixels;
@@ -59,7 +41,7 @@ struct Frames {
 
 Frames try_read(const Record& sample, double fps) {
   try {
-    return {read_sample(sample, fps), ""};
+    return {sample_frames(sample, 0, frames_of(sample), fps), ""};
   } catch (const Error& error) {
     return {{}, error.what()};
   }

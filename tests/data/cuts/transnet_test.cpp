@@ -30,36 +30,45 @@ CutConfig transnet_config() {
   return config;
 }
 
+// Windows after the first take results from the one before.
 TEST(TransNet, PredictsWhatThePackagePredicts) {
-  const at::Tensor expected = Safetensors(kTransNetFixtures / "transnet/expected.safetensors").load("predictions");
+  const Safetensors expected(kTransNetFixtures / "transnet/expected.safetensors");
+  const at::Tensor ends = expected.load("predictions"), within = expected.load("within");
   TransNetCuts cuts(transnet_config());
   for (int64_t t = 0; t < kFixtureFrames; ++t) cuts.add(fixture_frame(t).const_data_ptr<uint8_t>());
   cuts.finish();
-  const auto& found = cuts.probabilities();
-  ASSERT_EQ(static_cast<int64_t>(found.size()), kFixtureFrames);
-  EXPECT_GT(expected.max().item<float>() - expected.min().item<float>(), 0.1);  // the fixture says something
-  for (int64_t t = 0; t < kFixtureFrames; ++t)
-    EXPECT_NEAR(found[static_cast<size_t>(t)], expected[t].item<float>(), 1e-4) << "frame " << t;
+  ASSERT_EQ(static_cast<int64_t>(cuts.ends().size()), kFixtureFrames);
+  ASSERT_EQ(static_cast<int64_t>(cuts.within().size()), kFixtureFrames);
+  EXPECT_GT(ends.max().item<float>() - ends.min().item<float>(), 0.1);  // the fixture says something
+  EXPECT_GT(within.max().item<float>(), 5 * within.min().item<float>());
+  for (int64_t t = 0; t < kFixtureFrames; ++t) {
+    EXPECT_NEAR(cuts.ends()[static_cast<size_t>(t)], ends[t].item<float>(), 1e-4) << "frame " << t;
+    const float small = within[t].item<float>();
+    EXPECT_NEAR(cuts.within()[static_cast<size_t>(t)], small, 0.01 * small) << "frame " << t;
+  }
 }
 
-// A threshold between the predictions makes runs of high frames, whose ends are boundaries.
-TEST(TransNet, RunsOfHighFramesAreBoundaries) {
-  CutConfig config = transnet_config();
-  const at::Tensor expected = Safetensors(kTransNetFixtures / "transnet/expected.safetensors").load("predictions");
-  config.transnet_threshold = expected.median().item<float>();
-  TransNetCuts cuts(config);
-  for (int64_t t = 0; t < kFixtureFrames; ++t) cuts.add(fixture_frame(t).const_data_ptr<uint8_t>());
-  const auto found = cuts.finish();
-  ASSERT_FALSE(found.empty());
-  for (const Boundary& one : found) {
-    const auto high = [&](int64_t t) {
-      return cuts.probabilities()[static_cast<size_t>(t)] > config.transnet_threshold;
-    };
-    EXPECT_FALSE(high(one.before - 1));
-    for (int64_t t = one.before; t < one.after; ++t) EXPECT_TRUE(high(t));
-    EXPECT_FALSE(high(one.after));
-    EXPECT_GT(one.score, one.threshold);
-  }
+std::vector<float> high_at(const std::vector<int64_t>& frames) {
+  std::vector<float> values(60, 0.01f);
+  for (const int64_t frame : frames) values[static_cast<size_t>(frame)] = 0.9f;
+  return values;
+}
+
+TEST(TransNet, FramesWithinATransitionAreItsExtent) {
+  const auto found = transnet_boundaries(high_at({10, 33}), high_at({10, 30, 31, 32, 35, 36, 50, 51}), 0.5, 0.25);
+  ASSERT_EQ(found.size(), 2u);  // two frames without an end are nothing
+  EXPECT_TRUE(found[0].clean());
+  EXPECT_EQ(found[0].before, 10);
+  EXPECT_EQ(found[1].before, 29);  // the gap is closed
+  EXPECT_EQ(found[1].after, 37);
+  EXPECT_GT(found[1].score, found[1].threshold);
+}
+
+TEST(TransNet, ATransitionWithoutAnEndCountsAndTheFilmsEndsDoNot) {
+  const auto found = transnet_boundaries(high_at({0, 59}), high_at({0, 1, 2, 3, 20, 21, 22, 57, 58, 59}), 0.5, 0.25);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].before, 19);
+  EXPECT_EQ(found[0].after, 23);
 }
 
 TEST(TransNet, NamesWeightsThatAreWrong) {

@@ -139,9 +139,12 @@ std::string problem_of(const toml::parse_error& error, const std::string& text) 
   std::string line;
   for (toml::source_index i = 0; i < error.source().begin.line; ++i) std::getline(lines, line);
   const size_t equals = line.find('=');
-  std::string key = equals == std::string::npos ? "" : line.substr(0, line.find_last_not_of("= \t", equals) + 1) + ": ";
+  const std::string key =
+      equals == std::string::npos ? "" : line.substr(0, line.find_last_not_of("= \t", equals) + 1) + ": ";
+  std::string number = said.substr(begin + 1, end - begin - 1);
+  if (line.find("-" + number) != std::string::npos) number.insert(0, "-");  // toml++ says it without its sign
   return excerpt(key) + "expected a whole number from -9223372036854775808 to 9223372036854775807, found " +
-         excerpt(said.substr(begin + 1, end - begin - 1));
+         excerpt(number);
 }
 
 // The text after "=" on the command line: a TOML value, or otherwise plain text.

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "moga/attention/visual_attention.h"
+#include "moga/model/video_model.h"
 
 namespace moga {
 

@@ -18,7 +18,7 @@ TEST(Excerpt, HalvesNoCharacter) {
 }
 
 TEST(Excerpt, OfAMessageIsThatOfItsLongWords) {
-  const std::string path(512, 'p');
+  const std::string path(511, 'p');  // 512 with its colon
   EXPECT_EQ(with_short_words(path + ": no such file"), path + ": no such file");
   EXPECT_EQ(with_short_words("setting '" + std::string(600, 's') + " of no part "),
             "setting '" + std::string(79, 's') + "... of no part ");

@@ -172,7 +172,7 @@ void StoryConfig::validate() const {
         ": expected 1 ≤ min_shots ≤ max_shots");
   check(max_persons >= 1 && max_persons <= 2, "max_persons = ", max_persons, ", expected 1 or 2");
   check(away >= 0 && away <= 1, "away = ", away, ", expected a probability from 0 to 1");
-  check(max_shots * kLatentFramesLeast <= latent_frames(*this), max_shots, " shots do not fit into ", frames,
+  check(max_shots <= latent_frames(*this) / kLatentFramesLeast, max_shots, " shots do not fit into ", frames,
         " frames: a shot takes at least ", kLatentFramesLeast, " latent frames, the story has ", latent_frames(*this));
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include <algorithm>
 #include <cctype>
 #include <set>
@@ -146,6 +148,8 @@ TEST(Story, RefusesWhatCannotBe) {
   EXPECT_EQ(error({.frames = 128}), "story frames = 128, expected 1 + 4k");
   EXPECT_EQ(error({.frames = 13, .min_shots = 4, .max_shots = 4}),
             "4 shots do not fit into 13 frames: a shot takes at least 2 latent frames, the story has 4");
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(error({.max_shots = kMost}).find(std::to_string(kMost) + " shots do not fit into "), 0u);
   EXPECT_EQ(error({.max_persons = 3}), "max_persons = 3, expected 1 or 2");
   const std::string sides = ": expected multiples of 16 from 32 to 16384, so that the story's script can be generated";
   EXPECT_EQ(error({.width = 120, .height = 64}), "story size 120×64" + sides);

@@ -327,7 +327,6 @@ FilmsEvaluation evaluate_films(const FilmsEvaluationConfig& config) {
   for (size_t i = 0; i < films.size(); ++i) {
     const std::string path = films[i].path.string();
     try {
-      check_regular_file(films[i].path);
       films[i].expected = expected_of(films[i], scripts, i, config);
       evaluation.films.push_back(measure_film(films[i], models, config));
       for (const std::string& note : evaluation.films.back().notes) log_info(path, ": ", note);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "moga/core/files.h"
+
 namespace moga::ffmpeg {
 namespace {
 
@@ -12,6 +14,7 @@ constexpr const char* kContainers =
     "h264,hevc,obu,m4v,mjpeg,dv,wtv";
 
 void open_container(Input& input, const std::string& source) {
+  check_regular_file(source);  // a pipe never ends
   AVFormatContext* container = nullptr;
   AVDictionary* options = nullptr;
   av_dict_set(&options, "format_whitelist", kContainers, 0);

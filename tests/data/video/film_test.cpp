@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -109,6 +110,13 @@ TEST(Film, ThatIsNoneIsNamed) {
   const test::Folder folder;
   write_text(folder / "notes.mp4", "not a film");
   EXPECT_NE(test::error_of([&] { film_info(folder / "notes.mp4"); }).find("notes.mp4"), std::string::npos);
+}
+
+TEST(Film, ThatIsAPipeIsNotWaitedFor) {
+  const test::Folder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe.mp4").c_str(), 0600), 0);
+  const std::string error = test::error_of([&] { film_info(folder / "pipe.mp4"); });
+  EXPECT_NE(error.find("is a pipe, expected a file"), std::string::npos) << error;
 }
 
 }  // namespace

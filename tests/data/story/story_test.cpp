@@ -3,10 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
-
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <set>
 
 #include "tests/support/error.h"

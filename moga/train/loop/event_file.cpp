@@ -54,9 +54,9 @@ class Message {
   const std::string& text() const { return text_; }
 
  private:
-  Message& tag(int field, unsigned kind) { return varint(static_cast<uint64_t>(field) << 3 | kind); }
+  Message& tag(int field, unsigned kind) { return varint((static_cast<uint64_t>(field) << 3) | kind); }
   Message& varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) text_ += static_cast<char>(value & 0x7F | 0x80);
+    for (; value >= 0x80; value >>= 7) text_ += static_cast<char>((value & 0x7F) | 0x80);
     text_ += static_cast<char>(value);
     return *this;
   }

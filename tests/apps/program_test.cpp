@@ -118,7 +118,7 @@ TEST_F(Program, EvaluateFilmsMeasuresWithTheModelsThatAreThere) {
   EXPECT_NE(without.text.find("https://huggingface.co/openai/clip-vit-base-patch32"), std::string::npos)
       << without.text;
   expect_error("evaluate films --quiet" + models + " " + at("drawn/broken.mp4"), "broken.mp4");
-  expect_error("evaluate films --batch 0 " + at("drawn"), "batch is 0");
+  expect_error("evaluate films --batch 0 " + at("drawn"), "--batch: is 0, expected a whole number from 1 on");
 }
 
 TEST_F(Program, CalibrateWritesAFolderThatGenerates) {

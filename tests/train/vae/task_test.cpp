@@ -11,6 +11,7 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
+#include "moga/train/vae/story_clips.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
 #include "tests/support/folder.h"

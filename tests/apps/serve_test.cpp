@@ -144,7 +144,7 @@ TEST_F(ServeProgram, ASignalKeepsTheStepsOfTheRunningJob) {
 TEST_F(ServeProgram, NamesWhatIsWrong) {
   const std::string serve = "serve --model " + at("model") + " --out " + at("wrong");
   expect_error(serve + " --host 0.0.0.0", "give a --token-file");
-  expect_error(serve + " --port 70000", "--port is 70000, expected 0 to 65535");
+  expect_error(serve + " --port 70000", "--port: is 70000, expected a whole number from 0 to 65535");
   expect_error(serve + " --token-file " + at("none"), "none");
   expect_error(serve + " --steps 0", "steps");
   expect_error("serve --model " + at("none"), "none: not a complete model folder");

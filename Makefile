@@ -30,11 +30,11 @@ build: setup $(BUILD)/build.ninja
 demo:
 	@echo "demo 1/3: packages and LibTorch (the first time: a download of about 530 MB)"
 	@$(MAKE) --no-print-directory setup
-	@echo "demo 2/3: building the program (the first time: about 8 minutes on two cores; ninja counts the files)"
+	@echo "demo 2/3: building the program (the first time: about 20 minutes on two cores; ninja counts the files)"
 	@$(MAKE) --no-print-directory build
-	@echo "demo 3/3: generating $(OUT) from $(SCRIPT): text, 20 denoising steps, decoding; about a minute on two cores"
+	@echo "demo 3/3: generating $(OUT) from $(SCRIPT): text, 20 denoising steps, decoding; previews in $(basename $(OUT)).preview.png"
 	@[ -f models/demo/model_index.json ] || { echo "moga: models/demo has no weights yet; tools/make_demo_model.sh makes them on a GPU" >&2; exit 1; }
-	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --out $(OUT)
+	@$(BUILD)/bin/moga generate $(SCRIPT) --model models/demo --preview 4 --out $(OUT)
 	@echo "look at $(OUT) and at the contact sheet next to it, one row per shot"
 
 test: $(BUILD)/build.ninja

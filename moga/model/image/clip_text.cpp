@@ -21,6 +21,12 @@ namespace {
 constexpr std::array<std::string_view, 4> kImageParts = {"vision_model.", "visual_projection.", "logit_scale",
                                                          "position_ids"};
 
+PreNormNames layer_names() {
+  PreNormNames names = kClipLayers;
+  names.list = "text_model.encoder.layers";
+  return names;
+}
+
 ClipTextConfig load_clip_text_config(const std::filesystem::path& path) {
   const std::string source = path.string();
   const nlohmann::json file = parse_json_object(read_text(path, kMostConfigBytes), source);
@@ -60,15 +66,7 @@ ClipTextImpl::ClipTextImpl(const ClipTextConfig& config) : config_(config) {
                                 .activation = config.hidden_act,
                                 .epsilon = config.layer_norm_eps,
                                 .causal = true},
-                  PreNormNames{.list = "text_model.encoder.layers",
-                               .q = "self_attn.q_proj",
-                               .k = "self_attn.k_proj",
-                               .v = "self_attn.v_proj",
-                               .out = "self_attn.out_proj",
-                               .norm1 = "layer_norm1",
-                               .norm2 = "layer_norm2",
-                               .first = "mlp.fc1",
-                               .second = "mlp.fc2"});
+                  layer_names());
   final_norm_ = register_affine(*this, "text_model.final_layer_norm", {width});
   projection_ = register_tensor(*this, "text_projection.weight", {config.projection_dim, width});
 }

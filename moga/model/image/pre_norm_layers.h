@@ -30,6 +30,16 @@ struct PreNormNames {
   const char *q, *k, *v, *out, *norm1, *norm2, *first, *second;
   const char *scale1 = nullptr, *scale2 = nullptr;
 };
+// Of both of CLIP's towers, below "vision_model." or "text_model.".
+inline constexpr PreNormNames kClipLayers = {.list = "encoder.layers",
+                                             .q = "self_attn.q_proj",
+                                             .k = "self_attn.k_proj",
+                                             .v = "self_attn.v_proj",
+                                             .out = "self_attn.out_proj",
+                                             .norm1 = "layer_norm1",
+                                             .norm2 = "layer_norm2",
+                                             .first = "mlp.fc1",
+                                             .second = "mlp.fc2"};
 
 struct Affine {
   at::Tensor weight, bias;

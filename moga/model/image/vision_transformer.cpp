@@ -21,15 +21,7 @@ constexpr VisionNames kClipNames = {.class_token = "embeddings.class_embedding",
                                     .positions = "embeddings.position_embedding.weight",
                                     .first_norm = "pre_layrnorm",
                                     .final_norm = "post_layernorm",
-                                    .layers = {.list = "encoder.layers",
-                                               .q = "self_attn.q_proj",
-                                               .k = "self_attn.k_proj",
-                                               .v = "self_attn.v_proj",
-                                               .out = "self_attn.out_proj",
-                                               .norm1 = "layer_norm1",
-                                               .norm2 = "layer_norm2",
-                                               .first = "mlp.fc1",
-                                               .second = "mlp.fc2"}};
+                                    .layers = kClipLayers};
 constexpr VisionNames kVitNames = {.class_token = "embeddings.cls_token",
                                    .patches = "embeddings.patch_embeddings.projection",
                                    .positions = "embeddings.position_embeddings",
@@ -44,22 +36,17 @@ constexpr VisionNames kVitNames = {.class_token = "embeddings.cls_token",
                                               .norm2 = "layernorm_after",
                                               .first = "intermediate.dense",
                                               .second = "output.dense"}};
-constexpr VisionNames kDinov2Names = {.class_token = "embeddings.cls_token",
-                                      .patches = "embeddings.patch_embeddings.projection",
-                                      .positions = "embeddings.position_embeddings",
-                                      .first_norm = nullptr,
-                                      .final_norm = "layernorm",
-                                      .layers = {.list = "encoder.layer",
-                                                 .q = "attention.attention.query",
-                                                 .k = "attention.attention.key",
-                                                 .v = "attention.attention.value",
-                                                 .out = "attention.output.dense",
-                                                 .norm1 = "norm1",
-                                                 .norm2 = "norm2",
-                                                 .first = "mlp.fc1",
-                                                 .second = "mlp.fc2",
-                                                 .scale1 = "layer_scale1.lambda1",
-                                                 .scale2 = "layer_scale2.lambda1"}};
+// As ViT, but for the norms, the feed-forward layer and the scales of the layers.
+constexpr VisionNames kDinov2Names = [] {
+  VisionNames names = kVitNames;
+  names.layers.norm1 = "norm1";
+  names.layers.norm2 = "norm2";
+  names.layers.first = "mlp.fc1";
+  names.layers.second = "mlp.fc2";
+  names.layers.scale1 = "layer_scale1.lambda1";
+  names.layers.scale2 = "layer_scale2.lambda1";
+  return names;
+}();
 
 const VisionNames& names_of(VisionFamily family) {
   switch (family) {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "moga/core/device.h"
-#include "moga/kernels/gelu_gradient/derivative.h"
+#include "moga/kernels/device/gelu.h"
 #include "tests/support/compare.h"
 #include "tests/support/gpu.h"
 

@@ -3,11 +3,11 @@
 // and lanes exchange nothing.
 #include "moga/kernels/gelu_gradient.h"
 
+#include "moga/kernels/device/gelu.h"
 #include "moga/kernels/device/launch.h"
 #include "moga/kernels/device/partial_sums.cuh"
 #include "moga/kernels/device/vector8.cuh"
 #include "moga/kernels/device/warp.cuh"
-#include "moga/kernels/gelu_gradient/derivative.h"
 
 namespace moga::kernels {
 namespace {

@@ -72,20 +72,21 @@ std::vector<at::Tensor> trained_linears(const at::Tensor& x, const std::vector<L
   return TrainedLinears::apply(x, at::TensorList(parameters), layers);
 }
 
-// Both factors in 8 bits; sums are float32.
-at::Tensor product_8_bits(const Scaled8Bit& input, const at::Tensor& x, const Linear& layer) {
-  const at::Tensor y =
-      at::_scaled_mm(input.values, layer->weight.t(), input.scale, layer->weight_scale.reshape(at::IntArrayRef()),
-                     layer->bias_in(x.scalar_type()), /*scale_result=*/{}, x.scalar_type());
-  std::vector<int64_t> sizes = x.sizes().vec();
-  sizes.back() = layer->out();
-  return layer->has_low_rank() ? layer->plus_low_rank(y.view(sizes), x) : y.view(sizes);
+// Both factors in 8 bits; sums are float32. Without the low-rank update. input [N, in] → [N, out]
+at::Tensor product_8_bits(const Scaled8Bit& input, const Linear& layer, at::ScalarType dtype) {
+  return at::_scaled_mm(input.values, layer->weight.t(), input.scale, layer->weight_scale.reshape(at::IntArrayRef()),
+                        layer->bias_in(dtype), /*scale_result=*/{}, dtype);
 }
 
 std::vector<at::Tensor> products_8_bits(const at::Tensor& x, const std::vector<Linear>& layers) {
   const Scaled8Bit input = input_to_8_bits(x.reshape({-1, x.size(-1)}));
   std::vector<at::Tensor> results;
-  for (const Linear& layer : layers) results.push_back(product_8_bits(input, x, layer));
+  std::vector<int64_t> sizes = x.sizes().vec();
+  for (const Linear& layer : layers) {
+    sizes.back() = layer->out();
+    const at::Tensor y = product_8_bits(input, layer, x.scalar_type()).view(sizes);
+    results.push_back(layer->has_low_rank() ? layer->plus_low_rank(y, x) : y);
+  }
   return results;
 }
 
@@ -152,7 +153,13 @@ at::Tensor MlpImpl::forward(const at::Tensor& x) {
   const bool trained = at::GradMode::is_enabled() && first->weight.requires_grad();
   if (trained && activation_ == Activation::kGeluTanh && gelu_mlp_serves(x, first, second))
     return gelu_mlp(x, first, second);
+  if (fuses_8_bits(x)) return product_8_bits(gelu_to_8_bits(first(x)), second, x.scalar_type());
   return second(hidden(x));
+}
+
+bool MlpImpl::fuses_8_bits(const at::Tensor& x) const {
+  return activation_ == Activation::kGeluTanh && x.dim() == 2 && second->multiplies_8_bits(x) &&
+         !second->has_low_rank();
 }
 
 at::Tensor MlpImpl::hidden(const at::Tensor& x) {
@@ -171,11 +178,11 @@ at::Tensor MlpImpl::in_chunks(const at::Tensor& x, int64_t rows) {
   for (int64_t begin = 0; begin < x.size(0); begin += rows) {
     const int64_t end = std::min(begin + rows, x.size(0));
     at::Tensor chunk = y.slice(0, begin, end);
-    const at::Tensor wide = hidden(x.slice(0, begin, end));
+    const at::Tensor part = x.slice(0, begin, end);
     if (in_8_bits)
-      chunk.copy_(second(wide));
+      chunk.copy_(forward(part));
     else
-      at::addmm_out(chunk, bias, wide, weight);
+      at::addmm_out(chunk, bias, hidden(part), weight);
   }
   return y;
 }

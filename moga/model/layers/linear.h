@@ -54,7 +54,9 @@ class MlpImpl : public torch::nn::Module {
   int64_t hidden_bytes = int64_t{1} << 30;  // limit for the hidden layer of one chunk
 
  private:
-  at::Tensor hidden(const at::Tensor& x);                   // activation(first(x))
+  at::Tensor hidden(const at::Tensor& x);  // activation(first(x))
+  // GELU and the quantisation of its result are one step: both products in 8 bits, x [N, in].
+  bool fuses_8_bits(const at::Tensor& x) const;
   at::Tensor in_chunks(const at::Tensor& x, int64_t rows);  // x [N, in], `rows` at a time
 
   Activation activation_;

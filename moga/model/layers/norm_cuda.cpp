@@ -13,6 +13,7 @@
 #include "moga/kernels/adaptive_norm.h"
 #include "moga/kernels/channel_norm.h"
 #include "moga/kernels/column_sum.h"
+#include "moga/kernels/eight_bits.h"
 #include "moga/kernels/gated_residual.h"
 #include "moga/kernels/qk_norm.h"
 
@@ -218,6 +219,26 @@ at::Tensor column_sum_cuda(const at::Tensor& x) {
   return out;
 }
 
+bool eight_bits_serve(const at::Tensor& x) {
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && x.is_contiguous() && x.numel() > 0 &&
+         x.numel() % kernels::kEightBitStep == 0;
+}
+
+Scaled8Bit eight_bits_cuda(const at::Tensor& x, bool gelu) {
+  const c10::DeviceGuard guard(x.device());
+  const auto floats = x.options().dtype(at::kFloat);
+  Scaled8Bit result = {at::empty_like(x, x.options().dtype(at::kFloat8_e4m3fn)), at::empty({}, floats)};
+  at::Tensor largest = at::empty({}, floats);
+  kernels::eight_bits({.x = kernel_read(x),
+                       .y = static_cast<uint8_t*>(result.values.mutable_data_ptr()),
+                       .scale = result.scale.mutable_data_ptr<float>(),
+                       .largest = largest.mutable_data_ptr<float>(),
+                       .count = x.numel(),
+                       .gelu = gelu,
+                       .stream = current_cuda_stream(x.device())});
+  return result;
+}
+
 bool channel_norm_serves(const at::Tensor& x) {
   if (!x.is_cuda() || x.scalar_type() != at::kBFloat16 || x.numel() == 0) return false;
   const auto layout = x.dim() == 5 ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
@@ -270,6 +291,8 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor&, const at::Ten
   kernels_not_compiled();
 }
 at::Tensor column_sum_cuda(const at::Tensor&) { kernels_not_compiled(); }
+bool eight_bits_serve(const at::Tensor&) { return false; }
+Scaled8Bit eight_bits_cuda(const at::Tensor&, bool) { kernels_not_compiled(); }
 bool channel_norm_serves(const at::Tensor&) { return false; }
 void channel_norm_cuda(const at::Tensor&, const at::Tensor&, bool, at::Tensor, at::Tensor) { kernels_not_compiled(); }
 

@@ -1,12 +1,14 @@
-// The elementwise arithmetic of norm.h, qk_norm.h, linear.h and vae/layers.h by our CUDA kernels (moga/kernels): the
-// seam between tensors and plain pointers. Each function allocates, fills in and launches, once per segment; its caller
-// has asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors are converted to float32.
+// The elementwise arithmetic of norm.h, qk_norm.h, linear.h, product_weight.h and vae/layers.h by our CUDA kernels
+// (moga/kernels): the seam between tensors and plain pointers. Each function allocates, fills in and launches, once per
+// segment; its caller has asked row_kernels_serve and checked shapes. Rows are contiguous bfloat16, vectors are
+// converted to float32.
 #pragma once
 
 #include <array>
 
 #include "moga/attention/row_kernels.h"
 #include "moga/model/layers/norm.h"
+#include "moga/model/layers/product_weight.h"
 
 namespace moga {
 
@@ -41,6 +43,10 @@ std::array<at::Tensor, 2> qk_norm_backward_cuda(const at::Tensor& dy, const at::
 
 // x [N, C] → [C] float32
 at::Tensor column_sum_cuda(const at::Tensor& x);
+
+// x, or GELU of x (tanh form), in 8 bits: kernels/eight_bits.h.
+bool eight_bits_serve(const at::Tensor& x);
+Scaled8Bit eight_bits_cuda(const at::Tensor& x, bool gelu);
 
 // The VAE's norm of x [B, C, …], stored channels-last, with gamma of C elements; see kernels/channel_norm.h. y has x's
 // sizes. `kept` [B, C, count, Y, X], where defined, receives a second copy of the last `count` frames. Both need be

@@ -7,6 +7,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/device.h"
+#include "moga/model/layers/norm_cuda.h"
 
 namespace moga {
 namespace {
@@ -77,10 +78,16 @@ Scaled8Bit to_8_bits(const at::Tensor& weight) {
 }
 
 Scaled8Bit input_to_8_bits(const at::Tensor& x) {
+  if (eight_bits_serve(x)) return eight_bits_cuda(x, /*gelu=*/false);
   const at::Tensor largest = at::linalg_vector_norm(x, INFINITY, std::nullopt, false, at::kFloat);
   const at::Tensor inverse = (kLargest8Bit / largest.clamp_min(1e-12)).to(x.scalar_type());  // the factor that is used
   return {(x * inverse).clamp_(-kLargest8Bit, kLargest8Bit).to(at::kFloat8_e4m3fn),
           inverse.to(at::kFloat).reciprocal()};
+}
+
+Scaled8Bit gelu_to_8_bits(const at::Tensor& x) {
+  if (eight_bits_serve(x)) return eight_bits_cuda(x, /*gelu=*/true);
+  return input_to_8_bits(at::gelu(x, "tanh"));
 }
 
 void use_8_bit_products(torch::nn::Module& model) {

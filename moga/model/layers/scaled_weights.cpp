@@ -144,6 +144,18 @@ FileFit scaled_file_fit(torch::nn::Module& module, const Safetensors& file, Load
   return fit;
 }
 
+void quantise_weights(torch::nn::Module& module) {
+  const at::NoGradGuard no_grad;
+  for (const auto& item : module.named_modules("", /*include_self=*/false)) {
+    auto* product = dynamic_cast<ProductWeight*>(item.value().get());
+    if (!product || product->in_8_bits() || !becomes_8_bits(item.key() + ".weight", *product)) continue;
+    const Scaled8Bit bits = to_8_bits(product->weight);
+    product->store_in_8_bits({});
+    product->weight.copy_(bits.values);
+    product->weight_scale.copy_(bits.scale);
+  }
+}
+
 TensorMap saved_tensors(const torch::nn::Module& module,
                         const std::function<at::ScalarType(const std::string&)>& dtype_of) {
   TensorMap tensors;

@@ -9,6 +9,7 @@
 #include "moga/bench/attention_bench.h"
 #include "moga/bench/block_bench.h"
 #include "moga/bench/model_bench.h"
+#include "moga/bench/product_bench.h"
 #include "moga/bench/shapes.h"
 #include "moga/bench/train_bench.h"
 #include "moga/bench/vae_bench.h"
@@ -64,7 +65,17 @@ those of the largest rank, FLOP/s the mean.
 Example:
   moga bench model --tokens 563160 --groups 20 --windows 4x4 --warm-up 1 --repeats 1
   moga bench model --model 14B --frames 21 --shots 1 --full
+  moga bench model --model 14B --frames 21 --shots 1 --fp8
   moga bench model --frames 361 --shots 12 --groups 20 --windows 4x4 --guided --gpus 2)";
+
+constexpr const char* kProductsManual =
+    R"(The products of one transformer block without attention and norms: q, k, v, output and feed-forward, with
+weights in the dtype of --dtype, in 8 bits and dequantised for each product, and in 8 bits with inputs
+quantised as well (`moga generate --fp8`). The last column is the first row's time divided by this row's.
+
+Example:
+  moga bench products --model 14B --tokens 32760
+  moga bench products --model 1.3B --tokens 187200)";
 
 constexpr const char* kTrainManual =
     R"(A whole train step with random weights and latents: forward and backward pass and AdamW over
@@ -92,7 +103,8 @@ struct Options {
   std::string device = "auto", dtype, backend = "auto", json, model, windows;
   std::optional<int64_t> tokens, frames, rows, columns, shots, heads, head_dim, groups, run_frames, boundary_frames;
   std::vector<std::string> cases;
-  bool no_backward = false, no_full = false, full = false, guided = false, stream_weights = false, quiet = false;
+  bool no_backward = false, no_full = false, full = false, guided = false, stream_weights = false, eight_bit = false,
+       quiet = false;
   int64_t gpus = 1;
   MeterConfig meter;
 };
@@ -198,14 +210,24 @@ void run_block(const Options& options) {
   write(bench_block(config, setup), options);
 }
 
+void run_products(const Options& options) {
+  const BenchSetup setup = setup_of(options);
+  const ModelShape shape = model_of(options, setup.device)->shape();
+  write(bench_products({shape.width(), shape.ffn, video_of(options, setup.device).tokens()}, setup), options);
+}
+
 void run_model(Options options) {
   const World world = join_world(options.device);
   options.device = world.device.str();
   options.quiet = options.quiet || !world.first();
   BenchSetup setup = setup_of(options);
   setup.mesh = Mesh::generation(world.ranks, guidance_ranks(world.ranks.size(), options.guided));
-  const ModelBenchConfig config{model_of(options, setup.device), video_of(options, setup.device), options.guided,
-                                options.full, options.stream_weights};
+  const ModelBenchConfig config{model_of(options, setup.device),
+                                video_of(options, setup.device),
+                                options.guided,
+                                options.full,
+                                options.stream_weights,
+                                options.eight_bit};
   const BenchReport report = bench_model(config, setup);
   if (world.first()) write(report, options);
   leave(world.ranks);
@@ -386,6 +408,9 @@ void add_bench(CLI::App& app) {
   model->add_flag("--full", of_model->full, "measure full attention as well");
   model->add_flag("--stream-weights", of_model->stream_weights,
                   "also measure MoGA with weights streamed from host memory");
+  model->add_flag("--fp8", of_model->eight_bit, "also measure MoGA with weights in 8 bits (moga generate --fp8)");
+  add_part(*bench, "products", "The products of a block, with weights in 8 bits as well", kProductsManual,
+           std::make_shared<Options>(), run_products);
   add_train_bench(*bench);
   add_vae(*bench);
 }

@@ -44,33 +44,20 @@ std::vector<std::string> expect_manuals(const std::string& command) {
 
 TEST_F(Program, EveryCommandHasAManualWithAnExample) {
   const std::vector<std::string> commands = expect_manuals("");
-  for (const char* command : {" generate",
-                              " info",
-                              " export",
-                              " evaluate stories",
-                              " evaluate films",
-                              " calibrate",
-                              " inspect",
-                              " serve",
-                              " compare",
-                              " stories",
-                              " flops",
-                              " plan",
-                              " bench",
-                              " bench attention",
-                              " bench block",
-                              " bench model",
-                              " bench train",
-                              " bench vae",
-                              " prepare stories",
-                              " prepare videos",
-                              " prepare tokenizer",
-                              " train",
-                              " plot",
-                              " train vae",
-                              " train text",
-                              " train preview",
-                              " doctor"})
+  for (const char* command : {" generate",       " info",
+                              " export",         " evaluate stories",
+                              " evaluate films", " calibrate",
+                              " inspect",        " serve",
+                              " compare",        " stories",
+                              " flops",          " plan",
+                              " bench",          " bench attention",
+                              " bench block",    " bench model",
+                              " bench products", " bench train",
+                              " bench vae",      " prepare stories",
+                              " prepare videos", " prepare tokenizer",
+                              " train",          " plot",
+                              " train vae",      " train text",
+                              " train preview",  " doctor"})
     EXPECT_EQ(std::count(commands.begin(), commands.end(), command), 1) << command;
 }
 
@@ -201,7 +188,7 @@ TEST_F(Program, FlopsPrintsThePapersFigures) {
 
 TEST_F(Program, BenchPrintsATableAndWritesJson) {
   const std::string sizes = " --rows 4 --columns 4 --tokens 64 --shots 2 --repeats 1 --warm-up 1 --quiet";
-  for (const char* part : {"attention", "block", "model"}) {
+  for (const char* part : {"attention", "block", "model", "products"}) {
     const Result result = moga("bench " + std::string(part) + sizes + " --json " + at("bench.json"));
     EXPECT_EQ(result.status, 0) << result.text;
     EXPECT_NE(result.text.find("TFLOP/s"), std::string::npos) << result.text;

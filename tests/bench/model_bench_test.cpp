@@ -40,6 +40,22 @@ TEST(ModelBench, TimesOneEvaluation) {
   EXPECT_EQ(report.ratio, "times faster than full");
 }
 
+// Models of images are given some, and weights in 8 bits are measured in both ways.
+TEST(ModelBench, MeasuresModelsOfImagesAndEightBitWeights) {
+  ModelBenchConfig config;
+  config.video = {5, 4, 6, {3, 2}};
+  config.eight_bit = config.guided = true;
+  TransformerConfig model = small_model(/*heads=*/2, /*layers=*/1);
+  model.in_channels = 36;
+  model.out_channels = 16;
+  config.model = model;
+  const BenchReport report =
+      bench_model(config, {.device = at::kCPU, .dtype = at::kFloat, .meter = {.warm_up = 0, .repeats = 1}});
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[1].work, "MoGA, 8-bit weights");
+  EXPECT_EQ(report.rows[2].work, "MoGA, 8-bit products");
+}
+
 TEST(ModelBench, RoutersFillTheirGroupsEvenly) {
   const TransformerConfig config = small_model(/*heads=*/4, /*layers=*/3);
   const VideoModelPtr model = random_video_model(config, at::kCPU, at::kFloat);

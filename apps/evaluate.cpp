@@ -19,7 +19,8 @@ constexpr const char* kManual =
     R"(Generates held-out stories from their captions. A person's hat and shirt are mentioned only in
 the shot that introduces the person; in all other shots their colours must come through attention
 between shots. The colours are read from the generated frames at the positions given by the
-story's geometry, and compared with the story. Chance is 12.5 %.
+story's geometry, and compared with the story. Chance is 12.5 %. An image-to-video model is also
+given the drawn first frame of each shot.
 
 Writes evaluation.json (every reading) and stories.png (generated above original) to DIR.
 

@@ -16,7 +16,7 @@ struct Options {
   StoryConfig story;
   int64_t count = 1, seed = 0;
   std::string out;
-  bool quiet = false;
+  bool images = false, quiet = false;
 };
 
 void run(const Options& options) {
@@ -29,7 +29,7 @@ void run(const Options& options) {
   for (int64_t i = 0; i < options.count; ++i) {
     stop_if_interrupted();
     const Story story = plan_story(static_cast<uint64_t>(options.seed + i), options.story);
-    const StoryFiles files = write_story(story, options.out);
+    const StoryFiles files = write_story(story, options.out, options.images);
     progress.advance();
     std::cout << files.video.string() << "  " << files.sheet.filename().string() << "  "
               << files.script.filename().string() << std::endl;
@@ -44,7 +44,8 @@ void add_stories(CLI::App& app) {
       app.add_subcommand("stories", "Draw stories of the procedural world: video, contact sheet, script");
   command->footer(R"(A story is ground truth of the kind that the demo model was trained on: persons whose looks
 are mentioned only in the caption of the shot in which they first appear. Its script (.toml)
-can be given to `moga generate`.
+can be given to `moga generate`. With --images the first frame of each shot is written as well, and the script
+names it as the shot's image, for image-to-video models.
 
 Example:
   moga stories --count 8 --out out/stories
@@ -63,6 +64,8 @@ Example:
           "--shots", [options](int64_t shots) { options->story.min_shots = options->story.max_shots = shots; },
           "shots per story")
       ->default_str(std::to_string(options->story.min_shots));
+  command->add_flag("--images", options->images,
+                    "write the first frame of each shot, named in the script as its image");
   command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->callback([options] { run(*options); });
 }

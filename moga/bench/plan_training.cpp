@@ -266,7 +266,9 @@ void evaluate(TrainState& state, const TrainBatch& batch, c10::ScalarType dtype)
                     .times = times,
                     .text = state.encode_text(batch),
                     .layout = batch.layout,
-                    .text_lengths = batch.text_lengths});
+                    .text_lengths = batch.text_lengths,
+                    .condition = batch.condition,
+                    .image = batch.image});
 }
 
 }  // namespace

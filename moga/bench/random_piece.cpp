@@ -18,6 +18,8 @@ TrainBatch random_piece(const RandomPiece& random, c10::Device device, c10::Scal
                                    random_stream(0, "bench", 0, device), at::TensorOptions(at::kFloat).device(device));
   piece.layout.videos.assign(random.videos, video);
   const int64_t captions = piece.layout.shots();
+  piece.condition = random_condition(model, piece.layout.videos, device);
+  piece.image = random_image_tokens(model, captions, device, at::kFloat);
   if (random.config.text == TextSource::kStored) {
     piece.text = random_text(model, captions, device, dtype);
     return piece;

@@ -35,7 +35,9 @@ at::Tensor even_train_routers(const TrainConfig& config, const TrainModels& mode
                       {.latents = noisy.views(),
                        .timestep = at::full({1}, 1000 * kTime, noise.options()),
                        .text = batch.text,
-                       .layout = batch.layout},
+                       .layout = batch.layout,
+                       .condition = batch.condition,
+                       .image = batch.image},
                       dtype);
 }
 

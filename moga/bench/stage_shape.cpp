@@ -41,7 +41,8 @@ Looked look_at(const ShardDataset& data, const Strides& patch, int64_t frames) {
     const Sample sample = first_frames(data.get(i), frames);
     const VideoShape video{sample.latent.size(1) / patch.frames, sample.latent.size(2) / patch.rows,
                            sample.latent.size(3) / patch.columns, sample.shot_frames};
-    bytes += static_cast<int64_t>(sample.latent.nbytes());
+    for (const at::Tensor& latents : {sample.latent, sample.images.condition, sample.images.latents})
+      if (latents.defined()) bytes += static_cast<int64_t>(latents.nbytes());
     if (video.tokens() > result.largest.tokens()) result.largest = video;
   }
   result.bytes = bytes / looked_at * data.size();

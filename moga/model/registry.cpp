@@ -80,6 +80,12 @@ std::string pipeline_class(const std::string& video_model_class) {
   return family.pipelines.front();
 }
 
+std::string image_pipeline_class(const std::string& video_model_class) {
+  const VideoFamily& family = family_of_class(video_model_class);
+  check(!family.image_pipelines.empty(), video_model_class, " has no pipeline for images in diffusers");
+  return family.image_pipelines.front();
+}
+
 bool is_image_pipeline(const std::string& pipeline_class) {
   return std::ranges::any_of(video_families(), [&](const VideoFamily* family) {
     return std::ranges::count(family->image_pipelines, pipeline_class) > 0;

@@ -11,10 +11,12 @@ namespace moga {
 // The `_class_name`s that are read, of all families.
 std::vector<std::string> video_model_classes();
 std::vector<std::string> codec_classes();
-// The pipelines that run a video model, of all families; and the one that a model of this class is written for.
+// The pipelines that run a video model, of all families; and the one that a model of this class is written for, when it
+// takes text alone and when it is given images.
 std::vector<std::string> pipeline_classes();
 bool is_image_pipeline(const std::string& pipeline_class);
 std::string pipeline_class(const std::string& video_model_class);
+std::string image_pipeline_class(const std::string& video_model_class);
 // What has a pipeline, part or setting of this name that no family runs: "an image-to-video model"; empty when unknown.
 std::string meaning_of_unsupported(const std::string& name);
 

@@ -25,17 +25,21 @@
 #include "moga/data/video/video.h"
 #include "moga/pipeline/images.h"
 #include "moga/pipeline/story_batch.h"
+#include "moga/pipeline/story_files.h"
 
 namespace moga {
 namespace {
 
 using Pictures = std::vector<std::vector<at::Tensor>>;
 
-VideoRequest make_request(const Story& story, const Strides& pixels_per_token) {
+// With `images` each shot is given its drawn first frame.
+VideoRequest make_request(const Story& story, const Strides& pixels_per_token, bool images) {
   VideoRequest request;
   request.shape = video_shape({story.config.width, story.config.height}, story.latent_shot_frames(), pixels_per_token);
   request.captions = story.captions();
   request.seed = static_cast<int64_t>(story.seed);
+  for (size_t shot = 0; images && shot < story.shots.size(); ++shot)
+    request.images.push_back({.first = first_frame(story, story.shots[shot]), .last = {}});
   return request;
 }
 
@@ -153,11 +157,12 @@ std::string table_row(const std::string& name, const ColourScore& score) {
 
 // The stories of one batch from number `begin` on; none beyond the last story.
 StoryBatch evaluate_batch(Models& models, const StoryEvaluationConfig& config, int64_t begin) {
+  const bool images = models.transformer->config().conditioning().channels > 0;
   std::vector<Story> stories;
   std::vector<VideoRequest> requests;
   for (int64_t i = begin; i < std::min(config.stories, begin + config.batch); ++i) {
     stories.push_back(plan_story(static_cast<uint64_t>(config.first_seed + i), config.story));
-    requests.push_back(make_request(stories.back(), models.pixels_per_token()));
+    requests.push_back(make_request(stories.back(), models.pixels_per_token(), images));
   }
   StoryBatch batch;
   if (stories.empty()) return batch;

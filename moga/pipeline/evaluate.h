@@ -1,6 +1,7 @@
 // Evaluation on held-out stories: does attention carry a person's colours from the shot whose caption
 // names them to the other shots?
-// Stories are planned, generated from their captions alone, decoded and measured (moga/data/story/measure.h).
+// Stories are planned, generated from their captions (an image-to-video model is also given the drawn first frame of
+// each shot), decoded and measured (moga/data/story/measure.h).
 #pragma once
 
 #include "moga/data/story/measure.h"

@@ -21,7 +21,7 @@ constexpr const char* kFirstAlone =
 // uint8 [3, y, x] → float32 [3, Y, X] in [-1, 1], in diffusers' order of operations; undefined stays so.
 at::Tensor as_frame(const at::Tensor& image, int64_t height, int64_t width) {
   if (!image.defined()) return {};
-  return resample(image, height, width, Filter::kLanczos).to(at::kFloat).div(255.0).mul(2.0).sub(1.0);
+  return given_frame(resample(image, height, width, Filter::kLanczos));
 }
 
 std::vector<ShotHas> shots_of(const VideoRequest& request) {

@@ -32,9 +32,18 @@ Script story_script(const Story& story) {
   return script;
 }
 
-StoryFiles write_story(const Story& story, const std::filesystem::path& folder) {
+at::Tensor first_frame(const Story& story, const StoryShot& shot) {
+  return render_story(story, at::kCPU, /*with_parts=*/false, shot.first_frame, shot.first_frame + 1).frames[0];
+}
+
+StoryFiles write_story(const Story& story, const std::filesystem::path& folder, bool images) {
   const std::string stem = "story-" + std::to_string(story.seed);
-  const StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml")};
+  StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml"), {}};
+  Script script = story_script(story);
+  for (size_t shot = 0; images && shot < script.shot.size(); ++shot) {
+    files.images.push_back(folder / (stem + "-shot-" + std::to_string(shot + 1) + ".png"));
+    script.shot[shot].image = files.images.back().filename().string();
+  }
   const StoryConfig& config = story.config;
   const auto writer = make_video_writer(files.video, config.width, config.height, kStoryFps);
   ContactSheet sheet(kWanPixelsPerToken.pixel_shot_frames(story.latent_shot_frames()));
@@ -45,10 +54,12 @@ StoryFiles write_story(const Story& story, const std::filesystem::path& folder) 
     writer->write(frames);
     sheet.add(frames);
   }
-  const FolderLock lock(folder);  // so that the three files are of one run
+  const FolderLock lock(folder);  // so that the files are of one run
   writer->finish();
   save_png(files.sheet, sheet.image());
-  write_text(files.script, to_toml(story_script(story)));
+  for (size_t shot = 0; shot < files.images.size(); ++shot)
+    save_png(files.images[shot], first_frame(story, story.shots[shot]));
+  write_text(files.script, to_toml(script));
   return files;
 }
 

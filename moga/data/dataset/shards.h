@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "moga/data/dataset/images.h"
+
 namespace moga {
 
 struct Sample {
@@ -18,6 +20,7 @@ struct Sample {
   std::vector<std::string> captions;  // one per shot
   // Stored text embeddings: one per shot, bfloat16 [text tokens, d]; empty when the data set has none.
   std::vector<at::Tensor> text = {};
+  SampleImages images = {};
 };
 
 // The embedding of the prompt that replaces dropped captions, stored once per data set.
@@ -31,7 +34,7 @@ class ShardWriter {
   // Starts a new shard after `samples_a_shard` samples; files are named shard-00000.safetensors, ….
   ShardWriter(const std::filesystem::path& folder, int64_t samples_a_shard);
   ~ShardWriter();
-  // All samples have text embeddings or none has.
+  // All samples have text embeddings or none has; all have images in the same form.
   void add(const Sample& sample);
   void set_negative(const NegativeText& negative);
   // Writes the last shard and dataset.json. Without it the samples of an unfinished shard are lost.
@@ -56,6 +59,7 @@ class ShardDataset {
   // [z, F, Y', X'] of a sample's latent, without reading it.
   const std::vector<int64_t>& latent_shape(int64_t index) const;
   NegativeText negative() const;
+  const StoredImages& images() const;  // of all samples
 
  private:
   struct State;

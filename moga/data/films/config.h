@@ -7,6 +7,7 @@
 
 #include "moga/core/choice.h"
 #include "moga/data/cuts/cuts.h"
+#include "moga/data/dataset/images.h"
 #include "moga/data/films/caption_config.h"
 #include "moga/data/films/crop_config.h"
 #include "moga/data/films/score_config.h"
@@ -120,6 +121,7 @@ struct FilmsConfig {
   CaptionConfig caption;
   MergeConfig merge;
   FilmEncodeConfig encode;
+  ImagesConfig images;
   ReportConfig report;
 
   void validate() const;
@@ -136,6 +138,7 @@ struct FilmsConfig {
     field("caption", caption, "the model that captions shots");
     field("merge", merge, "how shots become samples");
     field("encode", encode, "models and shards");
+    field("images", images, "images of shots, for image-to-video models");
     field("report", report, "the page");
   }
 };

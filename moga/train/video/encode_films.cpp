@@ -19,6 +19,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
+#include "moga/core/random.h"
 #include "moga/data/dataset/shard_files.h"
 #include "moga/data/dataset/shard_format.h"
 #include "moga/data/films/prepared.h"
@@ -26,6 +27,7 @@
 #include "moga/data/video/video.h"
 #include "moga/model/registry.h"
 #include "moga/train/video/prepare_films.h"
+#include "moga/train/video/shot_images.h"
 #include "moga/train/video/text_embedder.h"
 
 namespace fs = std::filesystem;
@@ -60,6 +62,7 @@ class FilmEncoder {
     check(strides.divide(config.merge.multiple, config.merge.multiple), "merge.multiple is ", config.merge.multiple,
           ", the VAE needs ", strides.multiples());
     if (device.is_cuda()) codec_->store_channels_last();
+    if (config.images.enabled()) images_.emplace(config.images, device);
     if (encode.text_encoder.empty()) return;
     text_.emplace(TextEmbedderConfig{encode.text_encoder, encode.tokenizer, encode.text_len, device, dtype_});
     negative_ = {encode.negative_prompt, text_->embed({encode.negative_prompt}).front()};
@@ -98,13 +101,24 @@ class FilmEncoder {
       sample.captions.push_back(shot.at("caption").get<std::string>());
     }
     if (text_) sample.text = text_->embed(sample.captions);
+    if (images_) sample.images = encode_images(record, pixels, sample.shot_frames);
     return sample;
+  }
+
+  // Drawn by the sample's name, which other samples of the manifest do not change.
+  SampleImages encode_images(const Record& record, const at::Tensor& pixels, const std::vector<int64_t>& shot_frames) {
+    const uint64_t number = random_key(0, record.at("sample").get<std::string>());
+    const DrawnImages drawn = images_->draw(*codec_, number, pixels, shot_frames, /*whole=*/false);
+    const at::Tensor latents =
+        drawn.clip.defined() ? codec_->encode(drawn.clip)[0].to(at::kBFloat16).cpu() : at::Tensor();
+    return images_->stored(drawn, latents, shot_frames);
   }
 
   double fps_;
   at::ScalarType dtype_ = at::kFloat;
   CodecPtr codec_;
   std::optional<TextEmbedder> text_;
+  std::optional<ShotImageMaker> images_;
   NegativeText negative_;
 };
 
@@ -120,6 +134,7 @@ class SetWriter {
     FilmEncodeConfig settings = config.encode;
     settings.held_out = 0;
     settings_ = to_json(settings) + std::to_string(config.fps);
+    if (config.images.enabled()) settings_ += to_json(config.images);
   }
 
   // A line per sample: its shard and its place in it, or why it was dropped.

@@ -1,11 +1,12 @@
 // The rectified-flow loss over a packed batch: x_t = (1 - t) x_0 + t ε, the model predicts ε - x_0, and the loss is the
-// squared error averaged over all elements of all videos, plus the balance loss of the routers. Each video has its own
-// t.
+// squared error averaged over all elements of all videos that are not given, plus the balance loss of the routers. Each
+// video has its own t.
 #pragma once
 
 #include <functional>
 
 #include "moga/core/choice.h"
+#include "moga/model/image_condition.h"
 #include "moga/model/packed_latents.h"
 #include "moga/model/video_model.h"
 
@@ -47,6 +48,9 @@ struct FlowInput {
   at::Tensor text;        // [S_total, text_len, text_dim]
   Layout layout;
   std::vector<int64_t> text_lengths = {};  // VideoModelInput's
+  std::vector<at::Tensor> condition = {};  // likewise
+  ImageTokens image = {};                  // likewise
+  std::vector<GivenLatents> given = {};    // of each video: frames that the model sees in place of noisy ones; or empty
 };
 
 struct FlowLoss {
@@ -58,6 +62,9 @@ struct FlowLoss {
 
 // VideoModel::forward, or anything of its signature.
 using VelocityModel = std::function<VideoModelOutput(const VideoModelInput&)>;
+
+// Elements of these videos that count in the loss: all but those of given frames.
+int64_t counted_elements(const PackedLatents& latents, const std::vector<GivenLatents>& given);
 
 FlowLoss flow_loss(const VelocityModel& model, const FlowInput& input);
 

@@ -45,7 +45,11 @@ at::Tensor HeldOut::loss_of(TrainState& state, int64_t triple) const {
                            .noise = noise.to(state.device()),
                            .times = at::full({1}, time_of(triple), at::kFloat).to(state.device()),
                            .text = state.encode_text(batch),
-                           .layout = batch.layout})
+                           .layout = batch.layout,
+                           .text_lengths = batch.text_lengths,
+                           .condition = batch.condition,
+                           .image = batch.image,
+                           .given = batch.given})
       .flow;
 }
 

@@ -54,6 +54,27 @@ void check_same(const nlohmann::json& found, const nlohmann::json& expected, con
   }
 }
 
+// The config that the model of init has once it takes the images that `ours` takes: the same one, except where a model
+// of images starts from one of text alone.
+Cloned<VideoModelConfig> with_condition(Cloned<VideoModelConfig> theirs, const TrainConfig& config) {
+  const int64_t channels = config.transformer->conditioning().channels;
+  if (channels == 0 || theirs->conditioning().channels > 0) return theirs;
+  check(!config.lora.enabled(), "init ", config.init,
+        " takes no images, and the config's model does: lora cannot train ",
+        "the new input channels; train all weights first");
+  const int64_t in_channels = theirs->latent_channels() + channels;  // the name is diffusers', in every family
+  theirs->apply({"in_channels=" + std::to_string(in_channels)}, "init " + config.init);
+  return theirs;
+}
+
+void check_index(const ModelIndex& index, const TrainConfig& config) {
+  check(!index.two_experts(), "init ", config.init, " has two experts, which are trained one at a time: expected a ",
+        "folder with one of them as transformer/, and a model_index.json without transformer_2 and boundary_ratio");
+  check(!index.expand_timesteps || config.transformer->conditioning().channels == 0, "init ", config.init,
+        " is given frames (expand_timesteps), and the config's model takes images as ",
+        config.transformer->conditioning().channels, " channels, expected one or the other");
+}
+
 }  // namespace
 
 TrainConfig config_of_init(const std::string& init, const std::string& class_name) {
@@ -77,13 +98,11 @@ TrainConfig config_of_init(const std::string& init, const std::string& class_nam
 
 void check_fits_init(const TrainConfig& config) {
   if (!fs::exists(transformer_config(config.init))) return;
-  const ModelIndex index = load_model_index(config.init);
-  check(!index.two_experts(), "init ", config.init, " has two experts, expected a model of one transformer");
-  check(!index.image_to_video.value_or(false), "init ", config.init,
-        " is an image-to-video model, expected text to video");
+  check_index(load_model_index(config.init), config);
   const TrainConfig init = config_of_init(config.init);
   const nlohmann::json ours = json_of(config.transformer);
-  const nlohmann::json theirs = json_of(load_video_model_config(transformer_config(config.init)));
+  const nlohmann::json theirs =
+      json_of(with_condition(load_video_model_config(transformer_config(config.init)), config));
   const bool with_attention = has_moga(ours) && has_moga(theirs);
   check_same(architecture(ours, with_attention), architecture(theirs, with_attention), "transformer", config.init);
   const bool own_text = !config.text_encoder_init.empty() || config.text == TextSource::kStored;

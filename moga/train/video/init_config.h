@@ -15,9 +15,8 @@ namespace moga {
 // MoGA's; a model with full attention leaves it to the config.
 TrainConfig config_of_init(const std::string& init, const std::string& class_name = "");
 
-// Throws when `config`, read over config_of_init(config.init), has another architecture than the folder, or the folder
-// is made for another pipeline (model_index.h).
-// The attention's kind and backend may differ.
+// Throws when `config`, read over config_of_init(config.init), has another architecture than the folder. The
+// attention's kind and backend may differ, and a model of images may start from one of text alone.
 void check_fits_init(const TrainConfig& config);
 
 }  // namespace moga

@@ -20,6 +20,7 @@
 #include "moga/model/registry.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/train/loop/run.h"
+#include "moga/train/video/shot_images.h"
 #include "moga/train/video/text_embedder.h"
 
 namespace fs = std::filesystem;
@@ -58,8 +59,9 @@ Batch draw_batch(StoryAhead& ahead, const PrepareConfig& config, int64_t first) 
 // Encodes one batch at a time. On a GPU whole clips are encoded while the caller does something else.
 class Encoder {
  public:
-  Encoder(CodecPtr codec, at::ScalarType dtype, bool whole_clip)
-      : codec_(std::move(codec)), dtype_(dtype), whole_clip_(whole_clip) {}
+  // `images` may be null.
+  Encoder(CodecPtr codec, at::ScalarType dtype, bool whole_clip, ShotImageMaker* images)
+      : codec_(std::move(codec)), dtype_(dtype), whole_clip_(whole_clip), images_(images) {}
 
   void start(Batch batch) {
     const Watch watch(seconds_);
@@ -67,8 +69,8 @@ class Encoder {
     if (stories_.empty()) return;
     std::vector<at::Tensor> videos;
     for (const at::Tensor& frames : batch.frames) videos.push_back(to_float(frames).to(dtype_));
-    const at::Tensor video = at::stack(videos);  // [B, 3, T, Y, X]
-    latents_ = whole_clip_ ? codec_->encode_clip(video) : codec_->encode(video);
+    latents_ = encode(at::stack(videos));  // [B, 3, T, Y, X]
+    if (images_) start_images(batch.frames);
   }
   const std::vector<Story>& stories() const { return stories_; }
 
@@ -81,14 +83,43 @@ class Encoder {
       samples.push_back({.latent = latents[static_cast<int64_t>(i)].clone(),
                          .shot_frames = stories_[i].latent_shot_frames(),
                          .captions = stories_[i].captions()});
+    if (images_) finish_images(samples);
     return samples;
   }
   double seconds() const { return seconds_; }  // that start and finish took
 
  private:
+  at::Tensor encode(const at::Tensor& video) {
+    return whole_clip_ ? codec_->encode_clip(video) : codec_->encode(video);
+  }
+
+  void start_images(const std::vector<at::Tensor>& frames) {
+    drawn_.clear();
+    clip_latents_ = {};
+    std::vector<at::Tensor> clips;
+    for (size_t i = 0; i < stories_.size(); ++i) {
+      drawn_.push_back(
+          images_->draw(*codec_, stories_[i].seed, frames[i], stories_[i].latent_shot_frames(), /*whole=*/true));
+      if (drawn_.back().clip.defined()) clips.push_back(drawn_.back().clip.to(frames[i].device()));
+      drawn_.back().clip = {};  // the host's
+    }
+    if (!clips.empty()) clip_latents_ = encode(at::cat(clips));
+  }
+  void finish_images(std::vector<Sample>& samples) {
+    const at::Tensor latents = clip_latents_.defined() ? clip_latents_.cpu().to(at::kBFloat16) : at::Tensor();
+    int64_t next = 0;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const at::Tensor own = drawn_[i].shown.count() > 0 ? latents[next++].clone() : at::Tensor();
+      samples[i].images = images_->stored(drawn_[i], own, samples[i].shot_frames);
+    }
+  }
+
   CodecPtr codec_;
   at::ScalarType dtype_;
   bool whole_clip_;
+  ShotImageMaker* images_;
+  std::vector<DrawnImages> drawn_;  // of the stories
+  at::Tensor clip_latents_;         // of those with images
   std::vector<Story> stories_;
   at::Tensor latents_;
   double seconds_ = 0;
@@ -130,7 +161,9 @@ int64_t prepare_stories(const PrepareConfig& config) {
   }
   StoryAhead ahead([&](int64_t i) { return plan_story(config.first_seed + i, config.story); }, device,
                    /*with_parts=*/false);
-  Encoder encoder(std::move(codec), dtype, whole_clip);
+  std::optional<ShotImageMaker> images;
+  if (config.images.enabled()) images.emplace(config.images, device);
+  Encoder encoder(std::move(codec), dtype, whole_clip, images ? &*images : nullptr);
   double seconds = 0;
   int64_t written = 0;
   {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "moga/core/choice.h"
+#include "moga/data/dataset/images.h"
 #include "moga/data/story/story.h"
 
 namespace moga {
@@ -32,6 +33,7 @@ struct PrepareConfig {
   std::string device = "auto";
   std::string dtype = "auto";
   EncodeMode mode = EncodeMode::kAuto;
+  ImagesConfig images;
   StoryConfig story;
 
   void validate() const;
@@ -51,6 +53,7 @@ struct PrepareConfig {
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the VAE; auto: bfloat16 on CUDA, float32 on the CPU");
     field("mode", mode, "how the VAE encodes");
+    field("images", images, "images of shots, for image-to-video models");
     field("story", story, "the stories");
   }
 };

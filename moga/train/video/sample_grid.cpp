@@ -3,6 +3,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "moga/core/random.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
@@ -12,6 +15,20 @@
 
 namespace moga {
 namespace {
+
+// The image tokens of the first `shots` shots.
+ImageTokens first_images(const ImageTokens& image, int64_t shots) {
+  if (image.counts.empty()) return {};
+  ImageTokens first{image.rows, {image.counts.begin(), image.counts.begin() + shots}};
+  first.rows = image.rows.narrow(0, 0, std::accumulate(first.counts.begin(), first.counts.end(), int64_t{0}));
+  return first;
+}
+
+// Those of the videos; the negative prompts see the same.
+template <class Item>
+std::vector<Item> first_of(const std::vector<Item>& items, size_t videos) {
+  return {items.begin(), items.begin() + static_cast<int64_t>(std::min(videos, items.size()))};
+}
 
 // Every video once with its captions and, for guidance, once more with the negative prompt.
 std::vector<Pick> picks_of(int64_t videos, bool guided) {
@@ -37,6 +54,9 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   const std::vector<VideoShape> videos(all.begin(), all.begin() + data_.size());
   const Denoiser denoiser(*state.models().transformer, {.videos = videos,
                                                         .text = state.encode_text(batch),
+                                                        .condition = first_of(batch.condition, videos.size()),
+                                                        .image = first_images(batch.image, Layout{videos}.shots()),
+                                                        .given = first_of(batch.given, videos.size()),
                                                         .guidance = sampler.guidance,
                                                         .dtype = state.dtype(),
                                                         .text_lengths = batch.text_lengths});
@@ -48,7 +68,7 @@ void SampleGrid::draw(TrainState& state, const std::filesystem::path& prefix) {
   for (const int64_t count : drawn.counts()) elements += count;
   const at::Tensor noise = at::randn({elements}, random_stream(config_.seed, "sample grid", 0, state.device()),
                                      batch.latents.values.options());
-  drawn.values = sample(velocity, noise, sampler);
+  drawn.values = denoiser.with_given(sample(velocity, noise, sampler));
   if (!writes) return;
   const std::vector<at::Tensor> views = drawn.views();
   for (size_t i = 0; i < views.size(); ++i)

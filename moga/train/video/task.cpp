@@ -238,7 +238,8 @@ TrainData VideoTask::load_data(const std::string& folder, int64_t limit, int64_t
                     .text_dtype = state_.dtype(),
                     .first = first,
                     .limit = limit,
-                    .frames = frames},
+                    .frames = frames,
+                    .images = image_needs(config_)},
                    tokenizer_ ? &*tokenizer_ : nullptr);
 }
 

@@ -18,8 +18,31 @@ constexpr int kReadingThreads = 2;
 
 int64_t bytes_of(const std::vector<at::Tensor>& tensors) {
   int64_t bytes = 0;
-  for (const at::Tensor& tensor : tensors) bytes += static_cast<int64_t>(tensor.nbytes());
+  for (const at::Tensor& tensor : tensors)
+    if (tensor.defined()) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
+}
+
+// The images of the first `shots` shots, with `frames` latent frames together.
+void cut_images(SampleImages& images, int64_t frames, size_t shots, bool cut_short) {
+  if (images.form == ImageForm::kNone) return;
+  images.shown.first.resize(shots);
+  images.shown.last.resize(shots);
+  if (images.condition.defined()) images.condition = images.condition.narrow(1, 0, frames).contiguous();
+  if (images.latents.defined()) images.latents = images.latents.narrow(1, 0, images.shown.count()).contiguous();
+  if (!images.embeddings.empty()) images.embeddings.resize(shots);
+  if (!cut_short || !images.shown.last.back()) return;
+  images.shown.last.back() = false;
+  if (images.embeddings.empty()) return;
+  at::Tensor& both = images.embeddings.back();
+  both = both.narrow(0, 0, both.size(0) / 2);
+}
+
+// Nothing would be left to denoise in a video all of whose frames are given: it is trained on without images.
+void drop_if_all_given(SampleImages& images, int64_t frames) {
+  if (images.form != ImageForm::kLatents || images.shown.count() < frames) return;
+  std::ranges::fill(images.shown.first, false);
+  images.latents = {};
 }
 
 }  // namespace
@@ -29,10 +52,15 @@ Sample first_frames(Sample sample, int64_t frames) {
   sample.latent = sample.latent.narrow(1, 0, frames).contiguous();
   int64_t left = frames;
   size_t shots = 0;
-  for (; left > 0; ++shots) left -= sample.shot_frames[shots] = std::min(sample.shot_frames[shots], left);
+  bool cut_short = false;  // the last shot
+  for (; left > 0; ++shots) {
+    cut_short = sample.shot_frames[shots] > left;
+    left -= sample.shot_frames[shots] = std::min(sample.shot_frames[shots], left);
+  }
   sample.shot_frames.resize(shots);
   sample.captions.resize(shots);
   if (!sample.text.empty()) sample.text.resize(shots);
+  cut_images(sample.images, frames, shots, cut_short);
   return sample;
 }
 
@@ -42,6 +70,7 @@ TrainData::TrainData(const TrainDataConfig& config, const Tokenizer* tokenizer)
   shards_ = std::make_unique<ShardDataset>(config.folder, stream ? kOpenShards : 0);
   check(config.first < shards_->size(), config.folder.string(), " has ", shards_->size(), " videos, number ",
         config.first, " was asked for");
+  check_images(shards_->images(), config.images, config.folder.string());
   size_ = shards_->size() - config.first;
   if (config.limit > 0) size_ = std::min(config.limit, size_);
   count_tokens();
@@ -81,7 +110,12 @@ void TrainData::keep_all() {
   for (int64_t i = 0; i < size_; ++i) {
     Video video = make_video(i);
     captions += video.shape.shots();
-    bytes += static_cast<int64_t>(video.latent.nbytes()) + bytes_of(video.text);
+    bytes += static_cast<int64_t>(video.latent.nbytes()) + bytes_of(video.text) + bytes_of(video.images.embeddings);
+    for (at::Tensor* image : {&video.images.condition, &video.images.latents}) {
+      if (!image->defined()) continue;
+      bytes += static_cast<int64_t>(image->nbytes());
+      if (config_.cache == LatentCache::kDevice) *image = image->to(config_.device);
+    }
     if (tokenizer_) {
       full += video.tokens.lengths.ge(config_.text_len).sum().item<int64_t>();
       video.tokens = {video.tokens.ids.to(config_.device), video.tokens.lengths.to(config_.device)};
@@ -114,6 +148,11 @@ TrainData::Video TrainData::make_video(int64_t index) const {
                  .shot_frames = sample.shot_frames};
   video.shape.validate();
   video.latent = latent.reshape({-1}).contiguous();
+  video.images = sample.images;
+  drop_if_all_given(video.images, latent.size(1));
+  if (config_.images.embedding == 0) video.images.embeddings.clear();
+  if (video.images.form == ImageForm::kLatents)
+    video.given = given_latent_frames(sample.shot_frames, video.images.shown.first);
   if (tokenizer_) {
     video.tokens = tokenizer_->encode_batch(sample.captions, config_.text_len);
     const int64_t* lengths = video.tokens.lengths.const_data_ptr<int64_t>();
@@ -168,6 +207,30 @@ void TrainData::add_captions(const Video& video, bool dropped, TokenBatch& token
   tokens.lengths = tokens.lengths.defined() ? at::cat({tokens.lengths, lengths}) : lengths;
 }
 
+void TrainData::add_images(const Video& video, TrainBatch& batch, std::vector<at::Tensor>& embeddings) const {
+  const SampleImages& images = video.images;
+  if (images.form == ImageForm::kLatents) {
+    batch.given.push_back(
+        {video.given, images.latents.defined() ? to_device(images.latents).to(at::kFloat) : at::Tensor()});
+    return;
+  }
+  if (images.form != ImageForm::kCondition) return;
+  const int64_t mask_channels = config_.images.channels - images.condition.size(0);
+  check(mask_channels > 0, config_.folder.string(), ": images of ", images.condition.size(0),
+        " latent channels, and the model takes ", config_.images.channels, " with their mask");
+  const at::Tensor mask = image_mask(mask_channels, video.shape.shot_frames, images.shown.first, images.shown.last);
+  batch.condition.push_back(masked_condition(to_device(mask), to_device(images.condition).to(at::kFloat)));
+  if (config_.images.embedding == 0) return;
+  for (const at::Tensor& rows : images.embeddings) {
+    const int64_t expected = config_.images.pair_tokens;
+    check(!rows.defined() || expected == 0 || rows.size(0) == expected, config_.folder.string(), ": a shot has ",
+          rows.defined() ? rows.size(0) : 0, " embeddings of images, expected ", expected,
+          ", those of a first and a last frame");
+    batch.image.counts.push_back(rows.defined() ? rows.size(0) : 0);
+    if (rows.defined()) embeddings.push_back(rows);
+  }
+}
+
 // Embeddings [tokens, d] → [S, text_len, d], cut to text_len or followed by zeros.
 at::Tensor TrainData::pad(const std::vector<at::Tensor>& text) const {
   at::Tensor padded =
@@ -182,13 +245,14 @@ at::Tensor TrainData::pad(const std::vector<at::Tensor>& text) const {
 TrainBatch TrainData::batch(const std::vector<Pick>& picks) const {
   TrainBatch batch;
   TokenBatch tokens;
-  std::vector<at::Tensor> latents, text;
+  std::vector<at::Tensor> latents, text, embeddings;
   for (const Pick& pick : picks) {
     const auto video = this->video(pick.index);
     latents.push_back(video->latent);
     batch.latents.shapes.push_back(video->latent_shape);
     batch.layout.videos.push_back(video->shape);
     add_captions(*video, pick.dropped, tokens, text);
+    add_images(*video, batch, embeddings);
     for (const int64_t length : video->text_lengths)
       batch.text_lengths.push_back(pick.dropped ? negative_length_ : length);
   }
@@ -196,6 +260,9 @@ TrainBatch TrainData::batch(const std::vector<Pick>& picks) const {
   batch.ids = tokens.ids;
   batch.lengths = tokens.lengths;
   if (!text.empty()) batch.text = to_device(pad(text)).to(config_.text_dtype);
+  if (!embeddings.empty()) batch.image.rows = to_device(at::cat(embeddings)).to(at::kFloat);
+  if (std::ranges::all_of(batch.given, [](const GivenLatents& given) { return given.frames.empty(); }))
+    batch.given.clear();
   return batch;
 }
 

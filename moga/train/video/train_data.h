@@ -14,8 +14,10 @@
 
 #include "moga/data/dataset/read_ahead.h"
 #include "moga/data/dataset/shards.h"
+#include "moga/model/image_condition.h"
 #include "moga/model/text/tokenizer.h"
 #include "moga/train/video/config.h"
+#include "moga/train/video/image_needs.h"
 
 namespace moga {
 
@@ -26,6 +28,10 @@ struct TrainBatch {
   at::Tensor lengths;  // int64 [S_total]
   at::Tensor text;     // stored embeddings [S_total, text_len, d] in place of ids and lengths, or undefined
   std::vector<int64_t> text_lengths = {};  // VideoModelInput's: the text tokens of each caption; empty: all text_len
+  // Of a model of images: VideoModelInput's condition and image, and the latents that it is given, one per video.
+  std::vector<at::Tensor> condition = {};
+  ImageTokens image = {};
+  std::vector<GivenLatents> given = {};
 };
 
 struct Pick {
@@ -33,7 +39,8 @@ struct Pick {
   bool dropped = false;  // its captions are all replaced by the negative prompt
 };
 
-// The first latent frames of a video (0 for all). The VAE is causal: they are the latents of its first pixel frames.
+// The first latent frames of a video (0 for all). The VAE is causal: they are the latents of its first pixel frames,
+// and of its images there; a shot that is cut short loses its last image.
 Sample first_frames(Sample sample, int64_t frames);
 
 struct TrainDataConfig {
@@ -47,6 +54,7 @@ struct TrainDataConfig {
   int64_t first = 0;                         // only videos from this one on, which then has index 0
   int64_t limit = 0;                         // only so many videos; 0: all
   int64_t frames = 0;                        // only the first latent frames of each, and their shots; 0: all
+  ImageNeeds images = {};                    // what the data set must store of images
 };
 
 class TrainData {
@@ -73,6 +81,8 @@ class TrainData {
     TokenBatch tokens;             // one row per shot, on the device unless streamed
     std::vector<at::Tensor> text;  // stored embeddings, one per shot, on the host
     std::vector<int64_t> text_lengths;
+    SampleImages images;         // `condition` or `latents` like `latent`; embeddings on the host
+    std::vector<int64_t> given;  // the latent frames of images.latents
     int64_t index = 0;
   };
   Video make_video(int64_t index) const;  // everything on the host; called by several threads
@@ -80,6 +90,7 @@ class TrainData {
   void count_tokens();
   std::shared_ptr<const Video> video(int64_t index) const;
   void add_captions(const Video& video, bool dropped, TokenBatch& tokens, std::vector<at::Tensor>& text) const;
+  void add_images(const Video& video, TrainBatch& batch, std::vector<at::Tensor>& embeddings) const;
   at::Tensor pad(const std::vector<at::Tensor>& text) const;
   at::Tensor to_device(const at::Tensor& host) const;
 

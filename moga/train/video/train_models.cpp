@@ -12,14 +12,24 @@
 #include "moga/core/safetensors.h"
 #include "moga/model/adapter/moga_adapter.h"
 #include "moga/model/layers/kept_precision.h"
-#include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 #include "moga/train/loop/random_scope.h"
+#include "moga/train/video/image_needs.h"
 
 namespace fs = std::filesystem;
 
 namespace moga {
 namespace {
+
+// The first layer of a model of images from that of a model of text alone: the channels of the condition start at
+// zero, so that the model computes what the other one does.
+bool widen(const std::string& name, const at::Tensor& source, at::Tensor target) {
+  if (name != "patch_embedding.weight" || source.dim() != target.dim() || source.size(1) >= target.size(1))
+    return false;
+  target.zero_();
+  target.narrow(1, 0, source.size(1)).copy_(source);
+  return true;
+}
 
 // Copies the weights of `source` into `target` by name.
 void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, const std::string& folder) {
@@ -32,6 +42,7 @@ void copy_weights(torch::nn::Module& target, const torch::nn::Module& source, co
       continue;
     }
     check(found, folder, ": no ", item.key());
+    if (widen(item.key(), *found, item.value().detach())) continue;
     check(found->sizes() == item.value().sizes(), folder, ": ", item.key(), " has shape ", found->sizes(),
           ", the config says ", item.value().sizes());
     item.value().detach().copy_(*found);
@@ -58,19 +69,22 @@ nlohmann::json scheduler_json(const SamplerConfig& sampler) {
   return scheduler;
 }
 
-// A model that may be given frames (Wan2.2-TI2V-5B) is trained on whole videos and stays one.
-bool expands_timesteps(const TrainConfig& config) {
-  return !config.init.empty() && load_model_index(config.init).expand_timesteps;
-}
-
 nlohmann::json index_json(const VideoModelConfig& model, const std::string& scheduler, bool expand_timesteps) {
-  nlohmann::json index = {{"_class_name", pipeline_class(model.class_name())},
-                          {"transformer", {"diffusers", model.class_name()}},
-                          {"text_encoder", {"transformers", "UMT5EncoderModel"}},
-                          {"tokenizer", {"transformers", "T5TokenizerFast"}},
-                          {"vae", {"diffusers", model.codec_class()}},
-                          {"scheduler", {"diffusers", scheduler}}};
+  const Conditioning wanted = model.conditioning();
+  const bool images = wanted.channels > 0;
+  nlohmann::json index = {
+      {"_class_name", images ? image_pipeline_class(model.class_name()) : pipeline_class(model.class_name())},
+      {"transformer", {"diffusers", model.class_name()}},
+      {"text_encoder", {"transformers", "UMT5EncoderModel"}},
+      {"tokenizer", {"transformers", "T5TokenizerFast"}},
+      {"vae", {"diffusers", model.codec_class()}},
+      {"scheduler", {"diffusers", scheduler}}};
   if (expand_timesteps) index["expand_timesteps"] = true;
+  if (images) index["image_encoder"] = index["image_processor"] = {nullptr, nullptr};
+  if (wanted.image_dim > 0) {
+    index["image_encoder"] = {"transformers", "CLIPVisionModel"};
+    index["image_processor"] = {"transformers", "CLIPImageProcessor"};
+  }
   return index;
 }
 
@@ -109,6 +123,18 @@ void copy_tokenizer(const TrainConfig& config, const fs::path& to) {
     return log_info("the model is written without a tokenizer: neither tokenizer nor init has one");
   make_folder(to);
   fs::copy_file(from, to / "spiece.model");
+}
+
+// What encodes images is not trained; a model that uses it comes from a folder that has it.
+void copy_image_encoder(const TrainConfig& config, const fs::path& to) {
+  if (config.transformer->conditioning().image_dim == 0) return;
+  for (const char* part : {"image_encoder", "image_processor"}) {
+    const fs::path from = fs::path(config.init) / part;
+    if (!config.init.empty() && fs::is_directory(from))
+      fs::copy(from, to / part, fs::copy_options::recursive);
+    else
+      log_info("the model is written without ", part, ": init has none");
+  }
 }
 
 // All weights are trained, in float32, from those of init where there is one.
@@ -179,6 +205,7 @@ void export_model(const fs::path& folder, const TrainModels& models, const Train
       copy_text_encoder(config, temporary / "text_encoder");
     copy_tokenizer(config, temporary / "tokenizer");
     if (!config.vae.empty()) copy_vae(config.vae, temporary / "vae");
+    copy_image_encoder(config, temporary);
     const SamplerConfig& sampler = config.samples.sampler;
     write_text(temporary / "scheduler" / "scheduler_config.json", scheduler_json(sampler).dump(2) + "\n");
     const auto index = index_json(models.transformer->config(), scheduler_class(sampler), expands_timesteps(config));

@@ -20,11 +20,13 @@ struct TrainModels {
 };
 
 // Random weights from the config's seed, or those of config.init; routers that init lacks stay random. With config.lora
-// the transformer is that of init, frozen, with low-rank updates.
+// the transformer is that of init, frozen, with low-rank updates. A model of images may start from one of text alone:
+// its additional input channels start at zero.
 TrainModels make_models(const TrainConfig& config, at::Device device);
 
 // Writes a model folder as the pipeline of its family in diffusers reads it: transformer/, text_encoder/, tokenizer/,
-// vae/ when the config names one, scheduler/, model_index.json. Weights are bfloat16 under diffusers' names. Whole or
+// vae/ when the config names one, image_encoder/ and image_processor/ where the model uses them, scheduler/,
+// model_index.json. Weights are bfloat16 under diffusers' names. Whole or
 // absent. `size`: [width, height] of the videos, which generation takes for scripts that name none; empty: unsaid. With
 // config.lora: adapter.safetensors alone, a MoGA adapter.
 void export_model(const std::filesystem::path& folder, const TrainModels& models, const TrainConfig& config,

@@ -59,6 +59,7 @@ NamedTensors store_weights(const TrainConfig& config, const TrainModels& models,
 
 struct BatchSize {
   int64_t elements = 0, videos = 0, tokens = 0;
+  int64_t counted = 0;  // elements of the loss: not those of given frames
 };
 
 BatchSize size_of(const std::vector<TrainBatch>& pieces) {
@@ -67,6 +68,7 @@ BatchSize size_of(const std::vector<TrainBatch>& pieces) {
     size.elements += piece.latents.values.numel();
     size.videos += static_cast<int64_t>(piece.layout.videos.size());
     size.tokens += piece.layout.tokens();
+    size.counted += counted_elements(piece.latents, piece.given);
   }
   return size;
 }
@@ -80,13 +82,15 @@ struct BatchSizes {
 BatchSizes sizes_on(const ProcessGroup& data, const std::vector<TrainBatch>& pieces) {
   const BatchSize own = size_of(pieces);
   BatchSizes sizes;
-  const at::Tensor all = data.all_gather(at::tensor({own.elements, own.videos, own.tokens}, at::kLong).unsqueeze(0));
+  const at::Tensor all =
+      data.all_gather(at::tensor({own.elements, own.videos, own.tokens, own.counted}, at::kLong).unsqueeze(0));
   const int64_t* row = all.const_data_ptr<int64_t>();
-  for (int64_t rank = 0; rank < data.size(); ++rank, row += 3) {
+  for (int64_t rank = 0; rank < data.size(); ++rank, row += 4) {
     if (rank == data.rank()) sizes.before = sizes.whole;
     sizes.whole.elements += row[0];
     sizes.whole.videos += row[1];
     sizes.whole.tokens += row[2];
+    sizes.whole.counted += row[3];
   }
   return sizes;
 }
@@ -169,8 +173,12 @@ StepResult TrainState::accumulate_gradient(const StepInput& input) {
                                             .times = times.narrow(0, first_video, piece_videos),
                                             .text = encode_text(piece),
                                             .layout = piece.layout,
-                                            .text_lengths = piece.text_lengths});
-    at::Tensor total = loss.flow * (static_cast<double>(piece_elements) / elements);
+                                            .text_lengths = piece.text_lengths,
+                                            .condition = piece.condition,
+                                            .image = piece.image,
+                                            .given = piece.given});
+    const auto counted = static_cast<double>(counted_elements(piece.latents, piece.given));
+    at::Tensor total = loss.flow * (counted / static_cast<double>(whole.counted));
     add_to(result.flow, total.detach());
     if (loss.balance.defined()) {
       const at::Tensor balance = loss.balance * (static_cast<double>(piece_videos) / videos);

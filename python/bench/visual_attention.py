@@ -12,9 +12,9 @@ import torch
 import moga
 
 
-def milliseconds(function, repeats):
+def milliseconds(function, repeats, warmups=3):
     """Median over `repeats` runs, each timed by events on the GPU."""
-    for _ in range(3):
+    for _ in range(warmups):
         function()
     times = []
     for _ in range(repeats):

@@ -31,6 +31,7 @@ void FilmEncodeConfig::validate() const {
   check(text_len > 0, "text_len is ", text_len, ", expected at least 1");
   check(samples_a_shard > 0, "samples_a_shard is ", samples_a_shard, ", expected more than 0");
   check(held_out >= 0, "held_out is ", held_out, ", expected at least 0");
+  check(readers >= 0 && readers <= 64, "readers is ", readers, ", expected 0 to 64");
 }
 
 void ReportConfig::validate() const {

@@ -17,14 +17,16 @@ namespace fs = std::filesystem;
 namespace moga {
 namespace {
 
-at::Tensor shot_frames(const Record& shot, const Record& sample, int64_t first, int64_t count, double fps) {
+// Fills `frames` with those of a shot, from its frame `first` on.
+void read_shot(const Record& shot, int64_t first, double fps, int threads, const at::Tensor& frames) {
   const auto crop = shot.at("crop").get<std::vector<int64_t>>();
   check(crop.size() == 4, "crop has ", crop.size(), " numbers, expected x, y, width, height");
-  const auto film = open_film(shot.at("path").get<std::string>(), {.width = sample.at("width").get<int64_t>(),
-                                                                   .height = sample.at("height").get<int64_t>(),
+  const auto film = open_film(shot.at("path").get<std::string>(), {.width = frames.size(3),
+                                                                   .height = frames.size(2),
                                                                    .crop = {crop[0], crop[1], crop[2], crop[3]},
-                                                                   .deinterlace = shot.at("interlaced").get<bool>()});
-  return sampled(*film, shot.at("start").get<double>() + static_cast<double>(first) / fps, count, fps);
+                                                                   .deinterlace = shot.at("interlaced").get<bool>(),
+                                                                   .threads = threads});
+  read_sampled(*film, shot.at("start").get<double>() + static_cast<double>(first) / fps, fps, frames);
 }
 
 // Names of the samples that encode.jsonl calls held out, or has dropped.
@@ -71,18 +73,19 @@ int64_t frames_of(const Record& sample) {
   return frames;
 }
 
-at::Tensor sample_frames(const Record& sample, int64_t first, int64_t count, double fps) {
-  std::vector<at::Tensor> parts;
+at::Tensor sample_frames(const Record& sample, int64_t first, int64_t count, double fps, const FrameReading& reading) {
+  check(first >= 0 && count > 0 && first + count <= frames_of(sample), "frames ", first, " to ", first + count - 1,
+        " of a sample of ", frames_of(sample));
+  at::Tensor frames = at::empty({count, 3, sample.at("height").get<int64_t>(), sample.at("width").get<int64_t>()},
+                                at::TensorOptions().dtype(at::kByte).pinned_memory(reading.pinned));
   int64_t begin = 0;  // of the shot
   for (const Record& shot : sample.at("shots")) {
-    const auto frames = shot.at("frames").get<int64_t>();
-    const int64_t from = std::max(first, begin), until = std::min(first + count, begin + frames);
-    if (from < until) parts.push_back(shot_frames(shot, sample, from - begin, until - from, fps));
-    begin += frames;
+    const auto length = shot.at("frames").get<int64_t>();
+    const int64_t from = std::max(first, begin), until = std::min(first + count, begin + length);
+    if (from < until) read_shot(shot, from - begin, fps, reading.threads, frames.slice(0, from - first, until - first));
+    begin += length;
   }
-  check(first >= 0 && first + count <= begin && !parts.empty(), "frames ", first, " to ", first + count - 1,
-        " of a sample of ", begin);
-  return at::cat(parts);
+  return frames;
 }
 
 std::vector<std::string> captions_of(const std::vector<Record>& samples) {

@@ -22,8 +22,14 @@ PreparedFilms read_prepared_films(const std::filesystem::path& folder);
 // Pixel frames of all shots of a sample.
 int64_t frames_of(const Record& sample);
 
-// uint8 [count, 3, Y, X]: the frames first, first + 1, … of a sample, cropped and sized as its line says.
-at::Tensor sample_frames(const Record& sample, int64_t first, int64_t count, double fps);
+// uint8 [count, 3, Y, X]: the frames first, first + 1, … of a sample, cropped and sized as its line says. `pinned`: in
+// memory that a GPU copies from without waiting. `threads`: of the decoder; 0: one per core.
+struct FrameReading {
+  bool pinned = false;
+  int threads = 0;
+};
+at::Tensor sample_frames(const Record& sample, int64_t first, int64_t count, double fps,
+                         const FrameReading& reading = {});
 
 // The captions of all shots that have one.
 std::vector<std::string> captions_of(const std::vector<Record>& samples);

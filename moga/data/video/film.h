@@ -3,7 +3,7 @@
 //
 //   film_info(path)      what the file holds, from its headers and first frames
 //   open_film(path, …)   its frames in order of time, from any time on, in constant memory
-//   sampled(film, …)     frames at a constant rate, chosen by their times: a frame is shown until the next one's time
+//   read_sampled(film, …)  frames at a constant rate, chosen by their times: a frame is shown until the next one's time
 //
 // video.h reads videos that must be whole; here damage is counted and reading goes on. Needs FFmpeg.
 #pragma once
@@ -70,7 +70,10 @@ class FilmReader {
 };
 std::unique_ptr<FilmReader> open_film(const std::filesystem::path& path, const FilmView& view);
 
-// `count` frames uint8 [T, 3, Y, X] shown at start, start + 1/fps, …. Throws when the film has ended before.
+// Fills uint8 [T, 3, Y, X] with the frames shown at start, start + 1/fps, …. Throws when the film has ended before.
+// Works on the calling thread alone.
+void read_sampled(FilmReader& film, double start, double fps, const at::Tensor& frames);
+// The same in new memory.
 at::Tensor sampled(FilmReader& film, double start, int64_t count, double fps);
 
 }  // namespace moga

@@ -1,25 +1,28 @@
 // Stage encode: samples → latents and embeddings in shards. See prepare_films.h.
 //
 // Shard k of a folder holds the k-th run of samples_a_shard samples, without those that could not be read. It is made
-// in NAME.partial, from where complete shards are taken up again after a kill; frames of the next sample are decoded
-// while the device encodes one.
+// in NAME.partial, from where complete shards are taken up again after a kill. Threads decode the frames of the next
+// samples (encode.readers) while the device encodes one.
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "moga/core/check.h"
 #include "moga/core/checksum.h"
 #include "moga/core/config.h"
 #include "moga/core/device.h"
 #include "moga/core/files.h"
+#include "moga/core/format.h"
 #include "moga/core/interrupt.h"
 #include "moga/core/log.h"
 #include "moga/core/random.h"
+#include "moga/data/dataset/read_ahead.h"
 #include "moga/data/dataset/shard_files.h"
 #include "moga/data/dataset/shard_format.h"
 #include "moga/data/films/prepared.h"
@@ -41,61 +44,100 @@ struct Frames {
   std::string problem;
 };
 
-Frames try_read(const Record& sample, double fps) {
+Frames try_read(const Record& sample, double fps, const FrameReading& reading) {
   try {
-    return {sample_frames(sample, 0, frames_of(sample), fps), ""};
+    return {sample_frames(sample, 0, frames_of(sample), fps, reading), ""};
   } catch (const Error& error) {
     return {{}, error.what()};
   }
 }
 
+constexpr int64_t kMostReaders = 8;
+constexpr int64_t kReadBytes = int64_t{4} << 30;  // of frames that wait, where the number of readers is ours to choose
+
+int64_t cores() { return std::max<int64_t>(1, std::thread::hardware_concurrency()); }
+
+int64_t bytes_of(const Record& sample) {
+  return 3 * frames_of(sample) * sample.at("width").get<int64_t>() * sample.at("height").get<int64_t>();
+}
+
+// Two cores per reader, as far as memory allows.
+int64_t reader_count(int64_t asked, const std::vector<Record>& samples) {
+  if (asked > 0) return asked;
+  int64_t largest = 1;
+  for (const Record& sample : samples) largest = std::max(largest, bytes_of(sample));
+  return std::clamp<int64_t>(std::min(cores() / 2, kReadBytes / largest), 1, kMostReaders);
+}
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// What was encoded: frames of the films, seconds in all, and those in which no frames were there to encode.
+struct Throughput {
+  int64_t frames = 0;
+  double seconds = 0, waited = 0;
+};
+
 class FilmEncoder {
  public:
-  explicit FilmEncoder(const FilmsConfig& config) : fps_(config.fps) {
+  explicit FilmEncoder(const FilmsConfig& config)
+      : fps_(config.fps), readers_(config.encode.readers), device_(parse_device(config.encode.device)) {
     const FilmEncodeConfig& encode = config.encode;
-    const at::Device device = parse_device(encode.device);
-    dtype_ = compute_dtype(encode.dtype, device);
-    codec_ = load_codec(encode.vae, device, dtype_);
+    dtype_ = compute_dtype(encode.dtype, device_);
+    codec_ = load_codec(encode.vae, device_, dtype_);
     const Strides strides = codec_->config().strides();
     check(strides.frames == kLatentStride, encode.vae, ": has ", strides.frames, " frames per latent frame, expected ",
           kLatentStride);
     check(strides.divide(config.merge.multiple, config.merge.multiple), "merge.multiple is ", config.merge.multiple,
           ", the VAE needs ", strides.multiples());
-    if (device.is_cuda()) codec_->store_channels_last();
-    if (config.images.enabled()) images_.emplace(config.images, device);
+    if (device_.is_cuda()) codec_->store_channels_last();
+    if (config.images.enabled()) images_.emplace(config.images, device_);
     if (encode.text_encoder.empty()) return;
-    text_.emplace(TextEmbedderConfig{encode.text_encoder, encode.tokenizer, encode.text_len, device, dtype_});
+    text_.emplace(TextEmbedderConfig{encode.text_encoder, encode.tokenizer, encode.text_len, device_, dtype_});
     negative_ = {encode.negative_prompt, text_->embed({encode.negative_prompt}).front()};
   }
 
   const NegativeText& negative() const { return negative_; }
+  // Of all calls of encode() so far.
+  const Throughput& throughput() const { return throughput_; }
 
   // Encodes what can be read, in order; `records` gets a line per sample.
   std::vector<Sample> encode(const std::vector<Record>& samples, std::vector<Record>& records, Progress& progress) {
     std::vector<Sample> encoded;
-    const auto start = [&](size_t i) { return std::async(std::launch::async, try_read, std::cref(samples[i]), fps_); };
-    std::future<Frames> next = start(0);
+    const int64_t readers = reader_count(readers_, samples), count = static_cast<int64_t>(samples.size());
+    const FrameReading reading = {.pinned = device_.is_cuda(),
+                                  .threads = static_cast<int>(std::max<int64_t>(1, cores() / readers))};
+    const Clock::time_point start = Clock::now();
+    const auto read = [&](int64_t i) {
+      return i < count ? try_read(samples[static_cast<size_t>(i)], fps_, reading) : Frames{};
+    };
+    ReadAhead<Frames> ahead(read, 0, readers, static_cast<int>(readers));
     for (size_t i = 0; i < samples.size(); ++i) {
-      Frames frames = next.get();
+      const Clock::time_point asked = Clock::now();
+      Frames frames = ahead.next();
+      throughput_.waited += seconds_since(asked);
       stop_if_interrupted();
-      if (i + 1 < samples.size()) next = start(i + 1);
       Record record = {{"sample", samples[i].at("sample")}};
       if (!frames.problem.empty()) {
         log_info("dropped ", record.at("sample").get<std::string>(), ": ", frames.problem);
         record["dropped"] = frames.problem;
       } else {
         encoded.push_back(encode_one(samples[i], frames.pixels));
+        throughput_.frames += frames.pixels.size(0);
       }
       records.push_back(std::move(record));
       progress.advance();
     }
+    throughput_.seconds += seconds_since(start);
     return encoded;
   }
 
  private:
   Sample encode_one(const Record& record, const at::Tensor& pixels) {
     Sample sample;
-    sample.latent = codec_->encode(to_float(pixels).to(dtype_).unsqueeze(0))[0].to(at::kBFloat16).cpu();
+    sample.latent = codec_->encode(to_float(pixels.to(device_, /*non_blocking=*/true)).to(dtype_).unsqueeze(0))[0]
+                        .to(at::kBFloat16)
+                        .cpu();
     for (const Record& shot : record.at("shots")) {
       sample.shot_frames.push_back(shot.at("latent_frames").get<int64_t>());
       sample.captions.push_back(shot.at("caption").get<std::string>());
@@ -115,11 +157,14 @@ class FilmEncoder {
   }
 
   double fps_;
+  int64_t readers_;
+  at::Device device_;
   at::ScalarType dtype_ = at::kFloat;
   CodecPtr codec_;
   std::optional<TextEmbedder> text_;
   std::optional<ShotImageMaker> images_;
   NegativeText negative_;
+  Throughput throughput_;
 };
 
 // Writes shards/ or held_out/. Models are loaded when the first shard is made.
@@ -132,7 +177,7 @@ class SetWriter {
         final_(fs::path(config.out) / name),
         partial_(fs::path(config.out) / (name + ".partial")) {
     FilmEncodeConfig settings = config.encode;
-    settings.held_out = 0;
+    settings.held_out = settings.readers = 0;
     settings_ = to_json(settings) + std::to_string(config.fps);
     if (config.images.enabled()) settings_ += to_json(config.images);
   }
@@ -227,6 +272,12 @@ class SetWriter {
   std::vector<Record> records_;
 };
 
+void log_throughput(const Throughput& all) {
+  log_info(
+      "encoded ", all.frames, " frames in ", format_duration(all.seconds), ", ",
+      formatted("%.1f frames/s; waited %.1f s for films", static_cast<double>(all.frames) / all.seconds, all.waited));
+}
+
 // The films whose samples are held out: those whose names have the smallest checksums, so that adding films changes
 // little.
 std::set<int64_t> held_out_films(const std::vector<Record>& samples, int64_t count) {
@@ -263,6 +314,7 @@ std::vector<Record> encode_films(const FilmsConfig& config, const std::vector<Re
     records.insert(records.end(), more.begin(), more.end());
   }
   write_text(fs::path(config.out) / "encode.jsonl", to_lines(records));
+  if (encoder) log_throughput(encoder->throughput());
   return records;
 }
 

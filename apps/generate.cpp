@@ -103,6 +103,7 @@ LoadWays plan(const Options& options, const std::optional<ModelConfigs>& configs
   const LoadWays asked{.stream_weights = options.streaming.chosen(device) == StreamWeights::always};
   if (!configs) return asked;
   check_script_images(script, *configs);
+  check_image_files(script);
   const GenerationPlanRequest request =
       plan_request(*configs, options.model, options.streaming, script, options.script.file);
   if (options.no_plan || !device.is_cuda()) return asked;

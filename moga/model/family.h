@@ -37,6 +37,8 @@ struct VideoFamily {
   Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
   FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
+  // Throws what `load` would throw at a file that does not fit its config; no weight is read.
+  void (*check_file)(const Path& folder, const std::vector<std::string>& settings);
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
   // Names in model_index.json. The first pipeline is that of the models that are written.
   std::vector<std::string> pipelines;        // classes that run its models
@@ -59,6 +61,7 @@ struct CodecFamily {
   Cloned<CodecConfig> (*read_config)(const Path& config_json);
   CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
   FileFit (*file_fit)(const Path& folder);
+  void (*check_file)(const Path& folder);
   WeightLayout (*layout)(const Path& folder);
   std::vector<Cloned<CodecConfig>> published;  // configs of its published weights
 };

@@ -7,6 +7,7 @@
 #include "moga/core/config.h"
 #include "moga/core/excerpt.h"
 #include "moga/core/interrupt.h"
+#include "moga/model/layers/file_fit.h"
 #include "moga/model/model_index.h"
 #include "moga/model/registry.h"
 
@@ -20,6 +21,15 @@ bool holds_weights(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".safetensors") return true;
   return false;
+}
+
+// "transformer/wan.gguf": weights in a format that is not read, in a part without safetensors; empty if there are none.
+std::string foreign_weights(const std::filesystem::path& folder, const std::string& part) {
+  if (!std::filesystem::is_directory(folder / part)) return "";
+  for (const auto& entry : std::filesystem::directory_iterator(folder / part))
+    for (const char* extension : {".gguf", ".bin", ".pth", ".pt", ".ckpt", ".msgpack", ".onnx"})
+      if (entry.path().extension() == extension) return part + "/" + entry.path().filename().string();
+  return "";
 }
 
 // Whether model_index.json names a second expert, or its folder is there.
@@ -49,9 +59,14 @@ void check_folder(const std::filesystem::path& folder) {
 
 void check_parts(const std::filesystem::path& folder) {
   check_folder(folder);
-  std::string missing;
-  for (const std::string& part : missing_parts(folder)) missing += (missing.empty() ? "" : ", ") + part;
-  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
+  std::string missing, foreign;
+  for (const std::string& path : missing_parts(folder)) {
+    missing += (missing.empty() ? "" : ", ") + path;
+    if (foreign.empty() && path.ends_with("/*.safetensors"))
+      foreign = foreign_weights(folder, path.substr(0, path.find('/')));
+  }
+  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing,
+        foreign.empty() ? "" : "; " + foreign + " is in a format that is not read, only safetensors are");
 }
 
 // Whether a model of images can be given what it takes: a mask of the pixel frames that a latent frame stands for, and
@@ -136,6 +151,16 @@ std::vector<std::string> settings_of_second(const std::vector<std::string>& sett
   return all;
 }
 
+// Whether every file fits its config.json: a bad one is refused before the weights of any part are read.
+void check_files(const std::filesystem::path& folder, const ModelConfigs& configs,
+                 const std::vector<std::string>& settings, const LoadWays& ways) {
+  if (ways.text_encoder) check_text_encoder_file(folder / "text_encoder");
+  check_video_model_file(folder / "transformer", settings_of("transformer", settings));
+  if (configs.transformer_2) check_video_model_file(folder / "transformer_2", settings_of_second(settings));
+  check_codec_file(folder / "vae");
+  if (configs.image_encoder) check_image_encoder_file(folder / "image_encoder");
+}
+
 // The model's own full_steps is a recommendation for its own number of steps.
 void apply_to_sampler(SamplerConfig& config, const std::vector<std::string>& settings, const std::string& source) {
   const bool asked = std::ranges::any_of(settings, [](const auto& text) { return text.starts_with("full_steps="); });
@@ -214,6 +239,7 @@ Models load_models(const std::filesystem::path& folder, at::Device device, at::S
   const Adapters adapters(ways.adapters, *configs.transformer, two ? LoraExpert::kHigh : LoraExpert::kEach);
   std::optional<Adapters> low_noise;
   if (two) low_noise.emplace(ways.adapters, *configs.transformer_2, LoraExpert::kLow);
+  check_files(folder, configs, settings, ways);
   VideoModelLoad how{.device = device,
                      .dtype = dtype,
                      .settings = settings_of("transformer", settings),

@@ -65,6 +65,12 @@ void check_script_images(const Script& script, const ModelConfigs& configs) {
                configs.expand_timesteps);
 }
 
+void check_image_files(const Script& script) {
+  for (const Shot& shot : script.shot)
+    for (const auto& image : {shot.image, shot.last_image})
+      if (image) read_image(script.folder / *image);
+}
+
 VideoRequest script_request(const Script& script, const Models& models) {
   const Strides pixels_per_token = models.pixels_per_token();
   const VideoModelConfig& model = models.transformer->config();

@@ -69,16 +69,32 @@ ImageEncoderConfig load_image_encoder_config(const std::filesystem::path& path) 
   return parse_json<ImageEncoderConfig>(config.dump(2), path.string());
 }
 
+namespace {
+
+// A folder's file and config, which fit each other.
+struct Checked {
+  Safetensors file;
+  ImageEncoderConfig config;
+};
+
+Checked checked(const std::filesystem::path& folder) {
+  Checked part{Safetensors(folder), load_image_encoder_config(folder / "config.json")};
+  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
+  return part;
+}
+
+}  // namespace
+
 ImageEncoder load_image_encoder(const std::filesystem::path& folder, at::Device device) {
-  const Safetensors file(folder);
-  const ImageEncoderConfig config = load_image_encoder_config(folder / "config.json");
-  check_file_fit(fit_of(config, file), file, kHarmless);
+  const auto [file, config] = checked(folder);
   ImageEncoder model(config);
   model->to(device, at::kFloat);
   load_parameters(*model, file, load_options(file));
   model->eval();
   return model;
 }
+
+void check_image_encoder_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit image_encoder_file_fit(const std::filesystem::path& folder) {
   return fit_of(load_image_encoder_config(folder / "config.json"), Safetensors(folder));

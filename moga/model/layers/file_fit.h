@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "moga/core/module_io.h"
 
@@ -14,6 +16,10 @@ namespace moga {
 FileFit transformer_file_fit(const std::filesystem::path& folder);
 FileFit text_encoder_file_fit(const std::filesystem::path& folder);
 FileFit vae_file_fit(const std::filesystem::path& folder);
+// Throw what loading would throw at a file that does not fit (check_file_fit). `settings`: over config.json.
+void check_transformer_file(const std::filesystem::path& folder, const std::vector<std::string>& settings = {});
+void check_text_encoder_file(const std::filesystem::path& folder);
+void check_vae_file(const std::filesystem::path& folder);
 
 // Whether a loaded model is the file's model. Throws one line when the file is quantized (scaled fp8 and the like),
 // when a tensor is missing or has another shape, and when the file has tensors that the model has no use for, which

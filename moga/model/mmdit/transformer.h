@@ -135,5 +135,6 @@ MmditConfig load_mmdit_config(const std::filesystem::path& path);
 // missing routers are reported in the log and initialised. Scaled 8-bit weights stay as they are.
 Mmdit load_mmdit(const std::filesystem::path& folder, const VideoModelLoad& how);
 FileFit mmdit_file_fit(const std::filesystem::path& folder);
+void check_mmdit_file(const std::filesystem::path& folder, const std::vector<std::string>& settings = {});
 
 }  // namespace moga

@@ -27,6 +27,19 @@ FileFit fit_of(const MmditConfig& config, const Safetensors& file) {
   return scaled_file_fit(*Mmdit(config, /*initialise=*/false), file, {.file_name_of = {}, .optional = {kRouterPart}});
 }
 
+// A folder's file and config, which fit each other.
+struct Checked {
+  Safetensors file;
+  MmditConfig config;
+};
+
+Checked checked(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
+  Checked part{Safetensors(folder), load_mmdit_config(folder / "config.json")};
+  apply_overrides(part.config, settings);
+  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
+  return part;
+}
+
 // config.json with the class name first.
 std::string config_text(const MmditConfig& config) {
   nlohmann::ordered_json json = {{"_class_name", config.class_name()}};
@@ -64,14 +77,15 @@ MmditConfig load_mmdit_config(const std::filesystem::path& path) {
 }
 
 Mmdit load_mmdit(const std::filesystem::path& folder, const VideoModelLoad& how) {
-  const Safetensors file(folder);
-  MmditConfig config = load_mmdit_config(folder / "config.json");
-  apply_overrides(config, how.settings);
-  check_file_fit(fit_of(config, file), file, kHarmless);
-  Mmdit model(config, /*initialise=*/false);
+  const Checked part = checked(folder, how.settings);
+  Mmdit model(part.config, /*initialise=*/false);
   const LoadOptions options{.file_name_of = {}, .optional = {kRouterPart}};
-  load_weights(*model, file, options, how, folder.string());
+  load_weights(*model, part.file, options, how, folder.string());
   return model;
+}
+
+void check_mmdit_file(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
+  checked(folder, settings);
 }
 
 FileFit mmdit_file_fit(const std::filesystem::path& folder) {

@@ -166,10 +166,24 @@ TextEncoderConfig load_text_encoder_config(const std::filesystem::path& path) {
   return parse_json<TextEncoderConfig>(config.dump(2), path.string());
 }
 
+namespace {
+
+// A folder's file and config, which fit each other.
+struct Checked {
+  Safetensors file;
+  TextEncoderConfig config;
+};
+
+Checked checked(const std::filesystem::path& folder) {
+  Checked part{Safetensors(folder), load_text_encoder_config(folder / "config.json")};
+  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
+  return part;
+}
+
+}  // namespace
+
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
-  const Safetensors file(folder);
-  const TextEncoderConfig config = load_text_encoder_config(folder / "config.json");
-  check_file_fit(fit_of(config, file), file, kHarmless);
+  const auto [file, config] = checked(folder);
   TextEncoder model(config, /*initialise=*/false);
   LoadOptions options = load_options(file);
   expect_scaled_weights(*model, file, options);
@@ -184,6 +198,8 @@ TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device de
   load_parameters(*model, file, options);
   return model;
 }
+
+void check_text_encoder_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit text_encoder_file_fit(const std::filesystem::path& folder) {
   return fit_of(load_text_encoder_config(folder / "config.json"), Safetensors(folder));

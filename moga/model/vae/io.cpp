@@ -81,17 +81,35 @@ VaeConfig load_vae_config(const std::filesystem::path& path) {
   return result;
 }
 
-Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
+namespace {
+
+// A folder's file and config, which fit each other.
+struct Checked {
+  Safetensors file;
+  VaeConfig config;
+  LoadOptions options;
+};
+
+Checked checked(const std::filesystem::path& folder) {
   const Safetensors file(folder);
   const VaeConfig config = load_vae_config(folder / "config.json");
   const LoadOptions options = load_options(file, folder, config);
   check_file_fit(fit_of(config, file, options), file);
+  return {file, config, options};
+}
+
+}  // namespace
+
+Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
+  const auto [file, config, options] = checked(folder);
   Vae model(config);
   model->to(device, dtype);
   load_parameters(*model, file, options);
   model->eval();
   return model;
 }
+
+void check_vae_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit vae_file_fit(const std::filesystem::path& folder) {
   const Safetensors file(folder);

@@ -109,6 +109,21 @@ FileFit fit_of(const TransformerConfig& config, const Safetensors& file, const L
   return scaled_file_fit(*Transformer(config, /*initialise=*/false), file, options);
 }
 
+// A folder's file and config, which fit each other.
+struct Checked {
+  Safetensors file;
+  LoadOptions options;
+  TransformerConfig config;
+};
+
+Checked checked(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
+  const Safetensors file(folder);
+  Checked part{file, load_options(file, folder), load_transformer_config(folder / "config.json")};
+  apply_overrides(part.config, settings);
+  check_file_fit(fit_of(part.config, file, part.options), file, kHarmless);
+  return part;
+}
+
 // config.json with the class name first, as diffusers writes it.
 std::string config_text(const TransformerConfig& config) {
   nlohmann::ordered_json json = {{"_class_name", config.class_name()}};
@@ -150,14 +165,14 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how) {
-  const Safetensors file(folder);
-  LoadOptions options = load_options(file, folder);
-  TransformerConfig config = load_transformer_config(folder / "config.json");
-  apply_overrides(config, how.settings);
-  check_file_fit(fit_of(config, file, options), file, kHarmless);
-  Transformer model(config, /*initialise=*/false);
-  load_weights(*model, file, options, how, folder.string());
+  const Checked part = checked(folder, how.settings);
+  Transformer model(part.config, /*initialise=*/false);
+  load_weights(*model, part.file, part.options, how, folder.string());
   return model;
+}
+
+void check_transformer_file(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
+  checked(folder, settings);
 }
 
 FileFit transformer_file_fit(const std::filesystem::path& folder) {

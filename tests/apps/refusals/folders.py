@@ -1,0 +1,267 @@
+"""Model folders of every family that `moga` runs, of a few megabytes, and safetensors files with any header.
+
+Weights are holes of sparse files, so that nothing of them is in memory until somebody reads it. The VAEs, the image
+encoder and the tokenizer are the test fixtures of the source tree.
+"""
+
+import json
+import math
+import os
+import pathlib
+import shutil
+import struct
+
+BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I8": 1,
+         "U8": 1, "BOOL": 1}  # fmt: skip
+WEIGHTS = {"text_encoder": "model.safetensors", "image_encoder": "model.safetensors"}  # others: as diffusers
+DIFFUSERS = "diffusion_pytorch_model.safetensors"
+
+
+def entry(shape, dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape)}
+
+
+def laid_out(tensors):
+    """The header's entries with offsets one after the other, and the size of the data."""
+    header, end = {}, 0
+    for name, tensor in tensors.items():
+        size = math.prod(tensor["shape"]) * BYTES[tensor["dtype"]]
+        header[name] = tensor | {"data_offsets": [end, end + size]}
+        end += size
+    return header, end
+
+
+def write_header(path, text, data_bytes):
+    """A file with this header, as text or bytes, and zeros."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    raw += b" " * (-len(raw) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(raw)) + raw)
+        file.truncate(8 + len(raw) + data_bytes)
+
+
+def write_weights(path, tensors, metadata=None, values=None):
+    """`tensors`: entries by name. `values`: bytes of some of them; the others are zero."""
+    header, size = laid_out(tensors)
+    text = json.dumps(({"__metadata__": metadata} if metadata is not None else {}) | header)
+    write_header(path, text, size)
+    begin = os.path.getsize(path) - size
+    with open(path, "r+b") as file:
+        for name, content in (values or {}).items():
+            file.seek(begin + header[name]["data_offsets"][0])
+            file.write(content)
+
+
+def read_header(path):
+    """Entries and metadata."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    metadata = header.pop("__metadata__", None)
+    return header, metadata
+
+
+def wan_tensors(config):
+    """Of WanTransformer3DModel, in diffusers' names."""
+    width, ffn, text = config["num_attention_heads"] * config["attention_head_dim"], config["ffn_dim"], config["text_dim"]
+    tensors = {}
+
+    def add(name, *shape):
+        tensors[name] = entry(shape)
+
+    def linear(name, out, inputs):
+        add(name + ".weight", out, inputs)
+        add(name + ".bias", out)
+
+    add("patch_embedding.weight", width, config["in_channels"], 1, 2, 2)
+    add("patch_embedding.bias", width)
+    embedder = "condition_embedder."
+    for part, inputs in (("text_embedder.linear_1", text), ("text_embedder.linear_2", width),
+                         ("time_embedder.linear_1", config["freq_dim"]), ("time_embedder.linear_2", width)):  # fmt: skip
+        linear(embedder + part, width, inputs)
+    linear(embedder + "time_proj", 6 * width, width)
+    if image := config.get("image_dim"):
+        for norm, size in (("norm1", image), ("norm2", width)):
+            add(f"{embedder}image_embedder.{norm}.weight", size)
+            add(f"{embedder}image_embedder.{norm}.bias", size)
+        linear(embedder + "image_embedder.ff.net.0.proj", image, image)
+        linear(embedder + "image_embedder.ff.net.2", width, image)
+        if positions := config.get("pos_embed_seq_len"):
+            add(embedder + "image_embedder.pos_embed", 1, positions, image)
+    for layer in range(config["num_layers"]):
+        block = f"blocks.{layer}."
+        add(block + "scale_shift_table", 1, 6, width)
+        add(block + "norm2.weight", width)
+        add(block + "norm2.bias", width)
+        for attention in ("attn1", "attn2"):
+            for product in ("to_q", "to_k", "to_v", "to_out.0"):
+                linear(f"{block}{attention}.{product}", width, width)
+            for norm in ("norm_q", "norm_k"):
+                add(f"{block}{attention}.{norm}.weight", width)
+        if image:
+            for product in ("add_k_proj", "add_v_proj"):
+                linear(f"{block}attn2.{product}", width, width)
+            add(block + "attn2.norm_added_k.weight", width)
+        linear(block + "ffn.net.0.proj", ffn, width)
+        linear(block + "ffn.net.2", width, ffn)
+    add("scale_shift_table", 1, 2, width)
+    linear("proj_out", config["out_channels"] * 4, width)
+    return tensors
+
+
+def mmdit_tensors(config):
+    width, ffn = config["num_attention_heads"] * config["attention_head_dim"], config["ffn_dim"]
+    tensors = {}
+
+    def add(name, *shape):
+        tensors[name] = entry(shape)
+
+    def linear(name, out, inputs):
+        add(name + ".weight", out, inputs)
+        add(name + ".bias", out)
+
+    def attention(name, products):
+        for product in products:
+            linear(f"{name}.{product}", width, width)
+        for product in products[:2]:
+            if product in "qk":
+                add(f"{name}.norm_{product}.weight", width)
+
+    add("patch_embedding.weight", width, config["in_channels"], 1, 2, 2)
+    add("patch_embedding.bias", width)
+    for part, inputs in (("text_embedding", config["text_dim"]), ("time_embedding", config["freq_dim"])):
+        linear(part + ".0", width, inputs)
+        linear(part + ".2", width, width)
+    linear("time_projection.1", 9 * width, width)
+    linear("text_time_projection.1", 6 * width, width)
+    for layer in range(config["num_layers"]):
+        block, last = f"blocks.{layer}.", layer == config["num_layers"] - 1
+        add(block + "modulation", 1, 9, width)
+        attention(block + "self_attn", "qkvo")
+        attention(block + "cross_attn", "qkvo")
+        linear(block + "ffn.0", ffn, width)
+        linear(block + "ffn.2", width, ffn)
+        add(block + "text.modulation", 1, 2 if last else 6, width)
+        attention(block + "text.cross_attn", "kv" if last else "qkvo")
+        if not last:
+            linear(block + "text.ffn.0", ffn, width)
+            linear(block + "text.ffn.2", width, ffn)
+    add("head.modulation", 1, 2, width)
+    linear("head.head", config["in_channels"] * 4, width)
+    return tensors
+
+
+def umt5_tensors(config):
+    width, inner, ffn = config["d_model"], config["num_heads"] * config["d_kv"], config["d_ff"]
+    tensors = {"shared.weight": entry((config["vocab_size"], width))}
+    for layer in range(config["num_layers"]):
+        block = f"encoder.block.{layer}.layer."
+        for product in "qkv":
+            tensors[f"{block}0.SelfAttention.{product}.weight"] = entry((inner, width))
+        tensors[block + "0.SelfAttention.o.weight"] = entry((width, inner))
+        tensors[block + "0.SelfAttention.relative_attention_bias.weight"] = entry((32, config["num_heads"]))
+        tensors[block + "0.layer_norm.weight"] = tensors[block + "1.layer_norm.weight"] = entry((width,))
+        tensors[block + "1.DenseReluDense.wi_0.weight"] = tensors[block + "1.DenseReluDense.wi_1.weight"] = entry((ffn, width))
+        tensors[block + "1.DenseReluDense.wo.weight"] = entry((width, ffn))
+    tensors["encoder.final_layer_norm.weight"] = entry((width,))
+    return tensors
+
+
+WAN = {"_class_name": "WanTransformer3DModel", "num_attention_heads": 3, "attention_head_dim": 128, "in_channels": 4,
+       "out_channels": 4, "text_dim": 512, "freq_dim": 256, "ffn_dim": 1536, "num_layers": 2, "text_len": 16}  # fmt: skip
+MMDIT = {key: value for key, value in WAN.items() if key != "out_channels"} | {"_class_name": "MogaMMDiTTransformer3DModel"}
+UMT5 = {"model_type": "umt5", "vocab_size": 8192, "d_model": 512, "d_kv": 64, "d_ff": 1024, "num_layers": 1, "num_heads": 8}
+WITH_IMAGES = {"in_channels": 12}  # latents, a mask of 4 frames and the images' latents
+SEES_IMAGES = WITH_IMAGES | {"image_dim": 16, "added_kv_proj_dim": 384}
+PIPELINE, IMAGE_PIPELINE = {"_class_name": "WanPipeline"}, {"_class_name": "WanImageToVideoPipeline"}
+EXPERT = ["diffusers", "WanTransformer3DModel"]
+
+# Family → config of the transformer over WAN, model_index.json, VAE.
+FAMILIES = {
+    "T2V": (WAN, PIPELINE, "vae"),
+    "I2V": (WAN | SEES_IMAGES, IMAGE_PIPELINE, "vae"),
+    "FLF2V": (WAN | SEES_IMAGES | {"pos_embed_seq_len": 10}, IMAGE_PIPELINE, "vae"),
+    "A14B": (WAN | WITH_IMAGES, IMAGE_PIPELINE | {"transformer": EXPERT, "transformer_2": EXPERT, "boundary_ratio": 0.9}, "vae"),
+    "TI2V-5B": (WAN, PIPELINE | {"expand_timesteps": True}, "vae22"),
+    "MMDiT": (MMDIT, {"_class_name": "MogaMMDiTPipeline"}, "vae"),
+}
+
+
+def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1))
+
+
+def write_family(folder, family, fixtures, changes=()):
+    """A complete folder. `changes`: over the transformer's config."""
+    config, index, vae = FAMILIES[family]
+    config = config | dict(changes)
+    write_json(folder / "model_index.json", index)
+    for part in ("transformer", "transformer_2") if "transformer_2" in index else ("transformer",):
+        write_json(folder / part / "config.json", config)
+        tensors = mmdit_tensors(config) if family == "MMDiT" else wan_tensors(config)
+        write_weights(folder / part / DIFFUSERS, tensors, {"format": "pt"})
+    write_json(folder / "text_encoder/config.json", UMT5)
+    write_weights(folder / "text_encoder/model.safetensors", umt5_tensors(UMT5), {"format": "pt"})
+    shutil.copytree(fixtures / vae, folder / "vae")
+    if config.get("image_dim"):
+        for part in ("image_encoder", "image_processor"):
+            shutil.copytree(fixtures / "images" / part, folder / part)
+    (folder / "tokenizer").mkdir()
+    shutil.copy(fixtures / "spiece.model", folder / "tokenizer/spiece.model")
+    write_json(folder / "scheduler/scheduler_config.json",
+               {"_class_name": "UniPCMultistepScheduler", "flow_shift": 3.0, "prediction_type": "flow_prediction",
+                "use_flow_sigmas": True, "steps": 2, "guidance": 1.0})  # fmt: skip
+
+
+class Model:
+    """A copy of a folder, of links to its files: each change replaces a file and leaves the original's alone."""
+
+    def __init__(self, folder, original):
+        self.folder = pathlib.Path(folder)
+        shutil.copytree(original, self.folder, copy_function=os.link)
+
+    def file(self, part):
+        return self.folder / part / WEIGHTS.get(part, DIFFUSERS)
+
+    def replace(self, path):
+        """The path of a file to write anew."""
+        (self.folder / path).unlink(missing_ok=True)
+        return self.folder / path
+
+    def json(self, path, *removed, **changes):
+        """Over a JSON file; of `removed` keys."""
+        values = json.loads((self.folder / path).read_text()) | changes
+        for key in removed:
+            values.pop(key)
+        write_json(self.replace(path), values)
+
+    def tensors(self, part, change, metadata=None, values=None):
+        """`change` edits the entries of a weights file, which is laid out anew."""
+        path = self.file(part)
+        tensors, own = read_header(path)
+        for tensor in tensors.values():
+            del tensor["data_offsets"]
+        change(tensors)
+        write_weights(self.replace(path), tensors, metadata if metadata is not None else own, values)
+
+    def header(self, part, change):
+        """`change` edits the header as it is; what it returns, if anything, is written instead."""
+        path = self.file(part)
+        tensors, _ = read_header(path)
+        size = max(tensor["data_offsets"][1] for tensor in tensors.values())
+        text = change(tensors)
+        write_header(self.replace(path), json.dumps(tensors) if text is None else text, size)
+
+    def content(self, path, content):
+        self.replace(path).write_bytes(content)
+
+    def cut(self, part, size):
+        """The first bytes of a weights file, or all but the last ones where `size` is negative, or more zeros (None)."""
+        path = self.file(part)
+        whole = path.stat().st_size
+        with open(path, "rb") as file:
+            begin = file.read(1 << 20)
+        with open(self.replace(path), "wb") as file:
+            end = whole + 16 if size is None else size if size >= 0 else whole + size
+            file.write(begin[:end])
+            file.truncate(end)

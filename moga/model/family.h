@@ -36,7 +36,7 @@ struct VideoFamily {
   bool (*recognises)(const nlohmann::json& config);  // a config.json without `_class_name`
   Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
-  FileFit (*file_fit)(const Path& folder);     // names and shapes alone, no weight is read
+  FileFit (*file_fit)(const Path& folder);  // names and shapes alone, no weight is read
   // Throws what `load` would throw at a file that does not fit its config; no weight is read.
   void (*check_file)(const Path& folder, const std::vector<std::string>& settings);
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses

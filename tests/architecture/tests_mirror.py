@@ -16,6 +16,7 @@ WHOLE = {
     "model/wan/wide_test.cpp",         # transformer and VAE at wide sizes, against diffusers
     "pipeline/ranks_test.cpp",         # generation and evaluation on several ranks
     "pipeline/parity_test.cpp",        # the whole pipeline against diffusers
+    "train/video/image_runs_test.cpp", # runs of image-to-video models
     "train/video/lora_test.cpp",       # a run that trains low-rank updates
     "train/video/faults_test.cpp",     # ranks that die, hang or run out of memory while they train
     "train/video/ranks_test.cpp",      # train steps on several ranks

@@ -11,6 +11,8 @@
 namespace moga {
 
 void ImagesConfig::validate() const {
+  check(enabled() || (share == 1 && last == 0 && image_encoder.empty()),
+        "form is none, and share, last or image_encoder is set: expected form = \"condition\" or \"latents\"");
   check(share > 0 && share <= 1, "share is ", share, ", expected more than 0 and at most 1");
   check(last >= 0 && last <= 1, "last is ", last, ", expected 0 to 1");
   check(seed >= 0, "seed is ", seed, ", expected at least 0");

@@ -235,20 +235,20 @@ void AdamW::sum_over(const ProcessGroup& ranks) {
 }
 
 // Copies the gradients of the slots into one buffer, whose pieces take their place, and starts to sum it. The copies
-// release each gradient, so that no two of all gradients are held.
+// release each gradient, so that no two of all gradients are held. A gradient that is missing here (this rank's tokens
+// see no image) may exist on another rank: it counts as zeros.
 Pending AdamW::start_sum(const ProcessGroup& ranks, size_t begin, size_t end) {
   int64_t elements = 0;
-  for (size_t i = begin; i < end; ++i)
-    if (slots_[i].gradient().defined()) elements += aligned(slots_[i].weight.numel());
+  for (size_t i = begin; i < end; ++i) elements += aligned(slots_[i].weight.numel());
   const at::Tensor buffer = at::zeros({elements}, slots_.front().master.options());
   int64_t at = 0;
   for (size_t i = begin; i < end; ++i) {
     Slot& slot = slots_[i];
     const at::Tensor gradient = slot.gradient();
-    if (!gradient.defined()) continue;
-    slot.sum = buffer.narrow(0, at, gradient.numel()).view(gradient.sizes()).copy_(gradient);
+    slot.sum = buffer.narrow(0, at, slot.weight.numel()).view(slot.weight.sizes());
+    if (gradient.defined()) slot.sum.copy_(gradient);
     slot.weight.mutable_grad().reset();
-    at += aligned(gradient.numel());
+    at += aligned(slot.weight.numel());
   }
   return ranks.start_all_reduce(buffer);
 }

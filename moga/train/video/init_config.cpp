@@ -68,11 +68,15 @@ Cloned<VideoModelConfig> with_condition(Cloned<VideoModelConfig> theirs, const T
 }
 
 void check_index(const ModelIndex& index, const TrainConfig& config) {
+  const int64_t channels = config.transformer->conditioning().channels;
   check(!index.two_experts(), "init ", config.init, " has two experts, which are trained one at a time: expected a ",
         "folder with one of them as transformer/, and a model_index.json without transformer_2 and boundary_ratio");
-  check(!index.expand_timesteps || config.transformer->conditioning().channels == 0, "init ", config.init,
-        " is given frames (expand_timesteps), and the config's model takes images as ",
-        config.transformer->conditioning().channels, " channels, expected one or the other");
+  check(!index.expand_timesteps || channels == 0, "init ", config.init,
+        " is given frames (expand_timesteps), and the config's model takes images as ", channels,
+        " channels, expected one or the other");
+  check(!index.image_to_video.value_or(false) || index.expand_timesteps || channels > 0, "init ", config.init,
+        " is made for image to video (model_index.json), and its transformer takes no images: expected in_channels of ",
+        "latents, mask and condition");
 }
 
 }  // namespace

@@ -147,11 +147,24 @@ TEST_F(TrainConfigOfInit, AnotherPipelineIsNamed) {
   EXPECT_NE(error("").find("model_index.json: _class_name = WanVACEPipeline, expected WanPipeline"), std::string::npos);
 }
 
-TEST_F(TrainConfigOfInit, MayBeGivenFramesButNotACondition) {
+TEST_F(TrainConfigOfInit, AModelOfImagesMayStartFromOneOfTextAlone) {
+  const std::string widened = "[transformer]\nin_channels = 12";
+  EXPECT_EQ(error(widened), "");
+  EXPECT_NE(error(widened + "\n[lora]\nrank = 4").find("lora cannot train the new input channels"), std::string::npos);
+  EXPECT_NE(error(widened + "\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);
   write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanPipeline", "expand_timesteps": true})");
   EXPECT_EQ(error(""), "");
+  EXPECT_NE(error(widened).find("is given frames (expand_timesteps), and the config's model takes images as 8"),
+            std::string::npos);
+}
+
+TEST_F(TrainConfigOfInit, ItsPipelineAndItsChannelsMustAgree) {
   write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanImageToVideoPipeline"})");
-  EXPECT_NE(error("").find("is an image-to-video model, expected text to video"), std::string::npos);
+  EXPECT_NE(error("").find("is made for image to video (model_index.json), and its transformer takes no images"),
+            std::string::npos);
+  write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanPipeline", "boundary_ratio": 0.9,
+    "transformer_2": ["diffusers", "WanTransformer3DModel"]})");
+  EXPECT_NE(error("").find("has two experts, which are trained one at a time"), std::string::npos);
 }
 
 TEST_F(TrainConfigOfInit, ADisagreementIsNamed) {

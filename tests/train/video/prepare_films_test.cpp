@@ -96,6 +96,26 @@ TEST(PrepareFilms, ContinuesWithTheSameBytes) {
   EXPECT_EQ(bytes_of(config.out), whole);
 }
 
+// Images are drawn by the sample's name, so that a run that goes on draws the same.
+TEST(PrepareFilms, StoresImagesAndContinuesWithTheSameBytes) {
+  const test::Folder folder;
+  FilmsConfig config = tiny_films(folder);
+  config.images = {.form = ImageForm::kCondition, .share = 0.5, .last = 0.5};
+  prepare_films(config, {});
+  const std::string whole = bytes_of(folder / "out/shards");
+  EXPECT_EQ(ShardDataset(folder / "out/shards").images().form, ImageForm::kCondition);
+  std::filesystem::create_directories(folder / "out/shards.partial");
+  std::filesystem::rename(folder / "out/shards/shard-00000.safetensors",
+                          folder / "out/shards.partial/shard-00000.safetensors");
+  std::filesystem::remove_all(folder / "out/shards");  // as after a kill
+  prepare_films(config, {});
+  EXPECT_EQ(bytes_of(folder / "out/shards"), whole);
+  config.images.form = ImageForm::kLatents;
+  config.images.last = 0;
+  prepare_films(config, {});  // other settings: encoded again
+  EXPECT_EQ(ShardDataset(folder / "out/shards").images().form, ImageForm::kLatents);
+}
+
 TEST(PrepareFilms, HoldsFilmsOutAndObeysTheManifest) {
   const test::Folder folder;
   FilmsConfig config = tiny_films(folder);

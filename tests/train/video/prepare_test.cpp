@@ -7,6 +7,7 @@
 #include "moga/data/dataset/shards.h"
 #include "moga/data/story/render.h"
 #include "moga/data/video/video.h"
+#include "moga/model/image_condition.h"
 #include "moga/model/text/captions.h"
 #include "moga/model/text/tokenizer.h"
 #include "tests/support/compare.h"
@@ -58,6 +59,42 @@ TEST(Prepare, WholeClipsAndStreamsGiveTheSameLatents) {
     latents.push_back(ShardDataset(config.out).get(0).latent.to(at::kFloat));
   }
   EXPECT_TRUE(test::close(latents[0], latents[1], 4e-3));
+}
+
+// Of the shots' first frames, as generation makes it of the same pictures.
+TEST(Prepare, StoresTheConditionOfTheShotsImages) {
+  const at::NoGradGuard no_grad;
+  const test::Folder folder;
+  PrepareConfig config = tiny_prepare(folder);
+  config.images = {.form = ImageForm::kCondition, .share = 0.5};
+  EXPECT_EQ(prepare_stories(config), 3);
+  const Story story = plan_story(42, config.story);
+  const Sample sample = ShardDataset(config.out).get(2);
+  EXPECT_EQ(sample.images.shown.first, draw_images(config.images, 42, sample.shot_frames).first);
+  const at::Tensor frames = render_story(story, at::kCPU).frames;
+  std::vector<GivenFrames> given(2);
+  for (const size_t shot : {0, 1})
+    if (sample.images.shown.first[shot]) given[shot].first = given_frame(frames[story.shots[shot].first_frame]);
+  Vae vae = load_vae(config.vae, at::kCPU, at::kFloat);
+  const at::Tensor expected = image_condition(*vae, sample.shot_frames, sample.latent.size(1), given);
+  EXPECT_TRUE(test::close(sample.images.condition.to(at::kFloat), expected.narrow(0, 4, 4), 4e-3));
+}
+
+TEST(Prepare, StoresTheLatentsOfTheShotsImagesAndTheSameLatentsOfVideos) {
+  const test::Folder folder;
+  PrepareConfig config = tiny_prepare(folder);
+  EXPECT_EQ(prepare_stories(config), 3);
+  const ShardDataset plain(config.out);
+  config.out = (folder / "given").string();
+  config.images = {.form = ImageForm::kLatents, .share = 0.4};
+  EXPECT_EQ(prepare_stories(config), 3);
+  const ShardDataset given(config.out);
+  for (int64_t i = 0; i < 3; ++i) {
+    const Sample sample = given.get(i);
+    const int64_t images = draw_images(config.images, 40 + static_cast<uint64_t>(i), sample.shot_frames).count();
+    EXPECT_EQ(sample.images.latents.defined() ? sample.images.latents.size(1) : 0, images);
+    EXPECT_TRUE(at::equal(sample.latent, plain.get(i).latent));
+  }
 }
 
 TEST(Prepare, AnInterruptedRunLeavesNothingUnderTheFinalName) {

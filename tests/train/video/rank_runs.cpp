@@ -12,19 +12,22 @@ namespace moga::test {
 std::string RunRequest::text() const {
   std::ostringstream text;
   text << data << ' ' << out << ' ' << resume << ' ' << data_ranks << ' ' << steps << ' ' << pieces << ' ' << tokens
-       << ' ' << shard << ' ' << weights << ' ' << recompute;
+       << ' ' << shard << ' ' << weights << ' ' << recompute << ' ' << images;
   return text.str();
 }
 
 RunRequest run_request(const std::string& text) {
   RunRequest request;
   std::istringstream(text) >> request.data >> request.out >> request.resume >> request.data_ranks >> request.steps >>
-      request.pieces >> request.tokens >> request.shard >> request.weights >> request.recompute;
+      request.pieces >> request.tokens >> request.shard >> request.weights >> request.recompute >> request.images;
   return request;
 }
 
 TrainConfig config_of(const RunRequest& request) {
-  TrainConfig config = tiny_config(request.out);
+  TrainConfig config =
+      request.images == "-"
+          ? tiny_config(request.out)
+          : tiny_image_config(choice<ImageStyle>("images", request.images), request.data, request.out);
   config.tokenizer = request.data + "spiece.model";
   config.stage[0].data = request.data + "shards";
   config.stage[0].steps = request.steps;

@@ -3,7 +3,7 @@
 
 #include "moga/train/video/task.h"
 #include "tests/support/ranks.h"
-#include "tests/train/tiny_run.h"
+#include "tests/train/tiny_images.h"
 
 namespace moga::test {
 
@@ -12,6 +12,7 @@ struct RunRequest {
   std::string data = (tiny_data() / "").string(), out, resume = "-";
   int64_t data_ranks = 1, steps = 5, pieces = 1, tokens = 0;  // tokens: per batch, in place of 4 videos
   std::string shard = "none", weights = "float32", recompute = "selective";
+  std::string images = "-";  // or an ImageStyle, whose data `data` has
 
   std::string text() const;
 };

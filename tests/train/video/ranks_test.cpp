@@ -38,6 +38,20 @@ TEST(TrainOnRanks, StepsByTokensEqualOneProcess) {
   EXPECT_EQ(run_on(4, "train_steps", request), "") << "data 2 x sequence 2";
 }
 
+// With pieces of one video the second rank's tokens see no image of the style "embedded": it has no gradient of what
+// attends to them.
+TEST(TrainOnRanks, StepsOfImageModelsEqualOneProcess) {
+  const Folder out;
+  for (const ImageStyle style : {ImageStyle::kCondition, ImageStyle::kEmbedded, ImageStyle::kGiven}) {
+    RunRequest request = {.data = (tiny_image_data(style) / "").string(), .out = out.path().string()};
+    request.images = name_of(style);
+    request.pieces = 4;
+    EXPECT_EQ(run_on(2, "train_steps", request), "") << request.images << ", sequence 2";
+    request.pieces = request.data_ranks = 2;
+    EXPECT_EQ(run_on(4, "train_steps", request), "") << request.images << ", data 2 x sequence 2";
+  }
+}
+
 // Data ranks evaluate different triples, one of them an odd one out.
 MOGA_RANKS(held_out_loss) {
   TrainConfig config = config_of(run_request(rank_argument()));

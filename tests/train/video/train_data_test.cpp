@@ -8,7 +8,7 @@
 #include "moga/data/dataset/shards.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
-#include "tests/train/tiny_run.h"
+#include "tests/train/tiny_images.h"
 
 namespace moga {
 namespace {
@@ -61,6 +61,50 @@ TEST(TrainData, KeepsTheFirstFramesAndTheirShots) {
     EXPECT_EQ(batch.layout.videos[0].shot_frames, shot_frames);
     EXPECT_EQ(batch.ids.size(0), static_cast<int64_t>(shot_frames.size()));
   }
+}
+
+TrainData with_images(ImageStyle style, const Tokenizer& tokenizer, int64_t frames = 0) {
+  const test::Folder& folder = test::tiny_image_data(style);
+  return TrainData({.folder = folder / "shards",
+                    .text_len = 12,
+                    .frames = frames,
+                    .images = image_needs(test::tiny_image_config(style, "unused"))},
+                   &tokenizer);
+}
+
+TEST(TrainData, GivesMaskConditionAndEmbeddingsOfImages) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const TrainBatch batch = with_images(ImageStyle::kEmbedded, tokenizer).batch({{2}, {5, .dropped = true}});
+  const ShardDataset shards(test::tiny_image_data(ImageStyle::kEmbedded) / "shards");
+  ASSERT_EQ(batch.condition.size(), 2u);
+  const at::Tensor mask = batch.condition[1].narrow(0, 0, 4);  // a first frame: all channels of frame 0
+  EXPECT_TRUE(at::equal(mask.amin({2, 3}), mask.amax({2, 3})));
+  EXPECT_TRUE(at::equal(mask.select(3, 0).select(2, 0), at::tensor({1, 0, 0}, at::kFloat).expand({4, 3})));
+  EXPECT_TRUE(at::equal(batch.condition[1].narrow(0, 4, 4), shards.get(5).images.condition));
+  EXPECT_EQ(batch.image.counts, (std::vector<int64_t>{3, 0, 3, 0}));
+  EXPECT_TRUE(at::equal(batch.image.rows.narrow(0, 3, 3), shards.get(5).images.embeddings[0].to(at::kFloat)));
+}
+
+TEST(TrainData, GivesLatentsOfImagesAndNoneWhereNothingWouldBeLeft) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const TrainBatch batch = with_images(ImageStyle::kGiven, tokenizer).batch({{1}, {4}});
+  const ShardDataset shards(test::tiny_image_data(ImageStyle::kGiven) / "shards");
+  ASSERT_EQ(batch.given.size(), 2u);
+  EXPECT_EQ(batch.given[0].frames, (std::vector<int64_t>{0, 1}));
+  EXPECT_TRUE(at::equal(batch.given[0].latents, shards.get(1).images.latents));
+  EXPECT_TRUE(batch.given[1].frames.empty());
+  EXPECT_TRUE(with_images(ImageStyle::kGiven, tokenizer, 2).batch({{1}, {3}}).given.empty());
+}
+
+// Video 3 has a last image at the end of its second shot of two frames.
+TEST(TrainData, AShotThatIsCutShortLosesItsLastImage) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  const auto shown = [&](int64_t frames) {
+    const at::Tensor mask = with_images(ImageStyle::kCondition, tokenizer, frames).batch({{3}}).condition[0];
+    return mask.narrow(0, 0, 4).select(3, 0).select(2, 0).sum(0);
+  };
+  EXPECT_TRUE(at::equal(shown(0), at::tensor({4, 4, 1}, at::kFloat)));
+  EXPECT_TRUE(at::equal(shown(2), at::tensor({4, 4}, at::kFloat)));
 }
 
 TEST(TrainData, StreamsInTheOrderAskedForAndOnlyThat) {

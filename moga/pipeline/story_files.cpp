@@ -13,6 +13,11 @@ namespace moga {
 namespace {
 
 constexpr int64_t kPieceFrames = 16;
+#ifdef MOGA_FFMPEG
+constexpr const char* kVideoExtension = ".mp4";
+#else
+constexpr const char* kVideoExtension = ".y4m";
+#endif
 
 }  // namespace
 
@@ -38,7 +43,7 @@ at::Tensor first_frame(const Story& story, const StoryShot& shot) {
 
 StoryFiles write_story(const Story& story, const std::filesystem::path& folder, bool images) {
   const std::string stem = "story-" + std::to_string(story.seed);
-  StoryFiles files{folder / (stem + ".mp4"), folder / (stem + ".png"), folder / (stem + ".toml"), {}};
+  StoryFiles files{folder / (stem + kVideoExtension), folder / (stem + ".png"), folder / (stem + ".toml"), {}};
   Script script = story_script(story);
   for (size_t shot = 0; images && shot < script.shot.size(); ++shot) {
     files.images.push_back(folder / (stem + "-shot-" + std::to_string(shot + 1) + ".png"));

@@ -24,8 +24,9 @@ struct StoryFiles {
   std::vector<std::filesystem::path> images;  // the first frame of each shot
 };
 
-// Renders the story to <folder>/story-<seed>.mp4, .png (contact sheet) and .toml (script). With `images` also the first
-// frame of each shot, story-<seed>-shot-1.png, …, which the script names: for image-to-video models.
+// Renders the story to <folder>/story-<seed>.mp4 (.y4m in a build without FFmpeg), .png (contact sheet) and .toml
+// (script). With `images` also the first frame of each shot, story-<seed>-shot-1.png, …, which the script names: for
+// image-to-video models.
 StoryFiles write_story(const Story& story, const std::filesystem::path& folder, bool images = false);
 
 }  // namespace moga

@@ -41,6 +41,15 @@ TEST(Evaluate, ReportsEveryStory) {
     EXPECT_NE(score_table(evaluation).find(row), std::string::npos);
 }
 
+// Without them it would be refused.
+TEST(Evaluate, AnImageModelIsGivenTheDrawnFirstFrames) {
+  test::Folder folder;
+  Models models = load_models(test::image_folder(), at::kCPU, at::kFloat);
+  StoryEvaluationConfig config = small();
+  config.stories = 1;
+  EXPECT_EQ(evaluate_stories(models, config, folder.path()).readings.size(), 1u);
+}
+
 // One shot introduces everybody: nothing is left to carry.
 TEST(Evaluate, WithoutCasesThereIsNoNumber) {
   test::Folder folder;

@@ -1,8 +1,11 @@
 // A story's files: a video of all its frames, and a script with the same shots.
 #include "moga/pipeline/story_files.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "moga/data/story/render.h"
+#include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "tests/support/folder.h"
 
@@ -28,6 +31,20 @@ TEST(StoryFiles, AreWrittenWhole) {
   EXPECT_EQ(open_video(files.video)->read(100).size(0), 65);
   EXPECT_EQ(load_script(files.script).captions(), story.captions());
   EXPECT_TRUE(std::filesystem::exists(files.sheet));
+}
+
+TEST(StoryFiles, TheScriptNamesTheFirstFrameOfEachShot) {
+  const test::Folder folder;
+  const Story story = plan_story(5, {.width = 112, .height = 64, .frames = 65});
+  const StoryFiles files = write_story(story, folder.path(), /*images=*/true);
+  ASSERT_EQ(files.images.size(), story.shots.size());
+  const Script script = load_script(files.script);
+  const at::Tensor frames = render_story(story, at::kCPU).frames;
+  for (size_t shot = 0; shot < files.images.size(); ++shot) {
+    EXPECT_EQ(std::filesystem::path(script.shot[shot].image.value()).filename(), files.images[shot].filename());
+    EXPECT_TRUE(at::equal(load_png(files.images[shot]), frames[story.shots[shot].first_frame]));
+  }
+  EXPECT_TRUE(write_story(story, folder / "plain").images.empty());
 }
 
 }  // namespace

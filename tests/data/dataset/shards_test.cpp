@@ -133,7 +133,7 @@ TEST(Shards, WrongImagesAreRefused) {
   expect(error([](Sample& sample) { sample.images = {}; }), "images in form none, those before in form condition");
   expect(error([](Sample& sample) { sample.images.embeddings.clear(); }), "others have none");
   expect(error([](Sample& sample) { sample.images.shown.first[1] = false; }), "shot 2 shows its last frame and not");
-  expect(error([](Sample& sample) { sample.images.embeddings[1] = {}; }), "shot 2 has an image without embeddings");
+  expect(error([](Sample& sample) { sample.images.embeddings[1] = at::Tensor(); }), "shot 2 has an image without embeddings");
   expect(error([](Sample& sample) { sample.images.condition = at::zeros({4, 4, 2, 3}); }),
          "the latents of its images are [4, 4, 2, 3], expected [4, 5, 2, 3]");
   expect(error([](Sample& sample) { sample.images.shown.last.pop_back(); }), "images of 2 and 1 shots, expected 2");

@@ -190,6 +190,9 @@ TEST(TrainConfig, ShippedConfigsAreRight) {
   EXPECT_FALSE(load_train_config(configs / "stories.toml", {"transformer.moga.kind=full"})
                    .transformer->attention()
                    .uses_router());
+  const TrainConfig images =
+      load_train_config(configs / "stories_i2v.toml", {"init=" + (configs / "../models/demo").string()});
+  EXPECT_EQ(images.transformer->conditioning().channels, 4 + 16);
   EXPECT_FALSE(load_toml<TextTrainConfig>(configs / "demo_text.toml").tokenizer.empty());
   EXPECT_FALSE(load_toml<VaeTrainConfig>(configs / "demo_vae.toml").out.empty());
   for (const char* name : {"stories_image.toml", "stories_short.toml", "stories_long.toml"})

@@ -57,7 +57,11 @@ FlowInput two_videos_with_given() {
 TEST(FlowLoss, IsTheMeanOverTheElementsThatAreNotGiven) {
   const FlowInput input = two_videos_with_given();
   const PackedLatents predicted = {torch::randn_like(input.latents.values), input.latents.shapes};
-  const auto model = [&](const VideoModelInput&) { return VideoModelOutput{.velocity = predicted.views()}; };
+  const auto model = [&](const VideoModelInput&) {
+    VideoModelOutput output;
+    output.velocity = predicted.views();
+    return output;
+  };
   const auto x0 = input.latents.views(), noise = PackedLatents{input.noise, input.latents.shapes}.views();
   double sum = 0;
   const auto add = [&](size_t video, int64_t frame) {
@@ -81,7 +85,9 @@ TEST(FlowLoss, ShowsGivenFramesAsTheyAreAndTheOthersNoisy) {
       EXPECT_TRUE(at::equal(seen.latents[0].select(1, 2 * place), input.given[0].latents.select(1, place)));
     EXPECT_TRUE(test::close(seen.latents[0].select(1, 1), (0.75 * x0[0] + 0.25 * noise[0]).select(1, 1), 1e-6));
     EXPECT_TRUE(test::close(seen.latents[1], 0.25 * x0[1] + 0.75 * noise[1], 1e-6));
-    return VideoModelOutput{.velocity = seen.latents};
+    VideoModelOutput output;
+    output.velocity = seen.latents;
+    return output;
   };
   flow_loss(model, input);
   EXPECT_TRUE(at::equal(input.latents.values, before));

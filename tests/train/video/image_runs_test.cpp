@@ -144,7 +144,7 @@ TEST(ImageModels, StartAsTheModelOfTextThatTheyAreMadeFrom) {
   TrainConfig config = test::tiny_image_config(ImageStyle::kCondition, run / "run");
   config.init = text_model(run).string();
   const TrainModels models = make_models(config, at::kCPU);
-  const auto text = load_transformer(run / "text/transformer", at::kCPU, at::kFloat);
+  Transformer text = load_transformer(run / "text/transformer", at::kCPU, at::kFloat);
   VideoTask task(config);
   const TrainBatch batch = batch_of(task, config, {{0}, {1}});
   VideoModelInput input{.latents = batch.latents.views(),

@@ -134,6 +134,7 @@ TEST(Safetensors, WhatTheFormatsOwnReaderRefusesIsRefused) {
 
 TEST(Safetensors, WhatTheFormatsOwnReaderOpensIsOpened) {
   EXPECT_EQ(error_in(file_bytes("{}", 0)), "");
+  EXPECT_EQ(error_in(file_bytes("{}" + std::string(638, ' '), 0)), "");  // its length begins like a pickle
   EXPECT_EQ(error_in(file_bytes(R"(  {"__metadata__":null}  )", 0)), "");
   EXPECT_EQ(error_in(file_bytes(R"({"a":{"dtype":"F64","shape":[4611686018427387904,0],"data_offsets":[0,0]}})", 0)),
             "");
@@ -153,6 +154,7 @@ TEST(Safetensors, OnlyRegularFilesAreRead) {
 TEST(Safetensors, WhatIsNoSafetensorsFileIsNamed) {
   EXPECT_REFUSED("", "has 0 bytes, too few for a header");
   EXPECT_REFUSED(std::string("PK\x03\x04 and more", 14), "is a PyTorch pickle");
+  EXPECT_REFUSED(std::string("\x80\x02}q\x00(X\x06\x00\x00\x00", 11), "is a PyTorch pickle");
   EXPECT_REFUSED("version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer");
   EXPECT_REFUSED(std::string(64, '\xff'), "is beyond the format's limit");
   EXPECT_REFUSED(file_bytes("{\"w\":", 0), "malformed JSON");

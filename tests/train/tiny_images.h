@@ -12,7 +12,8 @@ template <>
 inline constexpr auto kChoices<ImageStyle> = std::array{
     Choice{ImageStyle::kCondition, "condition", "Wan2.2-I2V: first frames of both shots, some last ones"},
     Choice{ImageStyle::kEmbedded, "embedded", "Wan2.1-I2V: first frames of first shots, with embeddings of 3 tokens"},
-    Choice{ImageStyle::kGiven, "given", "Wan2.2-TI2V-5B: first frames of both shots in their frames' place; one without"},
+    Choice{ImageStyle::kGiven, "given",
+           "Wan2.2-TI2V-5B: first frames of both shots in their frames' place; one without"},
 };
 
 }  // namespace moga

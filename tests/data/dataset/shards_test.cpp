@@ -133,8 +133,11 @@ TEST(Shards, WrongImagesAreRefused) {
   expect(error([](Sample& sample) { sample.images = {}; }), "images in form none, those before in form condition");
   expect(error([](Sample& sample) { sample.images.embeddings.clear(); }), "others have none");
   expect(error([](Sample& sample) { sample.images.shown.first[1] = false; }), "shot 2 shows its last frame and not");
-  expect(error([](Sample& sample) { sample.images.embeddings[1] = at::Tensor(); }), "shot 2 has an image without embeddings");
-  expect(error([](Sample& sample) { sample.images.condition = at::zeros({4, 4, 2, 3}); }),
+  expect(error([](Sample& sample) { sample.images.embeddings[1] = at::Tensor(); }),
+         "shot 2 has an image without embeddings");
+  expect(error([](Sample& sample) {
+           sample.images.condition = at::zeros({4, 4, 2, 3});
+         }),
          "the latents of its images are [4, 4, 2, 3], expected [4, 5, 2, 3]");
   expect(error([](Sample& sample) { sample.images.shown.last.pop_back(); }), "images of 2 and 1 shots, expected 2");
 }
@@ -163,8 +166,9 @@ TEST(Shards, AllHaveImagesInTheSameForm) {
   const test::Folder folder;
   write_shard(shard_path(folder.path(), 0), {with_condition(1)});
   write_shard(shard_path(folder.path(), 1), {with_latents(1, {true, false})});
-  EXPECT_NE(test::error_of([&] { ShardDataset{folder.path()}; })
-                .find("shard-00001.safetensors: images in form latents, those of the shards before in form condition"),
+  EXPECT_NE(test::error_of([&] {
+              ShardDataset{folder.path()};
+            }).find("shard-00001.safetensors: images in form latents, those of the shards before in form condition"),
             std::string::npos);
 }
 

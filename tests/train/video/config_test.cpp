@@ -150,7 +150,9 @@ TEST_F(TrainConfigOfInit, AnotherPipelineIsNamed) {
 TEST_F(TrainConfigOfInit, AModelOfImagesMayStartFromOneOfTextAlone) {
   const std::string widened = "[transformer]\nin_channels = 12";
   EXPECT_EQ(error(widened), "");
-  EXPECT_NE(error(widened + "\n[lora]\nrank = 4").find("lora cannot train the new input channels"), std::string::npos);
+  EXPECT_NE(error("train_text_encoder = false\n" + widened + "\n[lora]\nrank = 4")
+                .find("lora cannot train the new input channels"),
+            std::string::npos);
   EXPECT_NE(error(widened + "\nnum_layers = 4").find("transformer.num_layers = 4, but init "), std::string::npos);
   write_text(folder_ / "model/model_index.json", R"({"_class_name": "WanPipeline", "expand_timesteps": true})");
   EXPECT_EQ(error(""), "");

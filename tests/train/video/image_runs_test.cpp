@@ -50,8 +50,7 @@ TEST_P(ImageRuns, TwoStepsChangeEveryWeight) {
   for (const auto& item : weights) before.push_back(item.second.detach().clone());
   for (int64_t step = 0; step < 2; ++step)
     task.state().train_step({.step = step, .lr = 1e-2, .pieces = {batch_of(task, config, {{0}, {1}})}});
-  for (size_t i = 0; i < before.size(); ++i)
-    EXPECT_FALSE(at::equal(weights[i].second, before[i])) << weights[i].first;
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_FALSE(at::equal(weights[i].second, before[i])) << weights[i].first;
 }
 
 TEST_P(ImageRuns, PiecesGiveTheGradientOfTheWholeBatch) {
@@ -128,21 +127,20 @@ TEST_P(ImageRuns, TrainOnTheFirstFramesAlone) {
   }
 }
 
-// A text-to-video model of the tiny config, with a head that is not zero.
-std::filesystem::path text_model(const test::Folder& folder) {
-  const TrainConfig config = test::tiny_config("");
+// A folder to start from, with a head that is not zero.
+std::filesystem::path model_of(const TrainConfig& config, const std::filesystem::path& folder) {
   torch::manual_seed(12);
   const auto model = config.transformer->build(/*initialise=*/true);
   model->fill_head();
-  model->save(folder / "text/transformer", at::kFloat, WeightLayout::kDiffusers);
-  save_text_encoder(folder / "text/text_encoder", TextEncoder(config.text_encoder), at::kFloat);
-  return folder / "text";
+  model->save(folder / "transformer", at::kFloat, WeightLayout::kDiffusers);
+  save_text_encoder(folder / "text_encoder", TextEncoder(config.text_encoder), at::kFloat);
+  return folder;
 }
 
 TEST(ImageModels, StartAsTheModelOfTextThatTheyAreMadeFrom) {
   const test::Folder run;
   TrainConfig config = test::tiny_image_config(ImageStyle::kCondition, run / "run");
-  config.init = text_model(run).string();
+  config.init = model_of(test::tiny_config(""), run / "text").string();
   const TrainModels models = make_models(config, at::kCPU);
   Transformer text = load_transformer(run / "text/transformer", at::kCPU, at::kFloat);
   VideoTask task(config);
@@ -160,21 +158,19 @@ TEST(ImageModels, StartAsTheModelOfTextThatTheyAreMadeFrom) {
 
 TEST(ImageModels, LowRankUpdatesOfAnImageModelEndAsAnAdapter) {
   const test::Folder run;
-  TrainConfig config = test::tiny_image_config(ImageStyle::kEmbedded, run / "base");
-  config.stage[0].steps = 2;
-  EXPECT_EQ(train(config, ""), TrainEnd::done);
-  config.init = (run / "base/model").string();
-  config.out = (run / "lora").string();
+  TrainConfig config = test::tiny_image_config(ImageStyle::kEmbedded, run.path());
+  config.init = model_of(config, run / "base").string();
   config.train_text_encoder = false;
-  config.lora.rank = 2;
+  config.lora.rank = 4;
+  config.lora.alpha = 8;
   VideoTask task(config);
   const TrainBatch batch = batch_of(task, config, {{0}, {1}, {2}});
   double first = 0, last = 0;
-  for (int64_t step = 0; step < 40; ++step) {
+  for (int64_t step = 0; step < 60; ++step) {
     last = task.state().train_step({.step = 0, .lr = 2e-2, .pieces = {batch}}).flow.item<double>();
     if (step == 0) first = last;
   }
-  EXPECT_LT(last, 0.95 * first) << first << " → " << last;
+  EXPECT_LT(last, 0.9 * first) << first << " → " << last;
   task.save_model({}, run / "adapted");
   EXPECT_TRUE(std::filesystem::exists(run / "adapted/adapter.safetensors"));
 }

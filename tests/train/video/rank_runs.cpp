@@ -24,10 +24,9 @@ RunRequest run_request(const std::string& text) {
 }
 
 TrainConfig config_of(const RunRequest& request) {
-  TrainConfig config =
-      request.images == "-"
-          ? tiny_config(request.out)
-          : tiny_image_config(choice<ImageStyle>("images", request.images), request.data, request.out);
+  TrainConfig config = request.images == "-"
+                           ? tiny_config(request.out)
+                           : tiny_image_config(choice<ImageStyle>("images", request.images), request.data, request.out);
   config.tokenizer = request.data + "spiece.model";
   config.stage[0].data = request.data + "shards";
   config.stage[0].steps = request.steps;

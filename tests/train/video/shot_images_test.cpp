@@ -60,7 +60,8 @@ void write_image_encoder(const std::filesystem::path& folder) {
                                           .patch_size = 14});
   for (const at::Tensor& weight : encoder->parameters()) weight.detach().normal_(0, 0.2);
   save_image_encoder(folder / "image_encoder", encoder, at::kFloat);
-  write_text(folder / "image_processor/preprocessor_config.json", R"({"crop_size": 28, "size": {"shortest_edge": 28}})");
+  write_text(folder / "image_processor/preprocessor_config.json",
+             R"({"crop_size": 28, "size": {"shortest_edge": 28}})");
 }
 
 TEST(ShotImages, EmbeddingsAreThoseOfTheShotsImages) {
@@ -68,8 +69,7 @@ TEST(ShotImages, EmbeddingsAreThoseOfTheShotsImages) {
   Film film;
   write_image_encoder(film.folder.path());
   const std::filesystem::path folder = film.folder / "image_encoder";
-  const SampleImages stored =
-      film.stored({.form = ImageForm::kCondition, .last = 1, .image_encoder = folder.string()});
+  const SampleImages stored = film.stored({.form = ImageForm::kCondition, .last = 1, .image_encoder = folder.string()});
   ASSERT_EQ(stored.embeddings.size(), 2u);
   const ImageProcessorConfig processor =
       load_image_processor_config(film.folder / "image_processor/preprocessor_config.json");
@@ -79,9 +79,7 @@ TEST(ShotImages, EmbeddingsAreThoseOfTheShotsImages) {
 }
 
 TEST(ShotImages, AFolderWithoutAnEncoderIsNamed) {
-  EXPECT_EQ(test::error_of([] {
-              ShotImageMaker({.form = ImageForm::kCondition, .image_encoder = "none"}, at::kCPU);
-            }),
+  EXPECT_EQ(test::error_of([] { ShotImageMaker({.form = ImageForm::kCondition, .image_encoder = "none"}, at::kCPU); }),
             "images.image_encoder: none has no config.json, expected the folder image_encoder of a model folder");
 }
 

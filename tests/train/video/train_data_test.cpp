@@ -74,7 +74,8 @@ TrainData with_images(ImageStyle style, const Tokenizer& tokenizer, int64_t fram
 
 TEST(TrainData, GivesMaskConditionAndEmbeddingsOfImages) {
   const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
-  const TrainBatch batch = with_images(ImageStyle::kEmbedded, tokenizer).batch({{.index = 2}, {.index = 5, .dropped = true}});
+  const TrainBatch batch =
+      with_images(ImageStyle::kEmbedded, tokenizer).batch({{.index = 2}, {.index = 5, .dropped = true}});
   const ShardDataset shards(test::tiny_image_data(ImageStyle::kEmbedded) / "shards");
   ASSERT_EQ(batch.condition.size(), 2u);
   const at::Tensor mask = batch.condition[1].narrow(0, 0, 4);  // a first frame: all channels of frame 0

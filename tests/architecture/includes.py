@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     "data/dataset": {"core"},
     "data/cuts": {"core"},
     "data/captioner": {"core"},
-    "data/films": {"data/video", "data/cuts", "data/captioner", "data", "core"},
+    "data/films": {"data/video", "data/cuts", "data/dataset", "data/captioner", "data", "core"},
     # The loop runs any task: no model, no data.
     "train/loop": {"parallel", "core"},
     "train/video": TRAIN | {"train/loop", "model"},

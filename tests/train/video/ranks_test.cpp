@@ -49,6 +49,8 @@ TEST(TrainOnRanks, StepsOfImageModelsEqualOneProcess) {
     EXPECT_EQ(run_on(2, "train_steps", request), "") << request.images << ", sequence 2";
     request.pieces = request.data_ranks = 2;
     EXPECT_EQ(run_on(4, "train_steps", request), "") << request.images << ", data 2 x sequence 2";
+    request.shard = "full";
+    EXPECT_EQ(run_on(2, "train_steps", request), "") << request.images << ", data 2, sharded";
   }
 }
 

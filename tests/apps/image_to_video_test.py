@@ -14,7 +14,7 @@ SIZE = {"story.width": 64, "story.height": 48, "story.frames": 17, "story.min_sh
 
 
 def main():
-    program, source = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    program, source = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         demo = folder / "models/demo"

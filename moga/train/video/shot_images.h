@@ -12,7 +12,7 @@
 
 namespace moga {
 
-// What of a video is to be encoded.
+// What is to be encoded of a video's images.
 struct DrawnImages {
   ShownImages shown;
   at::Tensor clip;  // [1, 3, T, Y, X] on the host in the codec's dtype; undefined when no shot shows an image

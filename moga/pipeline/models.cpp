@@ -23,12 +23,12 @@ bool holds_weights(const std::filesystem::path& folder) {
   return false;
 }
 
-// "transformer/wan.gguf": weights in a format that is not read, in a part without safetensors; empty if there are none.
-std::string foreign_weights(const std::filesystem::path& folder, const std::string& part) {
-  if (!std::filesystem::is_directory(folder / part)) return "";
-  for (const auto& entry : std::filesystem::directory_iterator(folder / part))
+// "wan.gguf": weights in a format that is not read; empty if there are none.
+std::string foreign_weights(const std::filesystem::path& part) {
+  if (!std::filesystem::is_directory(part)) return "";
+  for (const auto& entry : std::filesystem::directory_iterator(part))
     for (const char* extension : {".gguf", ".bin", ".pth", ".pt", ".ckpt", ".msgpack", ".onnx"})
-      if (entry.path().extension() == extension) return part + "/" + entry.path().filename().string();
+      if (entry.path().extension() == extension) return entry.path().filename().string();
   return "";
 }
 
@@ -59,14 +59,14 @@ void check_folder(const std::filesystem::path& folder) {
 
 void check_parts(const std::filesystem::path& folder) {
   check_folder(folder);
-  std::string missing, foreign;
+  std::string missing;
   for (const std::string& path : missing_parts(folder)) {
     missing += (missing.empty() ? "" : ", ") + path;
-    if (foreign.empty() && path.ends_with("/*.safetensors"))
-      foreign = foreign_weights(folder, path.substr(0, path.find('/')));
+    if (!path.ends_with("/*.safetensors")) continue;
+    const std::string foreign = foreign_weights((folder / path).parent_path());
+    if (!foreign.empty()) missing += " (" + foreign + " is in a format that is not read, only safetensors are)";
   }
-  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing,
-        foreign.empty() ? "" : "; " + foreign + " is in a format that is not read, only safetensors are");
+  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
 }
 
 // Whether a model of images can be given what it takes: a mask of the pixel frames that a latent frame stands for, and
@@ -154,11 +154,12 @@ std::vector<std::string> settings_of_second(const std::vector<std::string>& sett
 // Whether every file fits its config.json: a bad one is refused before the weights of any part are read.
 void check_files(const std::filesystem::path& folder, const ModelConfigs& configs,
                  const std::vector<std::string>& settings, const LoadWays& ways) {
-  if (ways.text_encoder) check_text_encoder_file(folder / "text_encoder");
-  check_video_model_file(folder / "transformer", settings_of("transformer", settings));
-  if (configs.transformer_2) check_video_model_file(folder / "transformer_2", settings_of_second(settings));
-  check_codec_file(folder / "vae");
-  if (configs.image_encoder) check_image_encoder_file(folder / "image_encoder");
+  if (ways.text_encoder) check_file_fit(text_encoder_file_fit(folder / "text_encoder"));
+  check_file_fit(video_model_file_fit(folder / "transformer", settings_of("transformer", settings)));
+  if (configs.transformer_2)
+    check_file_fit(video_model_file_fit(folder / "transformer_2", settings_of_second(settings)));
+  check_file_fit(codec_file_fit(folder / "vae"));
+  if (configs.image_encoder) check_file_fit(image_encoder_file_fit(folder / "image_encoder"));
 }
 
 // The model's own full_steps is a recommendation for its own number of steps.

@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
 
-#include <array>
-
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -21,8 +19,8 @@ std::string error_with(const std::vector<std::string>& more, int64_t rows = 2) {
   save_safetensors(folder / "a.safetensors", tensors);
   const Safetensors file(folder / "a.safetensors");
   const torch::nn::Linear layer(3, 2);
-  constexpr std::array<std::string_view, 1> kHarmless = {".router."};
-  const std::string error = test::error_of([&] { check_file_fit(file_fit(*layer, file), file, kHarmless); });
+  const LoadOptions options{.file_name_of = {}, .optional = {}, .harmless = {".router."}};
+  const std::string error = test::error_of([&] { check_file_fit(file_fit(*layer, file, options)); });
   return error.substr(std::min(error.size(), file.source().size()));
 }
 

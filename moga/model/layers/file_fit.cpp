@@ -27,7 +27,7 @@ constexpr std::array kQuantized = {
 };
 
 // Of scaled fp8, where the model keeps no weight in 8 bits.
-constexpr std::array kScales = {
+constexpr std::array kScaleNames = {
     Mark{".scale_weight", "scale of a weight that cannot be kept in 8 bits"},
     Mark{".weight_scale", "scale of a weight that cannot be kept in 8 bits"},
 };
@@ -74,7 +74,7 @@ void check_file_fit(const FileFit& fit) {
   if (const Found found = find_marked(unused, kQuantized); found.name)
     fail(fit.source, ": ", found.means, " weights (", *found.name,
          ") are not supported, expected float32, bfloat16, float16, or float8_e4m3fn with scales");
-  if (const Found found = find_marked(unused, kScales); found.name)
+  if (const Found found = find_marked(unused, kScaleNames); found.name)
     fail(fit.source, ": ", *found.name, ": ", found.means);
   if (const Found found = find_marked(unused, kForeign); found.name)
     fail(fit.source, ": ", tensors(unused.size()), " for which the model has no use, among them ", *found.name, ": ",

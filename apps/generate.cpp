@@ -55,7 +55,6 @@ with all that the command line set: `moga info --reproduce VIDEO` writes it.
 --preview N shows the film while it is computed: every N steps VIDEO.preview.png (the contact sheet) and
 VIDEO.preview.mp4 (one picture per latent frame) are replaced. They are blurred: a linear decoder draws
 them, which the folder of the VAE must have as preview.json (`moga train preview`). They stay afterwards.
-The first latent frame, which is one pixel frame, has wrong colours.
 
 --noise-from diffusers starts from the noise that diffusers draws from the same seed with a CPU generator.
 --noise and --save-latents make a run comparable with any program's: each is a safetensors file with the tensor

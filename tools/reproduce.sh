@@ -168,7 +168,7 @@ for part in "${parts[@]}"; do
   esac
 done
 mkdir -p "$out"
-prepare
+[ "${parts[*]}" = time ] || prepare
 for part in "${parts[@]}"; do
   if [ "$part" = time ]; then time_and_flop; else "$part"; fi
   report "$part"

@@ -1,6 +1,7 @@
 // A linear decoder of latents for previews: RGB = W latent + b at the latents' resolution, a picture for each latent
-// frame. It costs next to nothing and shows what a film will be about. It is fitted once for a codec by least squares
-// and kept in the codec's folder as preview.json, which no other program reads.
+// frame. The first latent frame, which stands for one pixel frame, has a W and b of its own. It costs next to nothing
+// and shows what a film will be about. It is fitted once for a codec by least squares and kept in the codec's folder as
+// preview.json, which no other program reads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,9 +13,13 @@ namespace moga {
 
 inline constexpr const char* kPreviewFile = "preview.json";
 
-struct PreviewDecoder {
+struct PreviewMap {
   at::Tensor weight;  // [3, z] float32, for colours in [-1, 1]
   at::Tensor bias;    // [3]
+};
+
+struct PreviewDecoder {
+  PreviewMap first, later;  // of the first latent frame and of the others
   // Of the fit: the fraction of the pictures' variance that it explains, and the PSNR in dB at the latents' resolution.
   double explained = 0, psnr = 0;
 
@@ -26,7 +31,7 @@ struct PreviewDecoder {
 PreviewDecoder load_preview_decoder(const std::filesystem::path& codec_folder, int64_t latent_channels);
 void save_preview_decoder(const std::filesystem::path& codec_folder, const PreviewDecoder& decoder);
 
-// The sums of a least-squares fit, over any number of clips.
+// The sums of two least-squares fits, over any number of clips.
 class PreviewFit {
  public:
   explicit PreviewFit(int64_t latent_channels);
@@ -36,9 +41,21 @@ class PreviewFit {
   PreviewDecoder solve() const;
 
  private:
-  at::Tensor latents_, products_;  // Σ l lᵀ [z+1, z+1], Σ l cᵀ [z+1, 3] float64, with l_z = 1
-  at::Tensor colours_, squares_;   // Σ c [3], Σ c² [3]
-  int64_t positions_ = 0;
+  struct Sums {
+    at::Tensor latents, products;  // Σ l lᵀ [z+1, z+1], Σ l cᵀ [z+1, 3] float64, with l_z = 1
+    at::Tensor colours, squares;   // Σ c [3], Σ c² [3]
+    int64_t positions = 0;
+
+    explicit Sums(int64_t latent_channels);
+    void add(const at::Tensor& latent, const at::Tensor& colours);
+  };
+  struct Solution {
+    PreviewMap map;
+    double errors = 0, variance = 0;  // Σ (c − ĉ)², Σ (c − mean)²
+  };
+  static Solution solve(const Sums& sums);
+
+  Sums first_, later_;
 };
 
 }  // namespace moga

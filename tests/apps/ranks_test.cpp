@@ -1,6 +1,8 @@
 // Commands on several ranks as their users meet them: --gpus N on one machine, a rank that is killed, what is said.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "moga/core/files.h"
 #include "moga/data/video/video.h"
 #include "tests/apps/program.h"
@@ -29,6 +31,18 @@ TEST_F(RanksProgram, GenerateOnTwoMakesTheFilmOfOne) {
   EXPECT_EQ(open_video(at("two.safetensors.y4m"))->info().frames, 17);
   film("--steps 3 --gpus 2", "again.safetensors");
   EXPECT_EQ(read_text(at("again.safetensors")), read_text(at("two.safetensors")));
+}
+
+TEST_F(RanksProgram, GenerateOnTwoShowsPreviewsAndMakesTheSameFilm) {
+  const std::string command = generate("--steps 3 --quiet --gpus 2 --out ");
+  EXPECT_EQ(moga("train preview " + at("model/vae") + " --frames 5 --width 112 --clips 2").status, 0);
+  for (const char* options : {"plain.y4m", "seen.y4m --preview 1"}) {
+    const Result result = moga(command + at("") + options);
+    EXPECT_EQ(result.status, 0) << result.text;
+  }
+  EXPECT_EQ(read_text(at("seen.y4m")), read_text(at("plain.y4m")));
+  EXPECT_EQ(open_video(at("seen.preview.y4m"))->info().frames, 5);  // latent frames
+  EXPECT_TRUE(std::filesystem::exists(at("seen.preview.png")));
 }
 
 TEST_F(RanksProgram, AnErrorOfAGenerationIsOneLine) {

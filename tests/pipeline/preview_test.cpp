@@ -31,7 +31,8 @@ Script script_of(int64_t second_shot) {
 }
 
 PreviewDecoder some_decoder() {
-  return {.weight = at::eye(3, 4, at::kFloat) * 0.3, .bias = at::tensor({0.0f, 0.1f, -0.1f})};
+  const PreviewMap map = {.weight = at::eye(3, 4, at::kFloat) * 0.3, .bias = at::tensor({0.0f, 0.1f, -0.1f})};
+  return {.first = map, .later = map};
 }
 
 GenerateOptions with_previews(const test::Folder& folder, const SamplerConfig& sampler, int64_t every) {

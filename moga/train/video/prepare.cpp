@@ -95,13 +95,13 @@ class Encoder {
 
   void start_images(const std::vector<at::Tensor>& frames) {
     drawn_.clear();
-    clip_latents_ = {};
+    clip_latents_ = at::Tensor();
     std::vector<at::Tensor> clips;
     for (size_t i = 0; i < stories_.size(); ++i) {
       drawn_.push_back(
           images_->draw(*codec_, stories_[i].seed, frames[i], stories_[i].latent_shot_frames(), /*whole=*/true));
       if (drawn_.back().clip.defined()) clips.push_back(drawn_.back().clip.to(frames[i].device()));
-      drawn_.back().clip = {};  // the host's
+      drawn_.back().clip = at::Tensor();  // the host's
     }
     if (!clips.empty()) clip_latents_ = encode(at::cat(clips));
   }

@@ -41,8 +41,8 @@ void cut_images(SampleImages& images, int64_t frames, size_t shots, bool cut_sho
 // Nothing would be left to denoise in a video all of whose frames are given: it is trained on without images.
 void drop_if_all_given(SampleImages& images, int64_t frames) {
   if (images.form != ImageForm::kLatents || images.shown.count() < frames) return;
-  std::ranges::fill(images.shown.first, false);
-  images.latents = {};
+  images.shown.first.assign(images.shown.first.size(), false);
+  images.latents = at::Tensor();
 }
 
 }  // namespace

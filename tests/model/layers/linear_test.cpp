@@ -51,5 +51,34 @@ TEST(MlpGpu, ChunksOfRowsGiveWhatAllRowsGive) {
   EXPECT_TRUE(test::close(mlp(x).to(at::kFloat), whole.to(at::kFloat), 1e-3));
 }
 
+void to_8_bit_products(Mlp& mlp) {
+  for (Linear* product : {&mlp->first, &mlp->second}) {
+    const Scaled8Bit weight = to_8_bits((*product)->weight.to(at::kFloat));
+    (*product)->store_in_8_bits({});
+    (*product)->to(at::kCUDA);
+    (*product)->weight.copy_(weight.values);
+    (*product)->weight_scale.copy_(weight.scale);
+    (*product)->multiply_8_bits = true;
+  }
+}
+
+TEST(MlpGpu, EightBitProductsAreWithinTheRoundingOfEightBits) {
+  MOGA_NEEDS_GPU();
+  const at::NoGradGuard no_grad;
+  Mlp exact = random_mlp(256, 1024), mlp = random_mlp(256, 1024);
+  exact->to(at::kCUDA, at::kDouble);
+  mlp->to(at::kCUDA, at::kBFloat16);
+  to_8_bit_products(mlp);
+  for (const auto& [to, from] : {std::pair{exact->first, mlp->first}, {exact->second, mlp->second}}) {
+    to->weight.copy_(from->base_in(at::kBFloat16));
+    to->bias.copy_(from->bias);
+  }
+  const at::Tensor x = at::randn({8192, 256}).to(at::kCUDA, at::kBFloat16), expected = exact(x.to(at::kDouble));
+  EXPECT_TRUE(test::close(mlp(x).to(at::kDouble), expected, 0.05));    // the inputs' 3 bits of mantissa
+  EXPECT_FALSE(test::close(mlp(x).to(at::kDouble), expected, 0.005));  // 8 bits were used
+  mlp->hidden_bytes = 3000 * 1024 * 2;
+  EXPECT_TRUE(test::close(mlp(x).to(at::kDouble), expected, 0.05));
+}
+
 }  // namespace
 }  // namespace moga

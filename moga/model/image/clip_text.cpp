@@ -3,7 +3,6 @@
 
 #include <torch/types.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"

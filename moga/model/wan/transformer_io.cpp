@@ -4,7 +4,6 @@
 // any weight is read or allocated. A key that a config lacks has the default of the program that wrote it.
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <array>
 
 #include "moga/core/check.h"

@@ -71,12 +71,16 @@ void check_parts(const std::filesystem::path& folder) {
 
 // Whether a model of images can be given what it takes: a mask of the pixel frames that a latent frame stands for, and
 // the codec's latents of the images.
-void check_condition(const ModelConfigs& configs, const std::string& source) {
+void check_channels(const ModelConfigs& configs, const std::string& source) {
   const Conditioning wanted = configs.transformer->conditioning();
   const int64_t mask = configs.vae->strides().frames, latents = configs.vae->latent_channels();
   check(wanted.channels == 0 || wanted.channels == mask + latents, source, ": the transformer takes ", wanted.channels,
         " channels besides its latents, expected none (text to video) or ", mask, " + ", latents,
         " (image to video); other conditions, as of Fun-Control or camera models, are not supported");
+}
+
+void check_image_encoder(const ModelConfigs& configs, const std::string& source) {
+  const Conditioning wanted = configs.transformer->conditioning();
   const bool encoder = configs.image_encoder.has_value();
   check(encoder == (wanted.image_dim > 0), source,
         encoder ? ": has an image_encoder, and the transformer no image_dim"
@@ -106,6 +110,7 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
     check(found == expected, folder.string(), ": ", text, ": ", found, " and ", expected);
   };
   const VideoModelConfig& transformer = *configs.transformer;
+  check_channels(configs, folder.string());
   const bool images = transformer.conditioning().channels > 0;
   check(!index.image_to_video || *index.image_to_video == images || index.expand_timesteps, folder.string(),
         ": model_index.json says ",
@@ -113,7 +118,7 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
                : "image to video, and the transformer takes no image");
   check(!index.expand_timesteps || !images, folder.string(), ": model_index.json says expand_timesteps, and the ",
         "transformer takes images as ", transformer.conditioning().channels, " channels, expected one or the other");
-  check_condition(configs, folder.string());
+  check_image_encoder(configs, folder.string());
   if (configs.transformer_2) check_experts(transformer, *configs.transformer_2, folder.string());
   fits(configs.vae->latent_channels(), transformer.latent_channels(),
        "vae's z_dim and transformer's latent channels differ");

@@ -1,11 +1,13 @@
 // See file_fit.h.
 #include "moga/model/layers/file_fit.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string_view>
 
 #include "moga/core/check.h"
+#include "moga/core/json_text.h"
 
 namespace moga {
 namespace {
@@ -52,16 +54,26 @@ constexpr std::array kForeign = {
     Mark{"lora_", "low-rank updates that are not merged"},
 };
 
-// The first name that contains a mark, and what it means; null where there is none.
+// A name on one line whatever it contains.
+std::string shown(const std::string& name) {
+  const std::string text = quoted(name);
+  return text.substr(1, text.size() - 2);
+}
+
+bool has(const Mark& mark, const std::string& name) { return name.find(mark.part) != name.npos; }
+
+// The first unused name with a mark that no name of the model has, and what the mark means; empty where there is none.
 struct Found {
-  const std::string* name = nullptr;
+  std::string name;
   const char* means = nullptr;
 };
 
-Found find_marked(const std::vector<std::string>& names, std::span<const Mark> marks) {
-  for (const std::string& name : names)
+Found find_marked(const FileFit& fit, std::span<const Mark> marks) {
+  for (const std::string& name : fit.report.unused)
     for (const Mark& mark : marks)
-      if (name.find(mark.part) != name.npos) return {&name, mark.means};
+      if (has(mark, name) &&
+          std::ranges::none_of(fit.file_names, [&](const auto& own) { return has(mark, own.second); }))
+        return {shown(name), mark.means};
   return {};
 }
 
@@ -71,17 +83,17 @@ std::string tensors(size_t count) { return std::to_string(count) + (count == 1 ?
 
 void check_file_fit(const FileFit& fit) {
   const std::vector<std::string>& unused = fit.report.unused;
-  if (const Found found = find_marked(unused, kQuantized); found.name)
-    fail(fit.source, ": ", found.means, " weights (", *found.name,
+  if (const Found found = find_marked(fit, kQuantized); found.means)
+    fail(fit.source, ": ", found.means, " weights (", found.name,
          ") are not supported, expected float32, bfloat16, float16, or float8_e4m3fn with scales");
-  if (const Found found = find_marked(unused, kScaleNames); found.name)
-    fail(fit.source, ": ", *found.name, ": ", found.means);
-  if (const Found found = find_marked(unused, kForeign); found.name)
-    fail(fit.source, ": ", tensors(unused.size()), " for which the model has no use, among them ", *found.name, ": ",
+  if (const Found found = find_marked(fit, kScaleNames); found.means)
+    fail(fit.source, ": ", found.name, ": ", found.means);
+  if (const Found found = find_marked(fit, kForeign); found.means)
+    fail(fit.source, ": ", tensors(unused.size()), " for which the model has no use, among them ", found.name, ": ",
          found.means, ", of which config.json says nothing");
   check_misfits(fit);
   if (!unused.empty())
-    fail(fit.source, ": ", tensors(unused.size()), " for which config.json has no use, first ", unused.front());
+    fail(fit.source, ": ", tensors(unused.size()), " for which config.json has no use, first ", shown(unused.front()));
 }
 
 }  // namespace moga

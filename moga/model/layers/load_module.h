@@ -13,8 +13,7 @@ namespace moga {
 
 template <class Module, class Config>
 FileFit module_file_fit(const Config& config, const Safetensors& file, const LoadOptions& options) {
-  const ShapesOnly shapes_only;
-  return file_fit(*Module(config), file, options);
+  return file_fit(*shapes_of<Module>(config), file, options);
 }
 
 // In evaluation mode. Throws what check_file_fit throws.

@@ -23,8 +23,7 @@ constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
 LoadOptions load_options() { return {.file_name_of = {}, .optional = {kRouterPart}, .harmless = {kRouterPart}}; }
 
 FileFit fit_of(const MmditConfig& config, const Safetensors& file) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*Mmdit(config, /*initialise=*/false), file, load_options());
+  return scaled_file_fit(*shapes_of<Mmdit>(config, /*initialise=*/false), file, load_options());
 }
 
 MmditConfig config_with(const std::vector<std::string>& settings, const std::filesystem::path& folder) {

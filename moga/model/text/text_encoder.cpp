@@ -96,8 +96,7 @@ std::string hugging_face_name(const std::string& name) {
 }
 
 FileFit fit_of(const TextEncoderConfig& config, const Safetensors& file) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
+  return scaled_file_fit(*shapes_of<TextEncoder>(config, /*initialise=*/false), file, load_options(file));
 }
 
 }  // namespace

@@ -103,8 +103,7 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
 }
 
 FileFit fit_of(const TransformerConfig& config, const Safetensors& file, const LoadOptions& options) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*Transformer(config, /*initialise=*/false), file, options);
+  return scaled_file_fit(*shapes_of<Transformer>(config, /*initialise=*/false), file, options);
 }
 
 TransformerConfig config_with(const std::vector<std::string>& settings, const std::filesystem::path& folder) {

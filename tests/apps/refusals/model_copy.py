@@ -6,10 +6,9 @@ import pathlib
 import shutil
 
 from families import DIFFUSERS, WEIGHTS, write_json
-from safetensors_files import read_header, without_offsets, write_header, write_weights
+from safetensors_files import header_bytes, read_header, without_offsets, write_header, write_weights
 
 LARGE = 4 << 20  # bytes of files whose pages in memory are counted
-HEADER = 1 << 20  # bytes that hold the header of any of them
 
 
 def copy_file(source, target):
@@ -18,8 +17,8 @@ def copy_file(source, target):
     if size < LARGE:
         os.link(source, target)
         return
-    with open(source, "rb") as original, open(target, "wb") as copy:
-        copy.write(original.read(HEADER))
+    with open(target, "wb") as copy:
+        copy.write(header_bytes(source))
         copy.truncate(size)
 
 
@@ -67,9 +66,7 @@ class Model:
     def resize(self, part, change):
         """Cuts a weights file off, or adds zeros. `change`: size → new size."""
         path = self.file(part)
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            begin = file.read(min(HEADER, change(size)))
+        begin, size = header_bytes(path), change(path.stat().st_size)
         with open(self.replace(path), "wb") as file:
-            file.write(begin)
-            file.truncate(change(size))
+            file.write(begin[:size])
+            file.truncate(size)

@@ -9,7 +9,7 @@ def umt5():
     return misfits(part, matrix, vector) + files(part) + [
         case("another width", config(path, d_model=4096), "text_encoder", "d_model"),
         case("more layers than weights", config(path, num_layers=2), "text_encoder/", "encoder.block.1.", "is missing"),
-        case("fewer layers than weights", config(path, num_layers=0), path, "num_layers"),
+        case("no layers", config(path, num_layers=0), path, "num_layers"),
         case("more heads", config(path, num_heads=16), "text_encoder/", "has shape"),
         case("another vocabulary", config(path, vocab_size=32128), "text_encoder/", "has shape"),
         case("another activation", config(path, feed_forward_proj="gated-silu"), path, "gated-silu"),

@@ -44,10 +44,16 @@ def write_weights(path, tensors, metadata=None, values=None):
             file.write(content)
 
 
+def header_bytes(path):
+    """All before the data."""
+    with open(path, "rb") as file:
+        length = file.read(8)
+        return length + file.read(struct.unpack("<Q", length)[0])
+
+
 def read_header(path):
     """Entries with offsets, and metadata."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    header = json.loads(header_bytes(path)[8:])
     metadata = header.pop("__metadata__", None)
     return header, metadata
 

@@ -37,6 +37,19 @@ TEST(FileFit, SaysWhatTheModelIs) {
   EXPECT_NE(error_with({"fps_embedding.weight"}).find("SkyReels-V2"), std::string::npos);
 }
 
+TEST(FileFit, APartThatTheModelHasIsNotForeign) {
+  const FileFit fit{.source = "a",
+                    .file_names = {{"k", "blocks.0.attn2.add_k_proj.weight"}},
+                    .misfits = {},
+                    .report = {.kept = {}, .unused = {"blocks.1.attn2.add_k_proj.weight"}, .harmless = {}}};
+  EXPECT_EQ(test::error_of([&] { check_file_fit(fit); }),
+            "a: 1 tensor for which config.json has no use, first blocks.1.attn2.add_k_proj.weight");
+}
+
+TEST(FileFit, NamesAreOnOneLine) {
+  EXPECT_EQ(error_with({"a\nb"}), ": 1 tensor for which config.json has no use, first a\\nb");
+}
+
 TEST(FileFit, QuantizedWeightsAreRefusedByTheirFormat) {
   EXPECT_EQ(error_with({"weight.SCB"}).find(": quantized (bitsandbytes) weights (weight.SCB) are not supported"), 0u);
   EXPECT_EQ(error_with({"a.weight_scale_inv"}).find(": float8 with scales of blocks (DeepSeek) weights"), 0u);

@@ -99,8 +99,9 @@ def run_case(setting, family, label, change, says):
         return label, fault_of(done, pages_read(model.folder)[0], says), line
 
 
-def of_files(name, option, cases):
+def of_files(option, cases):
     """Cases that write a file next to the model, which the option names."""
+    name = "given.safetensors"
 
     def with_file(write):
         def change(model):
@@ -111,6 +112,10 @@ def of_files(name, option, cases):
         return change
 
     return [(label, with_file(write), (name, *says)) for label, write, says in cases]
+
+
+def of_loras(cases):
+    return of_files("--lora", cases)
 
 
 def of_pictures(name, cases):
@@ -130,11 +135,9 @@ def of_pictures(name, cases):
 
 def kinds(setting):
     """Kind → the family whose folder is copied, and a function that gives the cases."""
-    of_loras = lambda cases: of_files("style.safetensors", "--lora", cases)
-    of_adapters = lambda cases: of_files("moga.safetensors", "--adapter", cases)
     return {
         "LoRA": ("T2V", lambda: of_loras(lora.cases())),
-        "MoGA adapter": ("small", lambda: of_adapters(moga_adapters.cases(setting.good_adapter()))),
+        "MoGA adapter": ("small", lambda: of_files("--adapter", moga_adapters.cases(setting.good_adapter()))),
         "scaled fp8": ("T2V", eight_bits.cases),
         **{family: (family, cases) for family, cases in models.KINDS.items()},
         **parts.KINDS,

@@ -89,7 +89,7 @@ def headers(part, vector):
         case("header is no JSON", text(lambda all: "{ not JSON"), says, "header"),
         case("header is a list", text(lambda all: "[]"), says, "header"),
         case("header is nested without end", text(lambda all: '{"a":' + "[" * 100000), says, "header"),
-        case("header names a tensor twice", text(lambda all: json.dumps(all)[:-1] + ', "%s": {}}' % vector), says, vector),
+        case("header names a tensor twice", text(lambda all: json.dumps(all)[:-1] + f', "{vector}": {{}}}}'), says, vector),
         case("metadata is no text", edited(lambda all: all.update(__metadata__={"format": 1})), says, "__metadata__"),
     ]
 

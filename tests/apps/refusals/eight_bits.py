@@ -43,6 +43,8 @@ def number(value):
 def cases():
     embedding = "condition_embedder.time_embedder.linear_1"
     expected = "float8_e4m3fn"
+    tables = {WEIGHT + ".absmax": entry([2304]), WEIGHT + ".quant_map": entry([256])}
+    lost = {"encoder.block.7.layer.0.SelfAttention.q.weight_scale": entry([])}
     return [
         case("a scale of float32 weights", scaled(weight="F32"), WEIGHT, "holds Float", expected),
         case("a scale of bfloat16 weights", scaled(weight="BF16"), WEIGHT, "holds BFloat16", expected),
@@ -79,11 +81,11 @@ def cases():
         case("metadata with layers in a list", quantization({"layers": [Q]}), "_quantization_metadata", "no layers"),
         case("metadata with a layer as text", quantization({"layers": {Q: expected}}), Q, "states no format"),
         case("metadata that is no JSON", quantization("{"), "_quantization_metadata"),
-        case("bitsandbytes", scaled(None, weight="U8", **{WEIGHT + ".absmax": entry([2304]), WEIGHT + ".quant_map": entry([256])}), WEIGHT, "bitsandbytes"),
+        case("bitsandbytes", scaled(None, weight="U8", **tables), WEIGHT, "bitsandbytes"),
         case("GPTQ", scaled(None, **{Q + ".qweight": entry([48, 384], "I32"), Q + ".qzeros": entry([3, 48], "I32")}), Q + ".qweight", "GPTQ"),
         case("a text encoder with int8", scaled(weight="I8", part="text_encoder", layer=TEXT), TEXT, "int8"),
         case("a text encoder with scales of blocks", scaled([4, 4], part="text_encoder", layer=TEXT), TEXT, "scales of blocks"),
         case("a text encoder with a scaled norm", scaled(part="text_encoder", layer="encoder.final_layer_norm"), "encoder.final_layer_norm.weight_scale"),
-        case("a text encoder with a scale alone", scaled(part="text_encoder", layer=TEXT, **{"encoder.block.7.layer.0.SelfAttention.q.weight_scale": entry([])}), "encoder.block.7"),
+        case("a text encoder with a scale alone", scaled(part="text_encoder", layer=TEXT, **lost), "encoder.block.7"),
         case("a scale of time", scaled(weight="F32", layer=embedding), embedding + ".weight"),
     ]  # fmt: skip

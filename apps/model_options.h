@@ -72,11 +72,16 @@ struct ModelOptions {
         "MoGA adapter for the model: routers, attention and LoRA in one file (moga calibrate --adapter)");
   }
 
+  std::vector<std::string> settings_of_adapter() const {
+    std::vector<std::string> all;
+    for (const std::string& setting : adapter_settings(adapters.adapter)) all.push_back("transformer." + setting);
+    return all;
+  }
+
   // Settings in the order in which they are applied, all before they are checked: the adapter's, `first`, --set, the
   // named options.
   std::vector<std::string> all_settings(const std::vector<std::string>& first = {}) const {
-    std::vector<std::string> all;
-    for (const std::string& setting : adapter_settings(adapters.adapter)) all.push_back("transformer." + setting);
+    std::vector<std::string> all = settings_of_adapter();
     all.insert(all.end(), first.begin(), first.end());
     all.insert(all.end(), settings.begin(), settings.end());
     if (!attention.empty()) all.push_back("transformer.moga.backend=" + attention);

@@ -27,16 +27,18 @@ struct StreamOptions {
   }
 };
 
-// A model's configs, overridden by a script's settings and then by the options. When they are wrong, the script's are
-// tried alone, so that an error in them names its file; not before, since an option may make a script's setting fit.
+// A model's configs, overridden by an adapter's and a script's settings and then by the options. When they are wrong,
+// those of each file are tried alone, so that an error in them names the file; not before, since an option may make a
+// file's setting fit.
 inline ModelConfigs with_settings(const ModelConfigs& own, const ModelOptions& options, const Script& script,
                                   const std::string& script_file) {
   ModelConfigs configs = own;
   try {
     apply_settings(configs, options.all_settings(script.set));
   } catch (const Error&) {
-    ModelConfigs alone = own;
-    apply_settings(alone, script.set, script_file);
+    ModelConfigs adapted = own, scripted = own;
+    apply_settings(adapted, options.settings_of_adapter(), options.adapters.adapter.string());
+    apply_settings(scripted, script.set, script_file);
     throw;
   }
   return configs;

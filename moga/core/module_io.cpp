@@ -13,9 +13,8 @@
 namespace moga {
 namespace {
 
-bool is_optional(const std::string& name, const LoadOptions& options) {
-  return std::ranges::any_of(options.optional,
-                             [&](const std::string& part) { return name.find(part) != std::string::npos; });
+bool contains_any(const std::string& name, const std::vector<std::string>& parts) {
+  return std::ranges::any_of(parts, [&](const std::string& part) { return name.find(part) != std::string::npos; });
 }
 
 std::string name_in_file(const std::string& name, const LoadOptions& options) {
@@ -45,11 +44,11 @@ TensorMap named_tensors(const torch::nn::Module& module) {
 }
 
 FileFit file_fit(const torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
-  FileFit fit;
+  FileFit fit{.source = file.source(), .file_names = {}, .misfits = {}, .report = {}};
   std::set<std::string> used;
   for (const auto& [name, tensor] : named_tensors(module)) {
     const std::string file_name = name_in_file(name, options);
-    if (!file.contains(file_name) && is_optional(name, options)) {
+    if (!file.contains(file_name) && contains_any(name, options.optional)) {
       fit.report.kept.push_back(file_name);
       continue;
     }
@@ -59,16 +58,21 @@ FileFit file_fit(const torch::nn::Module& module, const Safetensors& file, const
     if (!problem.empty()) fit.misfits.push_back({file_name, problem, !file.contains(file_name)});
   }
   for (const std::string& name : file.names())
-    if (!used.contains(name)) fit.report.unused.push_back(name);
+    if (!used.contains(name))
+      (contains_any(name, options.harmless) ? fit.report.harmless : fit.report.unused).push_back(name);
   return fit;
+}
+
+void check_misfits(const FileFit& fit) {
+  const size_t misfits = fit.misfits.size();
+  if (misfits == 0) return;
+  fail(fit.source, ": tensor ", fit.misfits[0].name, " ", fit.misfits[0].problem,
+       misfits > 1 ? "; " + std::to_string(misfits - 1) + " more do not fit" : "");
 }
 
 LoadReport load_parameters(torch::nn::Module& module, const Safetensors& file, const LoadOptions& options) {
   const FileFit fit = file_fit(module, file, options);
-  if (const size_t misfits = fit.misfits.size(); misfits > 0)
-    fail(file.source(), ": tensor ", fit.misfits[0].name, " ", fit.misfits[0].problem, misfits > 1 ? "; " : "",
-         misfits > 1 ? std::to_string(misfits - 1) + " more do not fit" : "");
-
+  check_misfits(fit);
   const TensorMap tensors = named_tensors(module);
   const at::NoGradGuard no_grad;
   for (const auto& [name, file_name] : fit.file_names) {

@@ -1,4 +1,4 @@
-// ShapesOnly: a module's names and shapes without its weights.
+// ShapesOnly, shapes_of: a module's names and shapes without its weights.
 #pragma once
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
@@ -19,5 +19,12 @@ class ShapesOnly {
 
   c10::impl::ForceDispatchKeyGuard guard_{meta()};
 };
+
+// A module on the meta device.
+template <class Module, class... Arguments>
+Module shapes_of(const Arguments&... arguments) {
+  const ShapesOnly shapes_only;
+  return Module(arguments...);
+}
 
 }  // namespace moga

@@ -36,9 +36,8 @@ struct VideoFamily {
   bool (*recognises)(const nlohmann::json& config);  // a config.json without `_class_name`
   Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
-  FileFit (*file_fit)(const Path& folder);  // names and shapes alone, no weight is read
-  // Throws what `load` would throw at a file that does not fit its config; no weight is read.
-  void (*check_file)(const Path& folder, const std::vector<std::string>& settings);
+  // Names and shapes alone, no weight is read. `settings`: over config.json, as in VideoModelLoad.
+  FileFit (*file_fit)(const Path& folder, const std::vector<std::string>& settings);
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
   // Names in model_index.json. The first pipeline is that of the models that are written.
   std::vector<std::string> pipelines;        // classes that run its models
@@ -61,7 +60,6 @@ struct CodecFamily {
   Cloned<CodecConfig> (*read_config)(const Path& config_json);
   CodecPtr (*load)(const Path& folder, c10::Device device, c10::ScalarType dtype);
   FileFit (*file_fit)(const Path& folder);
-  void (*check_file)(const Path& folder);
   WeightLayout (*layout)(const Path& folder);
   std::vector<Cloned<CodecConfig>> published;  // configs of its published weights
 };

@@ -107,9 +107,8 @@ VideoModelPtr load_video_model(const Path& folder, const VideoModelLoad& how) {
   return video_family(folder).load(folder, how);
 }
 
-FileFit video_model_file_fit(const Path& folder) { return video_family(folder).file_fit(folder); }
-void check_video_model_file(const Path& folder, const std::vector<std::string>& settings) {
-  video_family(folder).check_file(folder, settings);
+FileFit video_model_file_fit(const Path& folder, const std::vector<std::string>& settings) {
+  return video_family(folder).file_fit(folder, settings);
 }
 WeightLayout video_model_layout(const Path& folder) { return video_family(folder).layout(folder); }
 
@@ -122,7 +121,6 @@ CodecPtr load_codec(const Path& folder, c10::Device device, c10::ScalarType dtyp
 }
 
 FileFit codec_file_fit(const Path& folder) { return codec_family(folder).file_fit(folder); }
-void check_codec_file(const Path& folder) { codec_family(folder).check_file(folder); }
 WeightLayout codec_layout(const Path& folder) { return codec_family(folder).layout(folder); }
 
 Cloned<VideoModelConfig> default_video_model(const std::string& class_name) {

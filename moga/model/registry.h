@@ -23,15 +23,12 @@ std::string meaning_of_unsupported(const std::string& name);
 Cloned<VideoModelConfig> load_video_model_config(const std::filesystem::path& config_json);
 // Throws when a tensor is missing or has another shape.
 VideoModelPtr load_video_model(const std::filesystem::path& folder, const VideoModelLoad& how);
-FileFit video_model_file_fit(const std::filesystem::path& folder);
-// Throws what load_video_model would throw at a file that does not fit its config; no weight is read.
-void check_video_model_file(const std::filesystem::path& folder, const std::vector<std::string>& settings = {});
+FileFit video_model_file_fit(const std::filesystem::path& folder, const std::vector<std::string>& settings = {});
 WeightLayout video_model_layout(const std::filesystem::path& folder);
 
 Cloned<CodecConfig> load_codec_config(const std::filesystem::path& config_json);
 CodecPtr load_codec(const std::filesystem::path& folder, c10::Device device, c10::ScalarType dtype);
 FileFit codec_file_fit(const std::filesystem::path& folder);
-void check_codec_file(const std::filesystem::path& folder);
 WeightLayout codec_layout(const std::filesystem::path& folder);
 
 // The config that a family's training configs start from: the first published size of the family of this class, or of

@@ -56,7 +56,8 @@ Names names_in_module(const fs::path& folder, ModelPart part) {
   const FileFit fit = fit_of_part(folder, part);
   for (const Misfit& misfit : fit.misfits) fail(folder.string(), ": tensor ", misfit.name, " ", misfit.problem);
   Names names = fit.file_names;
-  for (const std::string& name : fit.report.unused) names[name] = name;
+  for (const auto& others : {fit.report.unused, fit.report.harmless})
+    for (const std::string& name : others) names[name] = name;
   return names;
 }
 

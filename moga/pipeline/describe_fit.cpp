@@ -46,6 +46,8 @@ std::string describe_fit(const std::filesystem::path& folder, ModelPart part) {
     text += fault(kept.size(), " of routers missing, which start at random when loaded, first: ", kept.front());
   if (const std::vector<std::string>& unused = fit.report.unused; !unused.empty())
     text += fault(unused.size(), " for which config.json has no use, first: ", unused.front());
+  if (const std::vector<std::string>& harmless = fit.report.harmless; !harmless.empty())
+    text += fault(harmless.size(), " left unused without harm, first: ", harmless.front());
   return text;
 }
 

@@ -23,12 +23,12 @@ bool holds_weights(const std::filesystem::path& folder) {
   return false;
 }
 
-// "transformer/wan.gguf": weights in a format that is not read, in a part without safetensors; empty if there are none.
-std::string foreign_weights(const std::filesystem::path& folder, const std::string& part) {
-  if (!std::filesystem::is_directory(folder / part)) return "";
-  for (const auto& entry : std::filesystem::directory_iterator(folder / part))
+// "wan.gguf": weights in a format that is not read; empty if there are none.
+std::string foreign_weights(const std::filesystem::path& part) {
+  if (!std::filesystem::is_directory(part)) return "";
+  for (const auto& entry : std::filesystem::directory_iterator(part))
     for (const char* extension : {".gguf", ".bin", ".pth", ".pt", ".ckpt", ".msgpack", ".onnx"})
-      if (entry.path().extension() == extension) return part + "/" + entry.path().filename().string();
+      if (entry.path().extension() == extension) return entry.path().filename().string();
   return "";
 }
 
@@ -59,24 +59,28 @@ void check_folder(const std::filesystem::path& folder) {
 
 void check_parts(const std::filesystem::path& folder) {
   check_folder(folder);
-  std::string missing, foreign;
+  std::string missing;
   for (const std::string& path : missing_parts(folder)) {
     missing += (missing.empty() ? "" : ", ") + path;
-    if (foreign.empty() && path.ends_with("/*.safetensors"))
-      foreign = foreign_weights(folder, path.substr(0, path.find('/')));
+    if (!path.ends_with("/*.safetensors")) continue;
+    const std::string foreign = foreign_weights((folder / path).parent_path());
+    if (!foreign.empty()) missing += " (" + foreign + " is in a format that is not read, only safetensors are)";
   }
-  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing,
-        foreign.empty() ? "" : "; " + foreign + " is in a format that is not read, only safetensors are");
+  check(missing.empty(), folder.string(), ": not a complete model folder; missing: ", missing);
 }
 
 // Whether a model of images can be given what it takes: a mask of the pixel frames that a latent frame stands for, and
 // the codec's latents of the images.
-void check_condition(const ModelConfigs& configs, const std::string& source) {
+void check_channels(const ModelConfigs& configs, const std::string& source) {
   const Conditioning wanted = configs.transformer->conditioning();
   const int64_t mask = configs.vae->strides().frames, latents = configs.vae->latent_channels();
   check(wanted.channels == 0 || wanted.channels == mask + latents, source, ": the transformer takes ", wanted.channels,
         " channels besides its latents, expected none (text to video) or ", mask, " + ", latents,
         " (image to video); other conditions, as of Fun-Control or camera models, are not supported");
+}
+
+void check_image_encoder(const ModelConfigs& configs, const std::string& source) {
+  const Conditioning wanted = configs.transformer->conditioning();
   const bool encoder = configs.image_encoder.has_value();
   check(encoder == (wanted.image_dim > 0), source,
         encoder ? ": has an image_encoder, and the transformer no image_dim"
@@ -106,6 +110,7 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
     check(found == expected, folder.string(), ": ", text, ": ", found, " and ", expected);
   };
   const VideoModelConfig& transformer = *configs.transformer;
+  check_channels(configs, folder.string());
   const bool images = transformer.conditioning().channels > 0;
   check(!index.image_to_video || *index.image_to_video == images || index.expand_timesteps, folder.string(),
         ": model_index.json says ",
@@ -113,7 +118,7 @@ void check_fit(const ModelConfigs& configs, const ModelIndex& index, const std::
                : "image to video, and the transformer takes no image");
   check(!index.expand_timesteps || !images, folder.string(), ": model_index.json says expand_timesteps, and the ",
         "transformer takes images as ", transformer.conditioning().channels, " channels, expected one or the other");
-  check_condition(configs, folder.string());
+  check_image_encoder(configs, folder.string());
   if (configs.transformer_2) check_experts(transformer, *configs.transformer_2, folder.string());
   fits(configs.vae->latent_channels(), transformer.latent_channels(),
        "vae's z_dim and transformer's latent channels differ");
@@ -154,11 +159,12 @@ std::vector<std::string> settings_of_second(const std::vector<std::string>& sett
 // Whether every file fits its config.json: a bad one is refused before the weights of any part are read.
 void check_files(const std::filesystem::path& folder, const ModelConfigs& configs,
                  const std::vector<std::string>& settings, const LoadWays& ways) {
-  if (ways.text_encoder) check_text_encoder_file(folder / "text_encoder");
-  check_video_model_file(folder / "transformer", settings_of("transformer", settings));
-  if (configs.transformer_2) check_video_model_file(folder / "transformer_2", settings_of_second(settings));
-  check_codec_file(folder / "vae");
-  if (configs.image_encoder) check_image_encoder_file(folder / "image_encoder");
+  if (ways.text_encoder) check_file_fit(text_encoder_file_fit(folder / "text_encoder"));
+  check_file_fit(video_model_file_fit(folder / "transformer", settings_of("transformer", settings)));
+  if (configs.transformer_2)
+    check_file_fit(video_model_file_fit(folder / "transformer_2", settings_of_second(settings)));
+  check_file_fit(codec_file_fit(folder / "vae"));
+  if (configs.image_encoder) check_file_fit(image_encoder_file_fit(folder / "image_encoder"));
 }
 
 // The model's own full_steps is a recommendation for its own number of steps.

@@ -22,6 +22,8 @@ std::string kind_of(const std::string& bytes) {
   if (bytes.starts_with("BM")) return "is a BMP picture";
   if (bytes.starts_with("II*") || bytes.starts_with("MM")) return "is a TIFF picture";
   if (bytes.substr(4, 4) == "ftyp") return "is a HEIC or AVIF picture or a video";
+  if (bytes.starts_with("\xFF\x0A") || bytes.substr(4, 4) == "JXL ") return "is a JPEG XL picture";
+  if (bytes.substr(4, 4) == "jP  ") return "is a JPEG 2000 picture";
   return "is no picture";
 }
 

@@ -78,6 +78,40 @@ void add_settings(const nlohmann::json& object, const std::string& prefix, std::
   }
 }
 
+// Whether the model has a layer "<parent>.…".
+bool has_child(const std::map<std::string, std::string>& spellings, const std::string& parent) {
+  const auto first = spellings.lower_bound(parent + ".");
+  return first != spellings.end() && first->first.starts_with(parent + ".");
+}
+
+// The file's routers: the model's own name → the name in the file. Those of layers that the settings make full ones are
+// left out; a router of a layer that the model does not have is an error.
+std::map<std::string, std::string> own_routers(const LoraFile& file, const VideoModel& model) {
+  std::map<std::string, std::string> routers;
+  const auto spellings = layer_spellings(model);
+  for (const std::string& name : file.routers()) {
+    const std::string bare = without_lora_prefix(name);
+    const size_t dot = bare.rfind('.');
+    const std::string layer = bare.substr(0, dot);
+    if (const auto own = spellings.find(layer); own != spellings.end())
+      routers[own->second + bare.substr(dot)] = name;
+    else
+      check(has_child(spellings, layer.substr(0, layer.rfind('.'))), file.source(), ": ", name,
+            ": a router of a layer that is not in the model");
+  }
+  return routers;
+}
+
+void check_router(const Safetensors& file, const std::string& name, const at::Tensor& own) {
+  const std::vector<int64_t> shape = file.shape(name);
+  check(own.sizes() == at::IntArrayRef(shape), file.source(), ": ", name, " has shape ", at::IntArrayRef(shape),
+        ", the model's attention needs ", own.sizes());
+  check(c10::isFloatingType(file.dtype(name)), file.source(), ": ", name, " holds ", file.dtype(name),
+        ", expected float32, bfloat16 or float16");
+  check(file.load(name).to(at::kFloat).isfinite().all().item<bool>(), file.source(), ": ", name,
+        " holds NaN or infinity, expected finite numbers");
+}
+
 }  // namespace
 
 void save_moga_adapter(const std::filesystem::path& path, const VideoModel& model, AdapterNames names) {
@@ -143,33 +177,18 @@ void MogaAdapter::check_fits(const VideoModel& model) const {
   const nlohmann::json base = parse_json_object(base_, file_.source()), own = base_of(model);
   check(base == own, file_.source(), ": an adapter for ", described(base), ", the model is ", described(own),
         described(base) == described(own) ? " with other tensors" : "");
-  std::map<std::string, std::vector<int64_t>> found;
-  const auto spellings = layer_spellings(model);
-  for (const std::string& name : file_.routers()) {
-    const std::string bare = without_lora_prefix(name);
-    const size_t dot = bare.rfind('.');
-    const auto own_layer = spellings.find(bare.substr(0, dot));
-    if (own_layer != spellings.end()) found[own_layer->second + bare.substr(dot)] = file_.file().shape(name);
-  }
+  const std::map<std::string, std::string> routers = own_routers(file_, model);
   for (const auto& [name, tensor] : named_tensors(model)) {
     if (!is_router(name)) continue;
-    check(found.contains(name), file_.source(), ": has no ", name, ", which the model's attention needs");
-    check(tensor.sizes() == at::IntArrayRef(found.at(name)), file_.source(), ": ", name, " has shape ",
-          at::IntArrayRef(found.at(name)), ", the model's attention needs ", tensor.sizes());
+    check(routers.contains(name), file_.source(), ": has no ", name, ", which the model's attention needs");
+    check_router(file_.file(), routers.at(name), tensor);
   }
 }
 
 void MogaAdapter::apply_routers(VideoModel& model) const {
   const at::NoGradGuard no_grad;
   const TensorMap tensors = named_tensors(model);
-  const auto spellings = layer_spellings(model);
-  for (const std::string& name : file_.routers()) {
-    const std::string bare = without_lora_prefix(name);
-    const size_t dot = bare.rfind('.');
-    const auto own = spellings.find(bare.substr(0, dot));
-    if (own == spellings.end()) continue;  // a layer that the settings make a full one
-    tensors.at(own->second + bare.substr(dot)).copy_(file_.file().load(name));
-  }
+  for (const auto& [own, name] : own_routers(file_, model)) tensors.at(own).copy_(file_.file().load(name));
 }
 
 }  // namespace moga

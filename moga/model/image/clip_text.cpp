@@ -3,23 +3,25 @@
 
 #include <torch/types.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "moga/core/check.h"
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
-#include "moga/core/shapes_only.h"
 #include "moga/model/image/pretrained_keys.h"
-#include "moga/model/layers/file_fit.h"
 #include "moga/model/layers/limits.h"
+#include "moga/model/layers/load_module.h"
 
 namespace moga {
 namespace {
 
-constexpr std::array<std::string_view, 4> kImageParts = {"vision_model.", "visual_projection.", "logit_scale",
-                                                         "position_ids"};
+// The image half.
+LoadOptions load_options() {
+  return {.file_name_of = {},
+          .optional = {},
+          .harmless = {"vision_model.", "visual_projection.", "logit_scale", "position_ids"}};
+}
 
 PreNormNames layer_names() {
   PreNormNames names = kClipLayers;
@@ -82,16 +84,7 @@ at::Tensor ClipTextImpl::forward(const at::Tensor& ids, const at::Tensor& ends) 
 
 ClipText load_clip_text(const std::filesystem::path& folder, at::Device device) {
   const ClipTextConfig config = load_clip_text_config(folder / "config.json");
-  const Safetensors file(folder);
-  {
-    const ShapesOnly shapes_only;
-    check_file_fit(file_fit(*ClipText(config), file), file, kImageParts);
-  }
-  ClipText model(config);
-  model->to(device, at::kFloat);
-  load_parameters(*model, file);
-  model->eval();
-  return model;
+  return load_module<ClipText>(config, Safetensors(folder), load_options(), device);
 }
 
 }  // namespace moga

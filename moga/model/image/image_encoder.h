@@ -71,7 +71,6 @@ ImageEncoderConfig load_image_encoder_config(const std::filesystem::path& path);
 // projection is not used. Throws when a tensor is missing, unused or has another shape.
 ImageEncoder load_image_encoder(const std::filesystem::path& folder, at::Device device);
 FileFit image_encoder_file_fit(const std::filesystem::path& folder);
-void check_image_encoder_file(const std::filesystem::path& folder);  // layers/file_fit.h
 void save_image_encoder(const std::filesystem::path& folder, const ImageEncoder& model, at::ScalarType dtype);
 
 }  // namespace moga

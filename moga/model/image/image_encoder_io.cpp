@@ -11,9 +11,8 @@
 #include "moga/core/files.h"
 #include "moga/core/foreign_keys.h"
 #include "moga/core/json_text.h"
-#include "moga/core/shapes_only.h"
 #include "moga/model/image/image_encoder.h"
-#include "moga/model/layers/file_fit.h"
+#include "moga/model/layers/load_module.h"
 
 namespace moga {
 namespace {
@@ -42,23 +41,17 @@ constexpr std::array kEncoderKeys = {
     ForeignKey{"transformers_version"},
 };
 
-// The projection is behind the layer whose input is taken; position_ids count.
-constexpr std::array<std::string_view, 2> kHarmless = {"visual_projection.", "position_ids"};
-
 constexpr std::string_view kRoot = "vision_model.";
 
 // Some versions of transformers write the names without "vision_model.".
 LoadOptions load_options(const Safetensors& file) {
   LoadOptions options;
+  // The projection comes after the layer whose input is taken; position_ids count from 0.
+  options.harmless = {"visual_projection.", "position_ids"};
   const auto rooted = [](const std::string& name) { return name.starts_with(kRoot); };
   if (std::ranges::none_of(file.names(), rooted))
     options.file_name_of = [](const std::string& name) { return name.substr(kRoot.size()); };
   return options;
-}
-
-FileFit fit_of(const ImageEncoderConfig& config, const Safetensors& file) {
-  const ShapesOnly shapes_only;
-  return file_fit(*ImageEncoder(config), file, load_options(file));
 }
 
 }  // namespace
@@ -69,35 +62,16 @@ ImageEncoderConfig load_image_encoder_config(const std::filesystem::path& path) 
   return parse_json<ImageEncoderConfig>(config.dump(2), path.string());
 }
 
-namespace {
-
-// A folder's file and config, which fit each other.
-struct Checked {
-  Safetensors file;
-  ImageEncoderConfig config;
-};
-
-Checked checked(const std::filesystem::path& folder) {
-  Checked part{Safetensors(folder), load_image_encoder_config(folder / "config.json")};
-  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
-  return part;
-}
-
-}  // namespace
-
 ImageEncoder load_image_encoder(const std::filesystem::path& folder, at::Device device) {
-  const auto [file, config] = checked(folder);
-  ImageEncoder model(config);
-  model->to(device, at::kFloat);
-  load_parameters(*model, file, load_options(file));
-  model->eval();
-  return model;
+  const Safetensors file(folder);
+  const ImageEncoderConfig config = load_image_encoder_config(folder / "config.json");
+  return load_module<ImageEncoder>(config, file, load_options(file), device);
 }
-
-void check_image_encoder_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit image_encoder_file_fit(const std::filesystem::path& folder) {
-  return fit_of(load_image_encoder_config(folder / "config.json"), Safetensors(folder));
+  const Safetensors file(folder);
+  const ImageEncoderConfig config = load_image_encoder_config(folder / "config.json");
+  return module_file_fit<ImageEncoder>(config, file, load_options(file));
 }
 
 void save_image_encoder(const std::filesystem::path& folder, const ImageEncoder& model, at::ScalarType dtype) {

@@ -11,19 +11,14 @@
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
-#include "moga/core/shapes_only.h"
 #include "moga/model/image/pretrained_keys.h"
-#include "moga/model/layers/file_fit.h"
+#include "moga/model/layers/load_module.h"
 
 namespace moga {
 namespace {
 
 // Below this the transformer is a child of the module; ViT and DINOv2 have no such level in their files.
 constexpr std::string_view kTower = "vision_model.";
-
-// CLIP's text half and its scale; DINO's pooler and DINOv2's mask, which only training uses.
-constexpr std::array<std::string_view, 6> kOtherParts = {"text_model.",  "text_projection.", "logit_scale",
-                                                         "position_ids", "pooler.",          "embeddings.mask_token"};
 
 // The keys of ImageEncoderConfig out of a config of any family, with the defaults of the family.
 ImageEncoderConfig transformer_config(nlohmann::json config, VisionFamily family, const std::string& source) {
@@ -58,8 +53,11 @@ VisionModelConfig clip_config(const nlohmann::json& file, const std::string& sou
 }
 
 // Names in the file of the module's names: with a prefix ("dinov2.") or without.
-LoadOptions vision_names(const Safetensors& file, VisionFamily family) {
+LoadOptions load_options(const Safetensors& file, VisionFamily family) {
   LoadOptions options;
+  // CLIP's text half and its scale; DINO's pooler and DINOv2's mask, which only training uses.
+  options.harmless = {"text_model.",  "text_projection.", "logit_scale",
+                      "position_ids", "pooler.",          "embeddings.mask_token"};
   if (family == VisionFamily::kClip) return options;
   const std::string prefix = family == VisionFamily::kVit ? "vit." : "dinov2.";
   const std::vector<std::string> names = file.names();
@@ -100,16 +98,7 @@ at::Tensor VisionModelImpl::forward(const at::Tensor& pixels) {
 VisionModel load_vision_model(const std::filesystem::path& folder, at::Device device) {
   const VisionModelConfig config = load_vision_model_config(folder / "config.json");
   const Safetensors file(folder);
-  const LoadOptions options = vision_names(file, config.family);
-  {
-    const ShapesOnly shapes_only;
-    check_file_fit(file_fit(*VisionModel(config), file, options), file, kOtherParts);
-  }
-  VisionModel model(config);
-  model->to(device, at::kFloat);
-  load_parameters(*model, file, options);
-  model->eval();
-  return model;
+  return load_module<VisionModel>(config, file, load_options(file, config.family), device);
 }
 
 }  // namespace moga

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <string_view>
 
 #include "moga/core/check.h"
+#include "moga/core/json_text.h"
 
 namespace moga {
 namespace {
@@ -23,6 +26,12 @@ constexpr std::array kQuantized = {
     Mark{".quant_state", "quantized (bitsandbytes)"},
     Mark{".SCB", "quantized (bitsandbytes)"},
     Mark{".qweight", "quantized (GPTQ)"},
+};
+
+// Of scaled fp8, where the model keeps no weight in 8 bits.
+constexpr std::array kScaleNames = {
+    Mark{".scale_weight", "scale of a weight that cannot be kept in 8 bits"},
+    Mark{".weight_scale", "scale of a weight that cannot be kept in 8 bits"},
 };
 
 // Parts of models of the Wan family that its config.json has to name, and of relatives that are not supported.
@@ -45,48 +54,46 @@ constexpr std::array kForeign = {
     Mark{"lora_", "low-rank updates that are not merged"},
 };
 
-template <class Marks>
-const Mark* mark_of(const std::string& name, const Marks& marks) {
-  const auto found = std::ranges::find_if(marks, [&](const Mark& mark) { return name.find(mark.part) != name.npos; });
-  return found == marks.end() ? nullptr : &*found;
+// A name on one line whatever it contains.
+std::string shown(const std::string& name) {
+  const std::string text = quoted(name);
+  return text.substr(1, text.size() - 2);
+}
+
+bool has(const Mark& mark, const std::string& name) { return name.find(mark.part) != name.npos; }
+
+// The first unused name with a mark that no name of the model has, and what the mark means; empty where there is none.
+struct Found {
+  std::string name;
+  const char* means = nullptr;
+};
+
+Found find_marked(const FileFit& fit, std::span<const Mark> marks) {
+  for (const std::string& name : fit.report.unused)
+    for (const Mark& mark : marks)
+      if (has(mark, name) &&
+          std::ranges::none_of(fit.file_names, [&](const auto& own) { return has(mark, own.second); }))
+        return {shown(name), mark.means};
+  return {};
 }
 
 std::string tensors(size_t count) { return std::to_string(count) + (count == 1 ? " tensor" : " tensors"); }
 
-void check_not_quantized(const Safetensors& file) {
-  for (const std::string& name : file.names())
-    if (const Mark* mark = mark_of(name, kQuantized))
-      fail(file.source(), ": ", mark->means, " weights (", name,
-           ") are not supported, expected float32, bfloat16, float16, or float8_e4m3fn with scales");
-}
-
-void check_misfits(const FileFit& fit, const Safetensors& file) {
-  const size_t misfits = fit.misfits.size();
-  if (misfits == 0) return;
-  fail(file.source(), ": tensor ", fit.misfits[0].name, " ", fit.misfits[0].problem,
-       misfits > 1 ? "; " + std::to_string(misfits - 1) + " more do not fit" : "");
-}
-
 }  // namespace
 
-void check_file_fit(const FileFit& fit, const Safetensors& file, std::span<const std::string_view> harmless) {
-  check_not_quantized(file);
-  std::vector<std::string> unused = fit.report.unused;
-  std::erase_if(unused, [&](const std::string& name) {
-    return std::ranges::any_of(harmless, [&](std::string_view part) { return name.find(part) != name.npos; });
-  });
-  const auto scale = std::ranges::find_if(unused, [](const std::string& name) {
-    return name.ends_with(".scale_weight") || name.ends_with(".weight_scale");
-  });
-  check(scale == unused.end(), file.source(), ": ", scale == unused.end() ? "" : *scale,
-        ": scale of a weight that cannot be kept in 8 bits");
-  const auto marked = std::ranges::find_if(unused, [](const auto& name) { return mark_of(name, kForeign); });
-  if (marked != unused.end())
-    fail(file.source(), ": ", tensors(unused.size()), " for which the model has no use, among them ", *marked, ": ",
-         mark_of(*marked, kForeign)->means, ", of which config.json says nothing");
-  check_misfits(fit, file);
-  check(unused.empty(), file.source(), ": ", tensors(unused.size()), " for which config.json has no use, first ",
-        unused.empty() ? "" : unused.front());
+void check_file_fit(const FileFit& fit) {
+  const std::vector<std::string>& unused = fit.report.unused;
+  if (const Found found = find_marked(fit, kQuantized); found.means)
+    fail(fit.source, ": ", found.means, " weights (", found.name,
+         ") are not supported, expected float32, bfloat16, float16, or float8_e4m3fn with scales");
+  if (const Found found = find_marked(fit, kScaleNames); found.means)
+    fail(fit.source, ": ", found.name, ": ", found.means);
+  if (const Found found = find_marked(fit, kForeign); found.means)
+    fail(fit.source, ": ", tensors(unused.size()), " for which the model has no use, among them ", found.name, ": ",
+         found.means, ", of which config.json says nothing");
+  check_misfits(fit);
+  if (!unused.empty())
+    fail(fit.source, ": ", tensors(unused.size()), " for which config.json has no use, first ", shown(unused.front()));
 }
 
 }  // namespace moga

@@ -20,6 +20,8 @@ constexpr const char* kMarker = "scaled_fp8";
 constexpr std::array<std::string_view, 2> kScales = {".scale_weight", ".weight_scale"};
 constexpr std::array<std::string_view, 3> kMarkers = {".scale_input", ".input_scale", ".comfy_quant"};
 
+constexpr int64_t kMostJsonBytes = 65536;
+
 [[noreturn]] void refuse(const Safetensors& file, const std::string& format, const std::string& name) {
   fail(file.source(), ": weights in ", printable(format), " (", printable(name), ") are not supported, expected ",
        "float32, bfloat16, float16, or ", kFormat, " with scales");
@@ -35,9 +37,10 @@ void check_format(const nlohmann::json& layer, const Safetensors& file, const st
 
 // A tensor of bytes that holds JSON.
 void check_comfy_quant(const Safetensors& file, const std::string& name) {
+  const std::vector<int64_t> shape = file.shape(name);
+  check(file.dtype(name) == at::kByte && c10::multiply_integers(shape) <= kMostJsonBytes, file.source(), ": ", name,
+        " holds ", file.dtype(name), " ", at::IntArrayRef(shape), ", expected the bytes of a JSON text");
   const at::Tensor bytes = file.load(name);
-  check(bytes.scalar_type() == at::kByte && bytes.numel() <= 65536, file.source(), ": ", name, " holds ",
-        bytes.scalar_type(), " ", bytes.sizes(), ", expected the bytes of a JSON text");
   const std::string text(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes());
   check_format(parse_json_object(text, file.source() + ": " + name), file, name);
 }
@@ -72,6 +75,9 @@ void check_pair(const Safetensors& file, const std::string& weight, const std::s
   const bool per_row = !rows.empty() && !shape.empty() && count == rows[0] && shape[0] == count;
   if (count != 1 && !per_row) refuse(file, "float8 with scales of blocks", scale);
   check(c10::isFloatingType(of_scale), file.source(), ": ", scale, " holds ", of_scale, ", expected float32");
+  const at::Tensor values = file.load(scale).to(at::kFloat);
+  check((values.isfinite() & (values >= 0)).all().item<bool>(), file.source(), ": ", scale, " holds ",
+        values.min().item<float>(), " to ", values.max().item<float>(), ", expected finite numbers from 0 on");
 }
 
 bool becomes_8_bits(const std::string& name, const ProductWeight& product) {

@@ -23,7 +23,6 @@ const VideoFamily& mmdit_family() {
                                   .read_config = read_config,
                                   .load = load,
                                   .file_fit = mmdit_file_fit,
-                                  .check_file = check_mmdit_file,
                                   .layout = layout,
                                   .pipelines = {"MogaMMDiTPipeline"},
                                   .image_pipelines = {},

@@ -134,7 +134,6 @@ MmditConfig load_mmdit_config(const std::filesystem::path& path);
 // A folder with config.json and safetensors. Throws when a tensor is missing, has another shape or is not the model's;
 // missing routers are reported in the log and initialised. Scaled 8-bit weights stay as they are.
 Mmdit load_mmdit(const std::filesystem::path& folder, const VideoModelLoad& how);
-FileFit mmdit_file_fit(const std::filesystem::path& folder);
-void check_mmdit_file(const std::filesystem::path& folder, const std::vector<std::string>& settings = {});
+FileFit mmdit_file_fit(const std::filesystem::path& folder, const std::vector<std::string>& settings);
 
 }  // namespace moga

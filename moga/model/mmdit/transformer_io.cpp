@@ -3,8 +3,6 @@
 // Reading is strict: an unknown config key or tensor is an error, before any weight is read or allocated.
 #include <nlohmann/json.hpp>
 
-#include <array>
-
 #include "moga/core/config.h"
 #include "moga/core/files.h"
 #include "moga/core/json_text.h"
@@ -20,24 +18,18 @@ namespace moga {
 namespace {
 
 constexpr const char* kWeightsFile = "diffusion_pytorch_model.safetensors";
-constexpr std::array<std::string_view, 1> kHarmless = {kRouterPart};  // of a layer that the settings make a full one
+
+// Routers may be missing, and left unused where the settings make their layer a full one.
+LoadOptions load_options() { return {.file_name_of = {}, .optional = {kRouterPart}, .harmless = {kRouterPart}}; }
 
 FileFit fit_of(const MmditConfig& config, const Safetensors& file) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*Mmdit(config, /*initialise=*/false), file, {.file_name_of = {}, .optional = {kRouterPart}});
+  return scaled_file_fit(*shapes_of<Mmdit>(config, /*initialise=*/false), file, load_options());
 }
 
-// A folder's file and config, which fit each other.
-struct Checked {
-  Safetensors file;
-  MmditConfig config;
-};
-
-Checked checked(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
-  Checked part{Safetensors(folder), load_mmdit_config(folder / "config.json")};
-  apply_overrides(part.config, settings);
-  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
-  return part;
+MmditConfig config_with(const std::vector<std::string>& settings, const std::filesystem::path& folder) {
+  MmditConfig config = load_mmdit_config(folder / "config.json");
+  apply_overrides(config, settings);
+  return config;
 }
 
 // config.json with the class name first.
@@ -77,19 +69,16 @@ MmditConfig load_mmdit_config(const std::filesystem::path& path) {
 }
 
 Mmdit load_mmdit(const std::filesystem::path& folder, const VideoModelLoad& how) {
-  const Checked part = checked(folder, how.settings);
-  Mmdit model(part.config, /*initialise=*/false);
-  const LoadOptions options{.file_name_of = {}, .optional = {kRouterPart}};
-  load_weights(*model, part.file, options, how, folder.string());
+  const Safetensors file(folder);
+  const MmditConfig config = config_with(how.settings, folder);
+  check_file_fit(fit_of(config, file));
+  Mmdit model(config, /*initialise=*/false);
+  load_weights(*model, file, load_options(), how, folder.string());
   return model;
 }
 
-void check_mmdit_file(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
-  checked(folder, settings);
-}
-
-FileFit mmdit_file_fit(const std::filesystem::path& folder) {
-  return fit_of(load_mmdit_config(folder / "config.json"), Safetensors(folder));
+FileFit mmdit_file_fit(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
+  return fit_of(config_with(settings, folder), Safetensors(folder));
 }
 
 void MmditImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout) const {

@@ -27,6 +27,8 @@ namespace {
 
 LoadOptions load_options(const Safetensors& file) {
   LoadOptions options;
+  // The second name of the table of text tokens; what a file of a whole T5 model or of ComfyUI has beyond the encoder.
+  options.harmless = {"encoder.embed_tokens.", "shared.weight", "decoder.", "lm_head.", "spiece_model"};
   const auto in_wan_block = [](const std::string& name) { return name.starts_with("blocks."); };
   if (std::ranges::any_of(file.names(), in_wan_block)) return options;
   options.file_name_of = [file](const std::string& name) -> std::string {
@@ -85,10 +87,6 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"use_cache"},
 };
 
-// The second name of the table of text tokens; what a file of a whole T5 model or of ComfyUI has beyond the encoder.
-constexpr std::array<std::string_view, 5> kHarmless = {"encoder.embed_tokens.", "shared.weight", "decoder.", "lm_head.",
-                                                       "spiece_model"};
-
 // Of a tensor as saved_tensors names it: scales and the marker of 8-bit weights, too.
 std::string hugging_face_name(const std::string& name) {
   const size_t member = name.rfind('.') + 1;
@@ -98,8 +96,7 @@ std::string hugging_face_name(const std::string& name) {
 }
 
 FileFit fit_of(const TextEncoderConfig& config, const Safetensors& file) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*TextEncoder(config, /*initialise=*/false), file, load_options(file));
+  return scaled_file_fit(*shapes_of<TextEncoder>(config, /*initialise=*/false), file, load_options(file));
 }
 
 }  // namespace
@@ -166,24 +163,10 @@ TextEncoderConfig load_text_encoder_config(const std::filesystem::path& path) {
   return parse_json<TextEncoderConfig>(config.dump(2), path.string());
 }
 
-namespace {
-
-// A folder's file and config, which fit each other.
-struct Checked {
-  Safetensors file;
-  TextEncoderConfig config;
-};
-
-Checked checked(const std::filesystem::path& folder) {
-  Checked part{Safetensors(folder), load_text_encoder_config(folder / "config.json")};
-  check_file_fit(fit_of(part.config, part.file), part.file, kHarmless);
-  return part;
-}
-
-}  // namespace
-
 TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
-  const auto [file, config] = checked(folder);
+  const Safetensors file(folder);
+  const TextEncoderConfig config = load_text_encoder_config(folder / "config.json");
+  check_file_fit(fit_of(config, file));
   TextEncoder model(config, /*initialise=*/false);
   LoadOptions options = load_options(file);
   expect_scaled_weights(*model, file, options);
@@ -198,8 +181,6 @@ TextEncoder load_text_encoder(const std::filesystem::path& folder, at::Device de
   load_parameters(*model, file, options);
   return model;
 }
-
-void check_text_encoder_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit text_encoder_file_fit(const std::filesystem::path& folder) {
   return fit_of(load_text_encoder_config(folder / "config.json"), Safetensors(folder));

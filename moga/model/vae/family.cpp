@@ -31,7 +31,6 @@ const CodecFamily& wan_vae_family() {
                                   .read_config = read_config,
                                   .load = load,
                                   .file_fit = vae_file_fit,
-                                  .check_file = check_vae_file,
                                   .layout = layout,
                                   .published = {VaeConfig(), wan22_vae_config()}};
   return family;

@@ -9,9 +9,7 @@
 #include "moga/core/files.h"
 #include "moga/core/foreign_keys.h"
 #include "moga/core/json_text.h"
-#include "moga/core/module_io.h"
-#include "moga/core/shapes_only.h"
-#include "moga/model/layers/file_fit.h"
+#include "moga/model/layers/load_module.h"
 #include "moga/model/vae/names.h"
 #include "moga/model/vae/vae.h"
 
@@ -61,11 +59,6 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   return options;
 }
 
-FileFit fit_of(const VaeConfig& config, const Safetensors& file, const LoadOptions& options) {
-  const ShapesOnly shapes_only;
-  return file_fit(*Vae(config), file, options);
-}
-
 }  // namespace
 
 VaeConfig load_vae_config(const std::filesystem::path& path) {
@@ -81,40 +74,16 @@ VaeConfig load_vae_config(const std::filesystem::path& path) {
   return result;
 }
 
-namespace {
-
-// A folder's file and config, which fit each other.
-struct Checked {
-  Safetensors file;
-  VaeConfig config;
-  LoadOptions options;
-};
-
-Checked checked(const std::filesystem::path& folder) {
+Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
   const Safetensors file(folder);
   const VaeConfig config = load_vae_config(folder / "config.json");
-  const LoadOptions options = load_options(file, folder, config);
-  check_file_fit(fit_of(config, file, options), file);
-  return {file, config, options};
+  return load_module<Vae>(config, file, load_options(file, folder, config), device, dtype);
 }
-
-}  // namespace
-
-Vae load_vae(const std::filesystem::path& folder, at::Device device, at::ScalarType dtype) {
-  const auto [file, config, options] = checked(folder);
-  Vae model(config);
-  model->to(device, dtype);
-  load_parameters(*model, file, options);
-  model->eval();
-  return model;
-}
-
-void check_vae_file(const std::filesystem::path& folder) { checked(folder); }
 
 FileFit vae_file_fit(const std::filesystem::path& folder) {
   const Safetensors file(folder);
   const VaeConfig config = load_vae_config(folder / "config.json");
-  return fit_of(config, file, load_options(file, folder, config));
+  return module_file_fit<Vae>(config, file, load_options(file, folder, config));
 }
 
 void VaeImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {

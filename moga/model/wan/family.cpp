@@ -79,7 +79,6 @@ const VideoFamily& wan_family() {
                                   .read_config = read_config,
                                   .load = load,
                                   .file_fit = transformer_file_fit,
-                                  .check_file = check_transformer_file,
                                   .layout = layout,
                                   .pipelines = {"WanPipeline", "WanImageToVideoPipeline"},
                                   .image_pipelines = {"WanImageToVideoPipeline"},

@@ -4,7 +4,6 @@
 // any weight is read or allocated. A key that a config lacks has the default of the program that wrote it.
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <array>
 
 #include "moga/core/check.h"
@@ -38,9 +37,6 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"add_ref_conv", "false", "Fun-Control, with a reference image"},
     ForeignKey{"add_control_adapter", "false", "Fun-Control, with a camera"},
 };
-
-// The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.
-constexpr std::array<std::string_view, 3> kHarmless = {".router.", "norm_added_q", "rope.freqs"};
 
 // model_type of the original → the keys of the image encoder, unless the config has them: Wan2.2's image-to-video
 // models have none and the same model_type (tools/convert_wan.py writes null). "ti2v" is a model of text and images,
@@ -101,27 +97,19 @@ LoadOptions load_options(const Safetensors& file, const std::filesystem::path& f
   const WeightLayout layout = detect_layout(file.names(), folder.string());
   options.file_name_of = [layout](const std::string& name) { return file_name(name, layout); };
   options.optional = {kRouterPart};
+  // The router of a layer that the settings make a full one. diffusers leaves norm_added_q unused, too.
+  options.harmless = {kRouterPart, "norm_added_q", "rope.freqs"};
   return options;
 }
 
 FileFit fit_of(const TransformerConfig& config, const Safetensors& file, const LoadOptions& options) {
-  const ShapesOnly shapes_only;
-  return scaled_file_fit(*Transformer(config, /*initialise=*/false), file, options);
+  return scaled_file_fit(*shapes_of<Transformer>(config, /*initialise=*/false), file, options);
 }
 
-// A folder's file and config, which fit each other.
-struct Checked {
-  Safetensors file;
-  LoadOptions options;
-  TransformerConfig config;
-};
-
-Checked checked(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
-  const Safetensors file(folder);
-  Checked part{file, load_options(file, folder), load_transformer_config(folder / "config.json")};
-  apply_overrides(part.config, settings);
-  check_file_fit(fit_of(part.config, file, part.options), file, kHarmless);
-  return part;
+TransformerConfig config_with(const std::vector<std::string>& settings, const std::filesystem::path& folder) {
+  TransformerConfig config = load_transformer_config(folder / "config.json");
+  apply_overrides(config, settings);
+  return config;
 }
 
 // config.json with the class name first, as diffusers writes it.
@@ -165,20 +153,18 @@ TransformerConfig load_transformer_config(const std::filesystem::path& path) {
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, const VideoModelLoad& how) {
-  const Checked part = checked(folder, how.settings);
-  Transformer model(part.config, /*initialise=*/false);
-  load_weights(*model, part.file, part.options, how, folder.string());
+  const Safetensors file(folder);
+  const LoadOptions options = load_options(file, folder);
+  const TransformerConfig config = config_with(how.settings, folder);
+  check_file_fit(fit_of(config, file, options));
+  Transformer model(config, /*initialise=*/false);
+  load_weights(*model, file, options, how, folder.string());
   return model;
 }
 
-void check_transformer_file(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
-  checked(folder, settings);
-}
-
-FileFit transformer_file_fit(const std::filesystem::path& folder) {
+FileFit transformer_file_fit(const std::filesystem::path& folder, const std::vector<std::string>& settings) {
   const Safetensors file(folder);
-  const LoadOptions options = load_options(file, folder);
-  return fit_of(load_transformer_config(folder / "config.json"), file, options);
+  return fit_of(config_with(settings, folder), file, load_options(file, folder));
 }
 
 void TransformerImpl::save(const std::filesystem::path& folder, at::ScalarType dtype, WeightLayout layout) const {

@@ -4,8 +4,8 @@ import json
 import math
 import struct
 
-from folders import entry
-from weights import case, damaged
+from damage import case
+from safetensors_files import entry
 
 Q = "blocks.0.attn1.to_q"
 WEIGHT, SCALE, COMFY = Q + ".weight", Q + ".weight_scale", Q + ".comfy_quant"
@@ -43,6 +43,8 @@ def number(value):
 def cases():
     embedding = "condition_embedder.time_embedder.linear_1"
     expected = "float8_e4m3fn"
+    tables = {WEIGHT + ".absmax": entry([2304]), WEIGHT + ".quant_map": entry([256])}
+    lost = {"encoder.block.7.layer.0.SelfAttention.q.weight_scale": entry([])}
     return [
         case("a scale of float32 weights", scaled(weight="F32"), WEIGHT, "holds Float", expected),
         case("a scale of bfloat16 weights", scaled(weight="BF16"), WEIGHT, "holds BFloat16", expected),
@@ -55,13 +57,13 @@ def cases():
         case("scales of too many rows", scaled([385]), SCALE, "scales of blocks"),
         case("no scales", scaled([0]), SCALE, "scales of blocks"),
         case("whole numbers as a scale", scaled(dtype="I32"), SCALE, "holds Int"),
-        case("a scale of NaN", scaled(values=number(math.nan)), SCALE, "nan"),
-        case("a scale of infinity", scaled(values=number(math.inf)), SCALE, "inf"),
+        case("a scale of NaN", scaled(values=number(math.nan)), SCALE, "finite"),
+        case("a scale of infinity", scaled(values=number(math.inf)), SCALE, "finite"),
         case("a scale below zero", scaled(values=number(-1.0)), SCALE, "-1"),
         case("a scale without its weight", scaled(**{"blocks.9.attn1.to_q.weight_scale": entry([])}), "blocks.9.attn1.to_q.weight_scale", "has no"),
         case("two scales", scaled(**{Q + ".scale_weight": entry([])}), SCALE, Q + ".scale_weight", "same weight"),
         case("a scale of a norm", scaled(layer="blocks.0.attn1.norm_q"), "blocks.0.attn1.norm_q.weight_scale"),
-        case("scales of scales", scaled(**{SCALE + "_2": entry([])}), SCALE + "_2", "nvfp4"),
+        case("scales of scales", scaled(**{SCALE + "_2": entry([])}), WEIGHT, "nvfp4"),
         case("a scale for products", scaled(suffix=".weight_scale_inv"), "weight_scale_inv", "DeepSeek"),
         case("int8 of ComfyUI", comfy({"format": "int8_tensorwise"}), COMFY, "int8_tensorwise"),
         case("int8 with a rotation", comfy({"format": "int8_convrot", "convrot_groupsize": 256}), COMFY, "int8_convrot"),
@@ -79,12 +81,11 @@ def cases():
         case("metadata with layers in a list", quantization({"layers": [Q]}), "_quantization_metadata", "no layers"),
         case("metadata with a layer as text", quantization({"layers": {Q: expected}}), Q, "states no format"),
         case("metadata that is no JSON", quantization("{"), "_quantization_metadata"),
-        case("bitsandbytes", scaled(None, weight="U8", **{WEIGHT + ".absmax": entry([2304]), WEIGHT + ".quant_map": entry([256])}), WEIGHT, "bitsandbytes"),
+        case("bitsandbytes", scaled(None, weight="U8", **tables), WEIGHT, "bitsandbytes"),
         case("GPTQ", scaled(None, **{Q + ".qweight": entry([48, 384], "I32"), Q + ".qzeros": entry([3, 48], "I32")}), Q + ".qweight", "GPTQ"),
         case("a text encoder with int8", scaled(weight="I8", part="text_encoder", layer=TEXT), TEXT, "int8"),
         case("a text encoder with scales of blocks", scaled([4, 4], part="text_encoder", layer=TEXT), TEXT, "scales of blocks"),
         case("a text encoder with a scaled norm", scaled(part="text_encoder", layer="encoder.final_layer_norm"), "encoder.final_layer_norm.weight_scale"),
-        case("a text encoder with a scale alone", scaled(part="text_encoder", layer=TEXT, **{"encoder.block.7.layer.0.SelfAttention.q.weight_scale": entry([])}), "encoder.block.7"),
+        case("a text encoder with a scale alone", scaled(part="text_encoder", layer=TEXT, **lost), "encoder.block.7"),
         case("a scale of time", scaled(weight="F32", layer=embedding), embedding + ".weight"),
-    ] + [(f"the text encoder: {label}", change, says) for label, change, says in
-         damaged("text_encoder", "encoder.block.0.layer.1.DenseReluDense.wo.weight", "encoder.block.0.layer.1.layer_norm.weight")]  # fmt: skip
+    ]  # fmt: skip

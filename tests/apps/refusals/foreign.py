@@ -1,16 +1,17 @@
 """Formats and models that `moga` does not run, each by its name: quantized files, relatives of Wan, other models."""
 
-from adapters import PAIR, pair_of
-from eight_bits import comfy, scaled
-from folders import DIFFUSERS, PIPELINE, entry, write_weights
-from weights import case, config
+from damage import case, config, surplus
+from eight_bits import scaled
+from families import DIFFUSERS
+from lora import PAIR, pair_of
+from safetensors_files import entry, write_weights
 
 GGUF = b"GGUF\x03\0\0\0" + bytes(400)
 INDEX, TRANSFORMER = "model_index.json", "transformer/config.json"
 
 
-def surplus(**names):
-    return lambda model: model.tensors("transformer", lambda all: all.update({name: entry(shape) for name, shape in names.items()}))
+def with_tensors(**shapes):
+    return surplus("transformer", **shapes)
 
 
 def instead(names):
@@ -55,6 +56,12 @@ def no_sentencepiece(model):
 def models():
     """Changes of the model of text to video."""
     block = "blocks.0."
+    svd = {block + "attn1.to_q.proj_down": [384, 32], block + "attn1.to_q.smooth_factor": [384]}
+    vace = {"vace_patch_embedding.weight": [384, 96, 1, 2, 2], "vace_blocks.0.proj_out.bias": [384]}
+    hunyuan = ["double_blocks.0.img_attn_qkv.weight", "single_blocks.0.linear1.weight"]
+    cog = ["transformer_blocks.0.attn1.to_q.weight", "patch_embed.proj.weight"]
+    diffusion = config(INDEX, _class_name="StableDiffusionPipeline", unet=["diffusers", "UNet2DConditionModel"])
+    nothing = "no transformer weights"
     return [
         case("GGUF as safetensors", lambda model: model.content(f"transformer/{DIFFUSERS}", GGUF), "transformer/", "is a GGUF file"),
         case("GGUF in the folder", other_file("wan2.1-t2v-Q4_K_M.gguf", GGUF), "wan2.1-t2v-Q4_K_M.gguf", "only safetensors"),
@@ -62,41 +69,38 @@ def models():
         case("ONNX in the folder", other_file("model.onnx", b"\x08\x07"), "model.onnx", "only safetensors"),
         case("GGUF as text encoder", lambda model: model.content("text_encoder/model.safetensors", GGUF), "text_encoder/", "is a GGUF file"),
         case("an original repository", original, "tools/convert_wan.py"),
-        case("mxfp8", comfy({"format": "mxfp8"}), "mxfp8"),
-        case("nvfp4", comfy({"format": "nvfp4"}), "nvfp4"),
-        case("int8 with a rotation", comfy({"format": "int8_convrot"}), "int8_convrot"),
         case("AWQ", scaled(None, **{block + "attn1.to_q.qweight": entry([384, 48], "I32")}), "qweight", "GPTQ"),
-        case("SVDQuant", surplus(**{block + "attn1.to_q.proj_down": [384, 32], block + "attn1.to_q.smooth_factor": [384]}), block + "attn1.to_q.proj_down"),
+        case("SVDQuant", with_tensors(**svd), block + "attn1.to_q.proj_down"),
         case("ComfyUI's single file", prefixed("model.diffusion_model."), "transformer"),
         case("VACE by its class", of_class("WanVACETransformer3DModel"), TRANSFORMER, "VACE"),
         case("VACE by its pipeline", config(INDEX, _class_name="WanVACEPipeline"), INDEX, "VACE"),
         case("VACE by its layers", config(TRANSFORMER, vace_layers=[0, 1]), TRANSFORMER, "vace_layers", "VACE"),
         case("VACE by its channels", config(TRANSFORMER, vace_in_channels=96), TRANSFORMER, "vace_in_channels", "VACE"),
-        case("VACE by its tensors", surplus(**{"vace_patch_embedding.weight": [384, 96, 1, 2, 2], "vace_blocks.0.proj_out.bias": [384]}), "vace_", "VACE"),
+        case("VACE by its tensors", with_tensors(**vace), "vace_", "VACE"),
         case("Fun-Control by its channels", config(TRANSFORMER, in_channels=8), "Fun-Control"),
         case("Fun-Control by its reference", config(TRANSFORMER, add_ref_conv=True), TRANSFORMER, "add_ref_conv", "Fun-Control"),
-        case("Fun-Control by its tensors", surplus(**{"ref_conv.weight": [384, 16, 2, 2]}), "ref_conv", "reference image"),
+        case("Fun-Control by its tensors", with_tensors(**{"ref_conv.weight": [384, 16, 2, 2]}), "ref_conv", "reference image"),
         case("Fun-Camera", config(TRANSFORMER, add_control_adapter=True), TRANSFORMER, "add_control_adapter", "camera"),
-        case("Fun-Camera by its tensors", surplus(**{"control_adapter.conv.weight": [384, 24, 2, 2]}), "control_adapter", "camera"),
+        case("Fun-Camera by its tensors", with_tensors(**{"control_adapter.conv.weight": [384, 24, 2, 2]}), "control_adapter", "camera"),
         case("SkyReels-V2 by its class", of_class("SkyReelsV2Transformer3DModel"), TRANSFORMER, "SkyReels-V2"),
         case("SkyReels-V2 by its pipeline", config(INDEX, _class_name="SkyReelsV2DiffusionForcingPipeline"), INDEX, "SkyReels-V2"),
         case("SkyReels-V2 by its frame rate", config(TRANSFORMER, inject_sample_info=True), TRANSFORMER, "inject_sample_info", "SkyReels-V2"),
-        case("SkyReels-V2 by its tensors", surplus(**{"fps_embedding.weight": [2, 384], "fps_projection.0.bias": [384]}), "fps_", "SkyReels-V2"),
+        case("SkyReels-V2 by its tensors", with_tensors(**{"fps_embedding.weight": [2, 384], "fps_projection.0.bias": [384]}), "fps_", "SkyReels-V2"),
         case("Wan2.2-Animate", of_class("WanAnimateTransformer3DModel"), TRANSFORMER, "Animate"),
-        case("Wan2.2-Animate by its tensors", surplus(**{"face_adapter.fuser_blocks.0.q_norm.weight": [128]}), "face_adapter", "Animate"),
-        case("Wan2.2-S2V", config(TRANSFORMER, "_class_name", _class_name="WanModel_S2V"), TRANSFORMER, "S2V"),
-        case("Wan2.2-S2V by its tensors", surplus(**{"audio_injector.injector.0.q.weight": [384, 384]}), "audio_injector", "S2V"),
+        case("Wan2.2-Animate by its tensors", with_tensors(**{"face_adapter.fuser_blocks.0.q_norm.weight": [128]}), "face_adapter", "Animate"),
+        case("Wan2.2-S2V", of_class("WanModel_S2V"), TRANSFORMER, "S2V"),
+        case("Wan2.2-S2V by its tensors", with_tensors(**{"audio_injector.injector.0.q.weight": [384, 384]}), "audio_injector", "S2V"),
         case("HunyuanVideo by its class", of_class("HunyuanVideoTransformer3DModel"), TRANSFORMER, "HunyuanVideoTransformer3DModel"),
         case("HunyuanVideo by its pipeline", config(INDEX, _class_name="HunyuanVideoPipeline"), INDEX, "HunyuanVideoPipeline"),
-        case("HunyuanVideo by its tensors", instead(["double_blocks.0.img_attn_qkv.weight", "single_blocks.0.linear1.weight"]), "transformer", "no transformer weights"),
+        case("HunyuanVideo by its tensors", instead(hunyuan), "transformer", nothing),
         case("CogVideoX by its class", of_class("CogVideoXTransformer3DModel"), TRANSFORMER, "CogVideoXTransformer3DModel"),
         case("CogVideoX by its pipeline", config(INDEX, _class_name="CogVideoXPipeline"), INDEX, "CogVideoXPipeline"),
-        case("CogVideoX by its tensors", instead(["transformer_blocks.0.attn1.to_q.weight", "patch_embed.proj.weight"]), "transformer", "no transformer weights"),
+        case("CogVideoX by its tensors", instead(cog), "transformer", nothing),
         case("LTX-Video", of_class("LTXVideoTransformer3DModel"), TRANSFORMER, "LTXVideoTransformer3DModel"),
         case("Mochi", of_class("MochiTransformer3DModel"), TRANSFORMER, "MochiTransformer3DModel"),
         case("Flux", config(INDEX, _class_name="FluxPipeline"), INDEX, "FluxPipeline"),
         case("Qwen-Image", of_class("QwenImageTransformer2DModel"), TRANSFORMER, "QwenImageTransformer2DModel"),
-        case("Stable Diffusion", config(INDEX, _class_name="StableDiffusionPipeline", unet=["diffusers", "UNet2DConditionModel"]), INDEX, "StableDiffusionPipeline"),
+        case("Stable Diffusion", diffusion, INDEX, "StableDiffusionPipeline"),
         case("a part that is not known", config(INDEX, controlnet=["diffusers", "ControlNetModel"]), INDEX, "controlnet"),
         case("another text encoder's class", config(INDEX, text_encoder=["transformers", "LlamaModel"]), INDEX, "LlamaModel"),
         case("T5 as text encoder", config("text_encoder/config.json", model_type="t5"), "text_encoder/config.json", "t5"),

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "moga/core/module_io.h"
 #include "moga/model/adapter/adapters.h"
 #include "moga/model/layers/product_weight.h"
@@ -76,6 +78,23 @@ TEST_F(MogaAdapterFile, SaysForWhichBaseItIs) {
   config.apply(adapter_settings(path()), "adapter");
   config.moga.groups = 4;
   EXPECT_NE(test::error_of([&] { Adapters({.adapter = path()}, config); }).find("needs [4]"), std::string::npos);
+}
+
+TEST_F(MogaAdapterFile, WithDamagedRoutersIsRefused) {
+  trained(AdapterNames::kComfyUi);
+  const Safetensors file(path());
+  const TensorMap good = file.load_all();
+  const auto error_with = [&](const std::string& name, const at::Tensor& router) {
+    TensorMap tensors = good;
+    tensors["diffusion_model." + name] = router;
+    save_safetensors(path(), tensors, file.metadata());
+    return error_on(test::full_attention(test::small_config()));
+  };
+  const std::string bias = "blocks.1.self_attn.router.bias", other = "blocks.9.self_attn.router.bias";
+  EXPECT_NE(error_with(bias, at::full({3}, NAN)).find(bias + " holds NaN or infinity"), std::string::npos);
+  EXPECT_NE(error_with(bias, at::ones({3}, at::kInt)).find(bias + " holds Int"), std::string::npos);
+  EXPECT_NE(error_with(other, at::ones({3})).find(other + ": a router of a layer that is not in the model"),
+            std::string::npos);
 }
 
 TEST_F(MogaAdapterFile, AFileWithoutAttentionIsNoAdapter) {

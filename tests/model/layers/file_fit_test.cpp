@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
 
-#include <array>
-
 #include "tests/support/error.h"
 #include "tests/support/folder.h"
 
@@ -21,8 +19,8 @@ std::string error_with(const std::vector<std::string>& more, int64_t rows = 2) {
   save_safetensors(folder / "a.safetensors", tensors);
   const Safetensors file(folder / "a.safetensors");
   const torch::nn::Linear layer(3, 2);
-  constexpr std::array<std::string_view, 1> kHarmless = {".router."};
-  const std::string error = test::error_of([&] { check_file_fit(file_fit(*layer, file), file, kHarmless); });
+  const LoadOptions options{.file_name_of = {}, .optional = {}, .harmless = {".router."}};
+  const std::string error = test::error_of([&] { check_file_fit(file_fit(*layer, file, options)); });
   return error.substr(std::min(error.size(), file.source().size()));
 }
 
@@ -37,6 +35,19 @@ TEST(FileFit, SaysWhatTheModelIs) {
   EXPECT_NE(error_with({"vace_blocks.0.q"}).find("vace_blocks.0.q: VACE blocks"), std::string::npos);
   EXPECT_NE(error_with({"blocks.0.attn2.add_k_proj.bias"}, 4).find("an image-to-video model"), std::string::npos);
   EXPECT_NE(error_with({"fps_embedding.weight"}).find("SkyReels-V2"), std::string::npos);
+}
+
+TEST(FileFit, APartThatTheModelHasIsNotForeign) {
+  const FileFit fit{.source = "a",
+                    .file_names = {{"k", "blocks.0.attn2.add_k_proj.weight"}},
+                    .misfits = {},
+                    .report = {.kept = {}, .unused = {"blocks.1.attn2.add_k_proj.weight"}, .harmless = {}}};
+  EXPECT_EQ(test::error_of([&] { check_file_fit(fit); }),
+            "a: 1 tensor for which config.json has no use, first blocks.1.attn2.add_k_proj.weight");
+}
+
+TEST(FileFit, NamesAreOnOneLine) {
+  EXPECT_EQ(error_with({"a\nb"}), ": 1 tensor for which config.json has no use, first a\\nb");
 }
 
 TEST(FileFit, QuantizedWeightsAreRefusedByTheirFormat) {

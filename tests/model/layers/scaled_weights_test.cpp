@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <cmath>
+#include <limits>
+
 #include "moga/model/layers/linear.h"
 #include "tests/support/compare.h"
 #include "tests/support/error.h"
@@ -91,6 +94,9 @@ TEST(ScaledWeights, DamagedFilesAreRefused) {
   EXPECT_NE(error_of(layer_and({{"0.comfy_quant", text("{}")}})).find("states no format"), std::string::npos);
   EXPECT_NE(error_of(layer_and({{"0.comfy_quant", at::ones({2})}})).find("expected the bytes of a JSON text"),
             std::string::npos);
+  for (const double value : {-1.0, std::numeric_limits<double>::infinity(), std::nan("")})
+    EXPECT_NE(error_of(layer_and({{"0.weight_scale", at::full({}, value)}})).find("expected finite numbers from 0 on"),
+              std::string::npos);
   EXPECT_NE(error_of(layer_and({}), {{"_quantization_metadata", "{}"}}).find("has no layers"), std::string::npos);
   TensorMap wide = layer_and({{"0.weight_scale", scale}});
   wide["0.weight"] = at::ones({2, 3});

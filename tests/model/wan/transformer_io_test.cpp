@@ -35,6 +35,22 @@ TEST(TransformerFolder, ReturnsWhatWasSavedInBothLayouts) {
   }
 }
 
+// The formats are read from the file while the model is compared by its shapes alone.
+TEST(TransformerFolder, OfComfyUisFormatIsComparedAndRead) {
+  const Folder folder;
+  save_transformer(folder.path(), random_transformer(small_config()), at::kFloat8_e4m3fn, WeightLayout::kWan);
+  TensorMap tensors = Safetensors(folder / kFile).load_all();
+  const std::string format = R"({"format": "float8_e4m3fn"})";
+  const at::Tensor bytes = at::tensor(std::vector<int64_t>(format.begin(), format.end())).to(at::kByte);
+  tensors["blocks.0.self_attn.q.comfy_quant"] = bytes;
+  save_safetensors(folder / kFile, tensors);
+  EXPECT_TRUE(load_transformer(folder.path(), at::kCPU, at::kFloat));
+  tensors["blocks.0.self_attn.q.comfy_quant"] = bytes.narrow(0, 0, 9);
+  save_safetensors(folder / kFile, tensors);
+  EXPECT_NE(test::error_of([&] { load_transformer(folder.path(), at::kCPU, at::kFloat); }).find("comfy_quant"),
+            std::string::npos);
+}
+
 TEST(TransformerFolder, SensitiveWeightsStayWide) {
   const Folder folder;
   Transformer model = random_transformer(small_config());

@@ -1,76 +1,37 @@
-"""Model folders of every family that `moga` runs, of a few megabytes, and safetensors files with any header.
+"""Complete model folders of every family that `moga` runs, of a few megabytes.
 
-Weights are holes of sparse files, so that nothing of them is in memory until somebody reads it. The VAEs, the image
-encoder and the tokenizer are the test fixtures of the source tree.
+The weights of transformers and text encoders are holes (safetensors_files.py); the VAEs, the image encoder and the
+tokenizer are the test fixtures of the source tree.
 """
 
 import json
 import math
-import os
-import pathlib
+import random
 import shutil
 import struct
 
-BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I8": 1,
-         "U8": 1, "BOOL": 1}  # fmt: skip
-WEIGHTS = {"text_encoder": "model.safetensors", "image_encoder": "model.safetensors"}  # others: as diffusers
-DIFFUSERS = "diffusion_pytorch_model.safetensors"
+from safetensors_files import entry, write_weights
+
+WEIGHTS = {"text_encoder": "model.safetensors", "image_encoder": "model.safetensors"}
+DIFFUSERS = "diffusion_pytorch_model.safetensors"  # the other parts
 
 
-def entry(shape, dtype="F32"):
-    return {"dtype": dtype, "shape": list(shape)}
+class Tensors(dict):
+    """Entries by name, as modules add them."""
 
+    def add(self, name, *shape):
+        self[name] = entry(shape)
 
-def laid_out(tensors):
-    """The header's entries with offsets one after the other, and the size of the data."""
-    header, end = {}, 0
-    for name, tensor in tensors.items():
-        size = math.prod(tensor["shape"]) * BYTES[tensor["dtype"]]
-        header[name] = tensor | {"data_offsets": [end, end + size]}
-        end += size
-    return header, end
-
-
-def write_header(path, text, data_bytes):
-    """A file with this header, as text or bytes, and zeros."""
-    raw = text if isinstance(text, bytes) else text.encode()
-    raw += b" " * (-len(raw) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(raw)) + raw)
-        file.truncate(8 + len(raw) + data_bytes)
-
-
-def write_weights(path, tensors, metadata=None, values=None):
-    """`tensors`: entries by name. `values`: bytes of some of them; the others are zero."""
-    header, size = laid_out(tensors)
-    text = json.dumps(({"__metadata__": metadata} if metadata is not None else {}) | header)
-    write_header(path, text, size)
-    begin = os.path.getsize(path) - size
-    with open(path, "r+b") as file:
-        for name, content in (values or {}).items():
-            file.seek(begin + header[name]["data_offsets"][0])
-            file.write(content)
-
-
-def read_header(path):
-    """Entries and metadata."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-    metadata = header.pop("__metadata__", None)
-    return header, metadata
+    def linear(self, name, out, inputs):
+        self.add(name + ".weight", out, inputs)
+        self.add(name + ".bias", out)
 
 
 def wan_tensors(config):
     """Of WanTransformer3DModel, in diffusers' names."""
     width, ffn, text = config["num_attention_heads"] * config["attention_head_dim"], config["ffn_dim"], config["text_dim"]
-    tensors = {}
-
-    def add(name, *shape):
-        tensors[name] = entry(shape)
-
-    def linear(name, out, inputs):
-        add(name + ".weight", out, inputs)
-        add(name + ".bias", out)
+    tensors = Tensors()
+    add, linear = tensors.add, tensors.linear
 
     add("patch_embedding.weight", width, config["in_channels"], 1, 2, 2)
     add("patch_embedding.bias", width)
@@ -110,14 +71,8 @@ def wan_tensors(config):
 
 def mmdit_tensors(config):
     width, ffn = config["num_attention_heads"] * config["attention_head_dim"], config["ffn_dim"]
-    tensors = {}
-
-    def add(name, *shape):
-        tensors[name] = entry(shape)
-
-    def linear(name, out, inputs):
-        add(name + ".weight", out, inputs)
-        add(name + ".bias", out)
+    tensors = Tensors()
+    add, linear = tensors.add, tensors.linear
 
     def attention(name, products):
         for product in products:
@@ -175,8 +130,9 @@ SEES_IMAGES = WITH_IMAGES | {"image_dim": 16, "added_kv_proj_dim": 384}
 PIPELINE, IMAGE_PIPELINE = {"_class_name": "WanPipeline"}, {"_class_name": "WanImageToVideoPipeline"}
 EXPERT = ["diffusers", "WanTransformer3DModel"]
 
-# Family → config of the transformer over WAN, model_index.json, VAE.
+# Family → config of the transformer, model_index.json, VAE.
 FAMILIES = {
+    "small": (WAN | {"num_attention_heads": 2, "attention_head_dim": 12, "ffn_dim": 32, "freq_dim": 16}, PIPELINE, "vae"),
     "T2V": (WAN, PIPELINE, "vae"),
     "I2V": (WAN | SEES_IMAGES, IMAGE_PIPELINE, "vae"),
     "FLF2V": (WAN | SEES_IMAGES | {"pos_embed_seq_len": 10}, IMAGE_PIPELINE, "vae"),
@@ -191,15 +147,22 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=1))
 
 
-def write_family(folder, family, fixtures, changes=()):
-    """A complete folder. `changes`: over the transformer's config."""
+def noise(tensors):
+    """Values of every tensor, for a model that has to compute something."""
+    dice = random.Random(1)
+    sizes = {name: math.prod(tensor["shape"]) for name, tensor in tensors.items()}
+    return {name: struct.pack(f"<{size}f", *(dice.gauss(0, 0.2) for _ in range(size))) for name, size in sizes.items()}
+
+
+def write_family(folder, family, fixtures):
+    """A complete folder. The transformer of the small one has values, so that it can be calibrated."""
     config, index, vae = FAMILIES[family]
-    config = config | dict(changes)
     write_json(folder / "model_index.json", index)
     for part in ("transformer", "transformer_2") if "transformer_2" in index else ("transformer",):
         write_json(folder / part / "config.json", config)
         tensors = mmdit_tensors(config) if family == "MMDiT" else wan_tensors(config)
-        write_weights(folder / part / DIFFUSERS, tensors, {"format": "pt"})
+        values = noise(tensors) if family == "small" else {}
+        write_weights(folder / part / DIFFUSERS, tensors, {"format": "pt"}, values)
     write_json(folder / "text_encoder/config.json", UMT5)
     write_weights(folder / "text_encoder/model.safetensors", umt5_tensors(UMT5), {"format": "pt"})
     shutil.copytree(fixtures / vae, folder / "vae")
@@ -211,57 +174,3 @@ def write_family(folder, family, fixtures, changes=()):
     write_json(folder / "scheduler/scheduler_config.json",
                {"_class_name": "UniPCMultistepScheduler", "flow_shift": 3.0, "prediction_type": "flow_prediction",
                 "use_flow_sigmas": True, "steps": 2, "guidance": 1.0})  # fmt: skip
-
-
-class Model:
-    """A copy of a folder, of links to its files: each change replaces a file and leaves the original's alone."""
-
-    def __init__(self, folder, original):
-        self.folder = pathlib.Path(folder)
-        shutil.copytree(original, self.folder, copy_function=os.link)
-
-    def file(self, part):
-        return self.folder / part / WEIGHTS.get(part, DIFFUSERS)
-
-    def replace(self, path):
-        """The path of a file to write anew."""
-        (self.folder / path).unlink(missing_ok=True)
-        return self.folder / path
-
-    def json(self, path, *removed, **changes):
-        """Over a JSON file; of `removed` keys."""
-        values = json.loads((self.folder / path).read_text()) | changes
-        for key in removed:
-            values.pop(key)
-        write_json(self.replace(path), values)
-
-    def tensors(self, part, change, metadata=None, values=None):
-        """`change` edits the entries of a weights file, which is laid out anew."""
-        path = self.file(part)
-        tensors, own = read_header(path)
-        for tensor in tensors.values():
-            del tensor["data_offsets"]
-        change(tensors)
-        write_weights(self.replace(path), tensors, metadata if metadata is not None else own, values)
-
-    def header(self, part, change):
-        """`change` edits the header as it is; what it returns, if anything, is written instead."""
-        path = self.file(part)
-        tensors, _ = read_header(path)
-        size = max(tensor["data_offsets"][1] for tensor in tensors.values())
-        text = change(tensors)
-        write_header(self.replace(path), json.dumps(tensors) if text is None else text, size)
-
-    def content(self, path, content):
-        self.replace(path).write_bytes(content)
-
-    def cut(self, part, size):
-        """The first bytes of a weights file, or all but the last ones where `size` is negative, or more zeros (None)."""
-        path = self.file(part)
-        whole = path.stat().st_size
-        with open(path, "rb") as file:
-            begin = file.read(1 << 20)
-        with open(self.replace(path), "wb") as file:
-            end = whole + 16 if size is None else size if size >= 0 else whole + size
-            file.write(begin[:end])
-            file.truncate(end)

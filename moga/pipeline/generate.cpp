@@ -119,8 +119,8 @@ GeneratedFiles generate_files(const Script& script, Models&& models, const Gener
     if (options.watch.on_frames) options.watch.on_frames(frames);
   });
   const FolderLock lock(path.parent_path());  // so that video and sheet are of one run
-  writer->finish();
   save_png(files.sheet, sheet.image(), options.tags);
+  writer->finish();  // last: whoever finds the video finds its sheet, also after a kill
   remove_kept(options.keep);
   return files;
 }

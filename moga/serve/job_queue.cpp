@@ -33,8 +33,8 @@ void JobQueue::check_same_model(const std::string& model) const {
           entry.job.model, ", not ", model, "; serve that model, or give another folder with --out");
 }
 
-// A job that ran when the program was killed is complete if its film is there: films are whole or absent. Otherwise it
-// waits again and continues from what it kept.
+// A job that ran when the program was killed is complete if its film is there: films are whole or absent, and their
+// sheets are written before them. Otherwise it waits again and continues from what it kept.
 void JobQueue::take_over(Job job) {
   next_number_ = std::max(next_number_, job.number + 1);
   const JobStatus before = job.status;

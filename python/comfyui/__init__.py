@@ -8,11 +8,12 @@ except ImportError as error:
         "README.md says how to install it"
     ) from error
 
-from .nodes import MogaExtension
+from .nodes import MogaExtension, register_folder
 
 
 async def comfy_entrypoint() -> MogaExtension:
     """ComfyUI calls this to load the nodes."""
+    register_folder()
     return MogaExtension()
 
 

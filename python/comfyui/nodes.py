@@ -279,8 +279,5 @@ class Attention(io.ComfyNode):
 
 
 class MogaExtension(ComfyExtension):
-    async def on_load(self) -> None:
-        register_folder()
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [Shots, ShotPrompts, EncodeShots, LoadAdapter, Settings, Attention]

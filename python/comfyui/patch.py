@@ -105,7 +105,8 @@ def apply(
         has_image = hasattr(diffusion.blocks[number].cross_attn, "k_img")
         patched.add_object_patch(f"{name}.cross_attn.forward", _cross_attention(forward, has_image, config))
     patched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, _MOGA, _prepare)
-    patched.add_callback_with_key(CallbacksMP.ON_DEEPCLONE_MULTIGPU, _MOGA, _refuse_several_gpus)
+    if hasattr(CallbacksMP, "ON_DEEPCLONE_MULTIGPU"):  # ComfyUI before it has one GPU for a model
+        patched.add_callback_with_key(CallbacksMP.ON_DEEPCLONE_MULTIGPU, _MOGA, _refuse_several_gpus)
     patched.model_options["transformer_options"][_MOGA] = state
     logging.info("moga: %s", _described(state, len(diffusion.blocks), adapter))
     return patched

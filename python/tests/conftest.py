@@ -9,6 +9,8 @@ torch.set_num_threads(1)
 
 HEADS, SIZE, WIDTH = 2, 16, 32
 
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
 
 @pytest.fixture
 def layout():

@@ -11,6 +11,7 @@ import torch
 import moga
 
 FIND_TORCH = pathlib.Path(__file__).resolve().parents[1] / "find_torch.py"
+SERIES = ("2.11", "2.12")
 
 
 def found(*series, options=("-I",)):
@@ -18,7 +19,7 @@ def found(*series, options=("-I",)):
 
 
 def test_the_torch_of_the_environment_is_found():
-    folder, version = found("2.11").stdout.strip().split(";")
+    folder, version = found(*SERIES).stdout.strip().split(";")
     assert pathlib.Path(folder) == pathlib.Path(torch.__file__).parent
     assert torch.__version__.startswith(version)
 
@@ -30,8 +31,8 @@ def test_another_torch_is_refused_with_a_sentence():
 
 
 def test_an_environment_without_torch_is_refused_with_a_sentence():
-    result = found("2.11", options=("-I", "-S"))  # -S: without site-packages
-    assert "has no torch; install torch 2.11 first" in result.stderr
+    result = found(*SERIES, options=("-I", "-S"))  # -S: without site-packages
+    assert "has no torch; install torch 2.11 or 2.12 first" in result.stderr
 
 
 def test_the_library_names_its_torch(monkeypatch):

@@ -226,12 +226,13 @@ def test_an_interruption_ends_the_step_under_way(comfy):
     own = patched(comfy, loaded(comfy, tiny.transformer()), moga.Config(routed=False))
     blocks = []
 
-    def interrupt(values):
+    def interrupt(values, block):
         blocks.append(values["transformer_options"]["block_index"])
         comfy.model_management.interrupt_current_processing()
-        return {"img": values["img"]}
+        return block["original_block"](values)
 
-    own.set_model_patch(interrupt, "double_block")
+    for number in range(tiny.BLOCKS):
+        own.set_model_patch_replace(interrupt, "dit", "double_block", number)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         sampled(comfy, own, [[text(), {}]])
     assert blocks == [0]

@@ -6,21 +6,21 @@ import os
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import gradients, random_inputs
+from conftest import gpu, gradients, random_inputs
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 import moga
 
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+SIZES = [16, 64]  # of a head; on Hopper attention runs on FlashAttention and on our kernels
 
 
 class Block(torch.nn.Module):
-    """Projections and attention: x [N, C] → [N, C]."""
+    """Projections and attention: x [N, C] → [N, H·D]."""
 
-    def __init__(self, config=None, heads=2):
+    def __init__(self, config=None, heads=2, size=16):
         super().__init__()
         self.heads = heads
-        self.qkv = torch.nn.Linear(32, 96)
+        self.qkv = torch.nn.Linear(32, 3 * heads * size)
         self.attention = moga.VisualAttention(32, config or moga.Config(groups=3))
 
     def forward(self, x, groups):
@@ -29,9 +29,9 @@ class Block(torch.nn.Module):
         return output.flatten(1), loss
 
 
-def block_and_inputs(layout, config=None, device="cpu"):
+def block_and_inputs(layout, config=None, device="cpu", size=16):
     torch.manual_seed(0)
-    block = Block(config).to(device)
+    block = Block(config, size=size).to(device)
     return block, random_inputs(layout, device=device)[0], block.attention.groups(layout, device)
 
 
@@ -76,10 +76,11 @@ def test_is_recomputed_to_the_same_bits(layout, selective):
     assert_same(recomputed, expected, rtol=0, atol=0)
 
 
-def test_mixed_precision_runs_attention_low_and_the_router_wide(layout):
-    block, x, groups = block_and_inputs(layout)
-    _, q, k, v = random_inputs(layout)
-    with torch.autocast("cpu", torch.bfloat16):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
+def test_mixed_precision_runs_attention_low_and_the_router_wide(layout, device):
+    block, x, groups = block_and_inputs(layout, device=device)
+    _, q, k, v = random_inputs(layout, device=device)
+    with torch.autocast(device, torch.bfloat16):
         output, loss = block.attention(x, q, k, v.bfloat16(), groups)
         routing = block.attention.router(x, groups.videos)
     assert output.dtype == torch.bfloat16 and loss.dtype == torch.float32
@@ -113,16 +114,18 @@ def test_shards_with_fsdp(tmp_path):
 
 
 @gpu
-def test_compiles_with_inductor_cuda(layout):
-    block, x, groups = block_and_inputs(layout, device="cuda")
+@pytest.mark.parametrize("size", SIZES)
+def test_compiles_with_inductor_cuda(layout, size):
+    block, x, groups = block_and_inputs(layout, device="cuda", size=size)
     block, x = block.bfloat16(), x.detach().bfloat16().requires_grad_()
     compiled = torch.compile(block, fullgraph=True)
     assert_same(everything(lambda x: compiled(x, groups), x, block)[:2], block(x, groups), rtol=0.02, atol=0.02)
 
 
 @gpu
-def test_a_captured_graph_routes_anew_cuda(layout):
-    block, x, groups = block_and_inputs(layout, device="cuda")
+@pytest.mark.parametrize("size", SIZES)
+def test_a_captured_graph_routes_anew_cuda(layout, size):
+    block, x, groups = block_and_inputs(layout, device="cuda", size=size)
     block, x = block.bfloat16().requires_grad_(False), x.detach().bfloat16()
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):

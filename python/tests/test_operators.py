@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import branches, random_inputs
+from conftest import branches, gpu, random_inputs
 
 import moga
 
@@ -17,8 +17,8 @@ def flat(groupings):
     return [x for g in groupings for x in g.rows], [n for g in groupings for n in g.sizes], "auto"
 
 
-def gate_of(layout, dtype=torch.float32):
-    return torch.linspace(0.2, 0.9, layout.tokens, dtype=dtype).requires_grad_()
+def gate_of(layout, dtype=torch.float32, device="cpu"):
+    return torch.linspace(0.2, 0.9, layout.tokens, dtype=dtype, device=device).requires_grad_()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -95,6 +95,35 @@ def test_backends_agree_in_outputs_and_gradients(layout):
             results.append([output, *torch.autograd.grad(output.square().sum(), (q, k, v, gate))])
         for ours, expected in zip(*results, strict=True):
             torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+@gpu
+@pytest.mark.parametrize("name", ["attend_mean", "attend_union"])
+@pytest.mark.parametrize("size", [16, 64, 128])  # FlashAttention, and our kernels
+def test_opcheck_cuda(layout, name, size):
+    _, q, k, v = random_inputs(layout, torch.bfloat16, "cuda", size=size)
+    groupings, close = flat(branches(layout, device="cuda")), {"rtol": 0.02, "atol": 0.02}
+    operator = getattr(ops, name).default
+    torch.library.opcheck(operator, (q, k, v, gate_of(layout, device="cuda"), *groupings), **close)
+    torch.library.opcheck(ops.attend.default, (q, k, v, *flat(branches(layout, device="cuda")[2:])), **close)
+
+
+def attention_and_gradients(name, layout, dtype, backend, size):
+    _, q, k, v = random_inputs(layout, torch.bfloat16, "cuda", requires_grad=False, size=size)
+    inputs = [x.to(dtype).requires_grad_() for x in (q, k, v)] + [gate_of(layout, device="cuda")]
+    output = getattr(ops, name)(*inputs, *flat(branches(layout, device="cuda"))[:2], backend)[0]
+    return [x.float() for x in (output, *torch.autograd.grad(output.float().square().sum(), inputs))]
+
+
+@gpu
+@pytest.mark.parametrize("name", ["attend_mean", "attend_union"])
+@pytest.mark.parametrize("size", [16, 64, 128])
+def test_errors_are_at_most_twice_those_of_plain_operations_cuda(layout, name, size):
+    expected = attention_and_gradients(name, layout, torch.float32, "reference", size)
+    ours = attention_and_gradients(name, layout, torch.bfloat16, "auto", size)
+    plain = attention_and_gradients(name, layout, torch.bfloat16, "reference", size)
+    for x, y, exact in zip(ours, plain, expected, strict=True):
+        assert (x - exact).norm() <= 2 * (y - exact).norm()
 
 
 def test_second_derivatives_are_refused(layout):

@@ -214,6 +214,7 @@ TEST_F(ServeProgram, KillsLoseAndDoubleNoJob) {
       continue;
     }
     EXPECT_EQ(status, "completed") << key << "\n" << events << server.text();
+    EXPECT_TRUE(fs::exists(at("kills/" + id + "/film.png"))) << key;
     const std::string bytes = server.client().Get(path + "/content")->body;
     if (film.empty()) film = bytes;
     EXPECT_EQ(bytes, film) << key << ": a film that was continued differs";

@@ -125,6 +125,13 @@ TEST_F(FilmMakerTest, AStateThatDoesNotFitIsLeftAside) {
   EXPECT_EQ(open_video(files("a").film)->info().frames, 9);
 }
 
+// A job is taken for complete if its film is there, so the sheet comes first.
+TEST_F(FilmMakerTest, ThereIsNoFilmWithoutItsSheet) {
+  std::filesystem::create_directories(files("a").sheet / "in the way");
+  EXPECT_THROW(maker().make(job(), files("a"), [](const std::function<void(JobProgress&)>&) {}), Error);
+  EXPECT_FALSE(std::filesystem::exists(files("a").film));
+}
+
 TEST_F(FilmMakerTest, KeepsModelsLoaded) {
   FilmMaker films = maker(true);
   const auto nothing = [](const std::function<void(JobProgress&)>&) {};

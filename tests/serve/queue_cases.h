@@ -42,8 +42,8 @@ inline void stand_in(const Job& job, const JobFiles& files,
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   if (job.script.title == "bad") throw Error("the weights are bad\nin line 2");
-  write_text(files.film, job.script.title);
   write_text(files.sheet, "PNG");
+  write_text(files.film, job.script.title);
 }
 
 // A worker in a thread of its own, until the end of the scope.

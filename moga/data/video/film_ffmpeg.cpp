@@ -228,9 +228,11 @@ class FfmpegFilm : public FilmReader {
   // The next packet of any stream.
   int read_packet() {
     const int code = av_read_frame(input_.container.get(), packet_.get());
-    if (code < 0 || packet_->pts == AV_NOPTS_VALUE) return code;
+    if (code < 0) return code;
+    const int64_t stamp = packet_->pts != AV_NOPTS_VALUE ? packet_->pts : packet_->dts;
     const AVRational base = input_.container->streams[packet_->stream_index]->time_base;
-    read_until_ = std::max(read_until_, static_cast<double>(packet_->pts + packet_->duration) * av_q2d(base));
+    if (stamp != AV_NOPTS_VALUE)
+      read_until_ = std::max(read_until_, static_cast<double>(stamp + packet_->duration) * av_q2d(base));
     return code;
   }
 
@@ -238,8 +240,10 @@ class FfmpegFilm : public FilmReader {
   bool lacks_its_end() const {
     if (packets_listed_ > 0 || !whole_) return whole_ && packets_ < packets_listed_;
     const AVFormatContext& container = *input_.container;
-    const bool says = container.duration > 0 && container.duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
-    return says && read_until_ + kMissing < static_cast<double>(container.duration) / AV_TIME_BASE;
+    double promised = static_cast<double>(input_.stream->nb_frames) * frame_seconds_;  // AVI
+    if (container.duration_estimation_method == AVFMT_DURATION_FROM_STREAM)
+      promised = std::max(promised, static_cast<double>(container.duration) / AV_TIME_BASE);
+    return read_until_ + kMissing < promised;
   }
 
   // False for a packet that is damaged.

@@ -33,6 +33,8 @@ void open_decoder(Input& input, const std::string& source, int threads) {
   check(index != AVERROR_STREAM_NOT_FOUND, source, ": contains no video stream");
   checked(index, source, "no decoder for its video stream");
   input.stream = input.container->streams[index];
+  check(!(input.stream->disposition & AV_DISPOSITION_ATTACHED_PIC), source,
+        ": contains no video stream, only a cover picture");
   input.decoder.reset(avcodec_alloc_context3(codec));
   checked(avcodec_parameters_to_context(input.decoder.get(), input.stream->codecpar), source, "cannot read the stream");
   input.decoder->pkt_timebase = input.stream->time_base;

@@ -64,7 +64,8 @@ class FilmReader {
   virtual at::Tensor pixels() = 0;  // uint8 [Y, X, 3] of the current frame
   // The next frame is the one shown at `time`, or an earlier one.
   virtual void seek(double time) = 0;
-  // Packets and frames that could not be decoded so far, and whether the file ended before its index says.
+  // Packets and frames left out so far, because they could not be decoded or their time does not advance, and whether
+  // the file ended before its index or header says.
   virtual int64_t damaged() const = 0;
   virtual bool truncated() const = 0;
 };

@@ -24,6 +24,7 @@ using ffmpeg::Owner;
 
 constexpr int kFirstFrames = 12;        // that tell whether a film is interlaced
 constexpr int64_t kMostDamaged = 1000;  // in a row, after which the rest of a film is given up
+constexpr double kMissing = 0.5;        // seconds that a file may lack of the duration in its header
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 bool is_hdr(AVColorTransferCharacteristic transfer) {
@@ -132,6 +133,7 @@ class FfmpegFilm : public FilmReader {
     packets_listed_ = input_.packets_listed();
     reset(-kNever);
     packets_ = 0;
+    read_until_ = 0;
     whole_ = true;
   }
 
@@ -156,14 +158,17 @@ class FfmpegFilm : public FilmReader {
 
   double seconds(int64_t stamp) const { return static_cast<double>(stamp) * av_q2d(input_.stream->time_base); }
 
-  // Decodes the frame after the current one into ahead_. Frames whose time does not advance are left out.
+  // Decodes the frame after the current one into ahead_. Frames whose time does not advance are left out, and counted.
   void fetch() {
     const double before = ahead_time_;
     while (next_progressive()) {
       const int64_t stamp = ahead_->best_effort_timestamp;
       const double time =
           stamp != AV_NOPTS_VALUE ? seconds(stamp) - start_ : (std::isinf(before) ? 0 : before + frame_seconds_);
-      if (time <= before) continue;
+      if (time <= before) {
+        ++damaged_;
+        continue;
+      }
       ahead_time_ = time;
       return;
     }
@@ -220,15 +225,36 @@ class FfmpegFilm : public FilmReader {
     check(frame.format == format_, source_, ": its frames change their pixel format; split it there");
   }
 
+  // The next packet of any stream.
+  int read_packet() {
+    const int code = av_read_frame(input_.container.get(), packet_.get());
+    if (code < 0) return code;
+    const int64_t stamp = packet_->pts != AV_NOPTS_VALUE ? packet_->pts : packet_->dts;
+    const AVRational base = input_.container->streams[packet_->stream_index]->time_base;
+    if (stamp != AV_NOPTS_VALUE)
+      read_until_ = std::max(read_until_, static_cast<double>(stamp + packet_->duration) * av_q2d(base));
+    return code;
+  }
+
+  // Whether the container's index or header promises more than was in the file.
+  bool lacks_its_end() const {
+    if (packets_listed_ > 0 || !whole_) return whole_ && packets_ < packets_listed_;
+    const AVFormatContext& container = *input_.container;
+    double promised = static_cast<double>(input_.stream->nb_frames) * frame_seconds_;  // AVI
+    if (container.duration_estimation_method == AVFMT_DURATION_FROM_STREAM)
+      promised = std::max(promised, static_cast<double>(container.duration) / AV_TIME_BASE);
+    return read_until_ + kMissing < promised;
+  }
+
   // False for a packet that is damaged.
   bool send_packet() {
-    int code = av_read_frame(input_.container.get(), packet_.get());
+    int code = read_packet();
     while (code >= 0 && packet_->stream_index != input_.stream->index) {
       av_packet_unref(packet_.get());
-      code = av_read_frame(input_.container.get(), packet_.get());
+      code = read_packet();
     }
-    if (code < 0) {  // the end, or what lies beyond a damaged place cannot be reached
-      truncated_ = truncated_ || code != AVERROR_EOF || (whole_ && packets_ < packets_listed_);
+    if (code < 0) {  // the end, or what follows a damaged place cannot be reached
+      truncated_ = truncated_ || code != AVERROR_EOF || lacks_its_end();
       avcodec_send_packet(input_.decoder.get(), nullptr);
       return true;
     }
@@ -295,6 +321,7 @@ class FfmpegFilm : public FilmReader {
   std::optional<ffmpeg::Graph> deinterlacer_, converter_;
   at::Tensor pixels_;
   double start_ = 0, frame_seconds_ = 0.04, time_ = 0, ahead_time_ = 0;
+  double read_until_ = 0;  // seconds, over all streams
   bool started_ = false, ended_ = false, flushed_ = false, truncated_ = false;
   bool whole_ = true;               // read from the start without a gap
   int64_t width_ = 0, height_ = 0;  // as stored

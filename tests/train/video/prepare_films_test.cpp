@@ -116,6 +116,45 @@ TEST(PrepareFilms, StoresImagesAndContinuesWithTheSameBytes) {
   EXPECT_EQ(ShardDataset(folder / "out/shards").images().form, ImageForm::kLatents);
 }
 
+TEST(PrepareFilms, EncodesTheSameBytesWithAnyNumberOfReaders) {
+  const test::Folder folder;
+  FilmsConfig config = tiny_films(folder);
+  config.merge.max_seconds = 0.6;
+  config.encode.samples_a_shard = 4;
+  std::vector<std::string> bytes;
+  for (const int64_t readers : {1, 4}) {
+    config.out = (folder / ("out" + std::to_string(readers))).string();
+    config.encode.readers = readers;
+    prepare_films(config, {});
+    EXPECT_GE(ShardDataset(folder / ("out" + std::to_string(readers)) / "shards").size(), 6);
+    bytes.push_back(bytes_of(config.out));
+  }
+  EXPECT_EQ(bytes[0], bytes[1]);
+}
+
+// A file that changed after it was probed, the first of two in one shard.
+TEST(PrepareFilms, DropsAFilmThatBrokeAndEncodesTheOthersInOrder) {
+  const test::Folder folder;
+  FilmsConfig config = tiny_films(folder);
+  config.merge.max_seconds = 0.6;
+  config.encode.samples_a_shard = 64;
+  config.encode.readers = 3;
+  prepare_films(config, {.dry_run = true});
+  write_text(folder / "films/a.mp4", "no film any more");
+  const std::vector<Record> samples = stage_records(config, FilmStage::kMerge);
+  const std::vector<Record> encoded = encode_films(config, samples);
+  int64_t place = 0;
+  for (const Record& line : encoded) {
+    const bool broke = line.at("sample").get<std::string>().starts_with("00000");
+    EXPECT_EQ(is_dropped(line), broke) << line.dump();
+    if (broke)
+      EXPECT_NE(line.at("dropped").get<std::string>().find("a.mp4: not a video"), std::string::npos) << line.dump();
+    else
+      EXPECT_EQ(line.at("place"), place++);
+  }
+  EXPECT_EQ(ShardDataset(folder / "out/shards").size(), place);
+}
+
 TEST(PrepareFilms, HoldsFilmsOutAndObeysTheManifest) {
   const test::Folder folder;
   FilmsConfig config = tiny_films(folder);

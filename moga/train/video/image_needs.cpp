@@ -10,7 +10,6 @@ namespace {
 
 // "an image-to-video model": what is trained.
 std::string kind_of(const ImageNeeds& needs) {
-  if (needs.form == ImageForm::kNone) return "a text-to-video model";
   return needs.optional ? "a model that is given frames" : "an image-to-video model";
 }
 
@@ -51,6 +50,10 @@ ImageNeeds image_needs(const TrainConfig& config) {
 
 void check_images(const StoredImages& stored, const ImageNeeds& needs, const std::string& folder) {
   if (stored.form == ImageForm::kNone && needs.optional) return;
+  if (needs.form == ImageForm::kNone) {
+    if (stored.form != ImageForm::kNone) log_once(folder, folder + ": its images are not used, the model takes none");
+    return;
+  }
   check(stored.form == needs.form, folder, ": stores ",
         stored.form == ImageForm::kNone ? std::string("no images")
                                         : std::string("images in form ") + name_of(stored.form),

@@ -148,7 +148,7 @@ TrainData::Video TrainData::make_video(int64_t index) const {
                  .shot_frames = sample.shot_frames};
   video.shape.validate();
   video.latent = latent.reshape({-1}).contiguous();
-  video.images = sample.images;
+  if (config_.images.form != ImageForm::kNone) video.images = sample.images;
   drop_if_all_given(video.images, latent.size(1));
   if (config_.images.embedding == 0) video.images.embeddings.clear();
   if (video.images.form == ImageForm::kLatents)

@@ -32,6 +32,7 @@ TEST(ImageNeeds, AreThoseOfTheModel) {
 
 TEST(ImageNeeds, ADataSetThatStoresThemPasses) {
   for (const ImageNeeds& needs : {kText, kGiven}) EXPECT_EQ(error({}, needs), "");
+  EXPECT_EQ(error({.form = ImageForm::kCondition}, kText), "");  // they are not used
   EXPECT_EQ(error({.form = ImageForm::kLatents}, kGiven), "");
   EXPECT_EQ(error({.form = ImageForm::kCondition, .some_last = true}, kCondition), "");
   EXPECT_EQ(error({.form = ImageForm::kCondition, .embedding = 6, .some_single = true}, kEmbedded), "");
@@ -41,9 +42,6 @@ TEST(ImageNeeds, ADataSetThatStoresThemPasses) {
 TEST(ImageNeeds, AnotherFormIsNamedWithTheKeyOfPrepare) {
   EXPECT_EQ(error({}, kCondition),
             "D: stores no images, and an image-to-video model is trained; prepare it with images.form = \"condition\"");
-  EXPECT_EQ(error({.form = ImageForm::kLatents}, kText),
-            "D: stores images in form latents, and a text-to-video model is trained; prepare it with images.form = "
-            "\"none\"");
   EXPECT_EQ(error({.form = ImageForm::kCondition}, kGiven),
             "D: stores images in form condition, and a model that is given frames is trained; prepare it with "
             "images.form = \"latents\" or \"none\"");

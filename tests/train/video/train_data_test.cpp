@@ -97,6 +97,15 @@ TEST(TrainData, GivesLatentsOfImagesAndNoneWhereNothingWouldBeLeft) {
   EXPECT_TRUE(with_images(ImageStyle::kGiven, tokenizer, 2).batch({{1}, {3}}).given.empty());
 }
 
+TEST(TrainData, LeavesImagesOutForAModelThatTakesNone) {
+  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
+  for (const ImageStyle style : {ImageStyle::kEmbedded, ImageStyle::kGiven}) {
+    const std::filesystem::path shards = test::tiny_image_data(style) / "shards";
+    const TrainBatch batch = TrainData({.folder = shards, .text_len = 12}, &tokenizer).batch({{1}, {4}});
+    EXPECT_TRUE(batch.condition.empty() && batch.given.empty() && batch.image.counts.empty());
+  }
+}
+
 // Video 3 has a last image at the end of its second shot of two frames.
 TEST(TrainData, AShotThatIsCutShortLosesItsLastImage) {
   const Tokenizer tokenizer(test::tiny_data() / "spiece.model");

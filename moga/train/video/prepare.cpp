@@ -101,7 +101,7 @@ class Encoder {
       drawn_.push_back(
           images_->draw(*codec_, stories_[i].seed, frames[i], stories_[i].latent_shot_frames(), /*whole=*/true));
       if (drawn_.back().clip.defined()) clips.push_back(drawn_.back().clip.to(frames[i].device()));
-      drawn_.back().clip = at::Tensor();  // the host's
+      drawn_.back().clip = at::Tensor();  // frees host memory
     }
     if (!clips.empty()) clip_latents_ = encode(at::cat(clips));
   }

@@ -106,15 +106,19 @@ TEST(TrainData, LeavesImagesOutForAModelThatTakesNone) {
   }
 }
 
-// Video 3 has a last image at the end of its second shot of two frames.
 TEST(TrainData, AShotThatIsCutShortLosesItsLastImage) {
-  const Tokenizer tokenizer(test::tiny_data() / "spiece.model");
-  const auto shown = [&](int64_t frames) {
-    const at::Tensor mask = with_images(ImageStyle::kCondition, tokenizer, frames).batch({{3}}).condition[0];
-    return mask.narrow(0, 0, 4).select(3, 0).select(2, 0).sum(0);
-  };
-  EXPECT_TRUE(at::equal(shown(0), at::tensor({4, 4, 1}, at::kFloat)));
-  EXPECT_TRUE(at::equal(shown(2), at::tensor({4, 4}, at::kFloat)));
+  const at::Tensor rows = at::randn({6, 5});  // of its first and its last image
+  Sample sample{.latent = at::zeros({4, 4, 2, 2}), .shot_frames = {4}, .captions = {"a"}};
+  sample.images = {.form = ImageForm::kCondition,
+                   .shown = {{true}, {true}},
+                   .condition = at::randn({4, 4, 2, 2}),
+                   .embeddings = {rows}};
+  const SampleImages whole = first_frames(sample, 4).images, cut = first_frames(sample, 3).images;
+  EXPECT_TRUE(whole.shown.last[0]);
+  EXPECT_TRUE(cut.shown.first[0]);
+  EXPECT_FALSE(cut.shown.last[0]);
+  EXPECT_TRUE(at::equal(cut.condition, sample.images.condition.narrow(1, 0, 3)));
+  EXPECT_TRUE(at::equal(cut.embeddings[0], rows.narrow(0, 0, 3)));
 }
 
 TEST(TrainData, StreamsInTheOrderAskedForAndOnlyThat) {

@@ -147,14 +147,15 @@ def kinds(setting):
     }
 
 
-def faults_of_kind(setting, pool, kind, family, cases):
-    """The number of files, and what is wrong with the refusals of some."""
+def check_kind(setting, pool, kind, family, cases):
+    """Whether all files of a kind are refused as they should be; prints what is wrong."""
     found = list(pool.map(lambda one: run_case(setting, family, *one), cases))
     faults = [f"{kind}: {label}: {fault}: {line}" for label, fault, line in found if fault]
-    print(f"{kind:16} {len(found) - len(faults):3} of {len(found):3} refused in one line, no weight read", flush=True)
+    print(f"{kind:16} {len(found) - len(faults):3} of {len(found):3} refused in one line, no weight read")
+    print("".join(f"{fault}\n" for fault in faults), end="", flush=True)
     if os.environ.get("MOGA_REFUSALS"):
         print("".join(f"    {label}: {line}\n" for label, _, line in found))
-    return faults + ([f"{kind}: {len(found)} files, expected at least {FEWEST}"] if len(found) < FEWEST else [])
+    return len(found) >= FEWEST and not faults
 
 
 def check_good(setting, family):
@@ -172,16 +173,15 @@ def main(moga, source, *chosen):
     if not shutil.which("fincore"):
         print("skipped: no fincore, which util-linux has")
         return SKIPPED
-    faults = []
+    passed = True
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count())) as pool:
         setting = Setting(moga, pathlib.Path(source), pathlib.Path(folder))
         for kind, (family, cases) in kinds(setting).items():
             if not chosen or kind in chosen:
-                faults += faults_of_kind(setting, pool, kind, family, cases())
+                passed &= check_kind(setting, pool, kind, family, cases())
         for family in families.FAMILIES:
             check_good(setting, family)
-    print("\n".join(faults))
-    return bool(faults)
+    return not passed
 
 
 sys.exit(main(*sys.argv[1:]))

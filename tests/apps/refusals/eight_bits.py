@@ -13,7 +13,8 @@ TEXT = "encoder.block.0.layer.0.SelfAttention.q"
 
 
 def scaled(scale=(), dtype="F32", weight="F8_E4M3", part="transformer", layer=Q, suffix=".weight_scale", values=None, metadata=None, **more):
-    """A weight in 8 bits, its scale, and more tensors by name."""
+    """A weight in 8 bits, its scale of ones, and more tensors by name."""
+    ones = {layer + suffix: struct.pack("<f", 1.0) * math.prod(scale)} if scale is not None and dtype == "F32" else {}
 
     def change(model):
         def edit(tensors):
@@ -22,7 +23,7 @@ def scaled(scale=(), dtype="F32", weight="F8_E4M3", part="transformer", layer=Q,
                 tensors[layer + suffix] = entry(scale, dtype)
             tensors.update(more)
 
-        model.tensors(part, edit, metadata, values)
+        model.tensors(part, edit, metadata, ones | (values or {}))
 
     return change
 
@@ -61,7 +62,7 @@ def cases():
         case("a scale of infinity", scaled(values=number(math.inf)), SCALE, "finite"),
         case("a scale below zero", scaled(values=number(-1.0)), SCALE, "-1"),
         case("a scale without its weight", scaled(**{"blocks.9.attn1.to_q.weight_scale": entry([])}), "blocks.9.attn1.to_q.weight_scale", "has no"),
-        case("two scales", scaled(**{Q + ".scale_weight": entry([])}), SCALE, Q + ".scale_weight", "same weight"),
+        case("two scales", scaled(values={Q + ".scale_weight": struct.pack("<f", 1.0)}, **{Q + ".scale_weight": entry([])}), SCALE, Q + ".scale_weight", "same weight"),
         case("a scale of a norm", scaled(layer="blocks.0.attn1.norm_q"), "blocks.0.attn1.norm_q.weight_scale"),
         case("scales of scales", scaled(**{SCALE + "_2": entry([])}), WEIGHT, "nvfp4"),
         case("a scale for products", scaled(suffix=".weight_scale_inv"), "weight_scale_inv", "DeepSeek"),
@@ -75,7 +76,7 @@ def cases():
         case("a format that is no JSON", comfy(b"float8"), COMFY),
         case("a format in a list", comfy(["float8_e4m3fn"]), COMFY),
         case("a format in floats", comfy({"format": expected}, "F32"), COMFY, "bytes of a JSON text"),
-        case("a format of a megabyte", comfy({"format": "x" * 1000000}), COMFY, "bytes of a JSON text"),
+        case("a format of a megabyte", scaled(**{COMFY: entry([1000000], "U8")}), COMFY, "bytes of a JSON text"),
         case("metadata of another format", quantization({"layers": {Q: {"format": "nvfp4"}}}), Q, "nvfp4"),
         case("metadata without layers", quantization({"format_version": "1.0"}), "_quantization_metadata", "no layers"),
         case("metadata with layers in a list", quantization({"layers": [Q]}), "_quantization_metadata", "no layers"),

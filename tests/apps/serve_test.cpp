@@ -15,6 +15,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "moga/core/files.h"
@@ -168,7 +169,7 @@ int64_t number_of(const char* variable, int64_t otherwise) {
 // What the client knows: the keys that it has used, and of each the id, once a server has said it.
 struct Submitted {
   std::map<std::string, std::string> ids;
-  std::map<std::string, bool> cancelled;  // by id: the server has said so
+  std::set<std::string> cancelled;  // ids: the server has said so
 };
 
 // Submits what has no answer yet, and sometimes cancels a job. Runs against a server that is killed meanwhile.
@@ -182,7 +183,7 @@ void use(const Server& server, const json& script, Submitted& submitted, bool ca
   if (!cancels) return;
   const std::string id = submitted.ids.rbegin()->second;
   const auto result = server.client().Delete("/v1/videos/" + id);
-  if (result && json::parse(result->body).value("status", "") == "cancelled") submitted.cancelled[id] = true;
+  if (result && json::parse(result->body).value("status", "") == "cancelled") submitted.cancelled.insert(id);
 }
 
 TEST_F(ServeProgram, KillsLoseAndDoubleNoJob) {
@@ -208,7 +209,7 @@ TEST_F(ServeProgram, KillsLoseAndDoubleNoJob) {
     const std::string path = "/v1/videos/" + id, events = server.client().Get(path + "/events")->body;
     const std::string status = server.get(path).at("status");
     // A kill may come after the cancelling and before its answer.
-    if (status == "cancelled" || submitted.cancelled[id]) {
+    if (status == "cancelled" || submitted.cancelled.contains(id)) {
       EXPECT_EQ(status, "cancelled") << key;
       EXPECT_FALSE(fs::exists(at("kills/" + id + "/film.mp4")));
       continue;

@@ -7,9 +7,13 @@
 
 namespace moga {
 
-std::string page_with_data(std::string page, const std::string& place, const std::string& json_text) {
+PageAroundData page_around_data(const std::string& page, const std::string& place) {
   const size_t at = page.find(place);
   check(at != std::string::npos, "the page has no place for its data");
+  return {page.substr(0, at), page.substr(at + place.size())};
+}
+
+std::string escaped_for_script(const std::string& json_text) {
   std::string escaped;
   escaped.reserve(json_text.size());
   for (const char c : json_text) {
@@ -18,7 +22,12 @@ std::string page_with_data(std::string page, const std::string& place, const std
     else
       escaped += c;
   }
-  return page.replace(at, place.size(), escaped);
+  return escaped;
+}
+
+std::string page_with_data(std::string page, const std::string& place, const std::string& json_text) {
+  const PageAroundData around = page_around_data(page, place);
+  return around.before + escaped_for_script(json_text) + around.after;
 }
 
 std::string page_with_data(std::string page, const std::string& place, const nlohmann::json& data) {

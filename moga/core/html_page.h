@@ -13,4 +13,11 @@ namespace moga {
 std::string page_with_data(std::string page, const std::string& place, const nlohmann::json& data);
 std::string page_with_data(std::string page, const std::string& place, const std::string& json_text);
 
+// The same for data that is written piece by piece: what precedes the data and what follows it, and the escape.
+struct PageAroundData {
+  std::string before, after;
+};
+PageAroundData page_around_data(const std::string& page, const std::string& place);
+std::string escaped_for_script(const std::string& json_text);
+
 }  // namespace moga

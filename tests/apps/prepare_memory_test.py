@@ -1,6 +1,6 @@
 """Peak memory of the stages of `moga prepare videos` does not grow with a film's duration or its number of shots.
 
-    python tests/apps/prepare_memory_test.py build/cpu/bin/moga
+    python tests/apps/prepare_memory_test.py build/cpu/bin/moga .
 
 Each stage reads a film of 20 s with 40 shots and one of 200 s with 400, each in its own process.
 """
@@ -36,16 +36,17 @@ def write_film(path, shots):
                     file.write(b"".join(row[shift : shift + width] for row in rows))
 
 
-def peaks(program, folder, name, shots):
+def peaks(program, source, folder, name, shots):
     """MiB of each stage."""
     films = folder / name
     films.mkdir()
     write_film(films / "film.y4m", shots)
     (films / "film.txt").write_text("Blocks.")
     config = folder / f"{name}.toml"
-    config.write_text(f'input = "{films}"\nout = "{folder}/{name}-out"\n[merge]\narea = 15360\naspects = ["5:3"]\nmin_seconds = 0.25\nmin_shot_seconds = 0.25\n')
+    config.write_text(f'input = "{films}"\nout = "{folder}/{name}-out"\n[merge]\narea = 15360\naspects = ["5:3"]\nmin_seconds = 0.25\nmax_seconds = 2\nmin_shot_seconds = 0.25\n'
+                      f'[encode]\nvae = "{source}/tests/model/fixtures/vae"\ndevice = "cpu"\nreaders = 2\nsamples_a_shard = 4\n')
     found = {}
-    for stage in ("probe", "cut", "score", "crop", "merge", "report"):
+    for stage in ("probe", "cut", "score", "crop", "merge", "encode", "report"):
         process = subprocess.Popen([program, "prepare", "videos", config, "--stage", stage], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, OMP_NUM_THREADS="1"))
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, (name, stage, status)
@@ -57,7 +58,7 @@ def peaks(program, folder, name, shots):
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        short, long = (peaks(sys.argv[1], pathlib.Path(name), *film) for film in (("short", 40), ("long", 400)))
+        short, long = (peaks(sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), pathlib.Path(name), *film) for film in (("short", 40), ("long", 400)))
     for stage in short:
         print(f"{stage}: {short[stage]:.1f} MiB, {long[stage]:.1f} MiB for ten times the duration")
     for stage in short:

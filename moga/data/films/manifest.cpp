@@ -1,6 +1,8 @@
 // JSON lines between the stages. See manifest.h.
 #include "moga/data/films/manifest.h"
 
+#include <algorithm>
+#include <iterator>
 #include <sstream>
 
 #include "moga/core/check.h"
@@ -12,6 +14,17 @@
 namespace fs = std::filesystem;
 
 namespace moga {
+
+namespace {
+
+bool same_bytes(const fs::path& a, const fs::path& b) {
+  if (fs::file_size(a) != fs::file_size(b)) return false;
+  std::ifstream first(a, std::ios::binary), second(b, std::ios::binary);
+  using Bytes = std::istreambuf_iterator<char>;
+  return std::equal(Bytes(first), Bytes(), Bytes(second));
+}
+
+}  // namespace
 
 std::vector<Record> read_records(const fs::path& path) {
   std::istringstream text(read_text(path));
@@ -89,13 +102,22 @@ std::vector<Record> Manifest::records() const {
 }
 
 std::vector<Record> Manifest::finish() {
-  std::vector<Record> all = records();
-  const std::string text = to_lines(all);
-  if (fs::exists(path_)) {
-    if (const std::string old = read_text(path_); old != text)
-      write_text(fs::path(path_).replace_extension(".old.jsonl"), old);
-  }
-  write_text(path_, text);
+  PendingFile next(path_);
+  std::ofstream lines(next.temporary(), std::ios::binary);
+  std::vector<Record> all;
+  for (std::vector<Record>& group : groups_)
+    for (Record& record : group) {
+      lines << record.dump() << '\n';
+      all.push_back(std::move(record));
+    }
+  lines.close();
+  check(lines.good(), path_.string(), ": cannot be written");
+  if (fs::exists(path_) && !same_bytes(path_, next.temporary()))
+    write_atomically(fs::path(path_).replace_extension(".old.jsonl"), [&](const fs::path& temporary) {
+      fs::copy_file(path_, temporary, fs::copy_options::overwrite_existing);
+    });
+  next.commit();
+  groups_.clear();
   out_.close();
   fs::remove(partial_);
   return all;

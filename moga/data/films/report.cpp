@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "moga/core/base64.h"
@@ -121,6 +122,74 @@ Record film_of(const Record& film) {
   return own;
 }
 
+// report.jsonl: a line of thumbnails per sample.
+std::vector<Record> make_strips(const FilmsConfig& config, const std::vector<Record>& samples, const Films& films,
+                                const std::map<ShotName, const Record*>& cuts) {
+  Manifest manifest(config.out, name_of(FilmStage::kReport), to_json(config.report));
+  Progress progress("report", static_cast<int64_t>(samples.size()), "sample");
+  for (const Record& line : samples) {
+    const std::vector<RowShot> shots = shots_of(line, films, cuts, config.fps);
+    std::string input = line.at("sample").get<std::string>() + "\n";
+    for (const RowShot& shot : shots)
+      input += film_key(*films.at(shot.film.get<int64_t>())) + " at " + std::to_string(shot.middle) + "\n";
+    manifest.group(input, [&]() -> std::vector<Record> {
+      return {{{"sample", line.at("sample")}, {"thumbnails", strip(shots, films, config.report)}}};
+    });
+    progress.advance();
+  }
+  return manifest.finish();
+}
+
+std::string text_of(const Record& record) { return record.dump(-1, ' ', false, Record::error_handler_t::replace); }
+
+// The page, written row by row: the thumbnails of a long film are many megabytes.
+class Page {
+ public:
+  explicit Page(const fs::path& path)
+      : file_(path), out_(file_.temporary(), std::ios::binary), around_(page_around_data(kReportPage, kPlaceOfData)) {}
+
+  void begin(const FilmsConfig& config, const std::vector<Record>& films) {
+    Record all = Record::array();
+    for (const Record& film : films) all.push_back(film_of(film));
+    const Record about = {
+        {"fps", config.fps}, {"input", config.input}, {"thumbnail_width", config.report.thumbnail_width}};
+    out_ << around_.before;
+    add("{\"about\":" + text_of(about) + ",\"films\":" + text_of(all) + ",\"rows\":[");
+  }
+  void add_row(const Record& row) { add((rows_++ == 0 ? "" : ",") + text_of(row)); }
+  void finish() {
+    add("]}");
+    out_ << around_.after;
+    out_.close();
+    check(out_.good(), file_.path().string(), ": cannot be written");
+    file_.commit();
+    log_info(file_.path().string(), ": ", rows_, " rows");
+  }
+
+ private:
+  void add(const std::string& json_text) { out_ << escaped_for_script(json_text); }
+
+  PendingFile file_;
+  std::ofstream out_;
+  PageAroundData around_;
+  int64_t rows_ = 0;
+};
+
+// Samples that could not be encoded, and why.
+std::map<std::string, std::string> lost_samples(const std::vector<Record>& encoded) {
+  std::map<std::string, std::string> lost;
+  for (const Record& line : encoded)
+    if (is_dropped(line)) lost[line.at("sample").get<std::string>()] = line.at("dropped").get<std::string>();
+  return lost;
+}
+
+std::map<ShotName, Record> numbers_of(const std::vector<Record>& scores) {
+  std::map<ShotName, Record> numbers;
+  for (const Record& score : scores)
+    if (score.contains("scores")) numbers[shot_name(score)] = score.at("scores");
+  return numbers;
+}
+
 }  // namespace
 
 void write_report(const FilmsConfig& config, const std::vector<Record>& films, const std::vector<Record>& cuts,
@@ -131,41 +200,22 @@ void write_report(const FilmsConfig& config, const std::vector<Record>& films, c
   for (const Record& film : films) film_lines[film.at("film").get<int64_t>()] = &film;
   std::map<ShotName, const Record*> cut_lines;
   for (const Record& cut : cuts) cut_lines[shot_name(cut)] = &cut;
-  std::map<ShotName, Record> numbers;
-  for (const Record& score : scores)
-    if (score.contains("scores")) numbers[shot_name(score)] = score.at("scores");
-  std::map<std::string, std::string> lost;  // samples that could not be encoded, and why
-  for (const Record& line : encoded)
-    if (is_dropped(line)) lost[line.at("sample").get<std::string>()] = line.at("dropped").get<std::string>();
+  const std::map<ShotName, Record> numbers = numbers_of(scores);
+  const std::map<std::string, std::string> lost = lost_samples(encoded);
 
-  Manifest manifest(config.out, name_of(FilmStage::kReport), to_json(config.report));
-  Progress progress("report", static_cast<int64_t>(samples.size()), "sample");
-  std::string rows;
+  const std::vector<Record> strips = make_strips(config, samples, film_lines, cut_lines);
+  std::map<std::string, const Record*> strip_of;
+  for (const Record& line : strips) strip_of[line.at("sample").get<std::string>()] = &line;
+  Page page(fs::path(config.out) / "report.html");
+  page.begin(config, films);
   for (const Record& line : samples) {
-    const std::vector<RowShot> shots = shots_of(line, film_lines, cut_lines, config.fps);
-    std::string input;
-    for (const RowShot& shot : shots)
-      input += film_key(*film_lines.at(shot.film.get<int64_t>())) + " at " + std::to_string(shot.middle) + "\n";
-    const auto& made =
-        manifest.group(line.at("sample").get<std::string>() + "\n" + input, [&]() -> std::vector<Record> {
-          return {{{"sample", line.at("sample")}, {"thumbnails", strip(shots, film_lines, config.report)}}};
-        });
-    Record row = row_of(line, numbers, made.empty() ? "" : made.front().value("thumbnails", ""));
-    if (const auto found = lost.find(line.at("sample").get<std::string>()); found != lost.end())
-      row["dropped"] = found->second;
-    rows += (rows.empty() ? "" : ",") + row.dump(-1, ' ', false, Record::error_handler_t::replace);
-    progress.advance();
+    const std::string name = line.at("sample").get<std::string>();
+    const auto made = strip_of.find(name);
+    Record row = row_of(line, numbers, made == strip_of.end() ? "" : made->second->value("thumbnails", ""));
+    if (const auto found = lost.find(name); found != lost.end()) row["dropped"] = found->second;
+    page.add_row(row);
   }
-  manifest.finish();
-  Record all = Record::array();
-  for (const Record& film : films) all.push_back(film_of(film));
-  const Record about = {
-      {"fps", config.fps}, {"input", config.input}, {"thumbnail_width", config.report.thumbnail_width}};
-  const auto text = [](const Record& record) { return record.dump(-1, ' ', false, Record::error_handler_t::replace); };
-  const std::string data = "{\"about\":" + text(about) + ",\"films\":" + text(all) + ",\"rows\":[" + rows + "]}";
-  const fs::path path = fs::path(config.out) / "report.html";
-  write_text(path, page_with_data(kReportPage, kPlaceOfData, data));
-  log_info(path.string(), ": ", samples.size(), " rows");
+  page.finish();
 }
 
 }  // namespace moga

@@ -121,10 +121,10 @@ std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
   uint64_t length = 0;
   all.copy(reinterpret_cast<char*>(&length), sizeof length);
-  // A pickle's first two bytes are also those of a header of 640 bytes; as a length, its first eight are far too many.
-  check(length <= safetensors_format::kMostHeaderBytes ||
-            (!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02")),
-        file, ": is a PyTorch pickle; only safetensors are read, convert it first");
+  // A pickle may begin with the bytes of a header's length (640 is 80 02), but no header follows.
+  const bool header_follows = all.substr(std::min(all.size(), safetensors_format::kLengthBytes)).starts_with('{');
+  check(header_follows || (!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02")), file,
+        ": is a PyTorch pickle; only safetensors are read, convert it first");
   check(!all.starts_with("GGUF"), file, ": is a GGUF file; only safetensors are read");
   check(!all.starts_with("version https://git-lfs"), file,
         ": is a Git LFS pointer, not the file itself; run git lfs pull");

@@ -5,6 +5,7 @@
 #include "moga/core/files.h"
 #include "moga/core/interrupt.h"
 #include "moga/data/story/render.h"
+#include "moga/data/video/codecs.h"
 #include "moga/data/video/image.h"
 #include "moga/data/video/video.h"
 #include "moga/pipeline/generate.h"
@@ -13,11 +14,9 @@ namespace moga {
 namespace {
 
 constexpr int64_t kPieceFrames = 16;
-#ifdef MOGA_FFMPEG
-constexpr const char* kVideoExtension = ".mp4";
-#else
-constexpr const char* kVideoExtension = ".y4m";
-#endif
+
+// MP4 where it can be written.
+const char* video_extension() { return video_codecs().writes_h264 ? ".mp4" : ".y4m"; }
 
 }  // namespace
 
@@ -43,7 +42,7 @@ at::Tensor first_frame(const Story& story, const StoryShot& shot) {
 
 StoryFiles write_story(const Story& story, const std::filesystem::path& folder, bool images) {
   const std::string stem = "story-" + std::to_string(story.seed);
-  StoryFiles files{folder / (stem + kVideoExtension), folder / (stem + ".png"), folder / (stem + ".toml"), {}};
+  StoryFiles files{folder / (stem + video_extension()), folder / (stem + ".png"), folder / (stem + ".toml"), {}};
   Script script = story_script(story);
   for (size_t shot = 0; images && shot < script.shot.size(); ++shot) {
     files.images.push_back(folder / (stem + "-shot-" + std::to_string(shot + 1) + ".png"));

@@ -154,6 +154,7 @@ TEST(Safetensors, OnlyRegularFilesAreRead) {
 TEST(Safetensors, WhatIsNoSafetensorsFileIsNamed) {
   EXPECT_REFUSED("", "has 0 bytes, too few for a header");
   EXPECT_REFUSED(std::string("PK\x03\x04 and more", 14), "is a PyTorch pickle");
+  EXPECT_REFUSED("PK\x03\x04" + std::string(200, '\0'), "is a PyTorch pickle");
   EXPECT_REFUSED(std::string("\x80\x02}q\x00(X\x06\x00\x00\x00", 11), "is a PyTorch pickle");
   EXPECT_REFUSED("version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer");
   EXPECT_REFUSED(std::string(64, '\xff'), "is beyond the format's limit");

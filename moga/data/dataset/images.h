@@ -30,7 +30,7 @@ struct ImagesConfig {
   ImageForm form = ImageForm::kNone;
   double share = 1.0;
   double last = 0.0;
-  std::string image_encoder;
+  std::string image_encoder = {};
   int64_t seed = 1;
 
   bool enabled() const { return form != ImageForm::kNone; }

@@ -60,7 +60,7 @@ class Mp4Writer : public VideoWriter {
 
   void open_encoder(double fps) {
     const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
-    check(codec, source_, ": this FFmpeg has no libx264; write .y4m");
+    check(codec, source_, ": this FFmpeg has no libx264, which MP4 files need; write .y4m");
     encoder_.reset(avcodec_alloc_context3(codec));
     const AVRational rate = av_d2q(fps, 100100);
     encoder_->width = static_cast<int>(width_);

@@ -6,6 +6,7 @@
 
 #include "moga/core/check.h"
 #include "moga/core/files.h"
+#include "moga/data/video/codecs.h"
 #include "moga/data/video/formats.h"
 
 namespace moga {
@@ -14,9 +15,11 @@ void check_video_path(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
   check(extension == ".mp4" || extension == ".y4m", path.string(), ": cannot write '", extension,
         "' files; use .mp4 or .y4m");
-#ifndef MOGA_FFMPEG
-  check(extension == ".y4m", path.string(), ": this build has no FFmpeg (MOGA_FFMPEG=OFF); write .y4m");
-#endif
+  if (extension == ".mp4") {
+    const VideoCodecs codecs = video_codecs();
+    check(!codecs.library.empty(), path.string(), ": this build has no FFmpeg (MOGA_FFMPEG=OFF); write .y4m");
+    check(codecs.writes_h264, path.string(), ": this FFmpeg has no libx264, which MP4 files need; write .y4m");
+  }
   check_writable(path);
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);

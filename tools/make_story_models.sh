@@ -7,7 +7,7 @@
 #   MOGA=build/cuda/bin/moga tools/make_story_models.sh [mmdit] [i2v]      both without arguments
 #
 # Times are estimates for one H200. Both read the same shards, which store images that the MMDiT leaves out. Stages whose result
-# exists are skipped, so an interrupted run continues. Results: runs/stories_mmdit/model, runs/i2v/model, a film of four shots
+# exists are skipped, so an interrupted run continues. Results: runs/stories_mmdit/model, runs/stories_i2v/model, a film of four shots
 # from four pictures (out/i2v/film.y4m, with a contact sheet), and runs/evaluation/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,10 +54,10 @@ mmdit() {
 
 i2v() {
   wait_for data/long/dataset.json
-  stage runs/i2v/model "$moga" train configs/stories_i2v.toml --resume auto --set stage.0.data=data/short --set stage.1.data=data/long
+  stage runs/stories_i2v/model "$moga" train configs/stories_i2v.toml --resume auto --set stage.0.data=data/short --set stage.1.data=data/long
   stage out/i2v/story-31.toml "$moga" stories --images --shots 4 --seed 31 --out out/i2v
-  stage out/i2v/film.y4m "$moga" generate out/i2v/story-31.toml --model runs/i2v/model --out out/i2v/film.y4m
-  evaluate i2v runs/i2v/model
+  stage out/i2v/film.y4m "$moga" generate out/i2v/story-31.toml --model runs/stories_i2v/model --out out/i2v/film.y4m
+  evaluate i2v runs/stories_i2v/model
 }
 
 [ $# -gt 0 ] || set -- mmdit i2v

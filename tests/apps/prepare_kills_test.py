@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -43,9 +44,13 @@ def command(program, source, folder, out, port):
     return [program, "prepare", "videos", source / "configs/videos.toml"] + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
+LEFT_BY_A_KILL = re.compile(r"\..*\.partial-[0-9a-f]{16}(\..*)?")
+
+
 def contents(folder):
-    """Name and bytes of every file, except the settings and manifests that were replaced."""
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "prepare.toml"}
+    """Name and bytes of every file, except the settings and what a kill left under a hidden temporary name."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "prepare.toml")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if not LEFT_BY_A_KILL.fullmatch(file.name)}
 
 
 def run(words):

@@ -69,8 +69,8 @@ Example:
   moga bench model --frames 361 --shots 12 --groups 20 --windows 4x4 --guided --gpus 2)";
 
 constexpr const char* kProductsManual =
-    R"(The products of one transformer block without attention and norms: q, k, v, output and feed-forward, with
-weights in the dtype of --dtype, in 8 bits and dequantised for each product, and in 8 bits with inputs
+    R"(The matrix products of one transformer block, without attention and norms: q, k, v, output and feed-forward.
+Rows: weights in the dtype of --dtype; in 8 bits, dequantised for each product; in 8 bits, with inputs
 quantised as well (`moga generate --fp8`). The last column is the first row's time divided by this row's.
 
 Example:
@@ -409,7 +409,7 @@ void add_bench(CLI::App& app) {
   model->add_flag("--stream-weights", of_model->stream_weights,
                   "also measure MoGA with weights streamed from host memory");
   model->add_flag("--fp8", of_model->eight_bit, "also measure MoGA with weights in 8 bits (moga generate --fp8)");
-  add_part(*bench, "products", "The products of a block, with weights in 8 bits as well", kProductsManual,
+  add_part(*bench, "products", "The matrix products of a block, also with weights in 8 bits", kProductsManual,
            std::make_shared<Options>(), run_products);
   add_train_bench(*bench);
   add_vae(*bench);

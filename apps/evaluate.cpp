@@ -20,7 +20,7 @@ constexpr const char* kManual =
 the shot that introduces the person; in all other shots their colours must come through attention
 between shots. The colours are read from the generated frames at the positions given by the
 story's geometry, and compared with the story. Chance is 12.5 %. An image-to-video model is also
-given the drawn first frame of each shot.
+given the first frame of each shot, as rendered from the story.
 
 Writes evaluation.json (every reading) and stories.png (generated above original) to DIR.
 

@@ -44,8 +44,8 @@ void add_stories(CLI::App& app) {
       app.add_subcommand("stories", "Draw stories of the procedural world: video, contact sheet, script");
   command->footer(R"(A story is ground truth of the kind that the demo model was trained on: persons whose looks
 are mentioned only in the caption of the shot in which they first appear. Its script (.toml)
-can be given to `moga generate`. With --images the first frame of each shot is written as well, and the script
-names it as the shot's image, for image-to-video models.
+can be given to `moga generate`. With --images the first frame of each shot is written as well, and the
+script gives it as the shot's image, for image-to-video models.
 
 Example:
   moga stories --count 8 --out out/stories
@@ -65,7 +65,7 @@ Example:
           "shots per story")
       ->default_str(std::to_string(options->story.min_shots));
   command->add_flag("--images", options->images,
-                    "write the first frame of each shot, named in the script as its image");
+                    "also write the first frame of each shot, which the script gives as the image of the shot");
   command->add_flag("--quiet", options->quiet, "print only results and errors");
   command->callback([options] { run(*options); });
 }

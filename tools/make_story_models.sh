@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Trains two more models on the stories, side by side on one GPU, and evaluates both on held-out stories:
+# Trains two more models on the stories, at the same time on one GPU, and evaluates both on held-out stories:
 #
 #   mmdit   the paper's second model, from scratch, as the demo model was trained: same data, steps and seeds (about 15 minutes)
-#   i2v     models/demo with images of shots: its input is widened, 1,200 short and 1,400 long steps (about 5 minutes)
+#   i2v     models/demo with additional input channels for the images of shots: 1,200 short and 1,400 long steps (about 5 minutes)
 #
-#   MOGA=build/cuda/bin/moga tools/make_story_models.sh [mmdit] [i2v]      both without arguments
+#   MOGA=build/cuda/bin/moga tools/make_story_models.sh [mmdit] [i2v]      without arguments: both
 #
-# Times are estimates for one H200. Both read the same shards, which store images that the MMDiT leaves out. Stages whose result
+# Times are estimates for one H200. Both read the same shards; the MMDiT ignores the images that they store. Stages whose result
 # exists are skipped, so an interrupted run continues. Results: runs/stories_mmdit/model, runs/stories_i2v/model, a film of four shots
-# from four pictures (out/i2v/film.y4m, with a contact sheet), and runs/evaluation/NAME.
+# from four images (out/i2v/film.y4m, with a contact sheet), and runs/evaluation/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}

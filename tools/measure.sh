@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Repeats tables of docs/measured.md, docs/adapters.md and docs/training.md on one Hopper GPU; each part and its baseline in one run.
+# Repeats tables of docs/measured.md, docs/adapters.md and docs/training.md on one Hopper GPU. Each part also measures its baseline.
 #
 #   tools/measure.sh                     all parts, about 15 minutes on an H200
 #   tools/measure.sh products minute     some of them
 #
-#   products   the products of a block in bfloat16 and in 8 bits
+#   products   the matrix products of a block in bfloat16 and in 8 bits
 #   block      a block, full attention and MoGA; a train step at 187,200 tokens
 #   models     I2V-A14B and TI2V-5B: diffusers, full attention, MoGA, 8 bits; both VAEs
 #   minute     1,441 frames in four steps without guidance, in bfloat16 and in 8 bits
@@ -12,8 +12,8 @@
 #   lora       a train step of 14B with LoRA and routers at 187,200 tokens
 #   python     a diffusers step with and without MoGA, the error in bfloat16, tests on the GPU
 #
-# MOGA: the program. PYTHON: with torch, diffusers, transformers and the package moga (parts models, minute, python).
-# OUT: logs and JSON (out/measured). WORK: 20 GB for models with random weights (OUT/work).
+# MOGA: the program. PYTHON: a Python with torch, diffusers, transformers and the package moga (parts models, minute, python).
+# OUT: the folder of logs and JSON (out/measured). WORK: a folder with 20 GB for models with random weights (OUT/work).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}

@@ -14,7 +14,7 @@ struct ModelBenchConfig {
   bool guided = false;          // with captions and without, which is one sampler step
   bool full = false;            // measure full attention as well
   bool stream_weights = false;  // and MoGA with its blocks' weights streamed from host memory
-  bool eight_bit = false;       // and MoGA with weights in 8 bits, in both ways of EightBitProducts
+  bool eight_bit = false;       // and MoGA with weights in 8 bits, with each of EightBitProducts
 
   void validate() const;
 };

@@ -1,4 +1,4 @@
-// `moga bench products`: the products of one transformer block, with weights in the run's dtype and in 8 bits.
+// `moga bench products`: the matrix products of one transformer block, with weights in the run's dtype and in 8 bits.
 #pragma once
 
 #include "moga/bench/report.h"
@@ -13,7 +13,7 @@ struct ProductBenchConfig {
 };
 
 // Rows: weights in the dtype; in 8 bits, dequantised for each product; in 8 bits, multiplied in 8 bits where the device
-// does. FLOP: 2 N (4 C² + 2 C F). Ratio: the time of the first row divided by that of the row.
+// supports it. FLOP: 2 N (4 C² + 2 C F). Ratio: the time of the first row divided by that of the row.
 BenchReport bench_products(const ProductBenchConfig& config, const BenchSetup& setup);
 
 }  // namespace moga

@@ -13,7 +13,7 @@ struct RandomPiece {
 };
 
 // Latents [C_z, F, Y', X'] of `videos` videos, N(0, 1); captions of full length, as text tokens or, where the config
-// reads stored text, as embeddings in `dtype`. Where the model takes images each shot shows one.
+// reads stored text, as embeddings in `dtype`. Where the model takes images, each shot has one.
 TrainBatch random_piece(const RandomPiece& piece, c10::Device device, c10::ScalarType dtype);
 
 }  // namespace moga

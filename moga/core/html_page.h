@@ -13,7 +13,7 @@ namespace moga {
 std::string page_with_data(std::string page, const std::string& place, const nlohmann::json& data);
 std::string page_with_data(std::string page, const std::string& place, const std::string& json_text);
 
-// The same for data that is written piece by piece: what precedes the data and what follows it, and the escape.
+// The same for data that is written piece by piece: the page before and after the data, and the escaping of each piece.
 struct PageAroundData {
   std::string before, after;
 };

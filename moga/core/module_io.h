@@ -26,7 +26,7 @@ struct LoadOptions {
 struct LoadReport {
   std::vector<std::string> kept;      // optional tensors that are not in the file, by their names in a file
   std::vector<std::string> unused;    // tensors of the file that the module does not have
-  std::vector<std::string> harmless;  // those that may be left unused, which are not in `unused`
+  std::vector<std::string> harmless;  // unused tensors that LoadOptions::harmless names; not in `unused`
 };
 
 struct Misfit {

@@ -1,5 +1,5 @@
 // x in 8 bits with one scale: y = float8_e4m3fn(f(x) / scale), scale = max |f(x)| / 448, in float32, rounded to nearest
-// even; f is the identity or GELU's tanh form. A NaN in x becomes the scale. No torch.
+// even; f is the identity or GELU's tanh form. If x contains NaN, so does the scale. No torch.
 #pragma once
 
 #include <cstdint>

@@ -36,7 +36,7 @@ struct VideoFamily {
   bool (*recognises)(const nlohmann::json& config);  // a config.json without `_class_name`
   Cloned<VideoModelConfig> (*read_config)(const Path& config_json);
   VideoModelPtr (*load)(const Path& folder, const VideoModelLoad& how);
-  // Names and shapes alone, no weight is read. `settings`: over config.json, as in VideoModelLoad.
+  // Names and shapes alone, no weight is read. `settings` override config.json, as in VideoModelLoad.
   FileFit (*file_fit)(const Path& folder, const std::vector<std::string>& settings);
   WeightLayout (*layout)(const Path& folder);  // the names that its file uses
   // Names in model_index.json. The first pipeline is that of the models that are written.

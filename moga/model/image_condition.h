@@ -21,13 +21,13 @@ struct GivenFrames {
 // uint8 [3, Y, X] → float32 in [-1, 1], in diffusers' order of operations.
 at::Tensor given_frame(const at::Tensor& image);
 
-// The parts of image_condition, for those who encode and keep them apart. Clip [1, 3, T, Y, X] in the codec's dtype and
-// mask float32 [stride, F, 1, 1], on the host; `first`, `last`: of each shot, whether it is given.
+// The parts of image_condition, for callers that encode and store them separately. Clip [1, 3, T, Y, X] in the codec's
+// dtype and mask float32 [stride, F, 1, 1], on the host; `first`, `last`: of each shot, whether it is given.
 at::Tensor image_clip(const Codec& codec, const std::vector<int64_t>& shot_frames, int64_t frames,
                       const std::vector<GivenFrames>& given);
 at::Tensor image_mask(int64_t stride, const std::vector<int64_t>& shot_frames, const std::vector<bool>& first,
                       const std::vector<bool>& last);
-// [stride, F, 1, 1] and [z, F, Y', X'] → [C_c, F, Y', X'] as the latents are stored.
+// [stride, F, 1, 1] and [z, F, Y', X'] → [C_c, F, Y', X'], in the dtype and on the device of the latents.
 at::Tensor masked_condition(const at::Tensor& mask, const at::Tensor& latents);
 // The latent frames that begin the shots whose first frame is given, ascending.
 std::vector<int64_t> given_latent_frames(const std::vector<int64_t>& shot_frames, const std::vector<bool>& first);

@@ -1,6 +1,6 @@
 // A linear decoder of latents for previews: RGB = W latent + b at the latents' resolution, a picture for each latent
-// frame. The first latent frame, which stands for one pixel frame, has a W and b of its own. It costs next to nothing
-// and shows what a film will be about. It is fitted once for a codec by least squares and kept in the codec's folder as
+// frame. The first latent frame, which is one pixel frame, has its own W and b. The decoder costs next to nothing and
+// shows what a film will be about. It is fitted once for a codec by least squares and kept in the codec's folder as
 // preview.json, which no other program reads.
 #pragma once
 

@@ -11,8 +11,8 @@ namespace moga {
 // The `_class_name`s that are read, of all families.
 std::vector<std::string> video_model_classes();
 std::vector<std::string> codec_classes();
-// The pipelines that run a video model, of all families; and the one that a model of this class is written for, when it
-// takes text alone and when it is given images.
+// The pipelines that run a video model, of all families; and those that a model of this class is written for: the
+// text-to-video pipeline and the image-to-video pipeline.
 std::vector<std::string> pipeline_classes();
 bool is_image_pipeline(const std::string& pipeline_class);
 std::string pipeline_class(const std::string& video_model_class);

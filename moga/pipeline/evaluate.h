@@ -1,6 +1,6 @@
 // Evaluation on held-out stories: does attention carry a person's colours from the shot whose caption
 // names them to the other shots?
-// Stories are planned, generated from their captions (an image-to-video model is also given the drawn first frame of
+// Stories are planned, generated from their captions (an image-to-video model is also given the rendered first frame of
 // each shot), decoded and measured (moga/data/story/measure.h).
 #pragma once
 

@@ -12,7 +12,7 @@ VideoRequest script_request(const Script& script, const Models& models);
 
 // check_images (images.h) of a script, before any file is read; the error names the shot.
 void check_script_images(const Script& script, const ModelConfigs& configs);
-// Reads every image of the script: a bad one is reported before the model is loaded, which takes long.
+// Reads every image of the script, so that a bad one is reported before the model is loaded, which takes long.
 void check_image_files(const Script& script);
 
 // "832x480 would keep …": the size with the video's area, as near to the image's proportions as the model's multiples

@@ -16,7 +16,7 @@ constexpr int64_t kStoryFps = 16;
 // The story as a shot script with its captions and lengths, for `moga generate`.
 Script story_script(const Story& story);
 
-// uint8 [3, Y, X]: what an image-to-video model is given of a shot.
+// uint8 [3, Y, X]: the image of a shot that an image-to-video model is given.
 at::Tensor first_frame(const Story& story, const StoryShot& shot);
 
 struct StoryFiles {
@@ -24,9 +24,9 @@ struct StoryFiles {
   std::vector<std::filesystem::path> images;  // the first frame of each shot
 };
 
-// Renders the story to <folder>/story-<seed>.mp4 (.y4m in a build without FFmpeg), .png (contact sheet) and .toml
-// (script). With `images` also the first frame of each shot, story-<seed>-shot-1.png, …, which the script names: for
-// image-to-video models.
+// Renders the story to <folder>/story-<seed>.mp4 (.y4m without FFmpeg or libx264), .png (contact sheet) and .toml
+// (script). With `images` also writes the first frame of each shot, story-<seed>-shot-1.png, …, which the script gives
+// as the shot's image, for image-to-video models.
 StoryFiles write_story(const Story& story, const std::filesystem::path& folder, bool images = false);
 
 }  // namespace moga

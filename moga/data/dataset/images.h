@@ -1,10 +1,10 @@
-// Images in a data set: which shots of a video show their first (and last) frame to an image-to-video model, and in
-// which form its codec's latents of them are stored. The settings are the section [images] of `moga prepare`.
+// Images in a data set: for which shots of a video an image-to-video model is given the first (and last) frame, and in
+// which form the codec's latents of these images are stored. The settings are the section [images] of `moga prepare`.
 //
-//   condition   latents of a clip that shows the images in grey; the mask is made of the shots that show one
-//   latents     latents of the images, which take the place of those frames' own
+//   condition   latents of a clip that is grey except for the images; the mask is computed from the flags of the shots
+//   latents     latents of the images, which replace the latents of those frames
 //
-// Both are what moga/model/image_condition.h makes of the images when a film is generated.
+// Both are computed as moga/model/image_condition.h computes them when a film is generated.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,9 +21,9 @@ template <>
 inline constexpr auto kChoices<ImageForm> = std::array{
     Choice{ImageForm::kNone, "none", "no images: for text-to-video models"},
     Choice{ImageForm::kCondition, "condition",
-           "latents of a clip that shows them: for models with channels for it (Wan2.1-I2V, Wan2.2-I2V-A14B)"},
+           "latents of a clip that contains them: for models with input channels for it (Wan2.1-I2V, FLF2V, Wan2.2-I2V-A14B)"},
     Choice{ImageForm::kLatents, "latents",
-           "latents in the place of those frames' own: for models that are given frames (Wan2.2-TI2V-5B)"},
+           "latents that replace those of the frames: for models that are given frames (Wan2.2-TI2V-5B)"},
 };
 
 struct ImagesConfig {
@@ -37,12 +37,12 @@ struct ImagesConfig {
   void validate() const;
   template <class Fields>
   void fields(Fields& field) {
-    field("form", form, "how the images of shots are stored, beside the latents of the videos");
-    field("share", share, "share of the shots whose first frame is an image");
-    field("last", last, "share of these whose last frame is one too, as models of first and last frames need");
+    field("form", form, "how the images of shots are stored, next to the latents of the videos");
+    field("share", share, "fraction of the shots whose first frame is given as an image");
+    field("last", last, "fraction of these whose last frame is given too, as first-and-last-frame models need");
     field("image_encoder", image_encoder,
           "folder image_encoder of a model folder: its embeddings of the images are stored too (Wan2.1-I2V)");
-    field("seed", seed, "of the draw: which shots show an image is a function of it and the video");
+    field("seed", seed, "of the random choice of shots, which depends on it and the video alone");
   }
 };
 
@@ -53,11 +53,11 @@ struct ShownImages {
   int64_t count() const;  // shots whose first frame is one
 };
 
-// For a video of these shots; `video`: a number of its own. In form condition at least one shot has an image, as a film
-// of such a model has. A shot of one latent frame has no last image.
+// For a video of these shots; `video`: a number that identifies it. In form condition at least one shot has an image,
+// as in generation. A shot of one latent frame has no last image.
 ShownImages draw_images(const ImagesConfig& config, uint64_t video, const std::vector<int64_t>& shot_frames);
 
-// What is stored of a video's images. dtypes as of the video's latent.
+// What is stored of a video's images, in the dtype of the video's latent unless stated.
 struct SampleImages {
   ImageForm form = ImageForm::kNone;
   ShownImages shown;          // empty in form none
@@ -73,8 +73,8 @@ struct SampleImages {
 struct StoredImages {
   ImageForm form = ImageForm::kNone;
   int64_t embedding = 0;     // width of the embeddings; 0: none
-  bool some_last = false;    // a shot shows its last frame
-  bool some_single = false;  // a shot shows its first frame alone
+  bool some_last = false;    // the last frame of some shot is an image
+  bool some_single = false;  // only the first frame of some shot is an image
 
   void add(const StoredImages& other);  // of another shard of the data set
 };

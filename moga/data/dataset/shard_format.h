@@ -35,7 +35,7 @@ void check_sample(const std::vector<int64_t>& shape, c10::ScalarType dtype, cons
                   size_t captions, const std::string& where);
 // Throws unless there is a flag for each shot, and a last image only where there is a first one.
 void check_shown(const ShownImages& shown, size_t shots, const std::string& where);
-// The shape that the tensor of a video's images has, from that of its latent; empty when there is none.
+// The shape of the stored tensor of a video's images, given the shape of its latent; empty when there is none.
 std::vector<int64_t> image_shape(ImageForm form, const ShownImages& shown, const std::vector<int64_t>& latent);
 
 }  // namespace moga

@@ -91,7 +91,8 @@ struct FilmEncodeConfig {
     field("text_len", text_len, "text tokens per caption that are embedded");
     field("samples_a_shard", samples_a_shard, "samples per file; a killed run repeats at most so many");
     field("held_out", held_out, "films whose samples go into held_out/ instead of shards/");
-    field("readers", readers, "samples that are decoded at the same time, in memory; 0: up to 8, by the cores");
+    field("readers", readers,
+          "samples that are decoded at the same time, in memory; 0: up to 8, depending on the cores");
     field("device", device, "auto, cpu, cuda, cuda:1");
     field("dtype", dtype, "of the VAE; auto: bfloat16 on CUDA, float32 on the CPU");
   }

@@ -38,8 +38,8 @@ class Manifest {
   bool has(const std::string& input) const { return earlier_.contains(origin_of(input)); }
   // All lines so far.
   std::vector<Record> records() const;
-  // Writes NAME.jsonl and returns all its lines, once, after which groups are gone. A manifest that it replaces and
-  // that differs is kept as NAME.old.jsonl.
+  // Writes NAME.jsonl and returns all its lines. May be called only once: it moves the records out. A manifest that it
+  // replaces and that differs is kept as NAME.old.jsonl.
   std::vector<Record> finish();
 
   int64_t kept() const { return kept_; }

@@ -22,8 +22,8 @@ PreparedFilms read_prepared_films(const std::filesystem::path& folder);
 // Pixel frames of all shots of a sample.
 int64_t frames_of(const Record& sample);
 
-// uint8 [count, 3, Y, X]: the frames first, first + 1, … of a sample, cropped and sized as its line says. `pinned`: in
-// memory that a GPU copies from without waiting. `threads`: of the decoder; 0: one per core.
+// uint8 [count, 3, Y, X]: the frames first, first + 1, … of a sample, cropped and resized as its line says. `pinned`:
+// in page-locked memory, for asynchronous copies to a GPU. `threads`: of the decoder; 0: one per core.
 struct FrameReading {
   bool pinned = false;
   int threads = 0;

@@ -64,14 +64,14 @@ class FilmReader {
   virtual at::Tensor pixels() = 0;  // uint8 [Y, X, 3] of the current frame
   // The next frame is the one shown at `time`, or an earlier one.
   virtual void seek(double time) = 0;
-  // Packets and frames left out so far, because they could not be decoded or their time does not advance, and whether
-  // the file ended before its index or header says.
+  // Packets and frames left out so far, because they could not be decoded or their time does not advance; and whether
+  // the file ended earlier than its index or header says.
   virtual int64_t damaged() const = 0;
   virtual bool truncated() const = 0;
 };
 std::unique_ptr<FilmReader> open_film(const std::filesystem::path& path, const FilmView& view);
 
-// Fills uint8 [T, 3, Y, X] with the frames shown at start, start + 1/fps, …. Throws when the film has ended before.
+// Fills uint8 [T, 3, Y, X] with the frames shown at start, start + 1/fps, …. Throws when the film ends before that.
 // Works on the calling thread alone.
 void read_sampled(FilmReader& film, double start, double fps, const at::Tensor& frames);
 // The same in new memory.

@@ -11,7 +11,7 @@
 
 namespace moga {
 
-// `settings`: over config.json.
+// `settings` override config.json.
 FileFit transformer_file_fit(const std::filesystem::path& folder, const std::vector<std::string>& settings);
 FileFit text_encoder_file_fit(const std::filesystem::path& folder);
 FileFit vae_file_fit(const std::filesystem::path& folder);

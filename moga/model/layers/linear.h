@@ -55,7 +55,7 @@ class MlpImpl : public torch::nn::Module {
 
  private:
   at::Tensor hidden(const at::Tensor& x);  // activation(first(x))
-  // GELU and the quantisation of its result are one step: both products in 8 bits, x [N, in].
+  // Whether GELU and the quantisation of its result are one step: when both products are in 8 bits. x [N, in].
   bool fuses_8_bits(const at::Tensor& x) const;
   at::Tensor in_chunks(const at::Tensor& x, int64_t rows);  // x [N, in], `rows` at a time
 

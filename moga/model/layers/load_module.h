@@ -1,6 +1,6 @@
-// A module of a config with the weights of a file. Names and shapes are compared on the meta device first, so that a
-// file that does not fit is refused before a weight is read or allocated. Transformers and text encoders, whose weights
-// may be in 8 bits, are loaded by load_weights.h and text_encoder.h.
+// Builds a module from a config and loads its weights from a file. Names and shapes are compared on the meta device
+// first, so that a file that does not fit is refused before a weight is read or allocated. Transformers and text
+// encoders, whose weights may be in 8 bits, are loaded by load_weights.h and text_encoder.h.
 #pragma once
 
 #include <torch/types.h>
@@ -16,7 +16,7 @@ FileFit module_file_fit(const Config& config, const Safetensors& file, const Loa
   return file_fit(*shapes_of<Module>(config), file, options);
 }
 
-// In evaluation mode. Throws what check_file_fit throws.
+// The module is in evaluation mode. Throws what check_file_fit throws.
 template <class Module, class Config>
 Module load_module(const Config& config, const Safetensors& file, const LoadOptions& options, at::Device device,
                    at::ScalarType dtype = at::kFloat) {

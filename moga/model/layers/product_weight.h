@@ -69,8 +69,8 @@ struct Scaled8Bit {
 };
 // scale = max |w| / 448, the largest float8_e4m3fn; values rounded to nearest even.
 Scaled8Bit to_8_bits(const at::Tensor& weight);
-// Of the input of a product, and of GELU's tanh form of x. Nothing waits for the device. Where our kernel does not
-// serve x, quotients and the scale's inverse are rounded to x's dtype.
+// The same for the input x of a product, and for GELU(x) in tanh form. Nothing waits for the device. Where our kernel
+// does not support x, quotients and the scale's inverse are rounded to x's dtype.
 Scaled8Bit input_to_8_bits(const at::Tensor& x);
 Scaled8Bit gelu_to_8_bits(const at::Tensor& x);
 

@@ -31,7 +31,7 @@ void expect_scaled_weights(torch::nn::Module& module, const Safetensors& file, L
 // file_fit of a module whose weights may be in 8 bits; such a module may be on the meta device.
 FileFit scaled_file_fit(torch::nn::Module& module, const Safetensors& file, LoadOptions options);
 
-// The weights that saved_tensors writes in 8 bits become 8-bit weights with one scale each, on their device.
+// Replaces the weights that saved_tensors writes in 8 bits by 8-bit weights with one scale each, on their device.
 void quantise_weights(torch::nn::Module& module);
 
 // A module's tensors under its own names as a file holds them: low-rank updates merged, and each weight in the dtype

@@ -1,6 +1,6 @@
 // The rectified-flow loss over a packed batch: x_t = (1 - t) x_0 + t ε, the model predicts ε - x_0, and the loss is the
-// squared error averaged over all elements of all videos that are not given, plus the balance loss of the routers. Each
-// video has its own t.
+// squared error averaged over the elements of all videos except those of given frames, plus the balance loss of the
+// routers. Each video has its own t.
 #pragma once
 
 #include <functional>
@@ -50,7 +50,7 @@ struct FlowInput {
   std::vector<int64_t> text_lengths = {};  // VideoModelInput's
   std::vector<at::Tensor> condition = {};  // likewise
   ImageTokens image = {};                  // likewise
-  std::vector<GivenLatents> given = {};    // of each video: frames that the model sees in place of noisy ones; or empty
+  std::vector<GivenLatents> given = {};    // one per video, frames that replace the noisy ones in the input; or empty
 };
 
 struct FlowLoss {

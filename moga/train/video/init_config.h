@@ -16,7 +16,7 @@ namespace moga {
 TrainConfig config_of_init(const std::string& init, const std::string& class_name = "");
 
 // Throws when `config`, read over config_of_init(config.init), has another architecture than the folder. The
-// attention's kind and backend may differ, and a model of images may start from one of text alone.
+// attention's kind and backend may differ, and an image-to-video model may start from a text-to-video model.
 void check_fits_init(const TrainConfig& config);
 
 }  // namespace moga

@@ -1,6 +1,6 @@
-// The images of a data set (moga/data/dataset/images.h): frames of a video's shots → what is stored of them, as
-// generation makes it of the same pictures (moga/model/image_condition.h). The clips are encoded by the caller, who
-// encodes the videos too.
+// The images of a data set (moga/data/dataset/images.h): frames of a video's shots → what is stored of them, computed
+// as in generation from the same images (moga/model/image_condition.h). The caller encodes the clips, as it encodes the
+// videos.
 #pragma once
 
 #include <optional>
@@ -12,10 +12,10 @@
 
 namespace moga {
 
-// What is to be encoded of a video's images.
+// The images chosen for a video, and the clip of them that is still to be encoded.
 struct DrawnImages {
   ShownImages shown;
-  at::Tensor clip;  // [1, 3, T, Y, X] on the host in the codec's dtype; undefined when no shot shows an image
+  at::Tensor clip;  // [1, 3, T, Y, X] on the host in the codec's dtype; undefined when no shot has an image
   std::vector<at::Tensor> embeddings;
 };
 
@@ -23,11 +23,11 @@ class ShotImageMaker {
  public:
   ShotImageMaker(const ImagesConfig& config, at::Device device);
 
-  // `video`: a number of its own; `frames`: uint8 [T, 3, Y, X] of whole shots. In form latents the clip may end with
-  // the last image, unless it is to be a `whole` one.
+  // `video`: a number that identifies it; `frames`: uint8 [T, 3, Y, X] of whole shots. In form latents the clip ends
+  // with the last image unless `whole` is set.
   DrawnImages draw(const Codec& codec, uint64_t video, const at::Tensor& frames,
                    const std::vector<int64_t>& shot_frames, bool whole);
-  // `latents`: of the clip, [z, F, Y', X']; undefined where there is none.
+  // `latents`: of the clip, [z, F, Y', X']; undefined when there is no clip.
   SampleImages stored(const DrawnImages& drawn, const at::Tensor& latents,
                       const std::vector<int64_t>& shot_frames) const;
 

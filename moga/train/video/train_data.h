@@ -28,7 +28,7 @@ struct TrainBatch {
   at::Tensor lengths;  // int64 [S_total]
   at::Tensor text;     // stored embeddings [S_total, text_len, d] in place of ids and lengths, or undefined
   std::vector<int64_t> text_lengths = {};  // VideoModelInput's: the text tokens of each caption; empty: all text_len
-  // Of a model of images: VideoModelInput's condition and image, and the latents that it is given, one per video.
+  // For image-to-video models: VideoModelInput's condition and image, and the given latents, one entry per video.
   std::vector<at::Tensor> condition = {};
   ImageTokens image = {};
   std::vector<GivenLatents> given = {};
@@ -39,8 +39,8 @@ struct Pick {
   bool dropped = false;  // its captions are all replaced by the negative prompt
 };
 
-// The first latent frames of a video (0 for all). The VAE is causal: they are the latents of its first pixel frames,
-// and of its images there; a shot that is cut short loses its last image.
+// The first latent frames of a video (0 for all). The VAE is causal: they are the latents of its first pixel frames.
+// The same holds for the stored images; a shot that is cut short loses its last image.
 Sample first_frames(Sample sample, int64_t frames);
 
 struct TrainDataConfig {

@@ -21,7 +21,8 @@ template <>
 inline constexpr auto kChoices<ImageForm> = std::array{
     Choice{ImageForm::kNone, "none", "no images: for text-to-video models"},
     Choice{ImageForm::kCondition, "condition",
-           "latents of a clip that contains them: for models with input channels for it (Wan2.1-I2V, FLF2V, Wan2.2-I2V-A14B)"},
+           "latents of a clip that contains them: for models with input channels for it (Wan2.1-I2V, FLF2V, "
+           "Wan2.2-I2V-A14B)"},
     Choice{ImageForm::kLatents, "latents",
            "latents that replace those of the frames: for models that are given frames (Wan2.2-TI2V-5B)"},
 };

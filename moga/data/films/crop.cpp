@@ -157,24 +157,43 @@ class FilmCrops {
     Crop picture = {0, 0, view.width, view.height};
     for (const Borders& borders : borders_) picture = common_part(picture, inside(borders, view.width, view.height));
     const MarkFinder::Marks common = film_marks_.marks(picture);
-    for (MarkFinder::Marks& marks : marks_) {
-      marks.boxes.insert(marks.boxes.end(), common.boxes.begin(), common.boxes.end());
-      marks.moves = marks.moves || common.moves;
-    }
+    film_boxes_ = common.boxes;
+    for (MarkFinder::Marks& marks : marks_) marks.moves = marks.moves || common.moves;
+  }
+
+  // Those of the film and those that are given are marks; what stays in one shot alone may belong to its scene.
+  struct Boxes {
+    std::vector<Crop> sure, guessed;
+  };
+  Boxes boxes_of(const Record& shot, size_t place) const {
+    Boxes boxes;
+    for (const Crop& box : film_boxes_) boxes.sure.push_back(scaled(box, sizes_));
+    for (const Crop& box : given_boxes(shot)) boxes.sure.push_back(box);
+    for (const Crop& box : marks_[place].boxes) boxes.guessed.push_back(scaled(box, sizes_));
+    return boxes;
+  }
+
+  // The part of the picture that the largest crop without the boxes has.
+  static double left_of(const Crop& picture, const std::vector<Crop>& boxes) {
+    return boxes.size() > kMostBoxes ? 0 : area_of(largest_crop(picture, boxes)) / area_of(picture);
   }
 
   Record record_of(const Record& shot, size_t place) const {
     const FilmView view = sizes_.view();
     const Crop picture = scaled(inside(borders_[place], view.width, view.height), sizes_);
-    std::vector<Crop> boxes;
-    for (const Crop& box : marks_[place].boxes) boxes.push_back(scaled(box, sizes_));
-    const std::vector<Crop> given = given_boxes(shot);
-    boxes.insert(boxes.end(), given.begin(), given.end());
+    const Boxes found = boxes_of(shot, place);
+    std::vector<Crop> boxes = found.sure;
+    boxes.insert(boxes.end(), found.guessed.begin(), found.guessed.end());
+    const bool too_much = !found.guessed.empty() && left_of(picture, boxes) < config_.min_left;
+    if (too_much) boxes = found.sure;
     Record record = {{"film", film_.at("film")}, {"shot", shot.at("shot")}};
     if (config_.borders)
       record["borders"] = {picture.x, picture.y, sizes_.width - picture.x - picture.width,
                            sizes_.height - picture.y - picture.height};
     if (config_.marks && !marks_[place].moves) record["marks"] = "not known: too little moves";
+    if (too_much)
+      record["marks"] =
+          "not used: what stays in this shot alone may belong to its scene, and too little would be left without it";
     if (!boxes.empty()) {
       record["marks"] = Record::array();
       for (const Crop& box : boxes) record["marks"].push_back(numbers(box));
@@ -211,6 +230,7 @@ class FilmCrops {
   std::vector<Borders> borders_;          // of the shots that are not dropped
   std::vector<MarkFinder::Marks> marks_;  // the same
   MarkFinder film_marks_;
+  std::vector<Crop> film_boxes_;  // what stays through all shots
 };
 
 std::string input_of(const Record& film, const std::vector<Record>& shots) {

@@ -108,6 +108,15 @@ TEST(Crop, AvoidsALogoThatStays) {
   EXPECT_NEAR(lines[0].at("left").get<double>(), static_cast<double>(crop[2] * crop[3]) / (320 * 176), 1e-3);
 }
 
+// A part of the scene that stands still can look like a mark: one shot's guess crops, and drops nothing.
+TEST(Crop, AGuessFromOneShotDropsNothing) {
+  const auto lines = cropped({with_logo(test::pan(test::scene(1), 48, 6))}, {.min_left = 0.9});
+  EXPECT_FALSE(is_dropped(lines[0])) << lines[0].dump();
+  EXPECT_EQ(lines[0].at("crop"), (Box{0, 0, 320, 176}));
+  EXPECT_EQ(lines[0].at("marks"),
+            "not used: what stays in this shot alone may belong to its scene, and too little would be left without it");
+}
+
 // No shot alone tells: its camera stands still. Over many of them the logo is what stays.
 TEST(Crop, FindsALogoOverTheShotsOfAFilm) {
   std::vector<std::vector<at::Tensor>> shots;

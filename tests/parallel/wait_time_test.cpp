@@ -23,9 +23,10 @@ MOGA_RANKS(one_is_late) {
     world.all_reduce(at::ones({8}));
   }
   const StepTime found = time.seconds();
-  check(found.seconds >= kLate, "the step took ", found.seconds, " s");
+  // A rank on a busy machine may begin to count after another has begun to sleep.
+  check(found.seconds > kLate / 2, "the step took ", found.seconds, " s");
   if (world.rank() == 1)
-    check(found.own() >= kLate && found.waited < kLate / 2, "own ", found.own(), " s, waited ", found.waited);
+    check(found.own() > kLate / 2 && found.waited < kLate / 2, "own ", found.own(), " s, waited ", found.waited);
   else
     check(found.waited > kLate / 2 && found.own() < kLate / 2, "own ", found.own(), " s, waited ", found.waited);
 }

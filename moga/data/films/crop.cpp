@@ -173,9 +173,15 @@ class FilmCrops {
     return boxes;
   }
 
-  // The part of the picture that the largest crop without the boxes has.
-  static double left_of(const Crop& picture, const std::vector<Crop>& boxes) {
-    return boxes.size() > kMostBoxes ? 0 : area_of(largest_crop(picture, boxes)) / area_of(picture);
+  // The largest crop without the boxes, and the part of the picture that it has; 0 where there is none.
+  struct Left {
+    Crop crop = {};
+    double part = 0;
+  };
+  static Left left_of(const Crop& picture, const std::vector<Crop>& boxes) {
+    if (area_of(picture) == 0 || boxes.size() > kMostBoxes) return {};
+    const Crop crop = largest_crop(picture, boxes);
+    return {crop, area_of(crop) / area_of(picture)};
   }
 
   Record record_of(const Record& shot, size_t place) const {
@@ -184,8 +190,12 @@ class FilmCrops {
     const Boxes found = boxes_of(shot, place);
     std::vector<Crop> boxes = found.sure;
     boxes.insert(boxes.end(), found.guessed.begin(), found.guessed.end());
-    const bool too_much = !found.guessed.empty() && left_of(picture, boxes) < config_.min_left;
-    if (too_much) boxes = found.sure;
+    Left left = left_of(picture, boxes);
+    const bool too_much = !found.guessed.empty() && left.part < config_.min_left;
+    if (too_much) {
+      boxes = found.sure;
+      left = left_of(picture, boxes);
+    }
     Record record = {{"film", film_.at("film")}, {"shot", shot.at("shot")}};
     if (config_.borders)
       record["borders"] = {picture.x, picture.y, sizes_.width - picture.x - picture.width,
@@ -198,28 +208,26 @@ class FilmCrops {
       record["marks"] = Record::array();
       for (const Crop& box : boxes) record["marks"].push_back(numbers(box));
     }
-    return add_crop(std::move(record), picture, boxes);
+    return add_crop(std::move(record), picture, boxes.size(), left);
   }
 
-  Record add_crop(Record record, const Crop& picture, const std::vector<Crop>& boxes) const {
+  Record add_crop(Record record, const Crop& picture, size_t boxes, const Left& left) const {
     if (area_of(picture) == 0) {
       record["dropped"] = "black borders cover the picture (crop.black)";
       return record;
     }
-    if (boxes.size() > kMostBoxes) {
-      record["dropped"] = formatted("%zu boxes in the picture, at most %zu can be avoided", boxes.size(), kMostBoxes);
+    if (boxes > kMostBoxes) {
+      record["dropped"] = formatted("%zu boxes in the picture, at most %zu can be avoided", boxes, kMostBoxes);
       return record;
     }
-    const Crop crop = largest_crop(picture, boxes);
-    const double left = area_of(crop) / area_of(picture);
-    record["left"] = std::round(left * 1000) / 1000;
-    if (left < config_.min_left)
+    record["left"] = std::round(left.part * 1000) / 1000;
+    if (left.part < config_.min_left)
       record["dropped"] = formatted(
           "%.1f %% of the picture is left without its marks, expected at least %.1f %% "
           "(crop.min_left)",
-          100 * left, 100 * config_.min_left);
+          100 * left.part, 100 * config_.min_left);
     else
-      record["crop"] = numbers(crop);
+      record["crop"] = numbers(left.crop);
     return record;
   }
 

@@ -119,8 +119,6 @@ Metadata parse_metadata(const json& object, const std::string& file) {
 // The header as text; says what the file is when it is something else that often has such a name.
 std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   const std::string_view all(mapped.data(), mapped.size());
-  uint64_t length = 0;
-  all.copy(reinterpret_cast<char*>(&length), sizeof length);
   // A pickle may begin with the bytes of a header's length (640 is 80 02), but no header follows.
   const bool header_follows = all.substr(std::min(all.size(), safetensors_format::kLengthBytes)).starts_with('{');
   check(header_follows || (!all.starts_with("PK\x03\x04") && !all.starts_with("\x80\x02")), file,
@@ -129,6 +127,8 @@ std::string_view header_of(const MappedFile& mapped, const std::string& file) {
   check(!all.starts_with("version https://git-lfs"), file,
         ": is a Git LFS pointer, not the file itself; run git lfs pull");
   check(all.size() >= safetensors_format::kLengthBytes, file, ": has ", all.size(), " bytes, too few for a header");
+  uint64_t length = 0;
+  std::memcpy(&length, all.data(), sizeof length);
   check(length <= safetensors_format::kMostHeaderBytes, file, ": header length ", length,
         " is beyond the format's limit; is this a safetensors file?");
   const uint64_t room = all.size() - safetensors_format::kLengthBytes;

@@ -13,7 +13,7 @@ import sys
 
 import torch
 from diffusers import WanTransformer3DModel
-from visual_attention import milliseconds
+from timing import milliseconds
 
 import moga
 import moga.diffusers

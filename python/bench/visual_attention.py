@@ -8,23 +8,9 @@ The numbers compare with `moga bench attention` of the same layout.
 import argparse
 
 import torch
+from timing import milliseconds
 
 import moga
-
-
-def milliseconds(function, repeats, warmups=3):
-    """Median over `repeats` runs, each timed by events on the GPU."""
-    for _ in range(warmups):
-        function()
-    times = []
-    for _ in range(repeats):
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
-        function()
-        end.record()
-        end.synchronize()
-        times.append(begin.elapsed_time(end))
-    return sorted(times)[len(times) // 2]
 
 
 def captured(function):

@@ -5,10 +5,10 @@ python bench/wan_models.py I2V-A14B TI2V-5B TI2V-5B-VAE
 """
 
 import argparse
-import statistics
 
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from timing import milliseconds
 
 # In and out channels, heads, feed-forward width, layers; latent frames, height, width of the measured video.
 MODELS = {
@@ -20,22 +20,12 @@ MODELS = {
 
 def measure(name, work, device, repeats):
     work()
-    seconds = []
+    seconds = peak = 0
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    for _ in range(repeats):
-        if device == "cuda":
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begin.record()
-            work()
-            end.record()
-            end.synchronize()
-            seconds.append(begin.elapsed_time(end) / 1e3)
-        else:
-            work()
-            seconds.append(0.0)
-    peak = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0
-    print(f"{name:28} {statistics.median(seconds):8.3f} s {peak:7.1f} GiB", flush=True)
+        seconds = milliseconds(work, repeats, warmups=0) / 1e3
+        peak = torch.cuda.max_memory_allocated() / 2**30
+    print(f"{name:28} {seconds:8.3f} s {peak:7.1f} GiB", flush=True)
 
 
 def transformer(name, device, small, repeats):

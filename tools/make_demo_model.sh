@@ -8,17 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}
-begin=$(date +%s)
-say() { echo "[$(($(date +%s) - begin)) s] $*"; }
+logs=runs
+. tools/stages.sh
 mkdir -p runs data
-
-# stage RESULT COMMAND…: runs COMMAND unless RESULT exists. Its output goes to runs/<name>.log.
-stage() {
-  local result=$1; shift
-  [ -e "$result" ] && return
-  say "$*"
-  "$@" > "runs/$(echo "$result" | tr / -).log" 2>&1 || { say "FAILED: $*"; tail -3 "runs/$(echo "$result" | tr / -).log"; return 1; }
-}
 
 # train NAME KEY=VALUE…: trains one of the four models, which differ only in their attention.
 train() {
@@ -58,6 +50,6 @@ wait "$first"
 for name in stories full static routed; do
   evaluate "$name"
   say "$name"
-  tail -11 "runs/runs-evaluation-$name.log"
+  tail -11 "$(log_of "runs/evaluation/$name")"
 done
 say "the model is runs/stories/model; copy it to models/demo to keep it"

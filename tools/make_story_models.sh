@@ -12,19 +12,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 moga=${MOGA:-build/cuda/bin/moga}
-begin=$(date +%s)
-say() { echo "[$(($(date +%s) - begin)) s] $*"; }
+logs=runs
+. tools/stages.sh
 mkdir -p runs data out/i2v
-
-# stage RESULT COMMAND…: runs COMMAND unless RESULT exists. Its output goes to runs/<name>.log.
-stage() {
-  local result=$1 log
-  shift
-  [ -e "$result" ] && return
-  log=runs/$(echo "$result" | tr / -).log
-  say "$*"
-  "$@" > "$log" 2>&1 || { say "FAILED: $*" >&2; tail -3 "$log" >&2; exit 1; }
-}
 
 wait_for() { while [ ! -e "$1" ]; do sleep 1; kill -0 "$data" 2>/dev/null || [ -e "$1" ] || { say "no $1" >&2; exit 1; }; done; }
 
@@ -75,4 +65,4 @@ running=()
 for model in "$@"; do "$model" & running+=($!); done
 for process in "${running[@]}"; do wait "$process"; done
 wait "$data"
-for model in "$@"; do tail -11 "runs/runs-evaluation-$model-evaluation.json.log"; done
+for model in "$@"; do tail -11 "$(log_of "runs/evaluation/$model/evaluation.json")"; done

@@ -29,20 +29,9 @@ short=${short:-600}
 stories=${STORIES:-${small:+1}}
 stories=${stories:-64}
 parts=(colours groups balance windows router time)
-begin=$(date +%s)
-say() { echo "[$(($(date +%s) - begin)) s] $*"; }
+logs=$out/logs
+. tools/stages.sh
 report() { python3 tools/evidence.py "$out" "$1" && say "$1: $out/$1.md"; }
-
-# stage RESULT COMMAND…: runs COMMAND unless RESULT exists. Its output goes to OUT/logs.
-stage() {
-  local result=$1 log
-  shift
-  [ -e "$result" ] && return
-  log=$out/logs/$(echo "${result#"$out"/}" | tr / -).log
-  mkdir -p "$out/logs" "$(dirname "$result")"
-  say "$*"
-  "$@" > "$log" 2>&1 || { say "FAILED: $*" >&2; tail -3 "$log" >&2; exit 1; }
-}
 
 # What trainings start from and train on: `base` without MoGA, `calibrated` with routers computed for it.
 prepare() {

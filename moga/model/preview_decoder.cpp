@@ -38,7 +38,7 @@ double number_of(const nlohmann::json& file, const char* key, const std::string&
 PreviewMap map_of(const nlohmann::json& file, const char* key, int64_t latent_channels, const std::string& source) {
   const auto found = file.find(key);
   check(found != file.end() && found->is_object(), source, ": ", key,
-        " is not a map of latents; `moga train preview` makes the file anew");
+        " is not a map of latents; `moga train preview` makes the file again");
   const std::string where = source + ": " + key;
   const auto weight = numbers_of(*found, "weight", static_cast<size_t>(kColours * latent_channels), where);
   const auto bias = numbers_of(*found, "bias", kColours, where);

@@ -87,7 +87,7 @@ TEST(PreviewDecoder, IsKeptInAFileAndDamageIsNamed) {
   EXPECT_TRUE(agree(again.first, map.first, 0) && agree(again.later, map.later, 0));
   EXPECT_NE(error(16).find("first: weight is not a list of 48 numbers"), std::string::npos);
   write_text(folder / kPreviewFile, R"({"weight": [1, 2, 3], "bias": [0, 0, 0], "explained": 1, "psnr": 20})");
-  EXPECT_NE(error(1).find("first is not a map of latents; `moga train preview` makes the file anew"),
+  EXPECT_NE(error(1).find("first is not a map of latents; `moga train preview` makes the file again"),
             std::string::npos);
   const std::string good = R"({"weight": [1, 2, 3], "bias": [0, 0, 0]})";
   write_text(folder / kPreviewFile,

@@ -33,7 +33,7 @@ class Model:
         return self.folder / part / WEIGHTS.get(part, DIFFUSERS)
 
     def replace(self, path):
-        """The path of a file to write anew."""
+        """The path of a file to write again."""
         (self.folder / path).unlink(missing_ok=True)
         return self.folder / path
 
@@ -48,7 +48,7 @@ class Model:
         write_json(self.replace(path), values)
 
     def tensors(self, part, change, metadata=None, values=None):
-        """`change` edits the entries of a weights file, which is laid out anew."""
+        """`change` edits the entries of a weights file, which is written again."""
         tensors, own = read_header(self.file(part))
         tensors = without_offsets(tensors)
         change(tensors)
